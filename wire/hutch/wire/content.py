@@ -1,0 +1,128 @@
+"""Putting a message together: the method that carries it, its header frame, its body frames (spec, section 2.3.5.2)."""
+
+from struct import Struct
+from struct import error as StructError
+from typing import Final, NamedTuple
+
+from hutch.wire.codes import ReplyCode
+from hutch.wire.declaration import Method
+from hutch.wire.frames import BODY, HEADER
+
+_CONTENT_HEADER = Struct(">HHQ")
+
+#: The largest body that RabbitMQ 4.3 lets a content header announce, in bytes (CONN-FRAME-26).
+MAX_BODY_SIZE: Final = 536870912
+
+
+class Content(NamedTuple):
+    """A complete message: its method, the payload of its header frame, its body.
+
+    ``header[12:]`` is the properties as on the wire.
+    """
+
+    method: Method
+    header: bytes
+    body: bytes
+
+
+class ContentError(ValueError):
+    """A frame that does not continue the content begun.
+
+    ``code`` and ``text`` are the connection.close that RabbitMQ answers with; ``method`` is the method whose content is
+    wanted, ``None`` where none is.
+    """
+
+    def __init__(self, code: ReplyCode, text: str, method: Method | None) -> None:
+        super().__init__(f"{code} - {text}")
+        self.code = code
+        self.text = text
+        self.method = method
+
+
+class MalformedHeader(ValueError):
+    """A header frame too short for class, weight and body size; ``payload`` is the frame's (CONN-FRAME-14)."""
+
+    def __init__(self, payload: bytes) -> None:
+        super().__init__(f"content header of {len(payload)} bytes")
+        self.payload = payload
+
+
+class ContentAssembler:
+    """Collects the content of one channel.
+
+    ``max_body_size`` is the largest body a header may announce, in bytes, and whether a body may run past its announced
+    size follows from it: with ``None``, as in RabbitMQ 3.10, any size may be announced and surplus bytes are ignored.
+    """
+
+    __slots__ = ("_chunks", "_header", "_max_body_size", "_remaining", "method")
+
+    def __init__(self, max_body_size: int | None = MAX_BODY_SIZE) -> None:
+        self._max_body_size = max_body_size
+        #: The method whose content is awaited, or ``None``.
+        self.method: Method | None = None
+        self._header: bytes | None = None
+        self._remaining = 0
+        self._chunks: list[bytes] = []
+
+    def begin(self, method: Method) -> None:
+        """Await the content of ``method``."""
+        self.method = method
+
+    def add(self, frame_type: int, payload: bytes) -> Content | None:
+        """Take a frame; the complete content, or ``None`` while some of it is missing.
+
+        ``frame_type`` may be any but a method's, unless content is awaited: then a method is an error too.
+
+        Raises:
+            ContentError: the frame is not the one awaited (CONN-FRAME-07 to CONN-FRAME-12, CONN-FRAME-26).
+            MalformedHeader: the header frame is cut short.
+        """
+        method = self.method
+        if method is None:
+            raise ContentError(ReplyCode.UNEXPECTED_FRAME, "expected method frame, got non method frame instead", None)
+        if self._header is None:
+            return self._add_header(method, frame_type, payload)
+        if frame_type != BODY:
+            raise ContentError(
+                ReplyCode.UNEXPECTED_FRAME, "expected content body, got non content body frame instead", method
+            )
+        size = len(payload)
+        remaining = self._remaining - size
+        if remaining > 0:
+            self._chunks.append(payload)
+            self._remaining = remaining
+            return None
+        if remaining < 0:
+            if self._max_body_size is not None:
+                raise ContentError(ReplyCode.FRAME_ERROR, "content body frame exceeds remaining content size", method)
+            payload = payload[:remaining]
+        if self._chunks:
+            self._chunks.append(payload)
+            payload = b"".join(self._chunks)
+            self._chunks = []
+        header, self._header, self.method = self._header, None, None
+        return Content(method, header, payload)
+
+    def _add_header(self, method: Method, frame_type: int, payload: bytes) -> Content | None:
+        wanted = f"expected content header for class {method.CLASS_ID}, got "
+        if frame_type != HEADER:
+            raise ContentError(ReplyCode.UNEXPECTED_FRAME, wanted + "non content header frame instead", method)
+        try:
+            class_id, weight, size = _CONTENT_HEADER.unpack_from(payload)
+        except StructError:
+            raise MalformedHeader(payload) from None
+        if len(payload) < 14:
+            raise MalformedHeader(payload)
+        if weight:
+            raise ContentError(ReplyCode.UNEXPECTED_FRAME, wanted + "non content header frame instead", method)
+        if class_id != method.CLASS_ID:
+            raise ContentError(ReplyCode.UNEXPECTED_FRAME, wanted + f"one for class {class_id} instead", method)
+        if self._max_body_size is not None and size > self._max_body_size:
+            text = f"content body size {size} exceeds maximum allowed size {self._max_body_size}"
+            raise ContentError(ReplyCode.FRAME_ERROR, text, method)
+        if not size:
+            self.method = None
+            return Content(method, payload, b"")
+        self._header = payload
+        self._remaining = size
+        return None

@@ -1,0 +1,251 @@
+"""How a method is declared: a class whose annotations are its fields. Encoders and decoders are derived from that.
+
+``methods.py`` holds the declarations; nothing else knows a method's layout.
+"""
+
+from struct import Struct
+from struct import error as StructError
+from types import MappingProxyType
+from typing import Annotated, Any, ClassVar, Final, Self, dataclass_transform
+
+from hutch.wire.fields import FieldTable, TruncatedField, read_table, write_table
+
+Octet = Annotated[int, "octet"]
+Short = Annotated[int, "short"]
+Long = Annotated[int, "long"]
+LongLong = Annotated[int, "longlong"]
+Bit = Annotated[bool, "bit"]
+ShortStr = Annotated[str, "shortstr"]
+LongStr = Annotated[bytes, "longstr"]
+Table = Annotated[FieldTable, "table"]
+
+EMPTY_TABLE: Final[FieldTable] = MappingProxyType({})
+
+
+class MethodDecodeError(ValueError):
+    """Arguments that do not fill their method exactly. ``arguments`` is the bytes behind the method's two ids."""
+
+    def __init__(self, method: "type[Method]", arguments: bytes) -> None:
+        super().__init__(f"cannot decode the arguments of {method.NAME}: {arguments!r}")
+        self.method = method
+        self.arguments = arguments
+
+
+class MalformedShortStr(ValueError):
+    """A short string that is not UTF-8."""
+
+
+@dataclass_transform()
+class Method:
+    """Base of every AMQP method.
+
+    A subclass names its ids and declares its fields, in wire order, as annotations whose types are those above::
+
+        class QueuePurge(Method, ids=(50, 30), replies=("QueuePurgeOk",)):
+            ticket: Short = 0
+            queue: ShortStr = ""
+            nowait: Bit = False
+
+    Class attributes:
+        CLASS_ID, METHOD_ID: the two ids. ID: both in one ``int``, the class in the upper 16 bits.
+        NAME: as the spec writes it, ``queue.purge``.
+        FIELDS: the names of the fields, in wire order.
+        REPLIES: names of the methods that answer it; empty for one that nobody answers.
+        CONTENT: whether a content header and body follow.
+        CLIENT, SERVER: whether a client, or a server, may send it.
+    """
+
+    CLASS_ID: ClassVar[int]
+    METHOD_ID: ClassVar[int]
+    ID: ClassVar[int]
+    NAME: ClassVar[str]
+    FIELDS: ClassVar[tuple[str, ...]]
+    REPLIES: ClassVar[tuple[str, ...]]
+    CONTENT: ClassVar[bool]
+    CLIENT: ClassVar[bool]
+    SERVER: ClassVar[bool]
+
+    def __init_subclass__(
+        cls,
+        ids: tuple[int, int],
+        replies: tuple[str, ...] = (),
+        content: bool = False,
+        sent_by: str = "client",
+    ) -> None:
+        cls.CLASS_ID, cls.METHOD_ID = ids
+        cls.ID = ids[0] << 16 | ids[1]
+        cls.NAME = _spec_name(cls.__name__)
+        kinds = {name: hint.__metadata__[0] for name, hint in cls.__annotations__.items()}
+        cls.FIELDS = tuple(kinds)
+        cls.REPLIES = replies
+        cls.CONTENT = content
+        cls.CLIENT = sent_by in {"client", "both"}
+        cls.SERVER = sent_by in {"server", "both"}
+        _specialise(cls, kinds)
+        METHODS[cls.ID] = cls
+
+    def encode(self) -> bytes:
+        """The payload of a method frame: both ids, then the arguments.
+
+        Raises:
+            ValueError: a short string of more than 255 bytes, or a number too large for its field.
+        """
+        raise TypeError("Method itself is not on the wire")
+
+    @classmethod
+    def decode(cls, payload: bytes, offset: int = 4) -> Self:
+        """The method whose arguments begin at ``offset`` of a frame's payload.
+
+        Raises:
+            MethodDecodeError: arguments cut short, or bytes left over behind them.
+            MalformedShortStr: a short string that is not UTF-8.
+            UnknownFieldType: a field table with a type tag that RabbitMQ does not know.
+        """
+        raise TypeError(f"{payload!r} at {offset}: Method itself is not on the wire")
+
+    def __eq__(self, other: object) -> bool:
+        if type(other) is not type(self):
+            return NotImplemented
+        return all(getattr(self, name) == getattr(other, name) for name in self.FIELDS)
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({', '.join(f'{name}={getattr(self, name)!r}' for name in self.FIELDS)})"
+
+
+#: Every method, by ``ID``.
+METHODS: Final[dict[int, type[Method]]] = {}
+
+
+def decode_method(payload: bytes) -> Method:
+    """The method that a method frame's payload holds.
+
+    Raises:
+        KeyError: no method has these ids; its argument is them in one ``int``.
+        TruncatedField: the payload is too short for two ids.
+        MethodDecodeError, MalformedShortStr, UnknownFieldType: as :meth:`Method.decode`.
+    """
+    if len(payload) < 4:
+        raise TruncatedField("a method frame holds two ids at least")
+    return METHODS[int.from_bytes(payload[:4])].decode(payload)
+
+
+def _spec_name(class_name: str) -> str:
+    parts: list[str] = []
+    for letter in class_name:
+        if letter.isupper():
+            parts.append("")
+        parts[-1] += letter.lower()
+    return parts[0] + "." + "-".join(parts[1:])
+
+
+_FIXED = {"octet": "B", "short": "H", "long": "I", "longlong": "Q"}
+
+
+def _shortstr(value: str) -> bytes:
+    raw = value.encode()
+    if len(raw) > 255:
+        raise ValueError(f"a short string holds 255 bytes at most, not {len(raw)}: {value[:40]!r}...")
+    return bytes((len(raw),)) + raw
+
+
+def _longstr(value: bytes) -> bytes:
+    return len(value).to_bytes(4) + value
+
+
+def _read_shortstr(payload: bytes, offset: int) -> tuple[str, int]:
+    start = offset + 1
+    end = start + payload[offset]
+    if end > len(payload):
+        raise IndexError
+    try:
+        return payload[start:end].decode(), end
+    except UnicodeDecodeError as error:
+        raise MalformedShortStr(str(error)) from None
+
+
+def _read_longstr(payload: bytes, offset: int) -> tuple[bytes, int]:
+    start = offset + 4
+    if start > len(payload):
+        raise IndexError
+    end = start + int.from_bytes(payload[offset:start])
+    if end > len(payload):
+        raise IndexError
+    return payload[start:end], end
+
+
+def _specialise(cls: type[Method], kinds: dict[str, str]) -> None:
+    """Write ``__init__``, ``encode`` and ``decode`` for one declaration, as straight-line code.
+
+    Neighbouring numbers share one ``struct`` call, and neighbouring bits an octet, as the spec packs them.
+    """
+    names: dict[str, Any] = {
+        "cls": cls,
+        "shortstr": _shortstr,
+        "longstr": _longstr,
+        "table": write_table,
+        "read_shortstr": _read_shortstr,
+        "read_longstr": _read_longstr,
+        "read_table": read_table,
+        "ids": cls.ID.to_bytes(4),
+    }
+    writes: list[str] = ["ids"]
+    reads: list[str] = []
+    for run in _runs(kinds):
+        kind = kinds[run[0]]
+        if kind in _FIXED:
+            layout = f"layout{len(names)}"
+            names[layout] = Struct(">" + "".join(_FIXED[kinds[name]] for name in run))
+            writes.append(f"{layout}.pack({', '.join(f'self.{name}' for name in run)})")
+            targets = ", ".join(f"self.{name}" for name in run)
+            reads.append(f"{targets}, = {layout}.unpack_from(payload, offset); offset += {names[layout].size}")
+        elif kind == "bit":
+            octet = " | ".join(f"bool(self.{name}) << {bit}" for bit, name in enumerate(run))
+            writes.append(f"bytes(({octet},))")
+            reads.append("bits = payload[offset]; offset += 1")
+            reads += [f"self.{name} = bits & {1 << bit} != 0" for bit, name in enumerate(run)]
+        else:
+            (name,) = run
+            writes.append(f"{kind}(self.{name})")
+            reads.append(f"self.{name}, offset = read_{kind}(payload, offset)")
+    defaults = [f"{name}=cls.{name}" if name in cls.__dict__ else name for name in kinds]
+    source = "\n".join(
+        [
+            f"def __init__({', '.join(['self', *defaults])}):",
+            *([f"    self.{name} = {name}" for name in kinds] or ["    pass"]),
+            "def encode(self):",
+            f"    return {' + '.join(writes)}",
+            "def fill(self, payload, offset):",
+            *[f"    {line}" for line in reads],
+            "    return offset",
+        ]
+    )
+    exec(source, names)  # the source is made above, of declared names alone
+    fill = names["fill"]
+
+    def decode(cls: type[Method], payload: bytes, offset: int = 4) -> Method:
+        method = cls.__new__(cls)
+        start = offset
+        try:
+            offset = fill(method, payload, offset)
+        except (IndexError, StructError, TruncatedField):
+            offset = -1
+        if offset != len(payload):
+            raise MethodDecodeError(cls, payload[start:])
+        return method
+
+    cls.__init__ = names["__init__"]  # type: ignore[method-assign]
+    cls.encode = names["encode"]  # type: ignore[method-assign]
+    cls.decode = classmethod(decode)  # type: ignore[assignment]
+
+
+def _runs(kinds: dict[str, str]) -> list[list[str]]:
+    """The fields in order, neighbours that are coded together in one list."""
+    runs: list[list[str]] = []
+    for name, kind in kinds.items():
+        if runs:
+            previous = kinds[runs[-1][-1]]
+            if (kind in _FIXED and previous in _FIXED) or (kind == previous == "bit" and len(runs[-1]) < 8):
+                runs[-1].append(name)
+                continue
+        runs.append([name])
+    return runs

@@ -1,0 +1,141 @@
+"""Frames (spec, section 2.3.5): an incremental parser that takes bytes in any cut, and writers."""
+
+from collections.abc import Iterator
+from struct import Struct
+from typing import Final
+
+METHOD: Final = 1
+HEADER: Final = 2
+BODY: Final = 3
+HEARTBEAT: Final = 8
+
+#: Bytes that a frame adds to its payload: type, channel and size before it, the end octet behind it.
+OVERHEAD: Final = 8
+#: The smallest ``frame_max`` that the spec lets a peer negotiate, and the limit before tune-ok.
+FRAME_MIN_SIZE: Final = 4096
+END: Final = 0xCE
+
+_PREFIX = Struct(">BHI")
+_CONTENT_HEADER = Struct(">HHQ")
+_END = b"\xce"
+
+HEARTBEAT_FRAME: Final = _PREFIX.pack(HEARTBEAT, 0, 0) + _END
+
+#: One frame: type, channel number, payload.
+Frame = tuple[int, int, bytes]
+
+
+class FrameError(ValueError):
+    """Bytes that are no frame. ``frame_type`` and ``payload`` are what was read of it."""
+
+    def __init__(self, reason: str, frame_type: int, payload: bytes) -> None:
+        super().__init__(reason)
+        self.frame_type = frame_type
+        self.payload = payload
+
+
+class FrameTooLarge(FrameError):
+    """A frame whose payload is announced larger than ``frame_max`` allows; ``size`` and ``limit`` in bytes."""
+
+    def __init__(self, frame_type: int, size: int, limit: int) -> None:
+        super().__init__(f"a payload of {size} bytes where {limit} are allowed", frame_type, b"")
+        self.size = size
+        self.limit = limit
+
+
+class WrongFrameEnd(FrameError):
+    """A frame that does not end with the octet 206; ``end`` is what stood there."""
+
+    def __init__(self, frame_type: int, payload: bytes, end: int) -> None:
+        super().__init__(f"frame ends with octet {end}, not {END}", frame_type, payload)
+        self.end = end
+
+
+class FrameParser:
+    """Cuts a stream of bytes into frames.
+
+    ``frame_max`` is the negotiated limit in bytes, 0 for none; it may be set at any time and holds for the next frame.
+    """
+
+    def __init__(self, frame_max: int = 0) -> None:
+        self.frame_max = frame_max
+        self._chunks: list[bytes] = []
+        self._held = 0
+        self._wanted = 0
+
+    def feed(self, data: bytes) -> Iterator[Frame]:
+        """Yield the frames that ``data`` completes; what is left over waits for the next call.
+
+        The iterator must be run to its end. Frames before a bad one are yielded first.
+
+        Raises:
+            FrameTooLarge: as soon as the seven bytes before its payload are there (CONN-FRAME-21). Like RabbitMQ, it
+                compares the payload's size with ``frame_max`` itself (CONN-FRAME-22).
+            WrongFrameEnd: when the frame is complete.
+        """
+        if self._chunks:
+            self._chunks.append(data)
+            self._held += len(data)
+            if self._held < self._wanted:
+                return
+            data = b"".join(self._chunks)
+            self._chunks = []
+        offset = 0
+        length = len(data)
+        unpack = _PREFIX.unpack_from
+        while length - offset >= 7:
+            frame_type, channel, size = unpack(data, offset)
+            if 0 < self.frame_max < size:
+                raise FrameTooLarge(frame_type, size, self.frame_max - OVERHEAD)
+            start = offset + 7
+            end = start + size
+            if end >= length:
+                self._hold(data, offset, size + OVERHEAD)
+                return
+            payload = data[start:end]
+            if data[end] != END:
+                raise WrongFrameEnd(frame_type, payload, data[end])
+            offset = end + 1
+            yield frame_type, channel, payload
+        if offset < length:
+            self._hold(data, offset, 7)
+
+    def _hold(self, data: bytes, offset: int, wanted: int) -> None:
+        rest = data[offset:] if offset else data
+        self._chunks = [rest]
+        self._held = len(rest)
+        self._wanted = wanted
+
+
+def frame(frame_type: int, channel: int, payload: bytes) -> bytes:
+    """The bytes of one frame."""
+    return _PREFIX.pack(frame_type, channel, len(payload)) + payload + _END
+
+
+def method_frame(channel: int, payload: bytes) -> bytes:
+    """The bytes of a method frame; ``payload`` is :meth:`Method.encode`'s."""
+    return _PREFIX.pack(METHOD, channel, len(payload)) + payload + _END
+
+
+def content_header(body_size: int, properties: bytes, class_id: int = 60) -> bytes:
+    """The payload of a content header frame; ``properties`` is flags and values."""
+    return _CONTENT_HEADER.pack(class_id, 0, body_size) + properties
+
+
+def content_frames(channel: int, header: bytes, body: bytes, frame_max: int) -> bytes:
+    """The bytes of a content header frame, and of as many body frames as ``frame_max`` asks for.
+
+    ``header`` is the payload of the header frame; ``frame_max`` in bytes, 0 for no limit. An empty body takes no frame.
+    """
+    size = len(body)
+    head = _PREFIX.pack(HEADER, channel, len(header)) + header + _END
+    if not size:
+        return head
+    limit = frame_max - OVERHEAD if frame_max else size
+    if size <= limit:
+        return head + _PREFIX.pack(BODY, channel, size) + body + _END
+    parts = [head]
+    for start in range(0, size, limit):
+        chunk = body[start : start + limit]
+        parts += (_PREFIX.pack(BODY, channel, len(chunk)), chunk, _END)
+    return b"".join(parts)

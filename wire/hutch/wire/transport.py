@@ -1,0 +1,101 @@
+"""How a client reaches a broker: the interface that the TCP socket and the in-process pipe implement.
+
+A transport belongs to a URL scheme. Who implements one registers, under the entry point group ``hutch.transports``, a
+callable that takes a :class:`~hutch.wire.url.Address` and returns a :class:`Transport`; so a client need not know the
+broker.
+"""
+
+from typing import Final, Protocol
+
+from hutch.wire.url import Address
+
+ENTRY_POINT_GROUP: Final = "hutch.transports"
+
+
+class Transport(Protocol):
+    """A two-way stream of bytes.
+
+    A deadline is a moment on this transport's own :meth:`monotonic` clock, in seconds; ``None`` waits for ever.
+    Whatever goes wrong below is an :class:`OSError`; a deadline that passes is :class:`TimeoutError`, a subclass of it.
+    """
+
+    def connect(self, deadline: float | None) -> None:
+        """Establish the connection."""
+
+    def send(self, data: bytes, deadline: float | None = None) -> None:
+        """Send all of ``data``."""
+
+    def receive(self, deadline: float | None = None) -> bytes:
+        """Some bytes, as soon as there are any; ``b""`` when the other side has ended the stream."""
+
+    def close(self) -> None:
+        """End the stream; closing again does nothing."""
+
+    def fileno(self) -> int | None:
+        """A file descriptor that turns readable when bytes arrive, or ``None`` where there is none."""
+
+    def monotonic(self) -> float:
+        """The clock that deadlines are read on, in seconds."""
+
+
+class Opener(Protocol):
+    """What an entry point names: makes the transport for an address, not yet connected."""
+
+    def __call__(self, address: Address) -> Transport:
+        """A transport to ``address``.
+
+        Raises:
+            ConnectionRefusedError: there is nothing at that address, as far as can be told without connecting.
+        """
+
+
+def opener(scheme: str) -> Opener:
+    """The opener registered for a URL scheme.
+
+    Raises:
+        LookupError: no installed distribution registers the scheme; the message names those that are.
+    """
+    from importlib.metadata import entry_points  # noqa: PLC0415  (half of this package's import time; few need it)
+
+    known = entry_points(group=ENTRY_POINT_GROUP)
+    for entry_point in known:
+        if entry_point.name == scheme:
+            found: Opener = entry_point.load()
+            return found
+    names = ", ".join(sorted(entry_point.name for entry_point in known)) or "none"
+    raise LookupError(f"no transport for {scheme}:// URLs; registered: {names}")
+
+
+class RecordingTransport:
+    """A transport that keeps what passes through it: ``log`` holds ``("sent" | "received", bytes)`` in order."""
+
+    def __init__(self, inner: Transport) -> None:
+        self._inner = inner
+        self.log: list[tuple[str, bytes]] = []
+
+    def connect(self, deadline: float | None) -> None:
+        """Connect the inner transport."""
+        self._inner.connect(deadline)
+
+    def send(self, data: bytes, deadline: float | None = None) -> None:
+        """Send and record."""
+        self._inner.send(data, deadline)
+        self.log.append(("sent", data))
+
+    def receive(self, deadline: float | None = None) -> bytes:
+        """Receive and record."""
+        data = self._inner.receive(deadline)
+        self.log.append(("received", data))
+        return data
+
+    def close(self) -> None:
+        """Close the inner transport."""
+        self._inner.close()
+
+    def fileno(self) -> int | None:
+        """The inner transport's."""
+        return self._inner.fileno()
+
+    def monotonic(self) -> float:
+        """The inner transport's."""
+        return self._inner.monotonic()
