@@ -187,6 +187,9 @@ def _specialise(cls: type[Method], kinds: dict[str, str]) -> None:
         "read_longstr": _read_longstr,
         "read_table": read_table,
         "ids": cls.ID.to_bytes(4),
+        "kinds": kinds,
+        "misfit": _misfit,
+        "StructError": StructError,
     }
     writes: list[str] = ["ids"]
     reads: list[str] = []
@@ -213,7 +216,10 @@ def _specialise(cls: type[Method], kinds: dict[str, str]) -> None:
             f"def __init__({', '.join(['self', *defaults])}):",
             *([f"    self.{name} = {name}" for name in kinds] or ["    pass"]),
             "def encode(self):",
-            f"    return {' + '.join(writes)}",
+            "    try:",
+            f"        return {' + '.join(writes)}",
+            "    except StructError:",
+            "        raise misfit(self, kinds) from None",
             "def fill(self, payload, offset):",
             *[f"    {line}" for line in reads],
             "    return offset",
@@ -236,6 +242,15 @@ def _specialise(cls: type[Method], kinds: dict[str, str]) -> None:
     cls.__init__ = names["__init__"]  # type: ignore[method-assign]
     cls.encode = names["encode"]  # type: ignore[method-assign]
     cls.decode = classmethod(decode)  # type: ignore[assignment]
+
+
+def _misfit(method: Method, kinds: dict[str, str]) -> ValueError:
+    """The error that names the number that ``struct`` could not pack."""
+    for name, kind in kinds.items():
+        value = getattr(method, name)
+        if kind in _FIXED and not (isinstance(value, int) and 0 <= value < 256 ** Struct(_FIXED[kind]).size):
+            return ValueError(f"{method.NAME}: {name}={value!r} does not fit its wire type, {kind}")
+    return ValueError(f"{method!r} cannot be encoded")
 
 
 def _runs(kinds: dict[str, str]) -> list[list[str]]:

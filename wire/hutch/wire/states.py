@@ -11,8 +11,10 @@ from typing import Final
 from hutch.wire.codes import ReplyCode
 from hutch.wire.declaration import Method
 from hutch.wire.methods import (
+    BasicCancelOk,
     ChannelClose,
     ChannelCloseOk,
+    ChannelFlowOk,
     ChannelOpen,
     ConnectionBlocked,
     ConnectionClose,
@@ -133,13 +135,18 @@ CHANNEL_FROM_CLIENT: Final[Mapping[ChannelState, Mapping[type[Method], ChannelSt
 }
 
 
+#: Answers that the spec lets a client give, to what RabbitMQ either never asks or wants no answer to.
+_UNASKED: Final = frozenset({ChannelCloseOk, ChannelFlowOk, BasicCancelOk})
+
+
 def next_channel_state(state: ChannelState, method: type[Method]) -> ChannelState:
     """The state of a channel after its client sent ``method``.
 
     While CLOSING, what the table does not name is to be ignored, and leaves the state as it is (CHAN-07).
 
     Raises:
-        IllegalMethod: not legal in ``state`` (CONN-CHAN-04, CONN-CHAN-06, CHAN-08, CONN-METHOD-04 to 06).
+        IllegalMethod: not legal in ``state`` (CONN-CHAN-04, CONN-CHAN-06, CHAN-08, CONN-METHOD-04 to 06). For
+            basic.cancel-ok alone, RabbitMQ 4.3 has another code and text: 541 and ``INTERNAL_ERROR``, naming no method.
     """
     following = CHANNEL_FROM_CLIENT[state].get(method)
     if following is not None:
@@ -148,6 +155,6 @@ def next_channel_state(state: ChannelState, method: type[Method]) -> ChannelStat
         raise IllegalMethod(ReplyCode.CHANNEL_ERROR, "second 'channel.open' seen", method)
     if state is ChannelState.CLOSED:
         raise IllegalMethod(ReplyCode.CHANNEL_ERROR, "expected 'channel.open'", method)
-    if state is ChannelState.OPEN and (method is ChannelCloseOk or method.CLASS_ID == 10 or not method.CLIENT):
+    if state is ChannelState.OPEN and (method in _UNASKED or method.CLASS_ID == 10 or not method.CLIENT):
         raise IllegalMethod(ReplyCode.COMMAND_INVALID, "unimplemented method", method)
     return state
