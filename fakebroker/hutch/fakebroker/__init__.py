@@ -1,0 +1,20 @@
+"""The broker: an emulator of RabbitMQ that runs in this process, or behind a TCP port."""
+
+from hutch.fakebroker.broker import Broker, QueueView
+from hutch.fakebroker.engine.clock import Clock, ManualClock, SystemClock
+from hutch.fakebroker.engine.history import Event, History
+from hutch.fakebroker.engine.message import Message
+from hutch.fakebroker.engine.profiles import PROFILES, Profile
+
+__all__ = [
+    "PROFILES",
+    "Broker",
+    "Clock",
+    "Event",
+    "History",
+    "ManualClock",
+    "Message",
+    "Profile",
+    "QueueView",
+    "SystemClock",
+]

@@ -1,0 +1,246 @@
+"""The broker as its users hold it: one engine, its clock, and the ways in."""
+
+import threading
+from collections.abc import Iterable, Mapping
+from types import TracebackType
+from typing import TYPE_CHECKING, Final, Self
+
+from hutch.fakebroker.engine.clock import Clock, ManualClock, SystemClock
+from hutch.fakebroker.engine.history import History
+from hutch.fakebroker.engine.message import Message
+from hutch.fakebroker.engine.node import Node
+from hutch.fakebroker.engine.profiles import Profile, profile as find_profile
+from hutch.fakebroker.engine.queues.classic import Queue
+from hutch.fakebroker.inprocess import Pipe
+from hutch.fakebroker.session import Session
+
+if TYPE_CHECKING:
+    from hutch.fakebroker.server.thread import ServerThread
+
+
+class QueueView:
+    """What a queue looks like at the moment of asking; ``name`` is its name. All counts are messages unless said otherwise."""
+
+    def __init__(self, queue: Queue, lock: threading.RLock) -> None:  # type: ignore[valid-type]
+        self._queue = queue
+        self._lock = lock
+        self.name: Final = queue.name
+
+    @property
+    def ready(self) -> int:
+        """How many wait to be delivered."""
+        with self._lock:
+            return len(self._queue)
+
+    @property
+    def unacked(self) -> int:
+        """How many are delivered and not acknowledged."""
+        with self._lock:
+            return self._queue.unacked
+
+    @property
+    def consumers(self) -> int:
+        """How many consumers there are."""
+        with self._lock:
+            return len(self._queue.consumers)
+
+    @property
+    def messages(self) -> list[Message]:
+        """The ready messages, head first."""
+        with self._lock:
+            return self._queue.messages
+
+    def __repr__(self) -> str:
+        return f"<queue {self.name!r}: {self.ready} ready, {self.unacked} unacked, {self.consumers} consumers>"
+
+
+class Broker:
+    """An AMQP 0-9-1 broker that behaves as the RabbitMQ version that ``profile`` names.
+
+    Clients reach it in-process through :meth:`transport`, and over TCP through :attr:`url` or :meth:`listen`. It may be used from several
+    threads. Close it when done, or use it as a context manager.
+
+    Args:
+        profile: ``"4.3"`` or ``"3.10"``.
+        clock: a :class:`ManualClock` to decide when time passes; default a :class:`SystemClock`, which freezegun moves.
+        users: passwords by user name.
+        vhosts: the virtual hosts there are at first.
+        seed: of the names that the broker makes up; the same seed, the same names.
+        history_limit: how many events :attr:`history` keeps at least; ``None`` keeps all.
+
+    Raises:
+        ValueError: there is no such profile.
+    """
+
+    def __init__(
+        self,
+        profile: str = "4.3",
+        clock: Clock | None = None,
+        *,
+        users: Mapping[str, str] | None = None,
+        vhosts: Iterable[str] = ("/",),
+        seed: int = 0,
+        history_limit: int | None = None,
+    ) -> None:
+        self.clock: Final[Clock] = SystemClock() if clock is None else clock
+        self.lock: Final = threading.RLock()
+        self.node: Final = Node(
+            find_profile(profile),
+            self.clock,
+            users={"guest": "guest"} if users is None else users,
+            vhosts=vhosts,
+            seed=seed,
+            history_limit=history_limit,
+        )
+        self._changed: Final = threading.Condition(self.lock)
+        self._waiting = 0
+        self._pipes: Final[dict[Pipe, Session]] = {}
+        self._peers = 0
+        self._server: ServerThread | None = None
+        self._closed = False
+        # Threads that are older than the broker belong to whatever runs the program, not to the program.
+        self._older_threads: Final = frozenset(threading.enumerate())
+        if isinstance(self.clock, ManualClock):
+            self.clock.subscribe(self.settle)
+
+    @property
+    def profile(self) -> Profile:
+        """The RabbitMQ version that the broker is."""
+        return self.node.profile
+
+    @property
+    def history(self) -> History:
+        """What happened so far, oldest first."""
+        return self.node.history
+
+    # ways in
+
+    def transport(self) -> Pipe:
+        """A transport for one client in this process, not connected yet: ``Connection(transport=broker.transport)``."""
+        return Pipe(self)
+
+    def listen(self, host: str = "127.0.0.1", port: int = 0) -> str:
+        """Accept TCP clients too, on a thread of the broker's own; the URL to reach it by.
+
+        ``port`` 0 takes a free one. A broker listens on one port; asking again gives the same URL.
+
+        Raises:
+            OSError: the port is taken, or the host is not this machine's.
+        """
+        if self._server is None:
+            from hutch.fakebroker.server.thread import ServerThread  # noqa: PLC0415  (asyncio, only when needed)
+
+            self._server = ServerThread(self, host, port)
+        return self._server.url
+
+    @property
+    def url(self) -> str:
+        """An ``amqp://`` URL for any client, with the first user's credentials; the broker listens from now on."""
+        return self.listen()
+
+    # what is in it
+
+    def add_vhost(self, name: str) -> None:
+        """Create a virtual host; one that is there stays as it is."""
+        with self.lock:
+            self.node.add_vhost(name)
+
+    def add_user(self, name: str, password: str) -> None:
+        """Create a user, or change its password."""
+        with self.lock:
+            self.node.users[name] = password
+
+    def queue(self, name: str, vhost: str = "/") -> QueueView:
+        """A queue to look into.
+
+        Raises:
+            LookupError: there is none of that name; the message names those there are.
+        """
+        with self.lock:
+            queues = self.node.vhosts[vhost].queues if vhost in self.node.vhosts else {}
+            queue = queues.get(name)
+            if queue is None:
+                known = ", ".join(map(repr, queues)) or "none"
+                raise LookupError(f"no queue {name!r} in vhost {vhost!r}; there are: {known}")
+            return QueueView(queue, self.lock)
+
+    # running it
+
+    def settle(self) -> None:
+        """Do what has fallen due on the clock. Needed only after time was moved by something else than the clock itself."""
+        with self.lock:
+            self.node.settle()
+
+    def is_alone(self, pipe: Pipe) -> bool:
+        """Whether nobody but this pipe's thread could bring anything: no TCP client, no other thread of the program."""
+        if self._peers or any(other.thread != pipe.thread for other in self._pipes):
+            return False
+        mine = {threading.current_thread(), self._server.thread if self._server else None}
+        return all(thread in self._older_threads or thread in mine for thread in threading.enumerate())
+
+    def wait(self, seconds: float | None) -> None:
+        """Wait, with the lock held, until something changes, a timer may be due, or real ``seconds`` have passed."""
+        limits = [limit for limit in (seconds, self.seconds_to_next_timer()) if limit is not None]
+        self._waiting += 1
+        try:
+            self._changed.wait(min(limits) if limits else None)
+        finally:
+            self._waiting -= 1
+
+    def seconds_to_next_timer(self) -> float | None:
+        """How long until something falls due of itself; ``None`` for never, and on a manual clock, which tells when it moves."""
+        next_at = None if isinstance(self.clock, ManualClock) else self.node.timers.next_at()
+        return None if next_at is None else max(next_at - self.clock.monotonic(), 0.0)
+
+    def notify(self) -> None:
+        """Wake those who wait."""
+        if self._waiting:
+            self._changed.notify_all()
+
+    def add_pipe(self, pipe: Pipe) -> Session:
+        """Begin the session of an in-process client.
+
+        Raises:
+            ConnectionRefusedError: the broker is closed.
+        """
+        if self._closed:
+            raise ConnectionRefusedError("the in-process broker is closed")
+        session = Session(self.node, f"in-process client {len(self._pipes) + 1}", self.notify)
+        self._pipes[pipe] = session
+        return session
+
+    def remove_pipe(self, pipe: Pipe, session: Session) -> None:
+        """End the session of an in-process client."""
+        self._pipes.pop(pipe, None)
+        session.lost()
+        self.notify()
+
+    def count_peers(self, change: int) -> None:
+        """Keep count of the TCP clients."""
+        self._peers += change
+
+    def close(self) -> None:
+        """Close every connection with 320 as a RabbitMQ that is stopped does (RESTART-01), and listen no more."""
+        with self.lock:
+            if self._closed:
+                return
+            self._closed = True
+            for session in self._pipes.values():
+                session.shut_down()
+            self.node.settle()
+            self.notify()
+        if self._server is not None:
+            self._server.stop()
+        if isinstance(self.clock, ManualClock):
+            self.clock.unsubscribe(self.settle)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        return f"<hutch Broker as RabbitMQ {self.profile.name}>"

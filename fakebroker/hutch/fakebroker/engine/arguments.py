@@ -1,0 +1,226 @@
+"""The x-arguments of queues and exchanges: what is accepted, what is refused and how, and when two sets are the same.
+
+Each argument is declared once, in :data:`QUEUE_ARGUMENTS`. An argument that RabbitMQ has and the emulator lacks is declared too, and
+answered with 540.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
+
+from hutch.fakebroker.engine.errors import HardError, internal_error, not_implemented, precondition_failed
+from hutch.fakebroker.engine.message import MAX_TTL
+from hutch.fakebroker.engine.profiles import Profile
+from hutch.fakebroker.engine.terms import print_term
+from hutch.wire.codes import ReplyCode
+from hutch.wire.fields import FieldTable, FieldValue, type_name
+
+_INTEGERS: Final = frozenset(
+    {"byte", "unsignedbyte", "short", "unsignedshort", "signedint", "unsignedint", "long", "unsignedlong"}
+)
+
+
+class InvalidArgument(Exception):
+    """Why a value is refused: ``args[0]`` is the reason as RabbitMQ prints it, an Erlang term."""
+
+
+_Validator = Callable[[FieldValue, FieldTable, Profile], None]
+
+
+def _integer(value: FieldValue, _arguments: FieldTable, _profile: Profile) -> int:
+    kind = type_name(value)
+    if kind not in _INTEGERS or not isinstance(value, int):
+        raise InvalidArgument(f'"expected integer, got {kind}"')
+    if value < 0:
+        raise InvalidArgument(f"{{value_negative,{value}}}")
+    return value
+
+
+def _ttl(value: FieldValue, arguments: FieldTable, profile: Profile) -> None:
+    number = _integer(value, arguments, profile)
+    if number > MAX_TTL:
+        raise InvalidArgument(f"{{value_too_large,{number}}}")
+
+
+def _expires(value: FieldValue, arguments: FieldTable, profile: Profile) -> None:
+    if _integer(value, arguments, profile) == 0:
+        raise InvalidArgument("{value_zero,0}")
+    _ttl(value, arguments, profile)
+
+
+def _longstr(value: FieldValue, _arguments: FieldTable, _profile: Profile) -> str:
+    if type_name(value) != "longstr":
+        raise InvalidArgument(f"{{unacceptable_type,{type_name(value)}}}")
+    return print_term(value)
+
+
+def _dead_letter_routing_key(value: FieldValue, arguments: FieldTable, profile: Profile) -> None:
+    _longstr(value, arguments, profile)
+    if "x-dead-letter-exchange" not in arguments:
+        raise InvalidArgument("routing_key_but_no_dlx_defined")
+
+
+def _queue_type(value: FieldValue, arguments: FieldTable, profile: Profile) -> None:
+    name = _longstr(value, arguments, profile)
+    if name in {"quorum", "stream"}:
+        raise not_implemented(f"x-queue-type={name}")
+    if name != "classic" and not (name == "" and profile.empty_queue_type_is_default):
+        raise InvalidArgument(f"\"unsupported queue type '{name}'\"")
+
+
+def _queue_mode(value: FieldValue, arguments: FieldTable, profile: Profile) -> None:
+    if profile.queue_modes is None:
+        return
+    mode = _longstr(value, arguments, profile)
+    if mode not in profile.queue_modes:
+        raise InvalidArgument(f"\"unsupported queue mode '{mode}'\"")
+
+
+def _queue_version(value: FieldValue, arguments: FieldTable, profile: Profile) -> None:
+    version = _integer(value, arguments, profile)
+    if version not in profile.queue_versions:
+        raise InvalidArgument(f"\"unsupported queue version '{version}'\"")
+
+
+def _leader_locator(value: FieldValue, arguments: FieldTable, profile: Profile) -> None:
+    locator = _longstr(value, arguments, profile)
+    if profile.leader_locators is not None and locator not in profile.leader_locators:
+        raise InvalidArgument("invalid_queue_locator_arg")
+
+
+def _master_locator(value: FieldValue, _arguments: FieldTable, profile: Profile) -> None:
+    if profile.master_locators is None:
+        text = (
+            "Feature `queue_master_locator` is deprecated.\nBy default, this feature is not permitted anymore.\n"
+            "Its use is not permitted per the configuration (overriding the default, which is not permitted):\n"
+            "  deprecated_features.permit.queue_master_locator = false"
+        )
+        raise HardError(ReplyCode.INTERNAL_ERROR, text, blame=False)
+    if value not in profile.master_locators:
+        raise internal_error()
+
+
+@dataclass(frozen=True)
+class QueueArgument:
+    """One x-argument of classic queues, and how its value is checked."""
+
+    name: str
+    validate: _Validator
+
+
+def _missing(name: str) -> QueueArgument:
+    def refuse(value: FieldValue, _arguments: FieldTable, _profile: Profile) -> None:
+        raise not_implemented(f"{name}={value!r}")
+
+    return QueueArgument(name, refuse)
+
+
+#: In the order in which RabbitMQ compares them on a redeclaration (QUEUE-DECLARE-14).
+QUEUE_ARGUMENTS: Final[tuple[QueueArgument, ...]] = (
+    QueueArgument("x-expires", _expires),
+    QueueArgument("x-message-ttl", _ttl),
+    _missing("x-max-length"),
+    _missing("x-max-length-bytes"),
+    QueueArgument("x-dead-letter-exchange", lambda *_: None),  # checked first, its error has a shape of its own
+    QueueArgument("x-dead-letter-routing-key", _dead_letter_routing_key),
+    _missing("x-max-priority"),
+    _missing("x-overflow"),
+    QueueArgument("x-queue-mode", _queue_mode),
+    QueueArgument("x-queue-version", _queue_version),
+    _missing("x-single-active-consumer"),
+    QueueArgument("x-queue-type", _queue_type),
+    QueueArgument("x-queue-leader-locator", _leader_locator),
+    QueueArgument("x-queue-master-locator", _master_locator),
+)
+
+
+def check_queue_arguments(name: str, vhost: str, arguments: FieldTable, profile: Profile) -> None:
+    """Refuse what a new classic queue cannot be declared with.
+
+    Raises:
+        SoftError: 406, with RabbitMQ's texts (QUEUE-ARG).
+        HardError: 540 for an argument that the emulator lacks; 541 where RabbitMQ crashes (QUEUE-ARG-18).
+    """
+    if not arguments:
+        return
+    where = f"for queue '{name}' in vhost '{vhost}'"
+    exchange = arguments.get("x-dead-letter-exchange", "")
+    if type_name(exchange) != "longstr":
+        text = f"invalid type '{type_name(exchange)}' for arg 'x-dead-letter-exchange' in queue '{name}' in vhost '{vhost}'"
+        raise precondition_failed(text)
+    refused = profile.refused_by_classic
+    if profile.leader_locators is None:
+        refused |= {"x-queue-leader-locator"}
+    for argument in arguments:
+        if argument in refused and arguments.get("x-queue-type", "classic") == "classic":
+            raise precondition_failed(f"invalid arg '{argument}' {where} of queue type rabbit_classic_queue")
+    for declared in QUEUE_ARGUMENTS:
+        if declared.name in arguments:
+            try:
+                declared.validate(arguments[declared.name], arguments, profile)
+            except InvalidArgument as reason:
+                raise precondition_failed(f"invalid arg '{declared.name}' {where}: {reason}") from None
+
+
+def assert_equivalent(kind: str, name: str, vhost: str, argument: str, received: object, current: object) -> None:
+    """Refuse a redeclaration whose property differs, ``durable`` say.
+
+    Raises:
+        SoftError: 406 (QUEUE-DECLARE-11, EXCH-DECLARE-10).
+    """
+    if received != current:
+        texts = (str(value).lower() if isinstance(value, bool) else str(value) for value in (received, current))
+        raise _inequivalent(kind, name, vhost, argument, *(f"'{text}'" for text in texts))
+
+
+def assert_same_argument(kind: str, name: str, vhost: str, argument: str, new: FieldTable, old: FieldTable) -> None:
+    """Refuse a redeclaration in which an argument was added, dropped or changed.
+
+    Raises:
+        SoftError: 406 in one of three shapes (QUEUE-DECLARE-15 to QUEUE-DECLARE-19, EXCH-DECLARE-13 to -15).
+    """
+    if argument not in new and argument not in old:
+        return
+    if argument not in old:
+        raise _inequivalent(kind, name, vhost, argument, _described(new[argument]), "none")
+    if argument not in new:
+        raise _inequivalent(kind, name, vhost, argument, "none", _described(old[argument]))
+    received, current = new[argument], old[argument]
+    if not _same_value(received, current):
+        raise _inequivalent(kind, name, vhost, argument, f"'{print_term(received)}'", f"'{print_term(current)}'")
+
+
+def _same_value(one: FieldValue, other: FieldValue) -> bool:
+    kinds = {type_name(one), type_name(other)}
+    if kinds <= _INTEGERS or kinds <= {"longstr", "binary"} or kinds <= {"float", "double"} or len(kinds) == 1:
+        raw = (value.encode() if isinstance(value, str) else value for value in (one, other))
+        return next(raw) == next(raw)
+    return False
+
+
+def _described(value: FieldValue) -> str:
+    return f"the value '{print_term(value)}' of type '{type_name(value)}'"
+
+
+def _inequivalent(kind: str, name: str, vhost: str, argument: str, received: str, current: str) -> Exception:
+    return precondition_failed(
+        f"inequivalent arg '{argument}' for {kind} '{name}' in vhost '{vhost}': "
+        f"received {received} but current is {current}"
+    )
+
+
+def compare_queue_arguments(name: str, vhost: str, new: FieldTable, old: FieldTable, profile: Profile) -> None:
+    """Refuse a redeclaration whose known arguments are not those the queue has; unknown ones do not count (QUEUE-DECLARE-20).
+
+    Raises:
+        SoftError: 406.
+    """
+    for argument in QUEUE_ARGUMENTS:
+        if argument.name == "x-queue-type":
+            types = [table.get("x-queue-type") or "classic" for table in (new, old)]
+            if types[0] == types[1]:
+                continue
+            if profile.names_queue_type:
+                texts = (f"'{print_term(kind)}'" for kind in types)
+                raise _inequivalent("queue", name, vhost, argument.name, *texts)
+        assert_same_argument("queue", name, vhost, argument.name, new, old)

@@ -1,0 +1,63 @@
+"""A binding, and what an exchange type has to do with it."""
+
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Protocol
+
+from hutch.fakebroker.engine.message import Message
+from hutch.wire.fields import FieldTable, FieldValue, write_table
+
+if TYPE_CHECKING:
+    from hutch.fakebroker.engine.exchanges import Exchange
+    from hutch.fakebroker.engine.queues.classic import Queue
+
+    Destination = Queue | Exchange
+else:
+    Destination = object
+
+
+class Binding:
+    """From the exchange ``source`` to a queue or exchange.
+
+    Two are the same when ``identity`` is: source, destination, key and arguments, the latter compared with their wire types but
+    not their order (EXCH-BIND-06 to EXCH-BIND-08).
+    """
+
+    __slots__ = ("arguments", "destination", "identity", "routing_key", "source")
+
+    def __init__(self, source: "Exchange", destination: Destination, routing_key: str, arguments: FieldTable) -> None:
+        self.source = source
+        self.destination = destination
+        self.routing_key = routing_key
+        self.arguments = arguments
+        self.identity: tuple[object, ...] = binding_identity(source.name, destination, routing_key, arguments)
+
+    def __repr__(self) -> str:
+        return f"Binding({self.source!r} -> {self.destination!r}, {self.routing_key!r}, {self.arguments!r})"
+
+
+def binding_identity(
+    source: str, destination: Destination, routing_key: str, arguments: FieldTable
+) -> tuple[object, ...]:
+    """What makes two bindings the same one."""
+    typed = write_table(_in_order(arguments)) if arguments else b""
+    return (source, type(destination), destination.name, routing_key, typed)
+
+
+def _in_order(table: FieldTable) -> dict[str, FieldValue]:
+    return {
+        key: _in_order(value) if isinstance(value, Mapping) else value
+        for key, value in sorted(table.items(), key=lambda item: item[0].encode("utf-8", "surrogateescape"))
+    }
+
+
+class Router(Protocol):
+    """An exchange type at work: keeps the bindings of one exchange so that it finds the matching ones fast."""
+
+    def add(self, binding: Binding) -> None:
+        """Take in a binding; it is not there yet."""
+
+    def remove(self, binding: Binding) -> None:
+        """Take out a binding that is there."""
+
+    def route(self, routing_key: str, message: Message) -> Iterable[Destination]:
+        """The destinations for one routing key of a message; one may come up more than once."""

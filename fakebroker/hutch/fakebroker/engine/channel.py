@@ -1,0 +1,161 @@
+"""A channel's state: its consumers, what it has not acknowledged, its limits and modes.
+
+The methods of AMQP that act on it are in :mod:`hutch.fakebroker.engine.commands`.
+"""
+
+from collections.abc import Iterable
+from typing import Final
+
+from sortedcontainers import SortedDict
+
+from hutch.fakebroker.engine.connection import Connection, Output
+from hutch.fakebroker.engine.consumers import Consumer
+from hutch.fakebroker.engine.errors import precondition_failed
+from hutch.fakebroker.engine.queues.classic import Entry, Queue
+
+
+class Delivery:
+    """A message handed to the client, not acknowledged yet. ``consumer`` is ``None`` for one from basic.get."""
+
+    __slots__ = ("consumer", "entry", "queue")
+
+    def __init__(self, queue: Queue, entry: Entry, consumer: Consumer | None) -> None:
+        self.queue = queue
+        self.entry = entry
+        self.consumer = consumer
+
+
+class Channel:
+    """One open channel.
+
+    ``prefetch`` is what consumers started from now on get; ``shared_prefetch`` the limit over the whole channel where the profile has
+    that (QOS-06), 0 for none, and ``shared_unacked`` what counts towards it. ``publishes`` counts publishes once ``confirming``.
+    ``last_queue`` is the queue declared last, which an empty name stands for (EXCH-BIND-12, EXCH-BIND-13).
+    """
+
+    def __init__(self, connection: Connection, number: int) -> None:
+        self.connection: Final = connection
+        self.vhost: Final = connection.vhost
+        self.number: Final = number
+        self.output: Final[Output] = connection.output
+        self.consumers: Final[dict[str, Consumer]] = {}
+        self.last_queue: str | None = None
+        self.prefetch = 0
+        self.shared_prefetch = 0
+        self.shared_unacked = 0
+        self.confirming = False
+        self.publishes = 0
+        self._delivery_tag = 0
+        self._unacked: SortedDict[int, Delivery] = SortedDict()
+        self._record: Final = self.vhost.node.history.record
+        connection.channels[number] = self
+
+    def deliver(self, consumer: Consumer, entry: Entry) -> None:
+        """Send a message to a consumer, which is known to have credit."""
+        self._delivery_tag = tag = self._delivery_tag + 1
+        queue = consumer.queue
+        message = entry.message
+        if not consumer.no_ack:
+            self._unacked[tag] = Delivery(queue, entry, consumer)
+            consumer.unacked += 1
+            self.shared_unacked += 1
+            queue.unacked += 1
+        self._record("delivered", self.vhost.name, queue.name, message, (consumer.tag, tag, entry.redelivered))
+        self.output.deliver(self.number, consumer, tag, entry.redelivered, message)
+
+    def hand_out(self, queue: Queue, entry: Entry, no_ack: bool) -> int:
+        """Count a message that basic.get takes; its delivery tag. Limits do not count it (QOS-05)."""
+        self._delivery_tag += 1
+        if not no_ack:
+            self._unacked[self._delivery_tag] = Delivery(queue, entry, None)
+            queue.unacked += 1
+        detail = (None, self._delivery_tag, entry.redelivered)
+        self._record("got", self.vhost.name, queue.name, entry.message, detail)
+        return self._delivery_tag
+
+    # acknowledgements
+
+    def _settle(self, tag: int, multiple: bool) -> list[Delivery]:
+        """Take out the delivery of that tag, or with ``multiple`` all up to it, oldest first; 0 stands for all.
+
+        Raises:
+            SoftError: 406, no such delivery is outstanding (ACK-01 to ACK-03).
+        """
+        unacked = self._unacked
+        if tag in unacked:
+            if not multiple:
+                return [unacked.pop(tag)]
+            return [unacked.pop(key) for key in list(unacked.irange(maximum=tag))]
+        if multiple and tag == 0:
+            deliveries = list(unacked.values())
+            unacked.clear()
+            return deliveries
+        raise precondition_failed(f"unknown delivery tag {tag}")
+
+    def ack(self, tag: int, multiple: bool) -> None:
+        """Acknowledge; see :meth:`_settle` for the errors."""
+        deliveries = self._settle(tag, multiple)
+        for delivery in deliveries:
+            self._record("acked", self.vhost.name, delivery.queue.name, delivery.entry.message)
+        for queue in self._release(deliveries):
+            queue.dispatch()
+
+    def refuse(self, tag: int, *, multiple: bool, requeue: bool, arrives_redelivered: bool = False) -> None:
+        """Requeue or dead-letter; see :meth:`_settle` for the errors. ``arrives_redelivered`` marks the dead letters (DLX-03)."""
+        deliveries = self._settle(tag, multiple)
+        if requeue:
+            self._requeue(deliveries)
+            return
+        for delivery in deliveries:
+            queue, message = delivery.queue, delivery.entry.message
+            self._record("rejected", self.vhost.name, queue.name, message)
+            if not queue.deleted:
+                self.vhost.dead_letter(queue, message, "rejected", redelivered=arrives_redelivered)
+        for queue in self._release(deliveries):
+            queue.dispatch()
+
+    def recover(self) -> None:
+        """Requeue all that is not acknowledged (ACK-10)."""
+        self._requeue(self._settle(0, multiple=True))
+
+    def _requeue(self, deliveries: Iterable[Delivery]) -> None:
+        by_queue: dict[Queue, list[Entry]] = {}
+        for delivery in deliveries:
+            by_queue.setdefault(delivery.queue, []).append(delivery.entry)
+        # Whoever got credit back is in the rotation before the messages are in the queue, as in RabbitMQ.
+        waiting = self._release(deliveries)
+        for queue, entries in by_queue.items():
+            queue.requeue(entries)
+        for queue in dict.fromkeys([*by_queue, *waiting]):
+            queue.dispatch()
+
+    def _release(self, deliveries: Iterable[Delivery]) -> Iterable[Queue]:
+        """Give back the credit that deliveries took; the queues whose consumers have some again."""
+        freed: dict[Consumer, None] = {}
+        for delivery in deliveries:
+            delivery.queue.unacked -= 1
+            consumer = delivery.consumer
+            if consumer is not None:
+                consumer.unacked -= 1
+                self.shared_unacked -= 1
+                if consumer.blocked:
+                    freed[consumer] = None
+        if self.shared_prefetch:
+            freed = dict.fromkeys(consumer for consumer in self.consumers.values() if consumer.blocked)
+        return self.unblock(freed)
+
+    def unblock(self, consumers: Iterable[Consumer]) -> Iterable[Queue]:
+        """Put those that have credit back into rotation; the queues to dispatch."""
+        queues: dict[Queue, None] = {}
+        for consumer in consumers:
+            consumer.queue.unblock(consumer)
+            queues[consumer.queue] = None
+        return queues
+
+    def close(self) -> None:
+        """End the consumers and requeue what is not acknowledged (CHAN-11)."""
+        self.connection.channels.pop(self.number, None)
+        for consumer in list(self.consumers.values()):
+            del self.consumers[consumer.tag]
+            consumer.queue.remove_consumer(consumer)
+        self.recover()

@@ -1,0 +1,52 @@
+"""What each method of AMQP does, one function a method: it takes the channel and the method, and sends the reply itself.
+
+A function may raise :class:`~hutch.fakebroker.engine.errors.SoftError` or
+:class:`~hutch.fakebroker.engine.errors.HardError`; before it does, it has changed nothing.
+"""
+
+from collections.abc import Callable
+from typing import Any, Final
+
+from hutch.fakebroker.engine.channel import Channel
+from hutch.fakebroker.engine.commands import basic, exchange, modes, queue
+from hutch.fakebroker.engine.errors import not_implemented
+from hutch.wire import methods as wire
+
+Command = Callable[[Channel, Any], None]
+
+#: By method; basic.publish, which brings content, is :func:`hutch.fakebroker.engine.commands.publish.publish`.
+COMMANDS: Final[dict[type[wire.Method], Command]] = {
+    wire.AccessRequest: modes.access_request,
+    wire.BasicAck: basic.ack,
+    wire.BasicCancel: basic.cancel,
+    wire.BasicConsume: basic.consume,
+    wire.BasicGet: basic.get,
+    wire.BasicNack: basic.nack,
+    wire.BasicQos: basic.qos,
+    wire.BasicRecover: basic.recover,
+    wire.BasicRecoverAsync: basic.recover_async,
+    wire.BasicReject: basic.reject,
+    wire.ChannelFlow: modes.flow,
+    wire.ConfirmSelect: modes.confirm_select,
+    wire.ExchangeBind: exchange.bind,
+    wire.ExchangeDeclare: exchange.declare,
+    wire.ExchangeDelete: exchange.delete,
+    wire.ExchangeUnbind: exchange.unbind,
+    wire.QueueBind: queue.bind,
+    wire.QueueDeclare: queue.declare,
+    wire.QueueDelete: queue.delete,
+    wire.QueuePurge: queue.purge,
+    wire.QueueUnbind: queue.unbind,
+}
+
+
+def run(channel: Channel, method: wire.Method) -> None:
+    """Do what the method asks.
+
+    Raises:
+        SoftError, HardError: what RabbitMQ closes with; 540 naming a method that the emulator lacks.
+    """
+    command = COMMANDS.get(type(method))
+    if command is None:
+        raise not_implemented(method.NAME)
+    command(channel, method)

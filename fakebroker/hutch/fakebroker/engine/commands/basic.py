@@ -1,0 +1,140 @@
+"""basic.qos, consume, cancel, get, ack, nack, reject and recover."""
+
+from hutch.fakebroker.engine.channel import Channel
+from hutch.fakebroker.engine.commands.access import find_queue
+from hutch.fakebroker.engine.commands.queue import REPLY_TO
+from hutch.fakebroker.engine.consumers import Consumer
+from hutch.fakebroker.engine.errors import HardError, not_implemented, precondition_failed, refused
+from hutch.fakebroker.engine.queues.classic import Queue
+from hutch.wire.codes import ReplyCode
+from hutch.wire.fields import FieldTable, type_name
+from hutch.wire.methods import (
+    BasicAck,
+    BasicCancel,
+    BasicCancelOk,
+    BasicConsume,
+    BasicConsumeOk,
+    BasicGet,
+    BasicGetEmpty,
+    BasicGetOk,
+    BasicNack,
+    BasicQos,
+    BasicQosOk,
+    BasicRecover,
+    BasicRecoverAsync,
+    BasicRecoverOk,
+    BasicReject,
+)
+
+
+def qos(channel: Channel, method: BasicQos) -> None:
+    """Limit what may be unacknowledged (QOS)."""
+    if method.prefetch_size:
+        raise not_implemented(f"prefetch_size!=0 ({method.prefetch_size})")
+    queues = {}
+    if method.global_ and channel.vhost.node.profile.shares_global_qos:
+        channel.shared_prefetch = method.prefetch_count
+        queues = dict.fromkeys(channel.unblock(consumer for consumer in channel.consumers.values() if consumer.blocked))
+    else:
+        channel.prefetch = method.prefetch_count
+    channel.output.method(channel.number, BasicQosOk())
+    for queue in queues:
+        queue.dispatch()
+
+
+def consume(channel: Channel, method: BasicConsume) -> None:
+    """Start a consumer; consume-ok is sent before its first delivery (CONSUME-06)."""
+    if method.queue == REPLY_TO:
+        raise not_implemented("direct reply-to")
+    tag = method.consumer_tag or channel.vhost.node.names.consumer_tag()
+    if tag in channel.consumers:
+        raise HardError(ReplyCode.NOT_ALLOWED, f"attempt to reuse consumer tag '{tag}'")
+    queue = find_queue(channel, method.queue)
+    priority = _check_arguments(channel, queue, method.arguments)
+    if queue.exclusive_consumer or (method.exclusive and queue.consumers):
+        raise refused(f"queue '{queue.name}' in vhost '{channel.vhost.name}' in exclusive use")
+    consumer = Consumer(
+        tag,
+        queue,
+        channel,
+        no_ack=method.no_ack,
+        exclusive=method.exclusive,
+        prefetch=channel.prefetch,
+        priority=priority,
+        arguments=method.arguments,
+    )
+    channel.consumers[tag] = consumer
+    queue.add_consumer(consumer)
+    channel.vhost.node.history.record("consuming", channel.vhost.name, queue.name, detail=tag)
+    if not method.nowait:
+        channel.output.method(channel.number, BasicConsumeOk(tag))
+    queue.dispatch()
+
+
+def _check_arguments(channel: Channel, queue: Queue, arguments: FieldTable) -> int:
+    """The consumer's priority; 406 for arguments that a classic queue refuses (CONSUME-24, CONSUME-27)."""
+    where = f"for queue '{queue.name}' in vhost '{channel.vhost.name}'"
+    for name in arguments:
+        if name in channel.vhost.node.profile.consumer_arguments_refused:
+            raise precondition_failed(f"invalid arg '{name}' {where} of queue type rabbit_classic_queue")
+    priority = arguments.get("x-priority", 0)
+    if not isinstance(priority, int) or isinstance(priority, bool):
+        raise precondition_failed(f"invalid arg 'x-priority' {where}: \"expected integer, got {type_name(priority)}\"")
+    return priority
+
+
+def cancel(channel: Channel, method: BasicCancel) -> None:
+    """End a consumer; an unknown tag is no error (CONSUME-17)."""
+    consumer = channel.consumers.pop(method.consumer_tag, None)
+    if consumer is not None:
+        channel.vhost.node.history.record(
+            "cancelled", channel.vhost.name, consumer.queue.name, detail=method.consumer_tag
+        )
+        consumer.queue.remove_consumer(consumer)
+    if not method.nowait:
+        channel.output.method(channel.number, BasicCancelOk(method.consumer_tag))
+
+
+def get(channel: Channel, method: BasicGet) -> None:
+    """Fetch one message (GET)."""
+    queue = find_queue(channel, method.queue)
+    queue.renew_lease()
+    entry = queue.take()
+    if entry is None:
+        channel.output.method(channel.number, BasicGetEmpty())
+        return
+    message = entry.message
+    tag = channel.hand_out(queue, entry, method.no_ack)
+    reply = BasicGetOk(tag, entry.redelivered, message.exchange, message.routing_key, len(queue))
+    channel.output.content(channel.number, reply, message)
+
+
+def ack(channel: Channel, method: BasicAck) -> None:
+    """Acknowledge (ACK-01 to ACK-05)."""
+    channel.ack(method.delivery_tag, method.multiple)
+
+
+def nack(channel: Channel, method: BasicNack) -> None:
+    """Requeue or dead-letter one or several (ACK-06, ACK-07)."""
+    channel.refuse(method.delivery_tag, multiple=method.multiple, requeue=method.requeue)
+
+
+def reject(channel: Channel, method: BasicReject) -> None:
+    """Requeue or dead-letter one."""
+    arrives_redelivered = channel.vhost.node.profile.rejected_arrives_redelivered
+    channel.refuse(method.delivery_tag, multiple=False, requeue=method.requeue, arrives_redelivered=arrives_redelivered)
+
+
+def recover(channel: Channel, method: BasicRecover) -> None:
+    """Requeue all that is unacknowledged; recover-ok is sent before the redeliveries (ACK-10)."""
+    if not method.requeue:
+        raise not_implemented("requeue=false")
+    channel.output.method(channel.number, BasicRecoverOk())
+    channel.recover()
+
+
+def recover_async(channel: Channel, method: BasicRecoverAsync) -> None:
+    """The same without a reply (ACK-12)."""
+    if not method.requeue:
+        raise not_implemented("requeue=false")
+    channel.recover()

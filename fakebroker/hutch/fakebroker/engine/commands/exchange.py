@@ -1,0 +1,135 @@
+"""exchange.declare, delete, bind and unbind."""
+
+from hutch.fakebroker.engine.arguments import assert_equivalent, assert_same_argument
+from hutch.fakebroker.engine.channel import Channel
+from hutch.fakebroker.engine.commands.access import find_exchange, refuse_default_exchange, stripped
+from hutch.fakebroker.engine.errors import HardError, not_implemented, precondition_failed, refused
+from hutch.fakebroker.engine.exchanges import EXCHANGE_TYPES, Exchange
+from hutch.fakebroker.engine.exchanges.headers import check_match
+from hutch.wire.codes import ReplyCode
+from hutch.wire.fields import FieldTable, type_name
+from hutch.wire.methods import (
+    ExchangeBind,
+    ExchangeBindOk,
+    ExchangeDeclare,
+    ExchangeDeclareOk,
+    ExchangeDelete,
+    ExchangeDeleteOk,
+    ExchangeUnbind,
+    ExchangeUnbindOk,
+)
+
+
+def declare(channel: Channel, method: ExchangeDeclare) -> None:
+    """Create the exchange, or verify that it is there (EXCH-DECLARE)."""
+    name = stripped(method.exchange)
+    if method.passive:
+        refuse_default_exchange(name)
+        find_exchange(channel, name)
+    else:
+        _check_type(channel, method.type)
+        refuse_default_exchange(name)
+        existing = channel.vhost.exchanges.get(name)
+        if existing is None:
+            _create(channel, name, method)
+        else:
+            _compare(channel, existing, method)
+    if not method.nowait:
+        channel.output.method(channel.number, ExchangeDeclareOk())
+
+
+def _check_type(channel: Channel, type_: str) -> None:
+    """Refuse a type that does not exist, whatever else is wrong (EXCH-DECLARE-05 to EXCH-DECLARE-07)."""
+    if type_ in EXCHANGE_TYPES:
+        return
+    profile = channel.vhost.node.profile
+    if type_ in profile.missing_exchange_types:
+        raise not_implemented(f"exchange type '{type_}'")
+    text = f"{'unknown' if type_ else 'invalid'} exchange type '{type_}'"
+    if profile.unknown_exchange_type_is_soft:
+        raise precondition_failed(text)
+    raise HardError(ReplyCode.COMMAND_INVALID, text)
+
+
+def _create(channel: Channel, name: str, method: ExchangeDeclare) -> None:
+    vhost = channel.vhost
+    if name.startswith("amq."):
+        raise refused(f"exchange name '{name}' contains reserved prefix 'amq.*'")
+    _check_alternate(name, vhost.name, method.arguments)
+    vhost.add_exchange(
+        Exchange(
+            name,
+            method.type,
+            vhost.node.profile,
+            durable=method.durable,
+            auto_delete=method.auto_delete,
+            internal=method.internal,
+            arguments=method.arguments,
+        )
+    )
+
+
+def _check_alternate(name: str, vhost: str, arguments: FieldTable) -> None:
+    if "alternate-exchange" in arguments:
+        kind = type_name(arguments["alternate-exchange"])
+        if kind != "longstr":
+            raise precondition_failed(
+                f"invalid type '{kind}' for arg 'alternate-exchange' in exchange '{name}' in vhost '{vhost}'"
+            )
+
+
+def _compare(channel: Channel, existing: Exchange, method: ExchangeDeclare) -> None:
+    """Refuse a declaration that differs, the first difference named (EXCH-DECLARE-09 to EXCH-DECLARE-15)."""
+    where = ("exchange", existing.name, channel.vhost.name)
+    assert_equivalent(*where, "type", method.type, existing.type)
+    assert_equivalent(*where, "durable", method.durable, existing.durable)
+    assert_equivalent(*where, "auto_delete", method.auto_delete, existing.auto_delete)
+    assert_equivalent(*where, "internal", method.internal, existing.internal)
+    assert_same_argument(*where, "alternate-exchange", method.arguments, existing.arguments)
+
+
+def delete(channel: Channel, method: ExchangeDelete) -> None:
+    """Delete the exchange; one that is not there is no error (EXCH-DELETE)."""
+    name, vhost = stripped(method.exchange), channel.vhost
+    refuse_default_exchange(name)
+    if name.startswith("amq."):
+        raise refused(f"deletion of system exchange '{name}' in vhost '{vhost.name}' not allowed")
+    existing = vhost.exchanges.get(name)
+    if existing is not None:
+        if method.if_unused and existing.outgoing:
+            raise precondition_failed(f"exchange '{name}' in vhost '{vhost.name}' in use")
+        vhost.delete_exchange(existing)
+    if not method.nowait:
+        channel.output.method(channel.number, ExchangeDeleteOk())
+
+
+def bind(channel: Channel, method: ExchangeBind) -> None:
+    """Bind an exchange to an exchange (EXCH-BIND-04)."""
+    refuse_default_exchange(method.destination)
+    refuse_default_exchange(method.source)
+    source = find_exchange(channel, method.source)
+    destination = find_exchange(channel, method.destination)
+    check_binding(source, method.arguments)
+    channel.vhost.add_binding(source, destination, method.routing_key, method.arguments)
+    if not method.nowait:
+        channel.output.method(channel.number, ExchangeBindOk())
+
+
+def check_binding(source: Exchange, arguments: FieldTable) -> None:
+    """Refuse arguments that the source's type cannot use (EXCH-HEADERS-09, EXCH-HEADERS-10)."""
+    if source.type == "headers":
+        check_match(arguments)
+
+
+def unbind(channel: Channel, method: ExchangeUnbind) -> None:
+    """Remove such a binding; one that is not there is no error (EXCH-BIND-05)."""
+    refuse_default_exchange(method.destination)
+    refuse_default_exchange(method.source)
+    vhost = channel.vhost
+    source, destination = vhost.exchanges.get(method.source), vhost.exchanges.get(method.destination)
+    if source is not None and destination is not None:
+        binding = vhost.find_binding(source, destination, method.routing_key, method.arguments)
+        if binding is not None:
+            vhost.remove_binding(binding)
+    if not method.nowait:
+        channel.output.method(channel.number, ExchangeUnbindOk())

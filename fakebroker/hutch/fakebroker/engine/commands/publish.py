@@ -1,0 +1,54 @@
+"""basic.publish: one straight way from the content to the queues."""
+
+from hutch.fakebroker.engine.channel import Channel
+from hutch.fakebroker.engine.commands.access import find_exchange
+from hutch.fakebroker.engine.commands.queue import REPLY_TO
+from hutch.fakebroker.engine.errors import SoftError, not_implemented, precondition_failed, refused
+from hutch.fakebroker.engine.message import Message
+from hutch.wire.codes import ReplyCode
+from hutch.wire.methods import BasicAck, BasicPublish, BasicReturn
+
+
+def publish(channel: Channel, method: BasicPublish, header: bytes, body: bytes) -> None:
+    """Route a message.
+
+    ``header`` is the payload of its content header frame.
+
+    Raises:
+        SoftError: 404, 403 or 406 (EXCH-DELETE-05, EXCH-INTERNAL-01, PUB).
+        HardError: 540 for ``immediate`` (PUB-04); 541 for properties that cannot be decoded.
+    """
+    if method.immediate:
+        raise not_implemented("immediate=true")
+    vhost = channel.vhost
+    node = vhost.node
+    if len(body) > node.profile.max_message_size:
+        raise precondition_failed(
+            f"message size {len(body)} is larger than configured max size {node.profile.max_message_size}"
+        )
+    exchange = None
+    if method.exchange:
+        exchange = find_exchange(channel, method.exchange)
+        if exchange.internal:
+            raise refused(f"cannot publish to internal exchange '{exchange.name}' in vhost '{vhost.name}'")
+    envelope = node.envelopes.of(header[12:])
+    if envelope.user_id is not None and envelope.user_id != channel.connection.user:
+        raise precondition_failed(
+            f"user_id property set to '{envelope.user_id}' but authenticated user was '{channel.connection.user}'"
+        )
+    if envelope.refusal is not None:
+        raise SoftError(envelope.refusal.code, envelope.refusal.text)
+    if envelope.reply_to == REPLY_TO:
+        raise not_implemented("direct reply-to")
+    message = Message(method.exchange, method.routing_key, envelope, body, header)
+    queues = vhost.route(exchange, message, message.routing_keys)
+    node.history.record("published", vhost.name, None, message, tuple([queue.name for queue in queues]))
+    if method.mandatory and not queues:
+        reply = BasicReturn(ReplyCode.NO_ROUTE, "NO_ROUTE", method.exchange, method.routing_key)
+        node.history.record("returned", vhost.name, None, message, "NO_ROUTE")
+        channel.output.content(channel.number, reply, message)
+    for queue in queues:
+        queue.publish(message)
+    if channel.confirming:
+        channel.publishes += 1
+        channel.output.method(channel.number, BasicAck(channel.publishes, multiple=False))

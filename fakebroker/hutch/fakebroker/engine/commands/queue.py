@@ -1,0 +1,148 @@
+"""queue.declare, bind, unbind, purge and delete."""
+
+from hutch.fakebroker.engine.arguments import assert_equivalent, check_queue_arguments, compare_queue_arguments
+from hutch.fakebroker.engine.channel import Channel
+from hutch.fakebroker.engine.commands.access import (
+    check_owner,
+    find_exchange,
+    find_queue,
+    locked,
+    queue_name,
+    refuse_default_exchange,
+    stripped,
+)
+from hutch.fakebroker.engine.commands.exchange import check_binding
+from hutch.fakebroker.engine.errors import not_found, not_implemented, precondition_failed, refused
+from hutch.fakebroker.engine.queues.classic import Queue
+from hutch.wire.methods import (
+    BasicCancel,
+    QueueBind,
+    QueueBindOk,
+    QueueDeclare,
+    QueueDeclareOk,
+    QueueDelete,
+    QueueDeleteOk,
+    QueuePurge,
+    QueuePurgeOk,
+    QueueUnbind,
+    QueueUnbindOk,
+)
+
+#: The pseudo queue of direct reply-to (https://www.rabbitmq.com/docs/direct-reply-to), which the emulator lacks.
+REPLY_TO = "amq.rabbitmq.reply-to"
+
+
+def declare(channel: Channel, method: QueueDeclare) -> None:
+    """Create the queue, or verify that it is there (QUEUE-DECLARE)."""
+    name = stripped(method.queue)
+    if name.startswith(REPLY_TO):
+        raise not_implemented("direct reply-to")
+    if method.passive:
+        queue = channel.vhost.queues.get(name)
+        if queue is None:
+            raise not_found("queue", name, channel.vhost.name)
+        check_owner(channel, queue)
+    else:
+        queue = _declare(channel, name, method)
+    channel.last_queue = queue.name
+    queue.drop_expired()
+    queue.renew_lease()
+    if not method.nowait:
+        channel.output.method(channel.number, QueueDeclareOk(queue.name, len(queue), len(queue.consumers)))
+
+
+def _declare(channel: Channel, name: str, method: QueueDeclare) -> Queue:
+    vhost = channel.vhost
+    if name.startswith("amq."):
+        raise refused(f"queue name '{name}' contains reserved prefix 'amq.*'")
+    existing = vhost.queues.get(name) if name else None
+    if existing is not None:
+        _compare(channel, existing, method)
+        return existing
+    name = name or vhost.node.names.queue()
+    check_queue_arguments(name, vhost.name, method.arguments, vhost.node.profile)
+    queue = Queue(
+        vhost,
+        name,
+        durable=method.durable and not method.exclusive,  # exclusive queues are never durable (QUEUE-DECLARE-25)
+        owner=channel.connection if method.exclusive else None,
+        auto_delete=method.auto_delete,
+        arguments=method.arguments,
+    )
+    vhost.add_queue(queue)
+    return queue
+
+
+def _compare(channel: Channel, existing: Queue, method: QueueDeclare) -> None:
+    """Refuse a declaration that differs: exclusiveness first, then the rest (QUEUE-DECLARE-11 to QUEUE-DECLARE-24)."""
+    vhost = channel.vhost
+    check_owner(channel, existing)
+    if method.exclusive != (existing.owner is not None):
+        raise locked(existing)
+    where = ("queue", existing.name, vhost.name)
+    assert_equivalent(*where, "durable", method.durable and not method.exclusive, existing.durable)
+    assert_equivalent(*where, "auto_delete", method.auto_delete, existing.auto_delete)
+    compare_queue_arguments(existing.name, vhost.name, method.arguments, existing.arguments, vhost.node.profile)
+
+
+def bind(channel: Channel, method: QueueBind) -> None:
+    """Bind the queue to an exchange (EXCH-BIND)."""
+    refuse_default_exchange(method.exchange)
+    name = queue_name(channel, method.queue)
+    source = find_exchange(channel, method.exchange)
+    queue = find_queue(channel, name)
+    check_binding(source, method.arguments)
+    channel.vhost.add_binding(source, queue, _routing_key(method, name), method.arguments)
+    if not method.nowait:
+        channel.output.method(channel.number, QueueBindOk())
+
+
+def _routing_key(method: QueueBind | QueueUnbind, name: str) -> str:
+    """An empty key together with an empty queue name stands for the queue's name (EXCH-BIND-12)."""
+    return name if not method.queue and not method.routing_key else method.routing_key
+
+
+def unbind(channel: Channel, method: QueueUnbind) -> None:
+    """Remove such a binding; one that is not there is no error (EXCH-BIND-03)."""
+    refuse_default_exchange(method.exchange)
+    vhost = channel.vhost
+    name = queue_name(channel, method.queue)
+    source, queue = vhost.exchanges.get(method.exchange), vhost.queues.get(name)
+    if source is not None and queue is not None:
+        binding = vhost.find_binding(source, queue, _routing_key(method, name), method.arguments)
+        if binding is not None:
+            check_owner(channel, queue)
+            vhost.remove_binding(binding)
+    channel.output.method(channel.number, QueueUnbindOk())
+
+
+def purge(channel: Channel, method: QueuePurge) -> None:
+    """Remove the ready messages (QUEUE-PURGE)."""
+    queue = find_queue(channel, method.queue)
+    queue.drop_expired()
+    count = queue.purge()
+    if not method.nowait:
+        channel.output.method(channel.number, QueuePurgeOk(count))
+
+
+def delete(channel: Channel, method: QueueDelete) -> None:
+    """Delete the queue; one that is not there is no error (QUEUE-DELETE). Its consumers are told after the reply (CONSUME-19)."""
+    vhost = channel.vhost
+    name = queue_name(channel, method.queue)
+    queue = vhost.queues.get(name)
+    count = 0
+    orphans = []
+    if queue is not None:
+        check_owner(channel, queue)
+        queue.drop_expired()
+        count = len(queue)
+        if method.if_empty and count:
+            raise precondition_failed(f"queue '{name}' in vhost '{vhost.name}' not empty")
+        if method.if_unused and queue.consumers:
+            raise precondition_failed(f"queue '{name}' in vhost '{vhost.name}' in use")
+        orphans = vhost.delete_queue(queue)
+    if not method.nowait:
+        channel.output.method(channel.number, QueueDeleteOk(count))
+    for consumer in orphans:
+        if consumer.channel.connection.cancel_notify:
+            consumer.channel.output.method(consumer.channel.number, BasicCancel(consumer.tag, nowait=True))

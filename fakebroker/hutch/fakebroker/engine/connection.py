@@ -1,0 +1,58 @@
+"""What the engine knows of one client connection, once it is open."""
+
+from typing import TYPE_CHECKING, Final, Protocol
+
+from hutch.wire.declaration import Method
+
+if TYPE_CHECKING:
+    from hutch.fakebroker.engine.channel import Channel
+    from hutch.fakebroker.engine.consumers import Consumer
+    from hutch.fakebroker.engine.message import Message
+    from hutch.fakebroker.engine.queues.classic import Queue
+    from hutch.fakebroker.engine.vhost import VHost
+
+
+class Output(Protocol):
+    """Where the engine sends what a client is to see; the session implements it."""
+
+    def method(self, channel: int, method: Method) -> None:
+        """Send a method without content."""
+
+    def content(self, channel: int, method: Method, message: "Message") -> None:
+        """Send a method with a message: basic.return, basic.get-ok."""
+
+    def deliver(
+        self, channel: int, consumer: "Consumer", delivery_tag: int, redelivered: bool, message: "Message"
+    ) -> None:
+        """Send basic.deliver."""
+
+
+class Connection:
+    """One open connection.
+
+    ``user`` is who logged in; ``cancel_notify`` whether its client wants to know of consumers that the broker cancels
+    (CONSUME-19, CONSUME-20). ``channels`` are the open ones by number; ``exclusive_queues`` those that go with the connection.
+    """
+
+    def __init__(self, vhost: "VHost", user: str, name: str, output: Output, *, cancel_notify: bool) -> None:
+        self.vhost: Final = vhost
+        self.user: Final = user
+        self.name: Final = name
+        self.output: Final = output
+        self.cancel_notify: Final = cancel_notify
+        self.channels: Final[dict[int, Channel]] = {}
+        self.exclusive_queues: Final[dict[Queue, None]] = {}
+        vhost.node.connections[self] = None
+        vhost.node.history.record("connected", vhost.name, detail=name)
+
+    def close(self) -> None:
+        """Give back what the connection holds: unacknowledged messages, consumers, exclusive queues (CONN-CLOSE-06)."""
+        node = self.vhost.node
+        if self not in node.connections:
+            return
+        del node.connections[self]
+        for channel in list(self.channels.values()):
+            channel.close()
+        for queue in list(self.exclusive_queues):
+            self.vhost.delete_queue(queue)
+        node.history.record("disconnected", self.vhost.name, detail=self.name)

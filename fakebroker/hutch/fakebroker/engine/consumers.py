@@ -1,0 +1,117 @@
+"""Consumers, and whose turn it is among those of a queue."""
+
+from typing import TYPE_CHECKING
+
+from sortedcontainers import SortedDict
+
+from hutch.wire.fields import FieldTable
+
+if TYPE_CHECKING:
+    from hutch.fakebroker.engine.channel import Channel
+    from hutch.fakebroker.engine.queues.classic import Queue
+
+from collections import deque
+
+
+class Consumer:
+    """One consumer of a queue.
+
+    ``prefetch`` is how many deliveries may be unacknowledged at once, 0 for any number; ``unacked`` how many are. ``blocked`` is
+    set while it is out of its queue's rotation for want of credit.
+    """
+
+    __slots__ = (
+        "arguments",
+        "blocked",
+        "channel",
+        "exclusive",
+        "no_ack",
+        "prefetch",
+        "priority",
+        "queue",
+        "tag",
+        "tag_bytes",
+        "unacked",
+    )
+
+    def __init__(
+        self,
+        tag: str,
+        queue: "Queue",
+        channel: "Channel",
+        *,
+        no_ack: bool,
+        exclusive: bool,
+        prefetch: int,
+        priority: int = 0,
+        arguments: FieldTable,
+    ) -> None:
+        self.tag = tag
+        raw = tag.encode()
+        #: The tag as a short string, as deliveries carry it.
+        self.tag_bytes = bytes((len(raw),)) + raw
+        self.queue = queue
+        self.channel = channel
+        self.no_ack = no_ack
+        self.exclusive = exclusive
+        self.prefetch = prefetch
+        self.priority = priority
+        self.arguments = arguments
+        self.unacked = 0
+        self.blocked = False
+
+    @property
+    def has_credit(self) -> bool:
+        """Whether a delivery may be sent: without acknowledgements always (CONSUME-15), else by both limits (QOS-07)."""
+        if self.no_ack:
+            return True
+        if self.prefetch and self.unacked >= self.prefetch:
+            return False
+        channel = self.channel
+        return not channel.shared_prefetch or channel.shared_unacked < channel.shared_prefetch
+
+    def __repr__(self) -> str:
+        return f"Consumer({self.tag!r} of {self.queue.name!r})"
+
+
+class Rotation:
+    """The consumers of a queue that may be served, highest priority first, in turn among equals (CONSUME-22, CONSUME-24).
+
+    One that turns out to have no credit leaves, marked ``blocked``, and comes back last when it has some again.
+    """
+
+    def __init__(self) -> None:
+        self._rings: SortedDict[int, deque[Consumer]] = SortedDict()
+
+    def add(self, consumer: Consumer) -> None:
+        """Let the consumer wait for its turn, behind its equals."""
+        consumer.blocked = False
+        ring = self._rings.get(-consumer.priority)
+        if ring is None:
+            ring = self._rings[-consumer.priority] = deque()
+        ring.append(consumer)
+
+    def remove(self, consumer: Consumer) -> None:
+        """Take the consumer out, if it is there."""
+        if consumer.blocked:
+            consumer.blocked = False
+            return
+        ring = self._rings.get(-consumer.priority)
+        if ring is not None and consumer in ring:
+            ring.remove(consumer)
+            if not ring:
+                del self._rings[-consumer.priority]
+
+    def next(self) -> Consumer | None:
+        """Whoever is served next, which moves it behind its equals; ``None`` when nobody has credit."""
+        for key in list(self._rings) if len(self._rings) > 1 else self._rings:
+            ring = self._rings[key]
+            while ring:
+                consumer = ring[0]
+                if consumer.has_credit:
+                    if len(ring) > 1:
+                        ring.rotate(-1)
+                    return consumer
+                consumer.blocked = True
+                ring.popleft()
+        return None

@@ -1,0 +1,124 @@
+"""Dead-lettering: the message a queue's dead-letter exchange is given, with its history in the headers (DLX rows).
+
+RabbitMQ 3.10 keeps that history in the ``x-death`` header alone and believes what a publisher put there; 4.3 keeps it beside the
+message and writes the header from it.
+"""
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from hutch.fakebroker.engine.message import Message, with_headers
+from hutch.wire.fields import FieldTable, FieldValue, Int64
+
+if TYPE_CHECKING:
+    from hutch.fakebroker.engine.queues.classic import Queue
+
+Death = FieldTable
+
+
+def dead_letter_message(queue: "Queue", message: Message, reason: str) -> Message:
+    """The message to publish to the queue's dead-letter exchange; ``reason`` is ``rejected`` or ``expired`` (DLX-01)."""
+    node = queue.vhost.node
+    envelope = message.envelope
+    profile = node.profile
+    override = queue.dead_letter_routing_key
+    headers: dict[str, FieldValue] = dict(message.headers)
+    deaths = message.deaths if profile.tracks_deaths else _header_deaths(headers)
+    now = datetime.fromtimestamp(int(node.clock.time()), UTC).replace(tzinfo=None)
+    death: dict[str, FieldValue] = {
+        "reason": reason,
+        "queue": queue.name,
+        "time": now,
+        "exchange": message.exchange,
+        "routing-keys": [message.routing_key, *envelope.cc],
+    }
+    expiration = message.properties.values.get("expiration")
+    if isinstance(expiration, str):
+        death["original-expiration"] = expiration
+    if profile.tracks_deaths:
+        deaths = _add_tracked(deaths, death)
+        headers["x-last-death-reason"] = reason
+        headers["x-last-death-queue"] = queue.name
+        headers["x-last-death-exchange"] = message.exchange
+        first = deaths[-1]
+        if len(message.deaths) == 0:
+            for name in ("reason", "queue", "exchange"):
+                headers[f"x-first-death-{name}"] = first[name]
+        headers["x-death"] = list(deaths)
+    else:
+        if override is not None:
+            headers.pop("CC", None)
+        first_death = {f"x-first-death-{name}": death[name] for name in ("reason", "queue", "exchange")}
+        headers_before = {name: value for name, value in headers.items() if name != "x-death"}
+        deaths = _add_to_header(deaths, death)
+        headers = {"x-death": list(deaths), **headers_before}
+        for name, value in first_death.items():
+            headers.setdefault(name, value)
+    raw = with_headers(message, headers, without=("expiration",))
+    dead = Message(
+        queue.dead_letter_exchange or "",
+        message.routing_key if override is None else override,
+        node.envelopes.of(raw),
+        message.body,
+    )
+    dead.deaths = deaths if profile.tracks_deaths else ()
+    return dead
+
+
+def _header_deaths(headers: FieldTable) -> tuple[Death, ...]:
+    deaths = headers.get("x-death")
+    if not isinstance(deaths, Sequence) or isinstance(deaths, str | bytes):
+        return ()
+    return tuple(death for death in deaths if isinstance(death, Mapping))
+
+
+def _same(death: Death, other: Death) -> bool:
+    return death.get("queue") == other.get("queue") and death.get("reason") == other.get("reason")
+
+
+def _add_tracked(deaths: tuple[Death, ...], death: dict[str, FieldValue]) -> tuple[Death, ...]:
+    """The deaths with one more, newest first; dying again in the same way counts up (DLX-11, DLX-12)."""
+    earlier = next((known for known in deaths if _same(known, death)), None)
+    rest = tuple(known for known in deaths if known is not earlier)
+    if earlier is not None:
+        return ({**earlier, "count": _counted(earlier), "time": death["time"]}, *rest)
+    original = {"original-expiration": death.pop("original-expiration")} if "original-expiration" in death else {}
+    return ({**original, "count": Int64(1), **death}, *rest)
+
+
+def _add_to_header(deaths: tuple[Death, ...], death: dict[str, FieldValue]) -> tuple[Death, ...]:
+    """As 3.10 does it on the header: what was there is turned round when there are several, and a repeated or added entry comes
+    out with its keys sorted (DLX-11, DLX-12).
+    """
+    if not deaths:
+        return ({"count": Int64(1), **death},)
+    grouped = deaths if len(deaths) == 1 else tuple(reversed(deaths))
+    earlier = next((known for known in grouped if _same(known, death)), None)
+    rest = tuple(known for known in grouped if known is not earlier)
+    entry = {"count": Int64(1), **death} if earlier is None else {**earlier, "count": _counted(earlier)}
+    return (dict(sorted(entry.items())), *rest)
+
+
+def _counted(death: Death) -> Int64:
+    count = death.get("count")
+    return Int64(count + 1 if isinstance(count, int) else 1)
+
+
+def without_cycles(message: Message, reason: str, queues: "list[Queue]", tracks_deaths: bool) -> "list[Queue]":
+    """The queues that a dead-lettered message may enter: not those it came through already, unless it was rejected on the
+    way (DLX-13). ``message`` is :func:`dead_letter_message`'s.
+    """
+    if reason == "rejected":
+        return queues
+    deaths = message.deaths if tracks_deaths else _header_deaths(message.headers)
+    return [queue for queue in queues if not _is_cycle(queue.name, deaths)]
+
+
+def _is_cycle(queue: str, deaths: tuple[Death, ...]) -> bool:
+    for death in deaths:
+        if death.get("reason") == "rejected":
+            return False
+        if death.get("queue") == queue:
+            return True
+    return False

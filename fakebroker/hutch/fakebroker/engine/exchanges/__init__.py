@@ -1,0 +1,66 @@
+"""Exchanges: a name, its properties, and the type that decides where a message goes."""
+
+from collections.abc import Callable
+from typing import Final
+
+from hutch.fakebroker.engine.bindings import Binding, Router
+from hutch.fakebroker.engine.exchanges.direct import DirectRouter
+from hutch.fakebroker.engine.exchanges.fanout import FanoutRouter
+from hutch.fakebroker.engine.exchanges.headers import HeadersRouter
+from hutch.fakebroker.engine.exchanges.topic import TopicRouter
+from hutch.fakebroker.engine.profiles import Profile
+from hutch.wire.fields import FieldTable
+
+#: The exchange types, by the name that exchange.declare gives.
+EXCHANGE_TYPES: Final[dict[str, Callable[[Profile], Router]]] = {
+    "direct": lambda _profile: DirectRouter(),
+    "fanout": lambda _profile: FanoutRouter(),
+    "headers": lambda profile: HeadersRouter(profile.int_equals_float),
+    "topic": lambda _profile: TopicRouter(),
+}
+
+#: What every vhost begins with: name, type, internal (EXCH-SYS-01). The default exchange is not among them: it has no bindings.
+PREDECLARED: Final = (
+    ("amq.direct", "direct", False),
+    ("amq.fanout", "fanout", False),
+    ("amq.headers", "headers", False),
+    ("amq.match", "headers", False),
+    ("amq.rabbitmq.trace", "topic", True),
+    ("amq.topic", "topic", False),
+)
+
+
+class Exchange:
+    """One exchange of a vhost.
+
+    ``outgoing`` counts the bindings it is the source of; ``incoming`` holds those it is the destination of.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        type_: str,
+        profile: Profile,
+        *,
+        durable: bool = False,
+        auto_delete: bool = False,
+        internal: bool = False,
+        arguments: FieldTable | None = None,
+    ) -> None:
+        self.name: Final = name
+        self.type: Final = type_
+        self.durable: Final = durable
+        self.auto_delete: Final = auto_delete
+        self.internal: Final = internal
+        self.arguments: Final[FieldTable] = arguments or {}
+        alternate = self.arguments.get("alternate-exchange")
+        #: The exchange that takes what this one cannot route, by name; ``None`` for none.
+        self.alternate: Final = str(alternate) if alternate is not None else None
+        self.router: Final = EXCHANGE_TYPES[type_](profile)
+        self.outgoing: Final[dict[tuple[object, ...], Binding]] = {}
+        self.incoming: Final[dict[tuple[object, ...], Binding]] = {}
+        #: How many of ``outgoing`` lead to exchanges: where there are none, routing is one step.
+        self.to_exchanges = 0
+
+    def __repr__(self) -> str:
+        return f"Exchange({self.name!r}, {self.type!r})"

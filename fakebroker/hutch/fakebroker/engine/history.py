@@ -1,0 +1,69 @@
+"""What happened in a broker, in order: the one log that assertions, waits and timelines read."""
+
+from collections.abc import Iterator
+from typing import Any, Final, NamedTuple
+
+from hutch.fakebroker.engine.clock import Clock
+from hutch.fakebroker.engine.message import Message
+
+
+class Event(NamedTuple):
+    """One thing that happened.
+
+    ``at`` is monotonic seconds on the broker's clock. ``kind`` says what happened; which of the other fields hold something,
+    and what stands in ``detail``, goes with it:
+
+    - ``published``: message; ``detail`` is a tuple of the names of the queues it was routed to, empty if it was dropped
+    - ``returned``: message, ``detail`` the reply text
+    - ``delivered``, ``got``: message, queue; ``detail`` is ``(consumer tag or None, delivery tag, redelivered)``
+    - ``acked``, ``requeued``, ``rejected``, ``expired``, ``dropped``: message, queue
+    - ``dead-lettered``: message, queue (it died in); ``detail`` is ``(reason, names of the queues it went to)``
+    - ``declared``, ``deleted``: ``detail`` is ``("queue" | "exchange", name)``
+    - ``bound``, ``unbound``: ``detail`` is ``(source, destination, routing key)``
+    - ``purged``: queue; ``detail`` is how many messages went
+    - ``consuming``, ``cancelled``: queue; ``detail`` is the consumer tag
+    - ``connected``, ``disconnected``: ``detail`` is the connection's name
+    - ``refused``: ``detail`` is the reply text of a channel or connection that the broker closed
+    """
+
+    at: float
+    kind: str
+    vhost: str
+    queue: str | None
+    message: Message | None
+    detail: Any
+
+
+class History:
+    """The log of one broker. Iterating gives :class:`Event` values, oldest first.
+
+    ``limit`` is how many of the newest events are kept at least; ``None`` keeps all. (Up to twice as many may be held.)
+    """
+
+    def __init__(self, clock: Clock, limit: int | None = None) -> None:
+        self._clock: Final = clock
+        self._limit: Final = limit
+        self._events: list[tuple[float, str, str, str | None, Message | None, Any]] = []
+
+    def record(
+        self, kind: str, vhost: str, queue: str | None = None, message: Message | None = None, detail: Any = None
+    ) -> None:
+        """Add an event, dated now."""
+        events = self._events
+        events.append((self._clock.monotonic(), kind, vhost, queue, message, detail))
+        if self._limit is not None and len(events) > 2 * self._limit:
+            del events[: -self._limit]
+
+    def __len__(self) -> int:
+        return len(self._events)
+
+    def __iter__(self) -> Iterator[Event]:
+        return map(Event._make, list(self._events))
+
+    def of(self, *kinds: str) -> list[Event]:
+        """The events of these kinds, oldest first."""
+        return [Event._make(event) for event in list(self._events) if event[1] in kinds]
+
+    def clear(self) -> None:
+        """Forget all events."""
+        self._events.clear()

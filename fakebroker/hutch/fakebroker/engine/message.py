@@ -1,0 +1,189 @@
+"""A message inside the broker: the bytes it came in, and what the broker had to read of its properties."""
+
+import re
+from collections.abc import Mapping
+from functools import lru_cache
+from typing import Final
+
+from hutch.fakebroker.engine.errors import SoftError, internal_error, precondition_failed
+from hutch.fakebroker.engine.profiles import Profile
+from hutch.wire.fields import FieldError, FieldTable, FieldValue, join_table, split_table, type_name
+from hutch.wire.frames import content_header
+from hutch.wire.properties import FLAGS, NO_PROPERTIES, Properties, PropertyValue, encode_properties
+
+#: The longest time to live that RabbitMQ takes, ms (PUB-07).
+MAX_TTL: Final = 315360000000
+_EXPIRATION = re.compile(r"([+-]?[0-9]+)(.*)", re.DOTALL)
+_HEADERS = FLAGS["headers"]
+_CACHED_ENVELOPES = 1024
+
+
+class Envelope:
+    """What the broker reads of a message's properties; messages with the same properties share one.
+
+    ``raw`` is the properties as they are delivered. ``ttl`` is the expiration in ms. ``cc`` and ``bcc`` are the routing keys of
+    those headers. ``refusal`` is why such a message cannot be published at all, if it cannot.
+    """
+
+    __slots__ = ("bcc", "cc", "persistent", "priority", "properties", "raw", "refusal", "reply_to", "ttl", "user_id")
+
+    def __init__(self, raw: bytes, profile: Profile) -> None:
+        values: Mapping[str, PropertyValue] = Properties(raw).values
+        self.refusal: SoftError | None = None
+        self.ttl: int | None = None
+        self.cc: tuple[str, ...] = ()
+        self.bcc: tuple[str, ...] = ()
+        mode = values.get("delivery_mode")
+        self.persistent = mode == 2
+        self.priority = values.get("priority")
+        self.user_id = values.get("user_id")
+        self.reply_to = values.get("reply_to")
+        try:
+            expiration = values.get("expiration")
+            if expiration is not None:
+                self.ttl = _parse_expiration(str(expiration))
+            if profile.checks_delivery_mode and mode not in {None, 1, 2}:
+                raise precondition_failed(f"invalid message: {{delivery_mode_unknown,{mode}}}")
+            headers = values.get("headers")
+            if isinstance(headers, Mapping):
+                self.cc = _routing_keys(headers, "CC")
+                self.bcc = _routing_keys(headers, "BCC")
+        except SoftError as refusal:
+            self.refusal = refusal
+        self.raw = _delivered(raw, profile.sorts_headers, "BCC" in headers if isinstance(headers, Mapping) else False)
+        #: The properties as they are delivered.
+        self.properties = Properties(self.raw)
+
+
+def _parse_expiration(text: str) -> int:
+    """The time to live that an expiration property asks for, in ms, read as Erlang reads it (PUB-07 to PUB-10)."""
+    match = _EXPIRATION.fullmatch(text)
+    if match is None:
+        raise precondition_failed(f"invalid expiration '{text}': no_integer")
+    value, leftover = int(match[1]), match[2]
+    if leftover:
+        raise precondition_failed(f"invalid expiration '{text}': {{leftover_string,\"{leftover}\"}}")
+    if value < 0:
+        raise precondition_failed(f"invalid expiration '{text}': {{value_negative,{value}}}")
+    if value > MAX_TTL:
+        raise precondition_failed(f"invalid expiration '{text}': {{value_too_large,{value}}}")
+    return value
+
+
+def _routing_keys(headers: FieldTable, name: str) -> tuple[str, ...]:
+    value: FieldValue = headers.get(name, [])
+    if not isinstance(value, list):
+        kind = type_name(value)
+        raise precondition_failed(f'invalid message: {{unacceptable_type_in_header,"{name}",{kind}}}')
+    return tuple(key for key in value if isinstance(key, str))
+
+
+def _delivered(raw: bytes, sort: bool, has_bcc: bool) -> bytes:
+    """Properties as the broker passes them on: BCC taken out (PUB-20), and with ``sort`` headers in the order of their keys'
+    bytes, each once, unsigned 64-bit numbers as signed ones (PUB-14 to PUB-16).
+    """
+    flags = raw[0] << 8 | raw[1]
+    if not flags & _HEADERS or not (sort or has_bcc):
+        return raw
+    offset = 2
+    for name in ("content_type", "content_encoding"):
+        if flags & FLAGS[name]:
+            offset += 1 + raw[offset]
+    pairs, end = split_table(raw, offset)
+    if has_bcc:
+        pairs = [pair for pair in pairs if pair[0] != b"BCC"]
+    if sort:
+        first: dict[bytes, bytes] = {}
+        for name_, value in pairs:
+            first.setdefault(name_, b"l" + value[1:] if value[:1] == b"L" else value)
+        pairs = sorted(first.items())
+    return raw[:offset] + join_table(pairs) + raw[end:]
+
+
+class Envelopes:
+    """Makes envelopes, and keeps the recent ones: publishers tend to repeat their properties."""
+
+    def __init__(self, profile: Profile) -> None:
+        self._profile = profile
+        self._recent: dict[bytes, Envelope] = {}
+
+    def of(self, raw: bytes) -> Envelope:
+        """The envelope for properties as they came in.
+
+        Raises:
+            HardError: 541, the properties cannot be decoded (CONN-FRAME-24, CONN-FRAME-27).
+        """
+        envelope = self._recent.get(raw)
+        if envelope is None:
+            try:
+                envelope = Envelope(raw, self._profile)
+            except FieldError:
+                raise internal_error() from None
+            if len(self._recent) >= _CACHED_ENVELOPES:
+                self._recent.clear()
+            self._recent[raw] = envelope
+        return envelope
+
+
+@lru_cache(maxsize=1024)
+def _address(exchange: str, routing_key: str) -> bytes:
+    exchange_bytes, key_bytes = exchange.encode(), routing_key.encode()
+    return bytes((len(exchange_bytes),)) + exchange_bytes + bytes((len(key_bytes),)) + key_bytes
+
+
+class Message:
+    """One message as it was published, or as it was dead-lettered; it may stand in many queues.
+
+    ``header`` is the payload of its content header frame and ``address`` the exchange and routing key as two short strings, both
+    as they are delivered. ``deaths`` is what the broker itself knows of its deaths (``Profile.tracks_deaths``).
+    """
+
+    __slots__ = ("address", "body", "deaths", "envelope", "exchange", "header", "redelivered", "routing_key")
+
+    def __init__(
+        self,
+        exchange: str,
+        routing_key: str,
+        envelope: Envelope,
+        body: bytes,
+        header: bytes | None = None,
+    ) -> None:
+        self.exchange = exchange
+        self.routing_key = routing_key
+        self.envelope = envelope
+        self.body = body
+        raw = envelope.raw
+        self.header = header if header is not None and header[12:] == raw else content_header(len(body), raw)
+        self.address = _address(exchange, routing_key)
+        #: Deaths, newest first; see :mod:`hutch.fakebroker.engine.deadletter`.
+        self.deaths: tuple[FieldTable, ...] = ()
+        #: Whether even its first delivery is marked redelivered (DLX-03).
+        self.redelivered = False
+
+    @property
+    def properties(self) -> Properties:
+        """The properties as they are delivered."""
+        return self.envelope.properties
+
+    @property
+    def headers(self) -> FieldTable:
+        """The headers as they are delivered; empty where there are none."""
+        return self.envelope.properties.headers
+
+    @property
+    def routing_keys(self) -> tuple[str, ...]:
+        """The routing key, then those of the CC and BCC headers (PUB-19, PUB-20)."""
+        envelope = self.envelope
+        if envelope.cc or envelope.bcc:
+            return (self.routing_key, *envelope.cc, *envelope.bcc)
+        return (self.routing_key,)
+
+    def __repr__(self) -> str:
+        return f"Message({self.exchange!r}, {self.routing_key!r}, {self.properties!r}, {self.body[:80]!r})"
+
+
+def with_headers(message: Message, headers: FieldTable, without: tuple[str, ...] = ()) -> bytes:
+    """The message's properties with other headers, and without the properties named."""
+    values = {name: value for name, value in message.properties.values.items() if name not in without}
+    values["headers"] = headers
+    return encode_properties(values) if values else NO_PROPERTIES

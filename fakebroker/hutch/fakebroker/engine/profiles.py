@@ -1,0 +1,146 @@
+"""The RabbitMQ versions that the emulator can be: every difference between them is a switch here, and nowhere else."""
+
+from dataclasses import dataclass
+from typing import Final
+
+
+@dataclass(frozen=True)
+class Profile:
+    """One RabbitMQ version. The comment behind a switch is the behaviour it stands for."""
+
+    name: str
+    #: What connection.start calls itself.
+    version: str
+    platform: str
+    copyright: str
+    #: SASL mechanisms offered, in RabbitMQ's order (CONN-HDR-11).
+    mechanisms: tuple[str, ...]
+    #: Whether the AMQP 0-8 header is taken for 0-9-1 (CONN-HDR-03).
+    accepts_0_8: bool
+    #: Whether a header of another protocol is answered with AMQP 1.0's SASL header, else with 0-9-1's (CONN-HDR-05, -08).
+    speaks_1_0: bool
+    #: The smallest frame_max a client may ask for, bytes (CONN-TUNE-06).
+    frame_min: int
+    #: The largest body a content header may announce, bytes; None: any (CONN-FRAME-12, -26).
+    max_body_size: int | None
+    #: max_message_size, bytes (PUB-18).
+    max_message_size: int
+    #: Whether an unknown exchange type is a 406 on the channel, else a 503 on the connection (EXCH-DECLARE-05).
+    unknown_exchange_type_is_soft: bool
+    #: Exchange types that are built in and that the emulator lacks.
+    missing_exchange_types: frozenset[str]
+    #: Whether headers come out sorted by key and without duplicates (PUB-15, PUB-16).
+    sorts_headers: bool
+    #: Whether delivery modes other than 1 and 2 are refused (PUB-11).
+    checks_delivery_mode: bool
+    #: Whether an int and a float of the same value match in a headers exchange (EXCH-HEADERS-06).
+    int_equals_float: bool
+    #: Whether basic.qos global=true shares one limit over the channel (QOS-06).
+    shares_global_qos: bool
+    #: Whether the broker keeps the history of deaths itself, else it trusts the x-death header it finds (DLX-14).
+    tracks_deaths: bool
+    #: Whether a message dead-lettered by basic.reject arrives as redelivered (DLX-03).
+    rejected_arrives_redelivered: bool
+    #: Whether a queue without x-queue-type counts as declared with "classic" (QUEUE-DECLARE-22, -23).
+    names_queue_type: bool
+    #: Values of x-queue-mode that are accepted; None: any value of any type (QUEUE-ARG-15).
+    queue_modes: frozenset[str] | None
+    #: Values of x-queue-version that are accepted (QUEUE-ARG-16).
+    queue_versions: frozenset[int]
+    #: Values of x-queue-leader-locator on classic queues; None: the argument is refused (QUEUE-ARG-17).
+    leader_locators: frozenset[str] | None
+    #: Values of x-queue-master-locator; None: a deprecated feature that is denied (QUEUE-ARG-18).
+    master_locators: frozenset[str] | None
+    #: Arguments that classic queues refuse (QUEUE-ARG-19 to -21).
+    refused_by_classic: frozenset[str]
+    #: Consumer arguments that classic queues refuse (CONSUME-27).
+    consumer_arguments_refused: frozenset[str]
+    #: Whether an empty x-queue-type stands for the default (QUEUE-ARG-14).
+    empty_queue_type_is_default: bool
+
+
+_QUORUM_AND_STREAM_ONLY = frozenset(
+    {
+        "x-dead-letter-strategy",
+        "x-delivery-limit",
+        "x-initial-cluster-size",
+        "x-max-age",
+        "x-max-in-memory-bytes",
+        "x-max-in-memory-length",
+        "x-quorum-initial-group-size",
+        "x-stream-max-segment-size-bytes",
+    }
+)
+
+V3_10: Final = Profile(
+    name="3.10",
+    version="3.10.8",
+    platform="Erlang/OTP 25.2.3",
+    copyright="Copyright (c) 2007-2022 VMware, Inc. or its affiliates.",
+    mechanisms=("AMQPLAIN", "PLAIN"),
+    accepts_0_8=True,
+    speaks_1_0=False,
+    frame_min=4096,
+    max_body_size=None,
+    max_message_size=134217728,
+    unknown_exchange_type_is_soft=False,
+    missing_exchange_types=frozenset(),
+    sorts_headers=False,
+    checks_delivery_mode=True,
+    int_equals_float=True,
+    shares_global_qos=True,
+    tracks_deaths=False,
+    rejected_arrives_redelivered=False,
+    names_queue_type=False,
+    queue_modes=frozenset({"default", "lazy"}),
+    queue_versions=frozenset({1, 2}),
+    leader_locators=None,
+    master_locators=frozenset({"min-masters", "client-local", "random"}),
+    refused_by_classic=_QUORUM_AND_STREAM_ONLY,
+    consumer_arguments_refused=frozenset(),
+    empty_queue_type_is_default=False,
+)
+
+V4_3: Final = Profile(
+    name="4.3",
+    version="4.3.6",
+    platform="Erlang/OTP 27.3.4.14",
+    copyright="Copyright (c) 2007-2026 Broadcom Inc and/or its subsidiaries",
+    mechanisms=("ANONYMOUS", "AMQPLAIN", "PLAIN"),
+    accepts_0_8=False,
+    speaks_1_0=True,
+    frame_min=8192,
+    max_body_size=536870912,
+    max_message_size=16777216,
+    unknown_exchange_type_is_soft=True,
+    missing_exchange_types=frozenset({"x-local-random", "x-modulus-hash"}),
+    sorts_headers=True,
+    checks_delivery_mode=False,
+    int_equals_float=False,
+    shares_global_qos=False,
+    tracks_deaths=True,
+    rejected_arrives_redelivered=True,
+    names_queue_type=True,
+    queue_modes=None,
+    queue_versions=frozenset({2}),
+    leader_locators=frozenset({"client-local", "balanced", "random", "least-leaders", "min-masters"}),
+    master_locators=None,
+    refused_by_classic=_QUORUM_AND_STREAM_ONLY
+    | {"x-consumer-timeout", "x-consumer-disconnected-timeout", "x-stream-filter-size-bytes"},
+    consumer_arguments_refused=frozenset({"x-consumer-timeout"}),
+    empty_queue_type_is_default=True,
+)
+
+PROFILES: Final = {profile.name: profile for profile in (V3_10, V4_3)}
+
+
+def profile(name: str) -> Profile:
+    """The profile of that name.
+
+    Raises:
+        ValueError: there is none; the message names those there are.
+    """
+    found = PROFILES.get(name)
+    if found is None:
+        raise ValueError(f"no profile {name!r}; there are {', '.join(map(repr, PROFILES))}")
+    return found

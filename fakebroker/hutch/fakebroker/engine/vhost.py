@@ -1,0 +1,133 @@
+"""A virtual host: its exchanges, queues and bindings, and dead-lettering among them."""
+
+from typing import TYPE_CHECKING, Final
+
+from hutch.fakebroker.engine.bindings import Binding, Destination, binding_identity
+from hutch.fakebroker.engine.consumers import Consumer
+from hutch.fakebroker.engine.deadletter import dead_letter_message, without_cycles
+from hutch.fakebroker.engine.exchanges import PREDECLARED, Exchange
+from hutch.fakebroker.engine.message import Message
+from hutch.fakebroker.engine.queues.classic import Queue
+from hutch.fakebroker.engine.routing import route, route_by_queue_name
+from hutch.wire.fields import FieldTable
+
+if TYPE_CHECKING:
+    from hutch.fakebroker.engine.node import Node
+
+
+class VHost:
+    """One virtual host. ``exchanges`` does not hold the default exchange, which has no properties to speak of."""
+
+    def __init__(self, node: "Node", name: str) -> None:
+        self.node: Final = node
+        self.name: Final = name
+        self.queues: Final[dict[str, Queue]] = {}
+        self.exchanges: Final[dict[str, Exchange]] = {
+            name: Exchange(name, type_, node.profile, durable=True, internal=internal)
+            for name, type_, internal in PREDECLARED
+        }
+
+    # routing
+
+    def route(self, exchange: Exchange | None, message: Message, keys: tuple[str, ...]) -> list[Queue]:
+        """The queues a message gets into; ``None`` is the default exchange."""
+        return route_by_queue_name(self, keys) if exchange is None else route(self, exchange, message, keys)
+
+    def dead_letter(self, queue: Queue, message: Message, reason: str, *, redelivered: bool = False) -> None:
+        """Give a message that died in ``queue`` to its dead-letter exchange, once the command in hand is done."""
+        if queue.dead_letter_exchange is None:
+            self.node.history.record("dropped", self.name, queue.name, message)
+            return
+        self.node.pending.append(lambda: self._dead_letter(queue, message, reason, redelivered))
+
+    def _dead_letter(self, queue: Queue, message: Message, reason: str, redelivered: bool) -> None:
+        name = queue.dead_letter_exchange
+        exchange = self.exchanges.get(name) if name else None
+        if name and exchange is None:
+            self.node.history.record("dropped", self.name, queue.name, message)
+            return
+        dead = dead_letter_message(queue, message, reason)
+        dead.redelivered = redelivered
+        cc = dead.envelope.cc if queue.dead_letter_routing_key is None else ()
+        targets = self.route(exchange, dead, (dead.routing_key, *cc))
+        targets = without_cycles(dead, reason, targets, self.node.profile.tracks_deaths)
+        detail = (reason, tuple(target.name for target in targets))
+        self.node.history.record("dead-lettered", self.name, queue.name, dead, detail)
+        for target in targets:
+            target.publish(dead)
+
+    # queues
+
+    def add_queue(self, queue: Queue) -> None:
+        """Take in a queue that was just made."""
+        self.queues[queue.name] = queue
+        if queue.owner is not None:
+            queue.owner.exclusive_queues[queue] = None
+        self.node.history.record("declared", self.name, queue.name, detail=("queue", queue.name))
+
+    def delete_queue(self, queue: Queue) -> list[Consumer]:
+        """Delete a queue with its messages and bindings; the consumers it had, which may have to be told."""
+        del self.queues[queue.name]
+        if queue.owner is not None:
+            queue.owner.exclusive_queues.pop(queue, None)
+        orphans = list(queue.consumers)
+        for consumer in orphans:
+            consumer.channel.consumers.pop(consumer.tag, None)
+        queue.consumers.clear()
+        queue.close()
+        for binding in list(queue.incoming.values()):
+            self.remove_binding(binding)
+        self.node.history.record("deleted", self.name, queue.name, detail=("queue", queue.name))
+        return orphans
+
+    # exchanges
+
+    def add_exchange(self, exchange: Exchange) -> None:
+        """Take in an exchange that was just made."""
+        self.exchanges[exchange.name] = exchange
+        self.node.history.record("declared", self.name, detail=("exchange", exchange.name))
+
+    def delete_exchange(self, exchange: Exchange) -> None:
+        """Delete an exchange and the bindings from and to it; auto-delete sources go too (EXCH-AUTODEL-04)."""
+        del self.exchanges[exchange.name]
+        for binding in list(exchange.outgoing.values()):
+            self._forget(binding)
+        for binding in list(exchange.incoming.values()):
+            self.remove_binding(binding)
+        self.node.history.record("deleted", self.name, detail=("exchange", exchange.name))
+
+    # bindings
+
+    def add_binding(self, source: Exchange, destination: Destination, routing_key: str, arguments: FieldTable) -> None:
+        """Bind; the same binding again changes nothing (EXCH-BIND-06)."""
+        binding = Binding(source, destination, routing_key, arguments)
+        if binding.identity in source.outgoing:
+            return
+        source.outgoing[binding.identity] = binding
+        destination.incoming[binding.identity] = binding
+        source.router.add(binding)
+        if isinstance(destination, Exchange):
+            source.to_exchanges += 1
+        self.node.history.record("bound", self.name, detail=(source.name, destination.name, routing_key))
+
+    def find_binding(
+        self, source: Exchange, destination: Destination, routing_key: str, arguments: FieldTable
+    ) -> Binding | None:
+        """The binding with these very ends, key and arguments."""
+        return source.outgoing.get(binding_identity(source.name, destination, routing_key, arguments))
+
+    def remove_binding(self, binding: Binding) -> None:
+        """Unbind; an auto-delete exchange that loses its last binding goes with it (EXCH-AUTODEL-02)."""
+        self._forget(binding)
+        source = binding.source
+        if source.auto_delete and not source.outgoing and self.exchanges.get(source.name) is source:
+            self.delete_exchange(source)
+
+    def _forget(self, binding: Binding) -> None:
+        source, destination = binding.source, binding.destination
+        del source.outgoing[binding.identity]
+        destination.incoming.pop(binding.identity, None)
+        source.router.remove(binding)
+        if isinstance(destination, Exchange):
+            source.to_exchanges -= 1
+        self.node.history.record("unbound", self.name, detail=(source.name, destination.name, binding.routing_key))

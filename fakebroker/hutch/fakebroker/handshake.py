@@ -1,0 +1,248 @@
+"""Channel 0: the protocol header, login, tuning, opening, heartbeats and the closing handshake."""
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Final
+
+from hutch.fakebroker.engine.connection import Connection
+from hutch.fakebroker.engine.errors import HardError
+from hutch.fakebroker.engine.terms import print_binary
+from hutch.fakebroker.heartbeat import Heartbeat
+from hutch.fakebroker.sasl import LoginRefused, MalformedResponse, authenticate
+from hutch.wire.codes import ReplyCode
+from hutch.wire.declaration import Method
+from hutch.wire.fields import FieldTable
+from hutch.wire.frames import BODY, HEADER, HEARTBEAT, HEARTBEAT_FRAME, METHOD
+from hutch.wire.methods import (
+    PROTOCOL_HEADER,
+    ConnectionClose,
+    ConnectionCloseOk,
+    ConnectionOpen,
+    ConnectionOpenOk,
+    ConnectionStart,
+    ConnectionStartOk,
+    ConnectionTune,
+    ConnectionTuneOk,
+    ConnectionUpdateSecret,
+    ConnectionUpdateSecretOk,
+)
+from hutch.wire.states import FROM_CLIENT, FROM_SERVER, ConnectionState, IllegalMethod, next_connection_state
+
+if TYPE_CHECKING:
+    from hutch.fakebroker.engine.profiles import Profile
+    from hutch.fakebroker.session import Session
+
+#: What connection.tune proposes: channels, bytes, seconds (CONN-TUNE-01).
+CHANNEL_MAX: Final = 2047
+FRAME_MAX: Final = 131072
+HEARTBEAT_SECONDS: Final = 60
+#: How long a client may take until its connection is open, seconds (CONN-HDR-10).
+HANDSHAKE_TIMEOUT: Final = 10.0
+#: How long RabbitMQ keeps a client waiting whose login or tuning it does not like, seconds (CONN-AUTH-04).
+SILENCE: Final = 3.0
+
+_HEADER_0_9 = b"AMQP\x01\x01\x00\x09"
+_HEADER_0_8 = b"AMQP\x01\x01\x08\x00"
+_HEADER_1_0_SASL = b"AMQP\x03\x01\x00\x00"
+
+#: In RabbitMQ's order (CONN-HDR-13).
+_CAPABILITIES: Final = dict.fromkeys(
+    (
+        "publisher_confirms",
+        "exchange_exchange_bindings",
+        "basic.nack",
+        "consumer_cancel_notify",
+        "connection.blocked",
+        "consumer_priorities",
+        "authentication_failure_close",
+        "per_consumer_qos",
+        "direct_reply_to",
+    ),
+    True,
+)
+
+
+def server_properties(profile: "Profile") -> FieldTable:
+    """What connection.start says of the broker (CONN-HDR-12). ``cluster_name`` tells that it is an emulator."""
+    return {
+        "capabilities": _CAPABILITIES,
+        "cluster_name": "hutch@localhost",
+        "copyright": profile.copyright,
+        "information": "Licensed under the MPL 2.0. Website: https://rabbitmq.com",
+        "platform": profile.platform,
+        "product": "RabbitMQ",
+        "version": profile.version,
+    }
+
+
+class Handshake:
+    """The connection-level half of a session. ``deaf`` is set once nothing that the client sends counts any more."""
+
+    def __init__(self, session: "Session") -> None:
+        self.state = ConnectionState.GREETING
+        self.deaf = False
+        self._session: Final = session
+        self._profile: Final = session.node.profile
+        self._header = b""
+        self._user = ""
+        self._capabilities: FieldTable = {}
+        self._heartbeat: Heartbeat | None = None
+        self._limit: Final = session.node.timers.set(HANDSHAKE_TIMEOUT, session.drop, background=True)
+
+    @property
+    def speaks_errors(self) -> bool:
+        """Whether an error is answered with connection.close: not before the login is through (CONN-OPEN-08)."""
+        return self.state not in {
+            ConnectionState.GREETING,
+            ConnectionState.STARTING,
+            ConnectionState.SECURING,
+            ConnectionState.TUNING,
+        }
+
+    def heard(self) -> None:
+        """Bytes came in."""
+        if self._heartbeat is not None:
+            self._heartbeat.received = True
+
+    def spoke(self) -> None:
+        """Bytes went out."""
+        if self._heartbeat is not None:
+            self._heartbeat.sent = True
+
+    def closing(self, state: ConnectionState) -> None:
+        """The connection ends: no more heartbeats, no more limit on the handshake."""
+        self.state = state
+        self._session.node.timers.cancel(self._limit)
+        if self._heartbeat is not None:
+            self._heartbeat.stop()
+            self._heartbeat = None
+
+    def drop_later(self) -> None:
+        """Say nothing, hear nothing, and end in a while."""
+        self.deaf = True
+        self._session.node.timers.set(SILENCE, self._session.drop, background=True)
+
+    # the protocol header
+
+    def greet(self, data: bytes) -> bytes:
+        """Take the protocol header; what stands behind it (CONN-HDR)."""
+        self._header += data
+        if len(self._header) < 8:
+            return b""
+        header, rest = self._header[:8], self._header[8:]
+        if header in {PROTOCOL_HEADER, _HEADER_0_9} or (header == _HEADER_0_8 and self._profile.accepts_0_8):
+            self._send(
+                ConnectionStart(
+                    server_properties=server_properties(self._profile),
+                    mechanisms=" ".join(self._profile.mechanisms).encode(),
+                )
+            )
+            return rest
+        # A wrong revision of the 0-9 family is told the right one; the rest depends on what else the version speaks.
+        wrong_revision = header[:7] == PROTOCOL_HEADER[:7]
+        other = _HEADER_1_0_SASL if self._profile.speaks_1_0 and not wrong_revision else PROTOCOL_HEADER
+        self._session.write(other)
+        self._session.drop()
+        return b""
+
+    # frames
+
+    def frame(self, frame_type: int, number: int, payload: bytes) -> None:
+        """A frame on channel 0, or on any channel while the connection is not running."""
+        if self.state in {ConnectionState.CLOSING, ConnectionState.CLOSED}:
+            self._await_end(frame_type, number, payload)
+            return
+        if frame_type == HEARTBEAT and number == 0 and not payload:
+            return
+        amount = "all" if len(payload) <= 16 else "first 16"
+        snippet = f"type {frame_type}, {amount} octets = {print_binary(payload[:16])}"
+        if frame_type not in {METHOD, HEADER, BODY} and (frame_type != HEARTBEAT or number == 0):
+            raise HardError(ReplyCode.FRAME_ERROR, f"{snippet}: unknown_frame", blame=False)
+        if number or frame_type != METHOD:
+            raise HardError(ReplyCode.UNEXPECTED_FRAME, snippet, blame=False)
+        method = self._session.decode(payload)
+        if method is not None:
+            self._method(method)
+
+    def _await_end(self, frame_type: int, number: int, payload: bytes) -> None:
+        """Nothing counts but the end of the closing handshake (CONN-CLOSE-02, CONN-CLOSE-04)."""
+        if frame_type != METHOD or number:
+            return
+        ids = int.from_bytes(payload[:4])
+        if ids == ConnectionCloseOk.ID and self.state is ConnectionState.CLOSING:
+            self._session.drop()
+        elif ids == ConnectionClose.ID and self.state is ConnectionState.CLOSING:
+            self._session.method(0, ConnectionCloseOk())
+
+    def _method(self, method: Method) -> None:
+        try:
+            following = next_connection_state(FROM_CLIENT, self.state, type(method))
+        except IllegalMethod as error:
+            raise HardError(error.code, error.text, method=error.method) from None
+        if isinstance(method, ConnectionStartOk):
+            self.state = following
+            self._log_in(method)
+        elif isinstance(method, ConnectionTuneOk):
+            self._tune(method, following)
+        elif isinstance(method, ConnectionOpen):
+            self.state = following
+            self._open(method)
+        elif isinstance(method, ConnectionUpdateSecret):
+            self._send(ConnectionUpdateSecretOk())
+        elif isinstance(method, ConnectionClose):
+            self._session.release()
+            self.closing(ConnectionState.CLOSED)
+            self._session.method(0, ConnectionCloseOk())
+            # The client is to end the stream; the broker does so in the end (CONN-CLOSE-01).
+            self._session.node.timers.set(30.0, self._session.drop, background=True)
+
+    def _send(self, method: Method) -> None:
+        self.state = next_connection_state(FROM_SERVER, self.state, type(method))
+        self._session.method(0, method)
+
+    # steps
+
+    def _log_in(self, method: ConnectionStartOk) -> None:
+        session = self._session
+        capabilities = method.client_properties.get("capabilities", {})
+        if not isinstance(capabilities, Mapping):
+            session.drop()
+            return
+        self._capabilities = capabilities
+        try:
+            self._user = authenticate(method.mechanism, method.response, self._profile.mechanisms, session.node.users)
+        except MalformedResponse:
+            self.drop_later()
+            return
+        except LoginRefused:
+            if capabilities.get("authentication_failure_close") is not True:
+                self.drop_later()
+                return
+            text = f"Login was refused using authentication mechanism {method.mechanism}. "
+            session.fail(HardError(ReplyCode.ACCESS_REFUSED, text + "For details see the broker logfile.", blame=False))
+            return
+        self._send(ConnectionTune(CHANNEL_MAX, FRAME_MAX, HEARTBEAT_SECONDS))
+
+    def _tune(self, method: ConnectionTuneOk, following: ConnectionState) -> None:
+        session = self._session
+        channels_fit = 1 <= method.channel_max <= CHANNEL_MAX
+        if not channels_fit or not self._profile.frame_min <= method.frame_max <= FRAME_MAX:
+            self.drop_later()
+            return
+        session.tuned(method.channel_max, method.frame_max)
+        if method.heartbeat:
+            self._heartbeat = Heartbeat(session.node.timers, method.heartbeat, self._beat, session.drop)
+        self.state = following
+
+    def _beat(self) -> None:
+        self._session.write(HEARTBEAT_FRAME)
+
+    def _open(self, method: ConnectionOpen) -> None:
+        session = self._session
+        vhost = session.node.vhosts.get(method.virtual_host)
+        if vhost is None:
+            text = f"vhost {method.virtual_host} not found"
+            raise HardError(ReplyCode.NOT_ALLOWED, text, method=ConnectionOpen)
+        session.node.timers.cancel(self._limit)
+        cancel_notify = self._capabilities.get("consumer_cancel_notify") is True
+        session.connection = Connection(vhost, self._user, session.peer, session, cancel_notify=cancel_notify)
+        self._send(ConnectionOpenOk())

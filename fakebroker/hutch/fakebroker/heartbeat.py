@@ -1,0 +1,43 @@
+"""Heartbeats on the broker's clock (CONN-TUNE-08 to CONN-TUNE-12)."""
+
+from collections.abc import Callable
+
+from hutch.fakebroker.engine.clock import Timer, Timers
+
+
+class Heartbeat:
+    """Sends a heartbeat each half interval in which nothing was sent, and gives the client up when two whole intervals in a row
+    brought nothing.
+
+    ``interval`` is in seconds, above 0. ``sent`` and ``received`` are to be set whenever bytes go out or come in.
+    """
+
+    def __init__(self, timers: Timers, interval: float, send: Callable[[], None], give_up: Callable[[], None]) -> None:
+        self.sent = False
+        self.received = True
+        self._timers = timers
+        self._interval = interval
+        self._send = send
+        self._give_up = give_up
+        self._silent = 0
+        self._sender: Timer = timers.set(interval / 2, self._beat, background=True)
+        self._monitor: Timer = timers.set(interval, self._check, background=True)
+
+    def stop(self) -> None:
+        """Neither send nor expect any more."""
+        self._timers.cancel(self._sender)
+        self._timers.cancel(self._monitor)
+
+    def _beat(self) -> None:
+        if not self.sent:
+            self._send()
+        self.sent = False
+        self._sender = self._timers.set(self._interval / 2, self._beat, background=True)
+
+    def _check(self) -> None:
+        self._silent = 0 if self.received else self._silent + 1
+        self.received = False
+        if self._silent == 2:
+            self._give_up()
+        else:
+            self._monitor = self._timers.set(self._interval, self._check, background=True)

@@ -1,0 +1,115 @@
+"""The in-process pipe: the transport by which a client in the same process reaches a broker, with no socket and no thread.
+
+What a client sends is carried out before ``send`` returns. A blocking read lets time pass: on a :class:`ManualClock`, as long as nobody
+else could bring anything, the clock jumps to the next timer inside the caller's deadline; otherwise the read waits as it would on a
+socket, until some other thread brings something.
+"""
+
+import time
+from threading import get_ident
+from typing import TYPE_CHECKING, Final
+
+from hutch.fakebroker.engine.clock import ManualClock
+from hutch.fakebroker.session import Session
+
+if TYPE_CHECKING:
+    from hutch.fakebroker.broker import Broker
+
+
+class Pipe:
+    """A :class:`~hutch.wire.transport.Transport` to a broker in this process."""
+
+    # Out of reach of what patches the functions of the time module: a wait is a wait even while time stands frozen.
+    _real_monotonic = staticmethod(time.monotonic)
+
+    def __init__(self, broker: "Broker") -> None:
+        self._broker: Final = broker
+        self._session: Session | None = None
+        #: The thread that used the pipe last.
+        self.thread = get_ident()
+
+    def connect(self, deadline: float | None) -> None:  # noqa: ARG002  (there is nothing to wait for)
+        """Reach the broker.
+
+        Raises:
+            ConnectionRefusedError: it is closed.
+        """
+        with self._broker.lock:
+            self._session = self._broker.add_pipe(self)
+
+    def send(self, data: bytes, deadline: float | None = None) -> None:  # noqa: ARG002
+        """Have the broker do what ``data`` asks for.
+
+        Raises:
+            BrokenPipeError: the connection has ended.
+        """
+        broker = self._broker
+        with broker.lock:
+            self.thread = get_ident()
+            session = self._session
+            if session is None or session.dropped:
+                raise BrokenPipeError("the connection to the in-process broker has ended")
+            session.receive(data)
+
+    def receive(self, deadline: float | None = None) -> bytes:
+        """What the broker has sent, waiting for it until the deadline.
+
+        Raises:
+            ConnectionResetError: the broker has ended the connection, as RabbitMQ does by a reset (CONN-HDR-14).
+            TimeoutError: the deadline passed; or, without one, nothing can ever arrive.
+        """
+        broker = self._broker
+        waited_since: float | None = None
+        with broker.lock:
+            self.thread = get_ident()
+            while True:
+                session = self._session
+                if session is None:
+                    raise OSError("the connection is closed")
+                broker.node.settle()
+                if data := session.take():
+                    return data
+                if session.dropped:
+                    raise ConnectionResetError("the in-process broker has reset the connection")
+                if isinstance(broker.clock, ManualClock) and broker.is_alone(self):
+                    self._jump(broker.clock, deadline)
+                    continue
+                now = self._real_monotonic()
+                if waited_since is None:
+                    waited_since = now
+                    allowed = None if deadline is None else deadline - self.monotonic()
+                if allowed is None:
+                    broker.wait(None)
+                elif (left := waited_since + allowed - now) > 0:
+                    broker.wait(left)
+                else:
+                    raise TimeoutError("timed out")
+
+    def _jump(self, clock: ManualClock, deadline: float | None) -> None:
+        """Move on to what happens next; nothing happens of itself, so no one else's time is cut short."""
+        upcoming = self._broker.node.timers.next_at(background=deadline is not None)
+        if upcoming is not None and (deadline is None or upcoming <= deadline):
+            clock.jump(upcoming)
+            return
+        if deadline is None:
+            raise TimeoutError(
+                "nothing can arrive: no timer is pending on the broker's clock, and nobody else is connected to it"
+            )
+        clock.jump(deadline)
+        raise TimeoutError("timed out")
+
+    def close(self) -> None:
+        """End the connection; closing again does nothing."""
+        with self._broker.lock:
+            session, self._session = self._session, None
+            if session is not None:
+                self._broker.remove_pipe(self, session)
+
+    def fileno(self) -> int | None:
+        """There is none."""
+        return None
+
+    def monotonic(self) -> float:
+        """A manual clock's time; else the real one, for waits take real time."""
+        clock = self._broker.clock
+        return clock.monotonic() if isinstance(clock, ManualClock) else self._real_monotonic()

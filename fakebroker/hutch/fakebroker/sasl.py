@@ -1,0 +1,64 @@
+"""Who is it? The SASL mechanisms that the broker takes (CONN-AUTH; https://www.rabbitmq.com/docs/access-control)."""
+
+from collections.abc import Callable, Mapping
+from typing import Final
+
+from hutch.wire.fields import FieldError, read_table
+
+
+class MalformedResponse(ValueError):
+    """A response that does not fit its mechanism."""
+
+
+class LoginRefused(ValueError):
+    """An unknown user or a wrong password."""
+
+
+def _plain(response: bytes, users: Mapping[str, str]) -> str:
+    # An authorisation id in front is a malformed response to RabbitMQ (CONN-AUTH-02).
+    parts = response.split(b"\0")
+    if len(parts) != 3 or parts[0]:
+        raise MalformedResponse("PLAIN wants NUL, user, NUL, password")
+    return _check(parts[1].decode("utf-8", "replace"), parts[2].decode("utf-8", "replace"), users)
+
+
+def _amqplain(response: bytes, users: Mapping[str, str]) -> str:
+    try:
+        table, _ = read_table(len(response).to_bytes(4) + response)
+    except FieldError:
+        raise MalformedResponse("AMQPLAIN wants a field table without its length") from None
+    user, password = table.get("LOGIN"), table.get("PASSWORD")
+    if not isinstance(user, str) or not isinstance(password, str):
+        raise MalformedResponse("AMQPLAIN wants LOGIN and PASSWORD")
+    return _check(user, password, users)
+
+
+def _anonymous(_response: bytes, users: Mapping[str, str]) -> str:
+    if "guest" not in users:
+        raise LoginRefused("guest")
+    return "guest"
+
+
+def _check(user: str, password: str, users: Mapping[str, str]) -> str:
+    if users.get(user) != password or not password:
+        raise LoginRefused(user)
+    return user
+
+
+_MECHANISMS: Final[dict[str, Callable[[bytes, Mapping[str, str]], str]]] = {
+    "AMQPLAIN": _amqplain,
+    "ANONYMOUS": _anonymous,
+    "PLAIN": _plain,
+}
+
+
+def authenticate(mechanism: str, response: bytes, offered: tuple[str, ...], users: Mapping[str, str]) -> str:
+    """The user that a response proves; ``users`` maps names to passwords.
+
+    Raises:
+        MalformedResponse: a mechanism that was not offered, or a response that it cannot read (CONN-AUTH-02, -09, -10).
+        LoginRefused: unknown user, wrong or empty password (CONN-AUTH-03, -05).
+    """
+    if mechanism not in offered:
+        raise MalformedResponse(f"mechanism {mechanism!r} is not offered")
+    return _MECHANISMS[mechanism](response, users)

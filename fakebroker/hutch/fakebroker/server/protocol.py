@@ -1,0 +1,163 @@
+"""asyncio around the session: one protocol object a client, one listener a broker."""
+
+import asyncio
+import logging
+import socket
+import struct
+import threading
+from collections.abc import Callable
+from contextlib import suppress
+from typing import TYPE_CHECKING, Final
+from urllib.parse import quote
+
+from hutch.fakebroker.session import Session
+
+if TYPE_CHECKING:
+    from hutch.fakebroker.broker import Broker
+
+_log = logging.getLogger("hutch.fakebroker")
+
+_RESET_ON_CLOSE = struct.pack("ii", 1, 0)
+
+
+class Client(asyncio.Protocol):
+    """One TCP client of a listener."""
+
+    def __init__(self, listener: "Listener") -> None:
+        self._listener = listener
+        self._broker = listener.broker
+        self._flush_is_due = False
+        self.peer = ""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Begin a session."""
+        if not isinstance(transport, asyncio.Transport):
+            raise TypeError(f"a stream transport is needed, not {transport!r}")
+        self.transport: Final = transport
+        sock = transport.get_extra_info("socket")
+        if sock is not None:
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self.peer = _connection_name(transport)
+        self._listener.clients[self] = None
+        _log.info("%s: accepted", self.peer)
+        with self._broker.lock:
+            self._broker.count_peers(+1)
+            self.session: Final = Session(self._broker.node, self.peer, self._wake)
+        self._listener.arm()
+
+    def data_received(self, data: bytes) -> None:
+        """Have the session do what the client asks for."""
+        with self._broker.lock:
+            self.session.receive(data)
+        self._listener.arm()
+
+    def eof_received(self) -> bool:
+        """A client that stops sending is gone (CONN-CLOSE-06)."""
+        return False
+
+    def connection_lost(self, _error: Exception | None) -> None:
+        """End the session."""
+        self._listener.forget(self)
+        with self._broker.lock:
+            self._broker.count_peers(-1)
+            self.session.lost()
+        refusal = f" after {self.session.refusal}" if self.session.refusal else ""
+        _log.info("%s: closed%s", self.peer, refusal)
+        self._listener.arm()
+
+    def _wake(self) -> None:
+        # Called with the broker's lock held, by whatever thread made the session speak.
+        if not self._flush_is_due:
+            self._flush_is_due = True
+            self._listener.call_soon(self._flush)
+        self._broker.notify()
+
+    def _flush(self) -> None:
+        with self._broker.lock:
+            self._flush_is_due = False
+            data = self.session.take()
+            dropped = self.session.dropped
+        if data:
+            self.transport.write(data)
+        if dropped and not self.transport.is_closing():
+            sock = self.transport.get_extra_info("socket")
+            if sock is not None:
+                sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_ON_CLOSE)
+            self.transport.close()
+
+
+def _connection_name(transport: asyncio.Transport) -> str:
+    """As RabbitMQ names connections: client address, arrow, server address (HTTP-36)."""
+    ends = (transport.get_extra_info(name) for name in ("peername", "sockname"))
+    return " -> ".join(f"{end[0]}:{end[1]}" if end else "?" for end in ends)
+
+
+class Listener:
+    """A TCP listener of a broker, to be used within a running event loop."""
+
+    def __init__(self, broker: "Broker") -> None:
+        self.broker: Final = broker
+        self.clients: Final[dict[Client, None]] = {}
+        self.url = ""
+        self._loop: Final = asyncio.get_running_loop()
+        self._server: asyncio.Server | None = None
+        self._alarm: asyncio.TimerHandle | None = None
+        self._thread: Final = threading.get_ident()
+        self._idle: Final = asyncio.Event()
+
+    async def start(self, host: str, port: int) -> None:
+        """Bind and accept; then ``url`` is set.
+
+        Raises:
+            OSError: the port is taken, or the host is not this machine's.
+        """
+        self._server = await self._loop.create_server(lambda: Client(self), host, port, backlog=128)
+        bound = self._server.sockets[0].getsockname()
+        name = f"[{bound[0]}]" if ":" in bound[0] else bound[0]
+        node = self.broker.node
+        user, password = next(iter(node.users.items()), ("", ""))
+        vhost = next(iter(node.vhosts), "/")
+        path = "" if vhost == "/" else quote(vhost, safe="")
+        self.url = f"amqp://{quote(user, safe='')}:{quote(password, safe='')}@{name}:{bound[1]}/{path}"
+
+    def call_soon(self, callback: Callable[[], None]) -> None:
+        """Run a callback in the loop, from whatever thread."""
+        if threading.get_ident() == self._thread:
+            self._loop.call_soon(callback)
+        else:
+            self._loop.call_soon_threadsafe(callback)
+
+    def arm(self) -> None:
+        """Set the alarm for the broker's next timer."""
+        with self.broker.lock:
+            seconds = self.broker.seconds_to_next_timer()
+        if self._alarm is not None:
+            self._alarm.cancel()
+        self._alarm = None if seconds is None else self._loop.call_later(seconds, self._ring)
+
+    def _ring(self) -> None:
+        self.broker.settle()
+        self.arm()
+
+    def forget(self, client: Client) -> None:
+        """A client is gone."""
+        self.clients.pop(client, None)
+        if not self.clients:
+            self._idle.set()
+
+    async def stop(self, grace: float = 1.0) -> None:
+        """Accept no more, close the clients with 320, and give them ``grace`` seconds to take that in."""
+        if self._server is not None:
+            self._server.close()
+        with self.broker.lock:
+            for client in self.clients:
+                client.session.shut_down()
+        if self.clients:
+            self._idle.clear()
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._idle.wait(), grace)
+        for client in list(self.clients):
+            client.transport.abort()
+        if self._alarm is not None:
+            self._alarm.cancel()
+        await asyncio.sleep(0)

@@ -1,0 +1,377 @@
+"""One client's connection, bytes in and bytes out, with no socket: frames become commands, and what the engine says, frames."""
+
+from collections.abc import Callable
+from struct import Struct
+from typing import Final
+
+from hutch.fakebroker.engine.channel import Channel
+from hutch.fakebroker.engine.commands import run
+from hutch.fakebroker.engine.commands.publish import publish
+from hutch.fakebroker.engine.connection import Connection
+from hutch.fakebroker.engine.consumers import Consumer
+from hutch.fakebroker.engine.errors import AMQPError, HardError, SoftError
+from hutch.fakebroker.engine.message import Message
+from hutch.fakebroker.engine.node import Node
+from hutch.fakebroker.engine.terms import print_binary
+from hutch.fakebroker.handshake import Handshake
+from hutch.wire.codes import ReplyCode
+from hutch.wire.content import Content, ContentAssembler, ContentError, MalformedHeader
+from hutch.wire.fields import TruncatedField, UnknownFieldType
+from hutch.wire.frames import (
+    BODY,
+    HEADER,
+    HEARTBEAT,
+    METHOD,
+    FrameError,
+    FrameParser,
+    FrameTooLarge,
+    WrongFrameEnd,
+    content_frames,
+    method_frame,
+)
+from hutch.wire.methods import (
+    BasicAck,
+    BasicPublish,
+    ChannelClose,
+    ChannelCloseOk,
+    ChannelOpen,
+    ChannelOpenOk,
+    ConnectionClose,
+    MalformedShortStr,
+    Method,
+    MethodDecodeError,
+    decode_method,
+)
+from hutch.wire.states import ChannelState, ConnectionState, IllegalMethod, next_channel_state
+
+_DELIVER = Struct(">BHII")
+_DELIVERY = Struct(">QB")
+_ACK = Struct(">BHIIQBB")
+_ACK_ARGUMENTS = Struct(">QB")
+_DELIVER_ID = 60 << 16 | 60
+_ACK_ID = BasicAck.ID
+_PUBLISH_ID_BYTES = BasicPublish.ID.to_bytes(4)
+_CACHED_PUBLISHES = 256
+
+#: How long a connection that the broker closed waits for the client's close-ok, seconds (CONN-CLOSE-05).
+CLOSING_TIMEOUT: Final = 30.0
+
+
+class _Slot:
+    """A channel number in use: its state, its content under way and, while it is open, the engine's channel."""
+
+    __slots__ = ("channel", "content", "state")
+
+    def __init__(self, max_body_size: int | None) -> None:
+        self.state = ChannelState.CLOSED
+        self.content = ContentAssembler(max_body_size)
+        self.channel: Channel | None = None
+
+
+class Session:
+    """One connection's life.
+
+    ``peer`` names the connection in logs. ``wake`` is called when output turns up where there was none, and when the session
+    ends: then :meth:`take` it. After ``dropped`` turns true and the output is taken, the stream is to be reset (CONN-HDR-14).
+    """
+
+    def __init__(self, node: Node, peer: str, wake: Callable[[], None]) -> None:
+        self.node: Final = node
+        self.peer: Final = peer
+        self.dropped = False
+        #: Why the broker closed the connection, or one of its channels last; for logs.
+        self.refusal: str | None = None
+        self._wake: Final = wake
+        self._out: list[bytes] = []
+        self._parser: Final = FrameParser(131072)
+        self._slots: Final[dict[int, _Slot]] = {}
+        self._publishes: Final[dict[bytes, BasicPublish]] = {}
+        self._frame_max = 131072
+        self._channel_max = 0
+        self.connection: Connection | None = None
+        self._handshake: Final = Handshake(self)
+
+    @property
+    def state(self) -> ConnectionState:
+        """Where the connection is."""
+        return self._handshake.state
+
+    # bytes in
+
+    def receive(self, data: bytes) -> None:
+        """Take bytes from the client and do all that they ask for."""
+        if self.dropped:
+            return
+        self._handshake.heard()
+        if self.state is ConnectionState.GREETING:
+            data = self._handshake.greet(data)
+        if data and not self.dropped:
+            self._read(data)
+        self.node.settle()
+
+    def _read(self, data: bytes) -> None:
+        pending = self.node.pending
+        handshake = self._handshake
+        try:
+            for frame_type, number, payload in self._parser.feed(data):
+                if handshake.deaf:
+                    return
+                try:
+                    if number and handshake.state is ConnectionState.RUNNING:
+                        self._channel_frame(frame_type, number, payload)
+                    else:
+                        handshake.frame(frame_type, number, payload)
+                except HardError as error:
+                    self.fail(error)
+                if pending:
+                    self.node.settle()
+        except FrameError as error:
+            self.fail(_frame_error(error))
+            handshake.deaf = True
+
+    def _channel_frame(self, frame_type: int, number: int, payload: bytes) -> None:
+        slot = self._slots.get(number)
+        if slot is None:
+            slot = self._slots[number] = _Slot(self.node.profile.max_body_size)
+        content = slot.content
+        if frame_type == METHOD and content.method is None:
+            if payload[:4] == _PUBLISH_ID_BYTES:
+                content.begin(self._decode_publish(payload))
+                return
+            if len(payload) == 13 and slot.channel is not None and int.from_bytes(payload[:4]) == _ACK_ID:
+                tag, multiple = _ACK_ARGUMENTS.unpack_from(payload, 4)
+                self._run(slot, BasicAck(tag, multiple & 1 != 0), None)
+                return
+            method = self.decode(payload)
+            if method is None:
+                return
+            if method.CONTENT:
+                content.begin(method)
+            else:
+                self._command(number, slot, method, None)
+            return
+        if frame_type not in {METHOD, HEADER, BODY}:
+            self._refuse_frame(frame_type, payload)
+        try:
+            complete = content.add(frame_type, payload)
+        except ContentError as error:
+            method_type = type(error.method) if error.method else None
+            raise HardError(error.code, error.text, method=method_type, blame=method_type is not None) from None
+        except MalformedHeader:
+            text = f"{_snippet(frame_type, payload)}: unknown_frame"
+            raise HardError(ReplyCode.FRAME_ERROR, text, blame=False) from None
+        if complete is not None:
+            if slot.channel is not None and type(complete.method) is BasicPublish:
+                self._run(slot, complete.method, complete)
+            else:
+                self._command(number, slot, complete.method, complete)
+
+    def _decode_publish(self, payload: bytes) -> Method:
+        """basic.publish; publishers repeat themselves, so that the payloads seen last are kept decoded."""
+        method = self._publishes.get(payload)
+        if method is None:
+            decoded = self.decode(payload)
+            if not isinstance(decoded, BasicPublish):
+                raise HardError(ReplyCode.INTERNAL_ERROR, blame=False)
+            if len(self._publishes) >= _CACHED_PUBLISHES:
+                self._publishes.clear()
+            method = self._publishes[payload] = decoded
+        return method
+
+    def decode(self, payload: bytes) -> Method | None:
+        """The method of a frame; ``None`` where RabbitMQ drops the connection without a word.
+
+        Raises:
+            HardError: 501, it cannot be decoded (CONN-FRAME-15 to CONN-FRAME-19).
+        """
+        try:
+            return decode_method(payload)
+        except (KeyError, UnknownFieldType):
+            self.drop()
+            return None
+        except TruncatedField:
+            text = f"{_snippet(METHOD, payload)}: unknown_frame"
+            raise HardError(ReplyCode.FRAME_ERROR, text, blame=False) from None
+        except MethodDecodeError as error:
+            text = f"cannot decode {print_binary(error.arguments)}"
+            raise HardError(ReplyCode.FRAME_ERROR, text, method=error.method) from None
+        except MalformedShortStr:
+            raise HardError(ReplyCode.FRAME_ERROR, "Malformed UTF-8 in shortstr", blame=False) from None
+
+    def _refuse_frame(self, frame_type: int, payload: bytes) -> None:
+        snippet = _snippet(frame_type, payload)
+        if frame_type == HEARTBEAT:
+            raise HardError(ReplyCode.UNEXPECTED_FRAME, snippet, blame=False)
+        raise HardError(ReplyCode.FRAME_ERROR, f"{snippet}: unknown_frame", blame=False)
+
+    # commands
+
+    def _command(self, number: int, slot: _Slot, method: Method, content: Content | None) -> None:
+        """A command whose legality depends on the channel's state."""
+        try:
+            following = next_channel_state(slot.state, type(method))
+        except IllegalMethod as error:
+            raise HardError(error.code, error.text, method=error.method) from None
+        if isinstance(method, ChannelOpen):
+            self._open_channel(number, slot)
+        elif isinstance(method, ChannelClose):
+            self._close_channel(slot)
+            self.method(number, ChannelCloseOk())
+        elif slot.state is ChannelState.OPEN:
+            self._run(slot, method, content)
+            return
+        slot.state = following
+
+    def _run(self, slot: _Slot, method: Method, content: Content | None) -> None:
+        channel = slot.channel
+        if channel is None:
+            raise HardError(ReplyCode.INTERNAL_ERROR, blame=False)
+        try:
+            if content is None:
+                run(channel, method)
+            elif isinstance(method, BasicPublish):
+                publish(channel, method, content.header, content.body)
+        except SoftError as error:
+            cause = error.method or type(method)
+            self._close_channel(slot)
+            slot.state = ChannelState.CLOSING
+            self._note(error)
+            ids = (cause.CLASS_ID, cause.METHOD_ID) if error.blame else (0, 0)
+            self.method(channel.number, ChannelClose(error.code, error.reply_text, *ids))
+        except HardError as error:
+            if error.blame and error.method is None:
+                error.method = type(method)
+            raise
+
+    def _open_channel(self, number: int, slot: _Slot) -> None:
+        connection = self.connection
+        if connection is None:
+            raise HardError(ReplyCode.INTERNAL_ERROR, blame=False)
+        # How many are open counts, not the number that a channel has (CONN-CHAN-01, CONN-CHAN-02).
+        if len(connection.channels) >= self._channel_max:
+            limit = self._channel_max
+            text = f"number of channels opened ({limit}) has reached the negotiated channel_max ({limit})"
+            raise HardError(ReplyCode.NOT_ALLOWED, text, blame=False)
+        slot.channel = Channel(connection, number)
+        self.method(number, ChannelOpenOk())
+
+    def _close_channel(self, slot: _Slot) -> None:
+        channel, slot.channel = slot.channel, None
+        if channel is not None:
+            channel.close()
+
+    def tuned(self, channel_max: int, frame_max: int) -> None:
+        """The limits that hold from now on: channels open at once, and bytes a frame."""
+        self._channel_max = channel_max
+        self._frame_max = self._parser.frame_max = frame_max
+
+    # the end
+
+    def fail(self, error: HardError) -> None:
+        """Close the connection because of an error, or drop it where RabbitMQ says nothing before the login is through."""
+        if not self._handshake.speaks_errors:
+            self._handshake.drop_later()
+            return
+        self._note(error)
+        ids = (error.method.CLASS_ID, error.method.METHOD_ID) if error.blame and error.method else (0, 0)
+        self.close(error.code, error.reply_text, *ids)
+
+    def _note(self, error: AMQPError) -> None:
+        self.refusal = str(error)
+        vhost = self.connection.vhost.name if self.connection else ""
+        self.node.history.record("refused", vhost, detail=error.reply_text)
+
+    def close(self, code: ReplyCode, text: str, class_id: int = 0, method_id: int = 0) -> None:
+        """Send connection.close and give back what the connection holds; it ends with the client's close-ok."""
+        if self.dropped or self.state in {ConnectionState.CLOSING, ConnectionState.CLOSED}:
+            return
+        self.release()
+        self._handshake.closing(ConnectionState.CLOSING)
+        self.method(0, ConnectionClose(code, text, class_id, method_id))
+        self.node.timers.set(CLOSING_TIMEOUT, self.drop, background=True)
+
+    def shut_down(self) -> None:
+        """Close the connection as a RabbitMQ that is stopped does (RESTART-01)."""
+        self.close(
+            ReplyCode.CONNECTION_FORCED,
+            "CONNECTION_FORCED - broker forced connection closure with reason 'shutdown'",
+        )
+
+    def release(self) -> None:
+        """Close the engine's side of the connection."""
+        self._slots.clear()
+        connection, self.connection = self.connection, None
+        if connection is not None:
+            connection.close()
+
+    def drop(self) -> None:
+        """End the stream without a word, once what was sent is out."""
+        if not self.dropped:
+            self.dropped = True
+            self.release()
+            self._handshake.closing(ConnectionState.CLOSED)
+            self._wake()
+
+    def lost(self) -> None:
+        """The client is gone."""
+        if not self.dropped:
+            self._out.clear()
+            self.drop()
+            self.node.settle()
+
+    # bytes out
+
+    def take(self) -> bytes:
+        """The output since the last call."""
+        data = b"".join(self._out)
+        self._out.clear()
+        return data
+
+    def write(self, data: bytes) -> None:
+        """Add to the output."""
+        out = self._out
+        out.append(data)
+        self._handshake.spoke()
+        if len(out) == 1:
+            self._wake()
+
+    def method(self, channel: int, method: Method) -> None:
+        """Send a method without content."""
+        if type(method) is BasicAck:
+            self.write(_ACK.pack(METHOD, channel, 13, _ACK_ID, method.delivery_tag, method.multiple, 0xCE))
+        else:
+            self.write(method_frame(channel, method.encode()))
+
+    def content(self, channel: int, method: Method, message: Message) -> None:
+        """Send a method with a message."""
+        frames = content_frames(channel, message.header, message.body, self._frame_max)
+        self.write(method_frame(channel, method.encode()) + frames)
+
+    def deliver(self, channel: int, consumer: Consumer, delivery_tag: int, redelivered: bool, message: Message) -> None:
+        """Send basic.deliver: the tag and the address stand ready as bytes, the content is passed through."""
+        tag = consumer.tag_bytes
+        address = message.address
+        self.write(
+            _DELIVER.pack(METHOD, channel, 13 + len(tag) + len(address), _DELIVER_ID)
+            + tag
+            + _DELIVERY.pack(delivery_tag, redelivered)
+            + address
+            + b"\xce"
+            + content_frames(channel, message.header, message.body, self._frame_max)
+        )
+
+
+def _snippet(frame_type: int, payload: bytes) -> str:
+    """A frame as RabbitMQ's texts show it (CONN-FRAME-02)."""
+    amount = "all" if len(payload) <= 16 else "first 16"
+    return f"type {frame_type}, {amount} octets = {print_binary(payload[:16])}"
+
+
+def _frame_error(error: FrameError) -> HardError:
+    reason = ""
+    if isinstance(error, FrameTooLarge):
+        reason = f"{{frame_too_large,{error.size},{error.limit}}}"
+    elif isinstance(error, WrongFrameEnd):
+        reason = f"{{invalid_frame_end_marker,{error.end}}}"
+    text = f"{_snippet(error.frame_type, error.payload)}: {reason}"
+    return HardError(ReplyCode.FRAME_ERROR, text, blame=False)
