@@ -9,7 +9,8 @@ from hutch.fakebroker.engine.clock import Clock, ManualClock, SystemClock
 from hutch.fakebroker.engine.history import History
 from hutch.fakebroker.engine.message import Message
 from hutch.fakebroker.engine.node import Node
-from hutch.fakebroker.engine.profiles import Profile, profile as find_profile
+from hutch.fakebroker.engine.profiles import Profile
+from hutch.fakebroker.engine.profiles import profile as find_profile
 from hutch.fakebroker.engine.queues.classic import Queue
 from hutch.fakebroker.inprocess import Pipe
 from hutch.fakebroker.session import Session
@@ -19,9 +20,11 @@ if TYPE_CHECKING:
 
 
 class QueueView:
-    """What a queue looks like at the moment of asking; ``name`` is its name. All counts are messages unless said otherwise."""
+    """What a queue looks like at the moment of asking; ``name`` is its name. All counts are messages unless said
+    otherwise.
+    """
 
-    def __init__(self, queue: Queue, lock: threading.RLock) -> None:  # type: ignore[valid-type]
+    def __init__(self, queue: Queue, lock: threading.RLock) -> None:
         self._queue = queue
         self._lock = lock
         self.name: Final = queue.name
@@ -57,8 +60,8 @@ class QueueView:
 class Broker:
     """An AMQP 0-9-1 broker that behaves as the RabbitMQ version that ``profile`` names.
 
-    Clients reach it in-process through :meth:`transport`, and over TCP through :attr:`url` or :meth:`listen`. It may be used from several
-    threads. Close it when done, or use it as a context manager.
+    Clients reach it in-process through :meth:`transport`, and over TCP through :attr:`url` or :meth:`listen`. It may be
+    used from several threads. Close it when done, or use it as a context manager.
 
     Args:
         profile: ``"4.3"`` or ``"3.10"``.
@@ -167,7 +170,9 @@ class Broker:
     # running it
 
     def settle(self) -> None:
-        """Do what has fallen due on the clock. Needed only after time was moved by something else than the clock itself."""
+        """Do what has fallen due on the clock. Needed only after time was moved by something else than the clock
+        itself.
+        """
         with self.lock:
             self.node.settle()
 
@@ -188,7 +193,9 @@ class Broker:
             self._waiting -= 1
 
     def seconds_to_next_timer(self) -> float | None:
-        """How long until something falls due of itself; ``None`` for never, and on a manual clock, which tells when it moves."""
+        """How long until something falls due of itself; ``None`` for never, and on a manual clock, which tells when it
+        moves.
+        """
         next_at = None if isinstance(self.clock, ManualClock) else self.node.timers.next_at()
         return None if next_at is None else max(next_at - self.clock.monotonic(), 0.0)
 

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Final
 
 from hutch.fakebroker.engine.connection import Connection
 from hutch.fakebroker.engine.errors import HardError
-from hutch.fakebroker.engine.terms import print_binary
+from hutch.fakebroker.engine.terms import frame_snippet
 from hutch.fakebroker.heartbeat import Heartbeat
 from hutch.fakebroker.sasl import LoginRefused, MalformedResponse, authenticate
 from hutch.wire.codes import ReplyCode
@@ -153,8 +153,7 @@ class Handshake:
             return
         if frame_type == HEARTBEAT and number == 0 and not payload:
             return
-        amount = "all" if len(payload) <= 16 else "first 16"
-        snippet = f"type {frame_type}, {amount} octets = {print_binary(payload[:16])}"
+        snippet = frame_snippet(frame_type, payload)
         if frame_type not in {METHOD, HEADER, BODY} and (frame_type != HEARTBEAT or number == 0):
             raise HardError(ReplyCode.FRAME_ERROR, f"{snippet}: unknown_frame", blame=False)
         if number or frame_type != METHOD:

@@ -6,8 +6,8 @@ from hutch.fakebroker.engine.clock import Timer, Timers
 
 
 class Heartbeat:
-    """Sends a heartbeat each half interval in which nothing was sent, and gives the client up when two whole intervals in a row
-    brought nothing.
+    """Sends a heartbeat each half interval in which nothing was sent, and gives the client up when two whole intervals
+    in a row brought nothing.
 
     ``interval`` is in seconds, above 0. ``sent`` and ``received`` are to be set whenever bytes go out or come in.
     """

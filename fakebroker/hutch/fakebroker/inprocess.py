@@ -1,8 +1,9 @@
-"""The in-process pipe: the transport by which a client in the same process reaches a broker, with no socket and no thread.
+"""The in-process pipe: the transport by which a client in the same process reaches a broker, with no socket and no
+thread.
 
-What a client sends is carried out before ``send`` returns. A blocking read lets time pass: on a :class:`ManualClock`, as long as nobody
-else could bring anything, the clock jumps to the next timer inside the caller's deadline; otherwise the read waits as it would on a
-socket, until some other thread brings something.
+What a client sends is carried out before ``send`` returns. A blocking read lets time pass: on a :class:`ManualClock`,
+as long as nobody else could bring anything, the clock jumps to the next timer inside the caller's deadline; otherwise
+the read waits as it would on a socket, until some other thread brings something.
 """
 
 import time

@@ -1,18 +1,20 @@
-"""One client's connection, bytes in and bytes out, with no socket: frames become commands, and what the engine says, frames."""
+"""One client's connection, bytes in and bytes out, with no socket: frames become commands, and what the engine says,
+frames.
+"""
 
 from collections.abc import Callable
 from struct import Struct
 from typing import Final
 
 from hutch.fakebroker.engine.channel import Channel
-from hutch.fakebroker.engine.commands import run
+from hutch.fakebroker.engine.commands import COMMANDS, run
 from hutch.fakebroker.engine.commands.publish import publish
 from hutch.fakebroker.engine.connection import Connection
 from hutch.fakebroker.engine.consumers import Consumer
 from hutch.fakebroker.engine.errors import AMQPError, HardError, SoftError
 from hutch.fakebroker.engine.message import Message
 from hutch.fakebroker.engine.node import Node
-from hutch.fakebroker.engine.terms import print_binary
+from hutch.fakebroker.engine.terms import frame_snippet, print_binary
 from hutch.fakebroker.handshake import Handshake
 from hutch.wire.codes import ReplyCode
 from hutch.wire.content import Content, ContentAssembler, ContentError, MalformedHeader
@@ -47,10 +49,10 @@ from hutch.wire.states import ChannelState, ConnectionState, IllegalMethod, next
 _DELIVER = Struct(">BHII")
 _DELIVERY = Struct(">QB")
 _ACK = Struct(">BHIIQBB")
-_ACK_ARGUMENTS = Struct(">QB")
 _DELIVER_ID = 60 << 16 | 60
 _ACK_ID = BasicAck.ID
-_PUBLISH_ID_BYTES = BasicPublish.ID.to_bytes(4)
+_RUNNABLE: Final = frozenset({BasicPublish, *COMMANDS})
+_PUBLISH_ID = BasicPublish.ID.to_bytes(4)
 _CACHED_PUBLISHES = 256
 
 #: How long a connection that the broker closed waits for the client's close-ok, seconds (CONN-CLOSE-05).
@@ -71,8 +73,9 @@ class _Slot:
 class Session:
     """One connection's life.
 
-    ``peer`` names the connection in logs. ``wake`` is called when output turns up where there was none, and when the session
-    ends: then :meth:`take` it. After ``dropped`` turns true and the output is taken, the stream is to be reset (CONN-HDR-14).
+    ``peer`` names the connection in logs. ``wake`` is called when output turns up where there was none, and when the
+    session ends: then :meth:`take` it. After ``dropped`` turns true and the output is taken, the stream is to be reset
+    (CONN-HDR-14).
     """
 
     def __init__(self, node: Node, peer: str, wake: Callable[[], None]) -> None:
@@ -133,38 +136,33 @@ class Session:
         slot = self._slots.get(number)
         if slot is None:
             slot = self._slots[number] = _Slot(self.node.profile.max_body_size)
-        content = slot.content
-        if frame_type == METHOD and content.method is None:
-            if payload[:4] == _PUBLISH_ID_BYTES:
-                content.begin(self._decode_publish(payload))
-                return
-            if len(payload) == 13 and slot.channel is not None and int.from_bytes(payload[:4]) == _ACK_ID:
-                tag, multiple = _ACK_ARGUMENTS.unpack_from(payload, 4)
-                self._run(slot, BasicAck(tag, multiple & 1 != 0), None)
-                return
-            method = self.decode(payload)
+        if frame_type == METHOD and slot.content.method is None:
+            method = self._decode_publish(payload) if payload[:4] == _PUBLISH_ID else self.decode(payload)
             if method is None:
                 return
             if method.CONTENT:
-                content.begin(method)
+                slot.content.begin(method)
             else:
                 self._command(number, slot, method, None)
-            return
-        if frame_type not in {METHOD, HEADER, BODY}:
-            self._refuse_frame(frame_type, payload)
+        elif frame_type in {METHOD, HEADER, BODY}:
+            self._content_frame(number, slot, frame_type, payload)
+        elif frame_type == HEARTBEAT:
+            raise HardError(ReplyCode.UNEXPECTED_FRAME, frame_snippet(frame_type, payload), blame=False)
+        else:
+            text = f"{frame_snippet(frame_type, payload)}: unknown_frame"
+            raise HardError(ReplyCode.FRAME_ERROR, text, blame=False)
+
+    def _content_frame(self, number: int, slot: _Slot, frame_type: int, payload: bytes) -> None:
         try:
-            complete = content.add(frame_type, payload)
+            complete = slot.content.add(frame_type, payload)
         except ContentError as error:
             method_type = type(error.method) if error.method else None
             raise HardError(error.code, error.text, method=method_type, blame=method_type is not None) from None
         except MalformedHeader:
-            text = f"{_snippet(frame_type, payload)}: unknown_frame"
+            text = f"{frame_snippet(frame_type, payload)}: unknown_frame"
             raise HardError(ReplyCode.FRAME_ERROR, text, blame=False) from None
         if complete is not None:
-            if slot.channel is not None and type(complete.method) is BasicPublish:
-                self._run(slot, complete.method, complete)
-            else:
-                self._command(number, slot, complete.method, complete)
+            self._command(number, slot, complete.method, complete)
 
     def _decode_publish(self, payload: bytes) -> Method:
         """basic.publish; publishers repeat themselves, so that the payloads seen last are kept decoded."""
@@ -190,7 +188,7 @@ class Session:
             self.drop()
             return None
         except TruncatedField:
-            text = f"{_snippet(METHOD, payload)}: unknown_frame"
+            text = f"{frame_snippet(METHOD, payload)}: unknown_frame"
             raise HardError(ReplyCode.FRAME_ERROR, text, blame=False) from None
         except MethodDecodeError as error:
             text = f"cannot decode {print_binary(error.arguments)}"
@@ -198,16 +196,13 @@ class Session:
         except MalformedShortStr:
             raise HardError(ReplyCode.FRAME_ERROR, "Malformed UTF-8 in shortstr", blame=False) from None
 
-    def _refuse_frame(self, frame_type: int, payload: bytes) -> None:
-        snippet = _snippet(frame_type, payload)
-        if frame_type == HEARTBEAT:
-            raise HardError(ReplyCode.UNEXPECTED_FRAME, snippet, blame=False)
-        raise HardError(ReplyCode.FRAME_ERROR, f"{snippet}: unknown_frame", blame=False)
-
     # commands
 
     def _command(self, number: int, slot: _Slot, method: Method, content: Content | None) -> None:
-        """A command whose legality depends on the channel's state."""
+        """Do what a complete command asks for, if the channel's state allows it."""
+        if slot.state is ChannelState.OPEN and type(method) in _RUNNABLE:
+            self._run(slot, method, content)
+            return
         try:
             following = next_channel_state(slot.state, type(method))
         except IllegalMethod as error:
@@ -268,7 +263,9 @@ class Session:
     # the end
 
     def fail(self, error: HardError) -> None:
-        """Close the connection because of an error, or drop it where RabbitMQ says nothing before the login is through."""
+        """Close the connection because of an error, or drop it where RabbitMQ says nothing before the login is
+        through.
+        """
         if not self._handshake.speaks_errors:
             self._handshake.drop_later()
             return
@@ -361,17 +358,11 @@ class Session:
         )
 
 
-def _snippet(frame_type: int, payload: bytes) -> str:
-    """A frame as RabbitMQ's texts show it (CONN-FRAME-02)."""
-    amount = "all" if len(payload) <= 16 else "first 16"
-    return f"type {frame_type}, {amount} octets = {print_binary(payload[:16])}"
-
-
 def _frame_error(error: FrameError) -> HardError:
     reason = ""
     if isinstance(error, FrameTooLarge):
         reason = f"{{frame_too_large,{error.size},{error.limit}}}"
     elif isinstance(error, WrongFrameEnd):
         reason = f"{{invalid_frame_end_marker,{error.end}}}"
-    text = f"{_snippet(error.frame_type, error.payload)}: {reason}"
+    text = f"{frame_snippet(error.frame_type, error.payload)}: {reason}"
     return HardError(ReplyCode.FRAME_ERROR, text, blame=False)

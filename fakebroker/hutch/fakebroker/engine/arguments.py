@@ -1,7 +1,7 @@
 """The x-arguments of queues and exchanges: what is accepted, what is refused and how, and when two sets are the same.
 
-Each argument is declared once, in :data:`QUEUE_ARGUMENTS`. An argument that RabbitMQ has and the emulator lacks is declared too, and
-answered with 540.
+Each argument is declared once, in :data:`QUEUE_ARGUMENTS`. An argument that RabbitMQ has and the emulator lacks is
+declared too, and answered with 540.
 """
 
 from collections.abc import Callable
@@ -146,8 +146,8 @@ def check_queue_arguments(name: str, vhost: str, arguments: FieldTable, profile:
     where = f"for queue '{name}' in vhost '{vhost}'"
     exchange = arguments.get("x-dead-letter-exchange", "")
     if type_name(exchange) != "longstr":
-        text = f"invalid type '{type_name(exchange)}' for arg 'x-dead-letter-exchange' in queue '{name}' in vhost '{vhost}'"
-        raise precondition_failed(text)
+        text = f"invalid type '{type_name(exchange)}' for arg 'x-dead-letter-exchange'"
+        raise precondition_failed(f"{text} in queue '{name}' in vhost '{vhost}'")
     refused = profile.refused_by_classic
     if profile.leader_locators is None:
         refused |= {"x-queue-leader-locator"}
@@ -210,7 +210,8 @@ def _inequivalent(kind: str, name: str, vhost: str, argument: str, received: str
 
 
 def compare_queue_arguments(name: str, vhost: str, new: FieldTable, old: FieldTable, profile: Profile) -> None:
-    """Refuse a redeclaration whose known arguments are not those the queue has; unknown ones do not count (QUEUE-DECLARE-20).
+    """Refuse a redeclaration whose known arguments are not those the queue has; unknown ones do not count
+    (QUEUE-DECLARE-20).
 
     Raises:
         SoftError: 406.

@@ -1,7 +1,7 @@
 """A binding, and what an exchange type has to do with it."""
 
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 from hutch.fakebroker.engine.message import Message
 from hutch.wire.fields import FieldTable, FieldValue, write_table
@@ -10,16 +10,15 @@ if TYPE_CHECKING:
     from hutch.fakebroker.engine.exchanges import Exchange
     from hutch.fakebroker.engine.queues.classic import Queue
 
-    Destination = Queue | Exchange
-else:
-    Destination = object
+#: What a binding leads to.
+Destination: TypeAlias = "Queue | Exchange"
 
 
 class Binding:
     """From the exchange ``source`` to a queue or exchange.
 
-    Two are the same when ``identity`` is: source, destination, key and arguments, the latter compared with their wire types but
-    not their order (EXCH-BIND-06 to EXCH-BIND-08).
+    Two are the same when ``identity`` is: source, destination, key and arguments, the latter compared with their wire
+    types but not their order (EXCH-BIND-06 to EXCH-BIND-08).
     """
 
     __slots__ = ("arguments", "destination", "identity", "routing_key", "source")

@@ -28,9 +28,10 @@ class Delivery:
 class Channel:
     """One open channel.
 
-    ``prefetch`` is what consumers started from now on get; ``shared_prefetch`` the limit over the whole channel where the profile has
-    that (QOS-06), 0 for none, and ``shared_unacked`` what counts towards it. ``publishes`` counts publishes once ``confirming``.
-    ``last_queue`` is the queue declared last, which an empty name stands for (EXCH-BIND-12, EXCH-BIND-13).
+    ``prefetch`` is what consumers started from now on get; ``shared_prefetch`` the limit over the whole channel where
+    the profile has that (QOS-06), 0 for none, and ``shared_unacked`` what counts towards it. ``publishes`` counts
+    publishes once ``confirming``. ``last_queue`` is the queue declared last, which an empty name stands for
+    (EXCH-BIND-12, EXCH-BIND-13).
     """
 
     def __init__(self, connection: Connection, number: int) -> None:
@@ -101,7 +102,9 @@ class Channel:
             queue.dispatch()
 
     def refuse(self, tag: int, *, multiple: bool, requeue: bool, arrives_redelivered: bool = False) -> None:
-        """Requeue or dead-letter; see :meth:`_settle` for the errors. ``arrives_redelivered`` marks the dead letters (DLX-03)."""
+        """Requeue or dead-letter; see :meth:`_settle` for the errors. ``arrives_redelivered`` marks the dead letters
+        (DLX-03).
+        """
         deliveries = self._settle(tag, multiple)
         if requeue:
             self._requeue(deliveries)

@@ -78,8 +78,8 @@ class ManualClock:
 
 
 class Timer:
-    """Something to be done at ``at`` (monotonic seconds), once. ``background`` is housekeeping (heartbeats, handshake limits):
-    nobody who waits without a deadline waits for that.
+    """Something to be done at ``at`` (monotonic seconds), once. ``background`` is housekeeping (heartbeats, handshake
+    limits): nobody who waits without a deadline waits for that.
     """
 
     __slots__ = ("action", "at", "background", "order")
@@ -119,10 +119,9 @@ class Timers:
 
     def next_at(self, *, background: bool = True) -> float | None:
         """When the soonest timer is due; without ``background``, the soonest that is not housekeeping."""
-        for timer in self._waiting:
-            if background or not timer.background:
-                return timer.at
-        return None
+        timers = (timer.at for timer in self._waiting if background or not timer.background)
+        soonest: float | None = next(timers, None)
+        return soonest
 
     def pop_due(self) -> Timer | None:
         """Take out the soonest timer if its time has come."""

@@ -31,7 +31,8 @@ class Connection:
     """One open connection.
 
     ``user`` is who logged in; ``cancel_notify`` whether its client wants to know of consumers that the broker cancels
-    (CONSUME-19, CONSUME-20). ``channels`` are the open ones by number; ``exclusive_queues`` those that go with the connection.
+    (CONSUME-19, CONSUME-20). ``channels`` are the open ones by number; ``exclusive_queues`` those that go with the
+    connection.
     """
 
     def __init__(self, vhost: "VHost", user: str, name: str, output: Output, *, cancel_notify: bool) -> None:

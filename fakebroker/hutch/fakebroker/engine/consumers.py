@@ -16,8 +16,8 @@ from collections import deque
 class Consumer:
     """One consumer of a queue.
 
-    ``prefetch`` is how many deliveries may be unacknowledged at once, 0 for any number; ``unacked`` how many are. ``blocked`` is
-    set while it is out of its queue's rotation for want of credit.
+    ``prefetch`` is how many deliveries may be unacknowledged at once, 0 for any number; ``unacked`` how many are.
+    ``blocked`` is set while it is out of its queue's rotation for want of credit.
     """
 
     __slots__ = (
@@ -62,7 +62,9 @@ class Consumer:
 
     @property
     def has_credit(self) -> bool:
-        """Whether a delivery may be sent: without acknowledgements always (CONSUME-15), else by both limits (QOS-07)."""
+        """Whether a delivery may be sent: without acknowledgements always (CONSUME-15), else by both limits
+        (QOS-07).
+        """
         if self.no_ack:
             return True
         if self.prefetch and self.unacked >= self.prefetch:
@@ -75,7 +77,8 @@ class Consumer:
 
 
 class Rotation:
-    """The consumers of a queue that may be served, highest priority first, in turn among equals (CONSUME-22, CONSUME-24).
+    """The consumers of a queue that may be served, highest priority first, in turn among equals (CONSUME-22,
+    CONSUME-24).
 
     One that turns out to have no credit leaves, marked ``blocked``, and comes back last when it has some again.
     """
@@ -107,7 +110,7 @@ class Rotation:
         for key in list(self._rings) if len(self._rings) > 1 else self._rings:
             ring = self._rings[key]
             while ring:
-                consumer = ring[0]
+                consumer: Consumer = ring[0]
                 if consumer.has_credit:
                     if len(ring) > 1:
                         ring.rotate(-1)

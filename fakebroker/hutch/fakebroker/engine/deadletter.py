@@ -1,7 +1,7 @@
 """Dead-lettering: the message a queue's dead-letter exchange is given, with its history in the headers (DLX rows).
 
-RabbitMQ 3.10 keeps that history in the ``x-death`` header alone and believes what a publisher put there; 4.3 keeps it beside the
-message and writes the header from it.
+RabbitMQ 3.10 keeps that history in the ``x-death`` header alone and believes what a publisher put there; 4.3 keeps it
+beside the message and writes the header from it.
 """
 
 from collections.abc import Mapping, Sequence
@@ -18,7 +18,9 @@ Death = FieldTable
 
 
 def dead_letter_message(queue: "Queue", message: Message, reason: str) -> Message:
-    """The message to publish to the queue's dead-letter exchange; ``reason`` is ``rejected`` or ``expired`` (DLX-01)."""
+    """The message to publish to the queue's dead-letter exchange; ``reason`` is ``rejected`` or ``expired``
+    (DLX-01).
+    """
     node = queue.vhost.node
     envelope = message.envelope
     profile = node.profile
@@ -88,8 +90,8 @@ def _add_tracked(deaths: tuple[Death, ...], death: dict[str, FieldValue]) -> tup
 
 
 def _add_to_header(deaths: tuple[Death, ...], death: dict[str, FieldValue]) -> tuple[Death, ...]:
-    """As 3.10 does it on the header: what was there is turned round when there are several, and a repeated or added entry comes
-    out with its keys sorted (DLX-11, DLX-12).
+    """As 3.10 does it on the header: what was there is turned round when there are several, and a repeated or added
+    entry comes out with its keys sorted (DLX-11, DLX-12).
     """
     if not deaths:
         return ({"count": Int64(1), **death},)
@@ -106,8 +108,8 @@ def _counted(death: Death) -> Int64:
 
 
 def without_cycles(message: Message, reason: str, queues: "list[Queue]", tracks_deaths: bool) -> "list[Queue]":
-    """The queues that a dead-lettered message may enter: not those it came through already, unless it was rejected on the
-    way (DLX-13). ``message`` is :func:`dead_letter_message`'s.
+    """The queues that a dead-lettered message may enter: not those it came through already, unless it was rejected on
+    the way (DLX-13). ``message`` is :func:`dead_letter_message`'s.
     """
     if reason == "rejected":
         return queues

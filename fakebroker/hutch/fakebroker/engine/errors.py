@@ -7,8 +7,8 @@ from hutch.wire.declaration import Method
 class AMQPError(Exception):
     """Raised inside the engine; the session turns it into channel.close or connection.close.
 
-    ``code`` is the reply code and ``text`` what follows its name in the reply text. ``method`` is the method the close names as
-    its cause: the type in hand unless given, or none at all with ``blame=False`` (0 and 0 on the wire).
+    ``code`` is the reply code and ``text`` what follows its name in the reply text. ``method`` is the method the close
+    names as its cause: the type in hand unless given, or none at all with ``blame=False`` (0 and 0 on the wire).
     """
 
     def __init__(

@@ -10,8 +10,8 @@ from hutch.fakebroker.engine.message import Message
 class Event(NamedTuple):
     """One thing that happened.
 
-    ``at`` is monotonic seconds on the broker's clock. ``kind`` says what happened; which of the other fields hold something,
-    and what stands in ``detail``, goes with it:
+    ``at`` is monotonic seconds on the broker's clock. ``kind`` says what happened; which of the other fields hold
+    something, and what stands in ``detail``, goes with it:
 
     - ``published``: message; ``detail`` is a tuple of the names of the queues it was routed to, empty if it was dropped
     - ``returned``: message, ``detail`` the reply text

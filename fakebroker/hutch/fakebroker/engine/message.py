@@ -21,11 +21,11 @@ _CACHED_ENVELOPES = 1024
 class Envelope:
     """What the broker reads of a message's properties; messages with the same properties share one.
 
-    ``raw`` is the properties as they are delivered. ``ttl`` is the expiration in ms. ``cc`` and ``bcc`` are the routing keys of
-    those headers. ``refusal`` is why such a message cannot be published at all, if it cannot.
+    ``raw`` is the properties as they are delivered. ``ttl`` is the expiration in ms. ``cc`` and ``bcc`` are the routing
+    keys of those headers. ``refusal`` is why such a message cannot be published at all, if it cannot.
     """
 
-    __slots__ = ("bcc", "cc", "persistent", "priority", "properties", "raw", "refusal", "reply_to", "ttl", "user_id")
+    __slots__ = ("bcc", "cc", "properties", "raw", "refusal", "reply_to", "ttl", "user_id")
 
     def __init__(self, raw: bytes, profile: Profile) -> None:
         values: Mapping[str, PropertyValue] = Properties(raw).values
@@ -34,8 +34,6 @@ class Envelope:
         self.cc: tuple[str, ...] = ()
         self.bcc: tuple[str, ...] = ()
         mode = values.get("delivery_mode")
-        self.persistent = mode == 2
-        self.priority = values.get("priority")
         self.user_id = values.get("user_id")
         self.reply_to = values.get("reply_to")
         try:
@@ -53,6 +51,11 @@ class Envelope:
         self.raw = _delivered(raw, profile.sorts_headers, "BCC" in headers if isinstance(headers, Mapping) else False)
         #: The properties as they are delivered.
         self.properties = Properties(self.raw)
+
+    @property
+    def needs_check(self) -> bool:
+        """Whether there is anything in it that can make the broker refuse the message."""
+        return self.user_id is not None or self.refusal is not None or self.reply_to is not None
 
 
 def _parse_expiration(text: str) -> int:
@@ -79,8 +82,8 @@ def _routing_keys(headers: FieldTable, name: str) -> tuple[str, ...]:
 
 
 def _delivered(raw: bytes, sort: bool, has_bcc: bool) -> bytes:
-    """Properties as the broker passes them on: BCC taken out (PUB-20), and with ``sort`` headers in the order of their keys'
-    bytes, each once, unsigned 64-bit numbers as signed ones (PUB-14 to PUB-16).
+    """Properties as the broker passes them on: BCC taken out (PUB-20), and with ``sort`` headers in the order of their
+    keys' bytes, each once, unsigned 64-bit numbers as signed ones (PUB-14 to PUB-16).
     """
     flags = raw[0] << 8 | raw[1]
     if not flags & _HEADERS or not (sort or has_bcc):
@@ -134,8 +137,9 @@ def _address(exchange: str, routing_key: str) -> bytes:
 class Message:
     """One message as it was published, or as it was dead-lettered; it may stand in many queues.
 
-    ``header`` is the payload of its content header frame and ``address`` the exchange and routing key as two short strings, both
-    as they are delivered. ``deaths`` is what the broker itself knows of its deaths (``Profile.tracks_deaths``).
+    ``header`` is the payload of its content header frame and ``address`` the exchange and routing key as two short
+    strings, both as they are delivered. ``deaths`` is what the broker itself knows of its deaths
+    (``Profile.tracks_deaths``).
     """
 
     __slots__ = ("address", "body", "deaths", "envelope", "exchange", "header", "redelivered", "routing_key")

@@ -34,7 +34,7 @@ class Node:
         self.clock: Final = clock
         self.timers: Final = Timers(clock)
         self.history: Final = History(clock, history_limit)
-        self.names: Final = Names(Random(seed))  # noqa: S311  (names, not secrets)
+        self.names: Final = Names(Random(seed))
         self.envelopes: Final = Envelopes(profile)
         self.users: Final = dict(users)
         self.vhosts: Final[dict[str, VHost]] = {}

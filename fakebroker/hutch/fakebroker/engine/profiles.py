@@ -17,7 +17,8 @@ class Profile:
     mechanisms: tuple[str, ...]
     #: Whether the AMQP 0-8 header is taken for 0-9-1 (CONN-HDR-03).
     accepts_0_8: bool
-    #: Whether a header of another protocol is answered with AMQP 1.0's SASL header, else with 0-9-1's (CONN-HDR-05, -08).
+    #: Whether a header of another protocol is answered with AMQP 1.0's SASL header, else with 0-9-1's (CONN-HDR-05,
+    #: -08).
     speaks_1_0: bool
     #: The smallest frame_max a client may ask for, bytes (CONN-TUNE-06).
     frame_min: int

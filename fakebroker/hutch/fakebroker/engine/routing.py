@@ -17,7 +17,8 @@ def route(vhost: "VHost", exchange: Exchange, message: Message, keys: tuple[str,
     (EXCH-BIND-11).
     """
     if len(keys) == 1 and not exchange.to_exchanges and exchange.alternate is None:
-        return list(dict.fromkeys(exchange.router.route(keys[0], message)))  # type: ignore[arg-type]
+        matching = exchange.router.route(keys[0], message)
+        return list(dict.fromkeys(queue for queue in matching if not isinstance(queue, Exchange)))
     queues: dict[Queue, None] = {}
     visited = {exchange}
     todo = [exchange]

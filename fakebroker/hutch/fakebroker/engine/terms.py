@@ -42,3 +42,9 @@ def print_binary(value: bytes) -> str:
     if all(32 <= octet <= 126 or octet >= 160 or octet in _ESCAPES for octet in value):
         return '<<"' + "".join(_ESCAPES.get(octet) or chr(octet) for octet in value) + '">>'
     return f"<<{','.join(map(str, value))}>>"
+
+
+def frame_snippet(frame_type: int, payload: bytes) -> str:
+    """A frame as RabbitMQ's texts show it (CONN-FRAME-02)."""
+    amount = "all" if len(payload) <= 16 else "first 16"
+    return f"type {frame_type}, {amount} octets = {print_binary(payload[:16])}"

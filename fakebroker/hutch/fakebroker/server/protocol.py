@@ -28,12 +28,14 @@ class Client(asyncio.Protocol):
         self._broker = listener.broker
         self._flush_is_due = False
         self.peer = ""
+        self.transport: asyncio.Transport
+        self.session: Session
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Begin a session."""
         if not isinstance(transport, asyncio.Transport):
             raise TypeError(f"a stream transport is needed, not {transport!r}")
-        self.transport: Final = transport
+        self.transport = transport
         sock = transport.get_extra_info("socket")
         if sock is not None:
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -42,7 +44,7 @@ class Client(asyncio.Protocol):
         _log.info("%s: accepted", self.peer)
         with self._broker.lock:
             self._broker.count_peers(+1)
-            self.session: Final = Session(self._broker.node, self.peer, self._wake)
+            self.session = Session(self._broker.node, self.peer, self._wake)
         self._listener.arm()
 
     def data_received(self, data: bytes) -> None:

@@ -1,4 +1,5 @@
-"""What each method of AMQP does, one function a method: it takes the channel and the method, and sends the reply itself.
+"""What each method of AMQP does, one function a method: it takes the channel and the method, and sends the reply
+itself.
 
 A function may raise :class:`~hutch.fakebroker.engine.errors.SoftError` or
 :class:`~hutch.fakebroker.engine.errors.HardError`; before it does, it has changed nothing.

@@ -55,6 +55,7 @@ def locked(queue: Queue) -> SoftError:
     """The 405 of exclusive queues (QUEUE-EXCL-01, QUEUE-EXCL-06)."""
     return SoftError(
         ReplyCode.RESOURCE_LOCKED,
-        f"cannot obtain exclusive access to locked queue '{queue.name}' in vhost '{queue.vhost.name}'. It could be originally "
-        "declared on another connection or the exclusive property value does not match that of the original declaration.",
+        f"cannot obtain exclusive access to locked queue '{queue.name}' in vhost '{queue.vhost.name}'. It could be "
+        "originally declared on another connection or the exclusive property value does not match that of the "
+        "original declaration.",
     )

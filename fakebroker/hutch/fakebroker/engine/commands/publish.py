@@ -4,7 +4,7 @@ from hutch.fakebroker.engine.channel import Channel
 from hutch.fakebroker.engine.commands.access import find_exchange
 from hutch.fakebroker.engine.commands.queue import REPLY_TO
 from hutch.fakebroker.engine.errors import SoftError, not_implemented, precondition_failed, refused
-from hutch.fakebroker.engine.message import Message
+from hutch.fakebroker.engine.message import Envelope, Message
 from hutch.wire.codes import ReplyCode
 from hutch.wire.methods import BasicAck, BasicPublish, BasicReturn
 
@@ -32,14 +32,8 @@ def publish(channel: Channel, method: BasicPublish, header: bytes, body: bytes) 
         if exchange.internal:
             raise refused(f"cannot publish to internal exchange '{exchange.name}' in vhost '{vhost.name}'")
     envelope = node.envelopes.of(header[12:])
-    if envelope.user_id is not None and envelope.user_id != channel.connection.user:
-        raise precondition_failed(
-            f"user_id property set to '{envelope.user_id}' but authenticated user was '{channel.connection.user}'"
-        )
-    if envelope.refusal is not None:
-        raise SoftError(envelope.refusal.code, envelope.refusal.text)
-    if envelope.reply_to == REPLY_TO:
-        raise not_implemented("direct reply-to")
+    if envelope.needs_check:
+        _check_envelope(channel, envelope)
     message = Message(method.exchange, method.routing_key, envelope, body, header)
     queues = vhost.route(exchange, message, message.routing_keys)
     node.history.record("published", vhost.name, None, message, tuple([queue.name for queue in queues]))
@@ -52,3 +46,15 @@ def publish(channel: Channel, method: BasicPublish, header: bytes, body: bytes) 
     if channel.confirming:
         channel.publishes += 1
         channel.output.method(channel.number, BasicAck(channel.publishes, multiple=False))
+
+
+def _check_envelope(channel: Channel, envelope: Envelope) -> None:
+    """Refuse properties that the broker cannot accept, or not from this user (PUB-05 to PUB-11, PUB-22)."""
+    if envelope.user_id is not None and envelope.user_id != channel.connection.user:
+        raise precondition_failed(
+            f"user_id property set to '{envelope.user_id}' but authenticated user was '{channel.connection.user}'"
+        )
+    if envelope.refusal is not None:
+        raise SoftError(envelope.refusal.code, envelope.refusal.text)
+    if envelope.reply_to == REPLY_TO:
+        raise not_implemented("direct reply-to")

@@ -126,7 +126,9 @@ def purge(channel: Channel, method: QueuePurge) -> None:
 
 
 def delete(channel: Channel, method: QueueDelete) -> None:
-    """Delete the queue; one that is not there is no error (QUEUE-DELETE). Its consumers are told after the reply (CONSUME-19)."""
+    """Delete the queue; one that is not there is no error (QUEUE-DELETE). Its consumers are told after the reply
+    (CONSUME-19).
+    """
     vhost = channel.vhost
     name = queue_name(channel, method.queue)
     queue = vhost.queues.get(name)

@@ -19,7 +19,8 @@ EXCHANGE_TYPES: Final[dict[str, Callable[[Profile], Router]]] = {
     "topic": lambda _profile: TopicRouter(),
 }
 
-#: What every vhost begins with: name, type, internal (EXCH-SYS-01). The default exchange is not among them: it has no bindings.
+#: What every vhost begins with: name, type, internal (EXCH-SYS-01). The default exchange is not among them: it has no
+#: bindings.
 PREDECLARED: Final = (
     ("amq.direct", "direct", False),
     ("amq.fanout", "fanout", False),

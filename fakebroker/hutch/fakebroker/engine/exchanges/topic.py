@@ -61,10 +61,10 @@ class TopicRouter:
             if at == end:
                 found.update(node.destinations)
             elif children:
-                if child := children.get(words[at]):
-                    # Wildcards in the published key are plain words (EXCH-TOPIC-06), "*" and "#" of the trie are not.
-                    if words[at] not in {"*", "#"}:
-                        todo.append((child, at + 1))
+                # Wildcards in the published key are plain words (EXCH-TOPIC-06), those of the trie are not.
+                child = children.get(words[at])
+                if child is not None and words[at] not in {"*", "#"}:
+                    todo.append((child, at + 1))
                 if child := children.get("*"):
                     todo.append((child, at + 1))
             if hash_child := children.get("#"):

@@ -36,8 +36,9 @@ def _position(entry: Entry) -> int:
 class Queue:
     """One classic queue of a vhost.
 
-    Ready messages stand in two rows. What was never delivered waits in ``_fresh``, in order of arrival. What came back waits in
-    ``_returned``, by original position: only the head is ever delivered, so all of it belongs before ``_fresh`` (ACK-07).
+    Ready messages stand in two rows. What was never delivered waits in ``_fresh``, in order of arrival. What came back
+    waits in ``_returned``, by original position: only the head is ever delivered, so all of it belongs before
+    ``_fresh`` (ACK-07).
     """
 
     def __init__(
