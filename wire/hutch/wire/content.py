@@ -50,8 +50,9 @@ class MalformedHeader(ValueError):
 class ContentAssembler:
     """Collects the content of one channel.
 
-    ``max_body_size`` is the largest body a header may announce, in bytes, and whether a body may run past its announced
-    size follows from it: with ``None``, as in RabbitMQ 3.10, any size may be announced and surplus bytes are ignored.
+    ``max_body_size`` is the largest body a header may announce, in bytes. With ``None``, as in RabbitMQ 3.10, any size
+    may be announced, and a body that runs past its size is no error, but never complete either: the channel goes on
+    waiting (CONN-FRAME-12).
     """
 
     __slots__ = ("_chunks", "_header", "_max_body_size", "_remaining", "method")
@@ -95,7 +96,9 @@ class ContentAssembler:
         if remaining < 0:
             if self._max_body_size is not None:
                 raise ContentError(ReplyCode.FRAME_ERROR, "content body frame exceeds remaining content size", method)
-            payload = payload[:remaining]
+            self._chunks.clear()
+            self._remaining = remaining
+            return None
         if self._chunks:
             self._chunks.append(payload)
             payload = b"".join(self._chunks)
@@ -111,8 +114,6 @@ class ContentAssembler:
             class_id, weight, size = _CONTENT_HEADER.unpack_from(payload)
         except StructError:
             raise MalformedHeader(payload) from None
-        if len(payload) < 14:
-            raise MalformedHeader(payload)
         if weight:
             raise ContentError(ReplyCode.UNEXPECTED_FRAME, wanted + "non content header frame instead", method)
         if class_id != method.CLASS_ID:

@@ -29,9 +29,6 @@ __all__ = ["EMPTY_TABLE", "METHODS", "MalformedShortStr", "Method", "MethodDecod
 PROTOCOL_HEADER: Final = b"AMQP\x00\x00\x09\x01"
 
 
-# connection
-
-
 class ConnectionStart(Method, ids=(10, 10), replies=("ConnectionStartOk",), sent_by="server"):
     """The server's greeting: what it is, and the SASL mechanisms it takes, separated by spaces."""
 
@@ -127,9 +124,6 @@ class ConnectionUpdateSecretOk(Method, ids=(10, 71), sent_by="server"):
     """The new secret holds."""
 
 
-# channel
-
-
 class ChannelOpen(Method, ids=(20, 10), replies=("ChannelOpenOk",)):
     """Open a channel."""
 
@@ -167,9 +161,6 @@ class ChannelCloseOk(Method, ids=(20, 41), sent_by="both"):
     """The other side has seen the close."""
 
 
-# access
-
-
 class AccessRequest(Method, ids=(30, 10), replies=("AccessRequestOk",)):
     """AMQP 0-9's request for an access ticket, which RabbitMQ still answers."""
 
@@ -185,9 +176,6 @@ class AccessRequestOk(Method, ids=(30, 11), sent_by="server"):
     """The ticket, which nothing asks for."""
 
     ticket: Short = 1
-
-
-# exchange
 
 
 class ExchangeDeclare(Method, ids=(40, 10), replies=("ExchangeDeclareOk",)):
@@ -249,9 +237,6 @@ class ExchangeUnbind(Method, ids=(40, 40), replies=("ExchangeUnbindOk",)):
 
 class ExchangeUnbindOk(Method, ids=(40, 51), sent_by="server"):
     """The binding is gone. The id is 51, where one would expect 41."""
-
-
-# queue
 
 
 class QueueDeclare(Method, ids=(50, 10), replies=("QueueDeclareOk",)):
@@ -332,9 +317,6 @@ class QueueUnbind(Method, ids=(50, 50), replies=("QueueUnbindOk",)):
 
 class QueueUnbindOk(Method, ids=(50, 51), sent_by="server"):
     """The binding is gone."""
-
-
-# basic
 
 
 class BasicQos(Method, ids=(60, 10), replies=("BasicQosOk",)):
@@ -470,9 +452,6 @@ class BasicNack(Method, ids=(60, 120), sent_by="both"):
     delivery_tag: LongLong = 0
     multiple: Bit = False
     requeue: Bit = True
-
-
-# confirm and tx
 
 
 class ConfirmSelect(Method, ids=(85, 10), replies=("ConfirmSelectOk",)):

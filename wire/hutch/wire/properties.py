@@ -34,7 +34,7 @@ NO_PROPERTIES: Final = b"\0\0"
 
 
 class PropertyError(FieldError):
-    """Properties that cannot be read (flags that go on, a value cut short, bytes left over) or written."""
+    """Properties that cannot be read (a value cut short, bytes left over) or written."""
 
 
 def decode_properties(raw: bytes) -> dict[str, PropertyValue]:
@@ -42,7 +42,7 @@ def decode_properties(raw: bytes) -> dict[str, PropertyValue]:
 
     ``timestamp`` is seconds since 1970 as an ``int``; ``headers`` a ``dict`` as :mod:`hutch.wire.fields` tells;
     ``delivery_mode`` and ``priority`` are ``int``, the rest ``str``. Bytes that are not UTF-8 come as surrogate
-    escapes, and go back as they were.
+    escapes, and go back as they were. The two flag bits that no property has are ignored, as RabbitMQ does.
 
     Raises:
         PropertyError: the bytes do not hold what their flags say.
@@ -53,8 +53,6 @@ def decode_properties(raw: bytes) -> dict[str, PropertyValue]:
     values: dict[str, PropertyValue] = {}
     try:
         (flags,) = _SHORT.unpack_from(raw)
-        if flags & 1:
-            raise PropertyError("property flags go on past the fourteen that exist")
         offset = 2
         for name, flag, kind in PROPERTIES:
             if not flags & flag:

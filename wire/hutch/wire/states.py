@@ -131,7 +131,7 @@ class ChannelState(Enum):
 CHANNEL_FROM_CLIENT: Final[Mapping[ChannelState, Mapping[type[Method], ChannelState]]] = {
     ChannelState.CLOSED: {ChannelOpen: ChannelState.OPEN},
     ChannelState.OPEN: {ChannelClose: ChannelState.CLOSED},
-    ChannelState.CLOSING: {ChannelClose: ChannelState.CLOSED, ChannelCloseOk: ChannelState.CLOSED},
+    ChannelState.CLOSING: {ChannelClose: ChannelState.CLOSING, ChannelCloseOk: ChannelState.CLOSED},
 }
 
 
