@@ -112,8 +112,10 @@ def test_more_body_than_announced() -> None:  # CONN-FRAME-12
             strict.add(BODY, pieces[-1])
         assert str(raised.value) == "FRAME_ERROR - content body frame exceeds remaining content size"
         assert raised.value.method is PUBLISH
-        assert lenient.add(BODY, pieces[-1]) == Content(PUBLISH, raw_header(), b"abc")
-        assert lenient.method is None
+        # 3.10 takes no offence, and waits for ever.
+        assert lenient.add(BODY, pieces[-1]) is None
+        assert lenient.add(BODY, b"more") is None
+        assert lenient.method is PUBLISH
 
 
 def test_a_body_announced_too_large() -> None:  # CONN-FRAME-26
@@ -127,7 +129,7 @@ def test_a_body_announced_too_large() -> None:  # CONN-FRAME-26
     assert raised.value.method is PUBLISH
 
 
-@pytest.mark.parametrize("size", range(14))
+@pytest.mark.parametrize("size", range(12))
 def test_a_header_cut_short(size: int) -> None:  # CONN-FRAME-14
     with pytest.raises(MalformedHeader) as raised:
         awaiting_header().add(HEADER, raw_header()[:size])

@@ -79,9 +79,10 @@ def test_strings_that_are_not_utf_8_pass_through() -> None:
     assert encode_properties({"correlation_id": b"\xff\xfe", "message_id": "é"}) == raw
 
 
-def test_the_second_reserved_flag_is_ignored_and_a_continuation_is_refused() -> None:
+def test_the_flags_of_no_property_are_ignored() -> None:  # CONN-FRAME-24, CONN-FRAME-25
     assert decode_properties(b"\x10\x02\x02") == {"delivery_mode": 2}
-    with pytest.raises(PropertyError, match="flags go on"):
+    assert decode_properties(b"\x10\x01\x02") == {"delivery_mode": 2}
+    with pytest.raises(PropertyError, match="do not end where"):
         decode_properties(b"\x10\x01\0\0\x02")
 
 
@@ -117,7 +118,7 @@ def test_properties_are_decoded_only_when_read() -> None:
     assert hash(broken) == hash(Properties(b"\xff\xff"))
     with pytest.raises(PropertyError):
         _ = broken.values
-    assert "flags go on" in repr(broken)
+    assert "runs past its header" in repr(broken)
     assert Properties(b"").flags == 0
 
 

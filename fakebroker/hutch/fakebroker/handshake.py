@@ -129,9 +129,12 @@ class Handshake:
         if len(self._header) < 8:
             return b""
         header, rest = self._header[:8], self._header[8:]
-        if header in {PROTOCOL_HEADER, _HEADER_0_9} or (header == _HEADER_0_8 and self._profile.accepts_0_8):
+        speaks_0_8 = header == _HEADER_0_8 and self._profile.accepts_0_8
+        if speaks_0_8 or header in {PROTOCOL_HEADER, _HEADER_0_9}:
             self._send(
                 ConnectionStart(
+                    version_major=8 if speaks_0_8 else 0,
+                    version_minor=0 if speaks_0_8 else 9,
                     server_properties=server_properties(self._profile),
                     mechanisms=" ".join(self._profile.mechanisms).encode(),
                 )
@@ -203,17 +206,15 @@ class Handshake:
     def _log_in(self, method: ConnectionStartOk) -> None:
         session = self._session
         capabilities = method.client_properties.get("capabilities", {})
-        if not isinstance(capabilities, Mapping):
-            session.drop()
-            return
-        self._capabilities = capabilities
+        if isinstance(capabilities, Mapping):
+            self._capabilities = capabilities
         try:
             self._user = authenticate(method.mechanism, method.response, self._profile.mechanisms, session.node.users)
         except MalformedResponse:
             self.drop_later()
             return
         except LoginRefused:
-            if capabilities.get("authentication_failure_close") is not True:
+            if self._capabilities.get("authentication_failure_close") is not True:
                 self.drop_later()
                 return
             text = f"Login was refused using authentication mechanism {method.mechanism}. "

@@ -33,7 +33,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         asyncio.run(_serve(options.host, options.port, options.profile))
     except OSError as error:
-        reason = os.strerror(error.errno) if error.errno else str(error)
+        known = error.errno is not None and error.errno > 0  # a failed name look-up has numbers of its own
+        reason = os.strerror(error.errno) if known else error.strerror
         print(f"hutch serve: cannot listen on {options.host}:{options.port}: {reason}", file=sys.stderr)
         return 1
     return 0

@@ -86,6 +86,9 @@ def _delivered(raw: bytes, sort: bool, has_bcc: bool) -> bytes:
     keys' bytes, each once, unsigned 64-bit numbers as signed ones (PUB-14 to PUB-16).
     """
     flags = raw[0] << 8 | raw[1]
+    if sort and flags & 3:  # bits of no property
+        flags &= ~3
+        raw = flags.to_bytes(2) + raw[2:]
     if not flags & _HEADERS or not (sort or has_bcc):
         return raw
     offset = 2
