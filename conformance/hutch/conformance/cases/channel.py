@@ -1,0 +1,218 @@
+"""The life of a channel (CHAN)."""
+
+from hutch.wire import methods as amqp
+from hutch.wire.content import Content
+from hutch.wire.frames import method_frame
+
+from hutch.conformance.case import case
+from hutch.conformance.check import equal, reply_text, true
+from hutch.conformance.rabbit import Rabbit, delivered
+from hutch.conformance.raw import RawChannel, delivery_tag
+
+
+def _declared(rabbit: Rabbit, messages: int = 0) -> tuple[RawChannel, str]:
+    channel = rabbit.raw().channel()
+    queue = rabbit.name()
+    channel.call(amqp.QueueDeclare(queue=queue))
+    for number in range(messages):
+        channel.publish(b"%d" % number, routing_key=queue)
+    return channel, queue
+
+
+def _missing(rabbit: Rabbit, queue: str) -> str:
+    return f"no queue '{queue}' in vhost '{rabbit.vhost}'"
+
+
+@case("CHAN-01")
+def open_a_channel(rabbit: Rabbit) -> None:
+    """Channel.open is answered by open-ok, whose string is empty; what the client's string says is ignored."""
+    raw = rabbit.raw()
+    for number, out_of_band in ((1, ""), (2, "anything")):
+        raw.send_method(amqp.ChannelOpen(out_of_band), number)
+        equal(raw.read(), (number, amqp.ChannelOpenOk(b"")))
+
+
+@case("CHAN-02")
+def flow_on(rabbit: Rabbit) -> None:
+    """Channel.flow with active=true is answered by flow-ok."""
+    channel = rabbit.raw().channel()
+    equal(channel.call(amqp.ChannelFlow(active=True)), amqp.ChannelFlowOk(active=True))
+
+
+@case("CHAN-03")
+def flow_off(rabbit: Rabbit) -> None:
+    """Channel.flow with active=false is not implemented."""
+    channel = rabbit.raw().channel()
+    channel.send(amqp.ChannelFlow(active=False))
+    channel.connection.expect_close(540, "active=false", (20, 20))
+
+
+@case("CHAN-04")
+def access_request(rabbit: Rabbit) -> None:
+    """Access.request is answered with ticket 1."""
+    equal(rabbit.raw().channel().call(amqp.AccessRequest()), amqp.AccessRequestOk(1))
+
+
+@case("CHAN-05")
+def tickets_are_ignored(rabbit: Rabbit) -> None:
+    """A ticket in a method has no effect."""
+    channel, queue = _declared(rabbit)
+    equal(channel.call(amqp.QueueDeclare(99, queue)), amqp.QueueDeclareOk(queue))
+
+
+@case("CHAN-06")
+def a_channel_number_is_free_after_close(rabbit: Rabbit) -> None:
+    """After close-ok a channel's number can be opened again, and its delivery tags begin at 1 again."""
+    channel, queue = _declared(rabbit, 2)
+    for _ in range(2):
+        first = channel.get(queue)
+        true(first, "the message did not come back")
+        equal(delivery_tag(first), 1)  # type: ignore[arg-type]
+        channel.close()
+        channel = channel.connection.channel(channel.number)
+
+
+@case("CHAN-07")
+def methods_behind_an_error_are_discarded(rabbit: Rabbit) -> None:
+    """Between the broker's channel.close and the client's close-ok everything on the channel is discarded."""
+    channel, queue = _declared(rabbit)
+    other = rabbit.name()
+    channel.send(amqp.QueueDeclare(queue="missing", passive=True))
+    channel.publish(b"late", routing_key=queue)
+    channel.send(amqp.QueueDeclare(queue=other))
+    channel.expect_close(404, _missing(rabbit, "missing"), (50, 10))
+    again = channel.connection.channel(channel.number)
+    equal(again.get(queue), None)
+    again.send(amqp.QueueDeclare(queue=other, passive=True))
+    again.expect_close(404, _missing(rabbit, other), (50, 10))
+
+
+@case("CHAN-08")
+def open_before_close_ok(rabbit: Rabbit) -> None:
+    """Channel.open while the broker waits for close-ok closes the connection with 504."""
+    channel, _ = _declared(rabbit)
+    channel.send(amqp.QueueDeclare(queue="missing", passive=True))
+    channel.expect(amqp.ChannelClose)
+    channel.send(amqp.ChannelOpen())
+    channel.connection.expect_close(504, "second 'channel.open' seen", (20, 10))
+
+
+@case("CHAN-09")
+def closes_that_cross(rabbit: Rabbit) -> None:
+    """A client's channel.close that crosses the broker's is answered with close-ok; once each is, the number is free."""
+    channel, _ = _declared(rabbit)
+    channel.send(amqp.QueueDeclare(queue="missing", passive=True))
+    equal(channel.expect(amqp.ChannelClose).reply_code, 404)
+    channel.send(amqp.ChannelClose(200))
+    channel.expect(amqp.ChannelCloseOk)
+    channel.send(amqp.ChannelCloseOk())
+    channel.connection.channel(channel.number).expect_nothing()
+
+
+@case("CHAN-10")
+def messages_published_before_an_error(rabbit: Rabbit) -> None:
+    """What was published on a channel before its error is in its queue."""
+    channel, queue = _declared(rabbit, 3)
+    channel.send(amqp.QueueDeclare(queue="missing", passive=True))
+    channel.expect_close(404, _missing(rabbit, "missing"), (50, 10))
+    channel.connection.channel(channel.number).expect_ready(queue, 3)
+
+
+@case("CHAN-11")
+def unacknowledged_messages_survive_their_channel(rabbit: Rabbit) -> None:
+    """What a channel got or was delivered and did not acknowledge is back in its place, redelivered, when it closes."""
+    for error in (False, True):
+        channel, queue = _declared(rabbit, 4)
+        channel.call(amqp.BasicQos(prefetch_count=1))
+        channel.get(queue)
+        channel.call(amqp.BasicConsume(queue=queue))
+        equal(channel.message(amqp.BasicDeliver).body, b"1")
+        if error:
+            channel.send(amqp.QueueDeclare(queue="missing", passive=True))
+            channel.expect_close(404, _missing(rabbit, "missing"), (50, 10))
+        else:
+            channel.close()
+        after = channel.connection.channel(2)
+        after.expect_ready(queue, 4)
+        back = [after.get(queue) for _ in range(4)]
+        wanted = [(b"0", True), (b"1", True), (b"2", False), (b"3", False)]
+        equal([(got.body, got.method.redelivered) for got in back], wanted)  # type: ignore[union-attr]
+
+
+@case("CHAN-12")
+def two_channels_give_back_in_order(rabbit: Rabbit) -> None:
+    """Messages that two channels hold alternately go back to their places when both close."""
+    connection = rabbit.connect()
+    first, second, watch = connection.channel(), connection.channel(), connection.channel()
+    queue = rabbit.queue(watch)
+    for number in range(6):
+        rabbit.publish(watch, b"%d" % number, routing_key=queue)
+    for number in range(4):
+        rabbit.get((first, second)[number % 2], queue)
+    first.close()
+    rabbit.expect_ready(watch, queue, 4)
+    second.close()
+    rabbit.expect_ready(watch, queue, 6)
+    back = [delivered(rabbit.get(watch, queue)) for _ in range(6)]
+    equal(back, [(b"%d" % number, number < 4) for number in range(6)])
+
+
+@case("CHAN-13")
+def acks_before_an_error_hold(rabbit: Rabbit) -> None:
+    """A message acknowledged before its channel's error is gone; the others come back."""
+    channel, queue = _declared(rabbit, 3)
+    for _ in range(3):
+        channel.get(queue)
+    channel.send(amqp.BasicAck(2))
+    channel.send(amqp.QueueDeclare(queue="missing", passive=True))
+    channel.expect_close(404, _missing(rabbit, "missing"), (50, 10))
+    after = channel.connection.channel(2)
+    after.expect_ready(queue, 2)
+    bodies = [content.body for content in (after.get(queue), after.get(queue)) if isinstance(content, Content)]
+    equal(bodies, [b"0", b"2"])
+
+
+@case("CHAN-14")
+def nowait_does_not_hide_errors(rabbit: Rabbit) -> None:
+    """A method with nowait that fails still closes the channel."""
+    raw = rabbit.raw()
+    queue = rabbit.name()
+    channel = raw.channel()
+    channel.call(amqp.QueueDeclare(queue=queue))
+    no_exchange = f"no exchange 'missing' in vhost '{rabbit.vhost}'"
+    refused: list[tuple[amqp.Method, str]] = [
+        (amqp.QueueDeclare(queue="missing", passive=True, nowait=True), _missing(rabbit, "missing")),
+        (amqp.QueueBind(queue=queue, exchange="missing", nowait=True), no_exchange),
+        (amqp.BasicConsume(queue="missing", consumer_tag="t", nowait=True), _missing(rabbit, "missing")),
+        (amqp.ExchangeDeclare(exchange="missing", passive=True, nowait=True), no_exchange),
+    ]
+    for number, (method, text) in enumerate(refused, 10):
+        channel = raw.channel(number)
+        channel.send(method)
+        channel.expect_close(404, text, (method.CLASS_ID, method.METHOD_ID))
+
+
+@case("CHAN-07", "CHAN-13")
+def an_error_spares_the_other_channels(rabbit: Rabbit) -> None:
+    """A channel that is closed by an error takes no other channel of its connection with it."""
+    channel, queue = _declared(rabbit, 1)
+    other = channel.connection.channel(2)
+    other.call(amqp.BasicConsume(queue=queue))
+    channel.send(amqp.QueueDeclare(queue="missing", passive=True))
+    channel.expect_close(404, _missing(rabbit, "missing"), (50, 10))
+    content = other.message(amqp.BasicDeliver)
+    other.send(amqp.BasicAck(delivery_tag(content)))
+    equal(other.get(queue), None)
+
+
+@case("CHAN-07", "CONN-CHAN-04")
+def close_ok_frees_the_number(rabbit: Rabbit) -> None:
+    """After an error and the client's close-ok the channel's number can be opened again."""
+    channel, _ = _declared(rabbit)
+    raw = channel.connection
+    for _ in range(3):
+        raw.send(method_frame(1, amqp.BasicGet(queue="missing").encode()))
+        wanted = amqp.ChannelClose(404, reply_text(404, _missing(rabbit, "missing")), 60, 70)
+        equal(raw.read(), (1, wanted))
+        raw.send_method(amqp.ChannelCloseOk(), 1)
+        raw.channel(1)

@@ -1,0 +1,39 @@
+"""How cases compare: failures that say what was seen and what RabbitMQ does."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from hutch.wire.codes import ReplyCode
+from hutch.wire.fields import FieldValue, type_name
+
+
+def equal(got: object, wanted: object, what: str = "") -> None:
+    """Fail unless ``got == wanted``; ``what`` names the thing compared."""
+    if got != wanted:
+        raise AssertionError(f"{what + ': ' if what else ''}expected {wanted!r}, got {got!r}")
+
+
+def true(holds: object, what: str) -> None:
+    """Fail with ``what``, a sentence that says what is wrong, unless ``holds``."""
+    if not holds:
+        raise AssertionError(what)
+
+
+def reply_text(code: int, text: str) -> str:
+    """The reply text as RabbitMQ writes it: the code's name, then the explanation if there is one."""
+    name = str(ReplyCode(code))
+    return f"{name} - {text}" if text else name
+
+
+def typed(value: FieldValue) -> Any:
+    """A field value with its wire type beside it, tables and arrays all the way down; order in tables does not count."""
+    if isinstance(value, Mapping):
+        return {key: typed(member) for key, member in value.items()}
+    if isinstance(value, list | tuple):
+        return [typed(member) for member in value]
+    return type_name(value), value
+
+
+def same_table(got: FieldValue, wanted: FieldValue, what: str = "headers") -> None:
+    """Fail unless two field tables hold the same keys, values and wire types."""
+    equal(typed(got), typed(wanted), what)

@@ -1,0 +1,101 @@
+"""``hutch conformance``: does that broker do what the emulator does?"""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from hutch.conformance.case import PROFILES, Case, all_cases, select
+from hutch.conformance.management import ManagementError
+from hutch.conformance.report import junit, markdown, summary
+from hutch.conformance.runner import Outcome, Result, run
+from hutch.conformance.targets import InProcess, Live, Target, TargetError, Tcp
+
+_DESCRIPTION = """Run the conformance suite: on the emulator, in-process and over TCP, or on the live broker at URL."""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command; ``argv`` without the program's name, by default the process's.
+
+    Returns 0 when no case failed, 1 when one did or the target cannot be used, 2 (by :class:`SystemExit`) for options
+    that cannot be read.
+    """
+    options = _parser().parse_args(argv)
+    try:
+        cases = select(all_cases(), options.keyword)
+        if options.list:
+            _list(cases)
+            return 0
+        if not cases:
+            return _refuse(f"no case matches -k {options.keyword!r}")
+        targets = _targets(options.url, options.management, options.profile)
+        results = [result for target in targets for result in _run(cases, target)]
+    except (TargetError, ManagementError, ValueError) as error:
+        return _refuse(str(error))
+    except KeyboardInterrupt:
+        return _refuse("interrupted")
+    try:
+        for path, write in ((options.junit, junit), (options.report, markdown)):
+            if path is not None:
+                path.write_text(write(results), encoding="utf-8")
+    except OSError as error:
+        return _refuse(f"cannot write the report: {error}")
+    return int(any(result.outcome is Outcome.FAILED for result in results))
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="hutch conformance", description=_DESCRIPTION)
+    parser.add_argument("url", nargs="?", metavar="URL", help="a live broker, amqp://user:password@host:port/vhost")
+    parser.add_argument(
+        "--management",
+        metavar="URL",
+        help="its management API, http://host:port: every case then gets a virtual host of its own",
+    )
+    parser.add_argument(
+        "--profile",
+        metavar="P",
+        help=f"whose behaviour to expect, {' or '.join(PROFILES)}; 4.3 for the emulator, by default a live broker's own",
+    )
+    parser.add_argument("--junit", metavar="FILE", type=Path, help="write JUnit XML")
+    parser.add_argument("--report", metavar="FILE.md", type=Path, help="write a Markdown table")
+    parser.add_argument("-k", dest="keyword", metavar="EXPR", default="", help="only cases like 'queue and not excl'")
+    parser.add_argument("--list", action="store_true", help="list the cases and do not run them")
+    return parser
+
+
+def _targets(url: str | None, management: str | None, profile: str | None) -> list[Target]:
+    if url is not None:
+        return [Live(url, management, profile)]
+    if management is not None:
+        raise TargetError("--management belongs to a live broker, and no URL is given")
+    return [InProcess(profile or "4.3"), Tcp(profile or "4.3")]
+
+
+def _list(cases: Sequence[Case]) -> None:
+    for case in cases:
+        limited = "" if case.profiles == PROFILES else f" [{', '.join(case.profiles)}]"
+        print(f"{case.id}{limited}\n    {case.summary}")
+    print(f"{len(cases)} cases")
+
+
+def _run(cases: Sequence[Case], target: Target) -> list[Result]:
+    """Run all cases on one target; a line for each that fails, dots for the rest, the counts at the end."""
+    print(f"{target.name}: {len(cases)} cases")
+    results = []
+    column = 0
+    for result in run(cases, target):
+        results.append(result)
+        if result.outcome is Outcome.FAILED:
+            print(f"{chr(10) if column else ''}FAILED {result.case.id}\n    {result.case.summary}\n    {result.message}")
+            column = 0
+            continue
+        column = column % 80 + 1
+        print("." if result.outcome is Outcome.PASSED else "-", end="\n" if column == 80 else "", flush=True)
+        column %= 80
+    print(f"{chr(10) if column else ''}{summary(results)} in {sum(result.seconds for result in results):.1f} s")
+    return results
+
+
+def _refuse(reason: str) -> int:
+    print(f"hutch conformance: {reason}", file=sys.stderr)
+    return 1

@@ -1,0 +1,264 @@
+"""What a case plays on: one broker, fresh for the case, through the client and frame by frame."""
+
+import contextlib
+import time
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, Final, TypeVar
+
+from hutch.client import AMQPError, Channel, Connection, Message
+from hutch.wire.fields import FieldTable
+
+from hutch.conformance.check import equal, reply_text, true
+from hutch.conformance.deliveries import Deliveries
+from hutch.conformance.raw import RawConnection
+from hutch.conformance.site import Site
+
+T = TypeVar("T")
+
+
+class Rabbit:
+    """The broker under test, as one case sees it.
+
+    ``profile`` is the RabbitMQ version whose behaviour is expected, ``vhost`` the virtual host to use, ``userid`` and
+    ``password`` what :meth:`connect` logs in with. What is opened through it is closed when the case ends.
+    """
+
+    def __init__(self, site: Site) -> None:
+        self._site: Final = site
+        self._connections: list[Connection] = []
+        self._raw: list[RawConnection] = []
+        self.profile: Final = site.profile
+        self.vhost: Final = site.vhost
+        self.userid: Final = site.userid
+        self.password: Final = site.password
+
+    # connections
+
+    def connect(self, **kwargs: Any) -> Connection:
+        """A new connection, established; ``kwargs`` go to :class:`hutch.client.Connection`."""
+        connection = self._site.connection(**kwargs)
+        self._connections.append(connection)
+        connection.connect()
+        return connection
+
+    def channel(self, connection: Connection | None = None) -> Channel:
+        """A new channel, on the case's first connection unless another is given."""
+        if connection is None:
+            connection = self._connections[0] if self._connections else self.connect()
+        return connection.channel()
+
+    def raw(self, **handshake: Any) -> RawConnection:
+        """A new connection spoken frame by frame, open; ``handshake`` as in :meth:`RawConnection.handshake`."""
+        connection = self.raw_unopened()
+        connection.handshake(**handshake)
+        return connection
+
+    def raw_unopened(self) -> RawConnection:
+        """A new stream to the broker on which nothing was sent."""
+        site = self._site
+        connection = RawConnection(site.transport(), site.patience, site.userid, site.password, site.vhost)
+        self._raw.append(connection)
+        return connection
+
+    def close(self) -> None:
+        """Close every connection the case has opened, whatever state it is in."""
+        for connection in self._connections:
+            with contextlib.suppress(Exception):
+                connection.close()
+        self.abandon()
+
+    def abandon(self) -> None:
+        """Cut the streams of every connection: what waits on one ends."""
+        for connection in self._connections:
+            with contextlib.suppress(Exception):
+                connection.collect()
+        for raw in self._raw:
+            with contextlib.suppress(Exception):
+                raw.close()
+
+    # names and entities
+
+    def name(self, prefix: str = "q") -> str:
+        """A name for a queue or an exchange that nothing else has."""
+        return self._site.name(prefix)
+
+    def remember(self, name: str) -> None:
+        """A name that was not asked for by :meth:`name` but belongs to this case."""
+        self._site.remember(name)
+
+    def queue(self, channel: Channel, queue: str | None = None, **kwargs: Any) -> str:
+        """Declare a queue (not durable, exclusive or auto-delete unless asked), by default under a new name; its name."""
+        name = self.name() if queue is None else queue
+        declared: str = channel.queue_declare(name, **{"auto_delete": False, **kwargs}).queue
+        self.remember(declared)
+        return declared
+
+    def exchange(self, channel: Channel, type: str = "direct", exchange: str | None = None, **kwargs: Any) -> str:  # noqa: A002
+        """Declare an exchange (not durable or auto-delete unless asked), by default under a new name; its name."""
+        name = self.name("x") if exchange is None else exchange
+        channel.exchange_declare(name, type, **{"auto_delete": False, **kwargs})
+        return name
+
+    def bound(self, channel: Channel, exchange: str, routing_key: str = "", arguments: FieldTable | None = None) -> str:
+        """A new queue bound to ``exchange``; its name."""
+        queue = self.queue(channel)
+        channel.queue_bind(queue, exchange, routing_key, arguments=dict(arguments or {}))
+        return queue
+
+    def has_queue(self, queue: str) -> bool:
+        """Whether there is a queue of this name."""
+        return self._is_there(lambda channel: channel.queue_declare(queue, passive=True))
+
+    def has_exchange(self, exchange: str) -> bool:
+        """Whether there is an exchange of this name."""
+        return self._is_there(lambda channel: channel.exchange_declare(exchange, "direct", passive=True))
+
+    def _is_there(self, look: Callable[[Channel], object]) -> bool:
+        channel = self.channel()
+        try:
+            look(channel)
+        except AMQPError as error:
+            if error.reply_code != 404:
+                raise
+            return False
+        channel.close()
+        return True
+
+    # messages
+
+    def publish(
+        self, channel: Channel, body: bytes = b"", exchange: str = "", routing_key: str = "", **properties: Any
+    ) -> None:
+        """Publish a message; ``properties`` by their names, ``headers`` among them."""
+        channel.basic_publish(_message(body, properties), exchange, routing_key)
+
+    def ready(self, channel: Channel, queue: str) -> int:
+        """How many ready messages a queue tells of; it may answer before it has seen what was just published to it."""
+        count: int = channel.queue_declare(queue, passive=True).message_count
+        return count
+
+    def expect_ready(self, channel: Channel, queue: str, count: int) -> None:
+        """A queue must come to have this many ready messages."""
+        self.eventually(
+            lambda: self.ready(channel, queue) == count,
+            lambda: f"expected {count} ready messages in {queue!r}, there are {self.ready(channel, queue)}",
+        )
+
+    def publish_confirmed(
+        self, channel: Channel, body: bytes = b"", exchange: str = "", routing_key: str = "", **properties: Any
+    ) -> None:
+        """Publish a message and await its confirm: every queue it went to has handled it then."""
+        channel.basic_publish_confirm(_message(body, properties), exchange, routing_key)
+
+    def get(self, channel: Channel, queue: str, *, no_ack: bool = False) -> Message:
+        """One message, by basic.get; it may take a moment to arrive, as dead letters do."""
+        return self.eventually(lambda: channel.basic_get(queue, no_ack=no_ack), f"no message in {queue!r}")
+
+    def bodies(self, channel: Channel, queue: str) -> list[bytes]:
+        """Take all ready messages out of a queue; their bodies in order."""
+        found = []
+        while message := channel.basic_get(queue, no_ack=True):
+            found.append(body(message))
+        return found
+
+    def consume(self, channel: Channel, queue: str, **kwargs: Any) -> Deliveries:
+        """Start a consumer; ``kwargs`` go to :meth:`hutch.client.Channel.basic_consume`."""
+        return Deliveries(channel, queue, self._site.patience, kwargs)
+
+    # expectations
+
+    def by_profile(self, values: Mapping[str, T]) -> T:
+        """The value that ``values`` holds for this broker's profile."""
+        return values[self.profile]
+
+    def eventually(self, attempt: Callable[[], T | None], otherwise: str | Callable[[], str]) -> T:
+        """What ``attempt`` returns as soon as that is true; fail with ``otherwise`` when it is not, within the patience.
+
+        Each attempt asks the broker something, so a try costs a round trip.
+        """
+        deadline = time.monotonic() + self._site.patience
+        while True:
+            if result := attempt():
+                return result
+            if time.monotonic() > deadline or self._site.settled:
+                raise AssertionError(otherwise if isinstance(otherwise, str) else otherwise())
+
+    def advance(self, seconds: float) -> None:
+        """Let this much of the broker's time pass."""
+        self._site.advance(seconds)
+
+    def allow(self, seconds: float) -> None:
+        """Give the broker this much of its time to do what the case waits for next; a live broker takes it by itself."""
+        self._site.allow(seconds)
+
+    def expect_dropped(self, *connections: RawConnection, within: float = 4.0) -> None:
+        """The broker must end these connections without a word, some seconds later."""
+        self.allow(within)
+        for connection in connections:
+            connection.expect_gone()
+
+    @contextlib.contextmanager
+    def expect_channel_error(self, channel: Channel, code: int, text: str, method: tuple[int, int]) -> Iterator[None]:
+        """The body must make the broker close ``channel``, and it alone.
+
+        Compared are the reply code, the whole reply text (``text`` is what follows the code's name), and the class and
+        method id. An error that comes without being asked for, as after a publish, is waited for.
+        """
+        connection = channel.connection
+        error = self._refusal(channel, code, text, method)
+        with error:
+            yield
+        true(connection.connected, "the broker closed the connection, not the channel alone")
+        connection.channel().close()
+
+    @contextlib.contextmanager
+    def expect_connection_error(self, channel: Channel, code: int, text: str, method: tuple[int, int]) -> Iterator[None]:
+        """The body, which works on ``channel``, must make the broker close the whole connection; compared is the same."""
+        connection = channel.connection
+        with self._refusal(channel, code, text, method):
+            yield
+        with contextlib.suppress(AMQPError, OSError):
+            connection.channel()
+            raise AssertionError("the connection is still open")
+
+    def refused(
+        self,
+        attempt: Callable[[Channel], object],
+        code: int,
+        text: str,
+        method: tuple[int, int],
+        connection: Connection | None = None,
+    ) -> None:
+        """``attempt``, on a new channel, must make the broker close that channel; see :meth:`expect_channel_error`."""
+        channel = self.channel(connection)
+        with self.expect_channel_error(channel, code, text, method):
+            attempt(channel)
+
+    @contextlib.contextmanager
+    def _refusal(self, channel: Channel, code: int, text: str, method: tuple[int, int]) -> Iterator[None]:
+        wanted = (code, reply_text(code, text), method)
+        try:
+            yield
+            # An asynchronous method is not answered; if it was refused, the next synchronous one tells.
+            channel.basic_qos(0, 0, False)
+        except AMQPError as error:
+            equal((error.reply_code, error.reply_text, error.method_sig), wanted, "refusal")
+        else:
+            raise AssertionError(f"expected {wanted!r}, and the broker accepted it")
+
+
+def _message(body: bytes, properties: dict[str, Any]) -> Message:
+    if "headers" in properties:
+        properties["application_headers"] = properties.pop("headers")
+    return Message(body, **properties)
+
+
+def body(message: Message) -> bytes:
+    """A message's body as bytes."""
+    raw = message.body
+    return raw.encode() if isinstance(raw, str) else bytes(raw)
+
+
+def delivered(message: Message) -> tuple[bytes, bool]:
+    """A message's body and redelivered flag."""
+    return body(message), bool(message.delivery_info["redelivered"])

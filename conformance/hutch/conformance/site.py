@@ -1,0 +1,39 @@
+"""What a target lends to one case: a place on a broker where nothing has happened yet."""
+
+from typing import Any, Protocol
+
+from hutch.client import Connection
+from hutch.wire.transport import Transport
+
+
+class Site(Protocol):
+    """One case's place.
+
+    ``patience`` is how many seconds to wait for what must come; ``settled`` tells that what has not happened by now will not
+    happen without :meth:`advance`, so that asking again is of no use.
+    """
+
+    profile: str
+    vhost: str
+    userid: str
+    password: str
+    patience: float
+    settled: bool
+
+    def connection(self, **kwargs: Any) -> Connection:
+        """A client's connection to here, not yet connected."""
+
+    def transport(self) -> Transport:
+        """A stream to here, not yet connected."""
+
+    def name(self, prefix: str) -> str:
+        """A name that nothing has here."""
+
+    def remember(self, queue: str) -> None:
+        """A queue whose name the broker chose: to be removed with the rest."""
+
+    def advance(self, seconds: float) -> None:
+        """Let time pass."""
+
+    def allow(self, seconds: float) -> None:
+        """Let time pass for something that is then waited for; where time passes by itself, the waiting does it."""

@@ -1,0 +1,263 @@
+"""Where the suite runs: the emulator in this process, the emulator over TCP, or a live broker."""
+
+import contextlib
+import secrets
+import time
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
+from typing import Any, Final, Protocol
+
+from hutch.client import AMQPError, Connection
+from hutch.wire.transport import Transport
+from hutch.wire.url import Address, InvalidURL, parse_url
+
+from hutch.conformance.case import PROFILES
+from hutch.conformance.management import Management, ManagementError
+from hutch.conformance.site import Site
+from hutch.conformance.sockets import SocketTransport
+from hutch.fakebroker import Broker, ManualClock
+
+_VHOST: Final = "conformance"
+
+
+class TargetError(Exception):
+    """The target cannot be used. The message is one line for whoever named it."""
+
+
+class TargetUnreachable(TargetError):
+    """Nobody answers at the target's address."""
+
+
+class Target(Protocol):
+    """Something that cases run on. ``name`` stands in reports; ``profile`` is whose behaviour is expected there."""
+
+    name: str
+    profile: str
+
+    def site(self) -> AbstractContextManager[Site]:
+        """A fresh place for one case, gone without a trace afterwards."""
+
+
+class InProcess:
+    """The emulator in this process, over a pipe; its clock moves by hand. A new broker for every case.
+
+    Raises:
+        TargetError: there is no such profile.
+    """
+
+    def __init__(self, profile: str = "4.3") -> None:
+        self.profile = _known(profile)
+        self.name = f"in-process {profile}"
+
+    @contextmanager
+    def site(self) -> Iterator[Site]:
+        """A new broker."""
+        clock = ManualClock()
+        with Broker(self.profile, clock, vhosts=("/", _VHOST)) as broker:
+            yield _EmulatorSite(self.profile, broker, clock)
+
+
+class Tcp:
+    """The emulator behind a TCP port of this machine; else as :class:`InProcess`."""
+
+    def __init__(self, profile: str = "4.3") -> None:
+        self.profile = _known(profile)
+        self.name = f"tcp {profile}"
+
+    @contextmanager
+    def site(self) -> Iterator[Site]:
+        """A new broker, listening."""
+        clock = ManualClock()
+        with Broker(self.profile, clock, vhosts=("/", _VHOST)) as broker:
+            (address,) = parse_url(broker.listen())
+            yield _TcpSite(self.profile, broker, clock, address)
+
+
+class Live:
+    """A live broker at an ``amqp://`` URL.
+
+    With ``management_url`` every case gets a virtual host of its own; without, all cases share the URL's, under names that
+    nobody else has, and what they made is deleted. ``profile`` is read from the broker's version unless it is given.
+
+    Raises:
+        TargetUnreachable: nobody listens there.
+        TargetError: the login or the virtual host is refused, or no profile fits the version.
+    """
+
+    def __init__(self, url: str, management_url: str | None = None, profile: str | None = None) -> None:
+        self._address = _address(url)
+        address = self._address
+        self.version, named = self._ask(profile)
+        self.profile = named
+        self.name = f"{address.host}:{address.port} (RabbitMQ {self.version} as {named})"
+        self._management: Management | None = None
+        if management_url is not None:
+            try:
+                self._management = Management(management_url, address.userid, address.password)
+            except ManagementError as error:
+                raise TargetError(str(error)) from None
+
+    def _ask(self, profile: str | None) -> tuple[str, str]:
+        """The broker's version, and the profile that fits it."""
+        address = self._address
+        connection = _client(address, address.virtual_host)
+        where = f"{address.host}:{address.port}"
+        try:
+            connection.connect()
+        except AMQPError as error:
+            raise TargetError(f"{where}: {error.reply_text or error}") from None
+        except OSError as error:
+            raise TargetUnreachable(f"{where}: {error.strerror or error}") from None
+        try:
+            properties = connection.server_properties
+            version = str(properties.get("version", "of unknown version"))
+            if profile is not None:
+                return version, _known(profile)
+            major = version.partition(".")[0]
+            for known in PROFILES:
+                if properties.get("product") == "RabbitMQ" and known.partition(".")[0] == major:
+                    return version, known
+            raise TargetError(f"{where}: no profile fits {properties.get('product')} {version}; name one of {_PROFILES}")
+        finally:
+            connection.close()
+
+    @contextmanager
+    def site(self) -> Iterator[Site]:
+        """A new virtual host, or names of its own in the URL's."""
+        address = self._address
+        unique = f"hutch-{secrets.token_hex(4)}"
+        if self._management is None:
+            site = _LiveSite(self.profile, address, address.virtual_host, f"{unique}-")
+            try:
+                yield site
+            finally:
+                site.clear()
+            return
+        self._management.create_vhost(unique)
+        try:
+            yield _LiveSite(self.profile, address, unique, "")
+        finally:
+            self._management.delete_vhost(unique)
+
+
+class _Names:
+    """Names with a common beginning, counted."""
+
+    def __init__(self, beginning: str = "") -> None:
+        self._beginning = beginning
+        self.given: list[str] = []
+
+    def name(self, prefix: str) -> str:
+        self.given.append(f"{self._beginning}{prefix}{len(self.given) + 1}")
+        return self.given[-1]
+
+    def remember(self, queue: str) -> None:
+        if queue not in self.given:
+            self.given.append(queue)
+
+
+class _EmulatorSite(_Names):
+    vhost = _VHOST
+    userid = "guest"
+    password = "guest"
+    patience = 5.0
+    settled = True
+
+    def __init__(self, profile: str, broker: Broker, clock: ManualClock) -> None:
+        super().__init__()
+        self.profile = profile
+        self._broker = broker
+        self._clock = clock
+
+    def connection(self, **kwargs: Any) -> Connection:
+        return Connection(**{"transport": self._broker.transport, "virtual_host": self.vhost, **kwargs})
+
+    def transport(self) -> Transport:
+        return self._broker.transport()
+
+    def advance(self, seconds: float) -> None:
+        self._clock.advance(seconds)
+
+    allow = advance
+
+
+class _TcpSite(_EmulatorSite):
+    settled = False
+
+    def __init__(self, profile: str, broker: Broker, clock: ManualClock, address: Address) -> None:
+        super().__init__(profile, broker, clock)
+        self._address = address
+
+    def connection(self, **kwargs: Any) -> Connection:
+        return _client(self._address, self.vhost, **kwargs)
+
+    def transport(self) -> Transport:
+        return _stream(self._address)
+
+
+class _LiveSite(_Names):
+    patience = 8.0
+    settled = False
+
+    def __init__(self, profile: str, address: Address, vhost: str, beginning: str) -> None:
+        super().__init__(beginning)
+        self.profile = profile
+        self.vhost = vhost
+        self.userid = address.userid
+        self.password = address.password
+        self._address = address
+
+    def connection(self, **kwargs: Any) -> Connection:
+        return _client(self._address, self.vhost, **kwargs)
+
+    def transport(self) -> Transport:
+        return _stream(self._address)
+
+    def advance(self, seconds: float) -> None:
+        """Wait: on a live broker time passes by itself."""
+        time.sleep(seconds)
+
+    def allow(self, seconds: float) -> None:
+        """Nothing: the wait that follows takes its time."""
+
+    def clear(self) -> None:
+        """Delete what may have been made under the names given out."""
+        connection = self.connection()
+        connection.connect()
+        try:
+            for name in self.given:
+                with contextlib.suppress(AMQPError):
+                    connection.channel().queue_delete(name)
+                with contextlib.suppress(AMQPError):
+                    connection.channel().exchange_delete(name)
+        finally:
+            connection.close()
+
+
+_PROFILES = ", ".join(PROFILES)
+
+
+def _known(profile: str) -> str:
+    if profile not in PROFILES:
+        raise TargetError(f"unknown profile {profile!r}; there are {_PROFILES}")
+    return profile
+
+
+def _address(url: str) -> Address:
+    try:
+        addresses = parse_url(url)
+    except InvalidURL as error:
+        raise TargetError(str(error)) from None
+    if len(addresses) != 1 or addresses[0].scheme != "amqp":
+        raise TargetError("the suite runs on one broker, at an amqp:// URL")
+    return addresses[0]
+
+
+def _client(address: Address, virtual_host: str, **kwargs: Any) -> Connection:
+    host = f"[{address.host}]" if ":" in address.host else address.host
+    login = {"userid": address.userid, "password": address.password, "virtual_host": virtual_host}
+    return Connection(**{"host": f"{host}:{address.port}", "connect_timeout": 5, **login, **kwargs})
+
+
+def _stream(address: Address) -> Transport:
+    return SocketTransport(address.host, address.port or 5672)
