@@ -1,0 +1,128 @@
+"""What connection and channel have in common: requests that wait for their answer."""
+
+from collections import deque
+from collections.abc import Callable
+from struct import error as StructError
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Self, TypeVar, cast
+
+from hutch.client.exceptions import FrameSyntaxError, RecoverableConnectionError
+from hutch.client.link import Link
+from hutch.wire.content import Content
+from hutch.wire.declaration import Method
+from hutch.wire.fields import FieldError
+from hutch.wire.frames import method_frame
+
+if TYPE_CHECKING:
+    from hutch.client.connection import Connection
+
+_Reply = TypeVar("_Reply", bound=Method)
+
+
+class Request:
+    """A request on its way. ``replies`` are the types of method that answer it."""
+
+    __slots__ = ("content", "error", "name", "ready", "replies", "reply")
+
+    def __init__(self, name: str, replies: tuple[type[Method], ...]) -> None:
+        self.name = name
+        self.replies = replies
+        self.reply: Method | None = None
+        self.content: Content | None = None
+        self.ready = False
+        self.error: Exception | None = None
+
+    def __str__(self) -> str:
+        return " or ".join(reply.NAME for reply in self.replies) + f", the answer to {self.name}"
+
+
+class AbstractChannel:
+    """Base of :class:`Connection`, which counts as channel 0, and :class:`Channel`.
+
+    A broker answers the requests of one channel in their order; so an answer belongs to the oldest open request, be its
+    caller still waiting or not.
+
+    Attributes:
+        connection: the connection, ``None`` once closed.
+        channel_id: the number, ``None`` once closed.
+        is_closing: whether a close is sent and not yet answered.
+        auto_decode: whether a body that names its ``content_encoding`` is made text.
+    """
+
+    def __init__(self, connection: "Connection", channel_id: int) -> None:
+        self.connection: Connection | None = connection
+        self.channel_id: int | None = channel_id
+        self.is_closing = False
+        self.auto_decode = False
+        self._number = channel_id
+        self._link: Link | None = None
+        self._requests: deque[Request] = deque()
+        self._handlers: dict[type[Method], Callable[[Any, Content | None], None]] = {}
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End it."""
+        raise NotImplementedError
+
+    def receive_method(self, method: Method, content: Content | None) -> None:
+        """Take a method that the broker sent: the answer to a request, or news. The link calls it."""
+        requests = self._requests
+        if requests and type(method) in requests[0].replies:
+            request = requests.popleft()
+            request.reply = method
+            request.content = content
+            request.ready = True
+        handler = self._handlers.get(type(method))
+        if handler is not None:
+            handler(method, content)
+
+    def _opened(self, name: str) -> Link:
+        """The link, for a call that needs one."""
+        if self._link is None:
+            raise RecoverableConnectionError(f"{name}: connection already closed")
+        return self._link
+
+    def _send(self, method: Method) -> None:
+        """Send a method that nobody answers."""
+        self._opened(method.NAME).send(self._frame(method))
+
+    def _call(self, method: Method, reply: type[_Reply]) -> _Reply:
+        """Send a method and wait for its answer."""
+        request = self._request(method, reply)
+        return cast("_Reply", request.reply)
+
+    def _request(self, method: Method, *replies: type[Method]) -> Request:
+        """Send a method and wait for one of several answers."""
+        request = self._post(method, *replies)
+        self._opened(method.NAME).wait_for(request, None)
+        return request
+
+    def _post(self, method: Method, *replies: type[Method]) -> Request:
+        """Send a method whose answer comes, but is not awaited here."""
+        link = self._opened(method.NAME)
+        frame = self._frame(method)
+        request = Request(method.NAME, replies)
+        self._requests.append(request)
+        link.send(frame)
+        return request
+
+    def _frame(self, method: Method) -> bytes:
+        try:
+            return method_frame(self._number, method.encode())
+        except FieldError as error:
+            raise FrameSyntaxError(str(error), (method.CLASS_ID, method.METHOD_ID)) from None
+        except (StructError, AttributeError, TypeError) as error:
+            raise TypeError(f"an argument does not fit its field: {method}: {error}") from None
+
+    def _fail_requests(self, error: Exception) -> None:
+        """Tell whoever waits further out that no answer will come any more."""
+        for request in self._requests:
+            request.error = error
+        self._requests.clear()

@@ -1,0 +1,240 @@
+"""The methods of AMQP's class ``basic`` for those who receive; those who publish have :mod:`hutch.client.publish`."""
+
+import logging
+from collections import defaultdict
+from collections.abc import Callable
+from struct import Struct
+from struct import error as StructError
+from typing import Any, Final
+
+from hutch.client.abstract_channel import AbstractChannel
+from hutch.client.exceptions import ChannelError, ConsumerCancelled, RecoverableConnectionError, error_for_code
+from hutch.client.exchange import Arguments
+from hutch.client.message import Message, ReceivedMessage
+from hutch.wire.content import Content
+from hutch.wire.frames import END, METHOD
+from hutch.wire.methods import (
+    EMPTY_TABLE,
+    BasicCancel,
+    BasicCancelOk,
+    BasicConsume,
+    BasicConsumeOk,
+    BasicGet,
+    BasicGetEmpty,
+    BasicGetOk,
+    BasicNack,
+    BasicQos,
+    BasicQosOk,
+    BasicRecover,
+    BasicRecoverAsync,
+    BasicRecoverOk,
+    BasicReject,
+    BasicReturn,
+)
+
+_log = logging.getLogger("hutch.client")
+
+_pack_ack = Struct(">BHIHHQBB").pack
+_ACK_SIZE: Final = 13
+
+OnMessage = Callable[[Message], object]
+OnCancel = Callable[[str], object]
+
+
+class BasicMethods(AbstractChannel):
+    """Consuming, fetching and acknowledging (https://www.rabbitmq.com/docs/consumers, https://www.rabbitmq.com/docs/confirms).
+
+    Attributes:
+        callbacks: who takes the messages of each consumer, by consumer tag.
+        cancel_callbacks: whom to tell when the broker ends a consumer, by consumer tag.
+        no_ack_consumers: the tags of consumers whose messages need no acknowledgement.
+        events: functions to call, by event: ``basic_return`` with ``(exception, exchange, routing_key, message)``,
+            ``basic_ack`` and ``basic_nack`` with ``(delivery_tag, multiple)``.
+    """
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.callbacks: dict[str, OnMessage | None] = {}
+        self.cancel_callbacks: dict[str, OnCancel] = {}
+        self.no_ack_consumers: set[str] = set()
+        self.events: defaultdict[str, set[Callable[..., object]]] = defaultdict(set)
+        self._handlers[BasicCancel] = self._on_cancel
+        self._handlers[BasicCancelOk] = self._on_cancel_ok
+        self._handlers[BasicReturn] = self._on_return
+
+    def basic_consume(
+        self,
+        queue: str = "",
+        consumer_tag: str = "",
+        no_local: bool = False,
+        no_ack: bool = False,
+        exclusive: bool = False,
+        nowait: bool = False,
+        callback: OnMessage | None = None,
+        arguments: Arguments = None,
+        on_cancel: OnCancel | None = None,
+    ) -> str:
+        """Start a consumer and return its tag, the broker's choice where ``consumer_tag`` is empty.
+
+        ``callback`` is called with each message, from within any call that waits; without one they are dropped.
+        ``on_cancel`` is called with the tag when the broker ends the consumer; without one ConsumerCancelled is raised.
+        ``no_local`` has no effect in RabbitMQ.
+
+        Raises:
+            NotFound: there is no such queue.
+            AccessRefused: ``exclusive`` where there is a consumer, or the queue has an exclusive one.
+            NotAllowed: the tag is in use on this channel; the connection is lost.
+            ValueError: ``nowait`` without a tag.
+        """
+        if nowait and not consumer_tag:
+            raise ValueError("with nowait nobody tells the consumer's tag: give one")
+        method = BasicConsume(
+            queue=queue or "",
+            consumer_tag=consumer_tag or "",
+            no_local=no_local,
+            no_ack=no_ack,
+            exclusive=exclusive,
+            nowait=nowait,
+            arguments=arguments or EMPTY_TABLE,
+        )
+        if nowait:
+            self._send(method)
+        else:
+            consumer_tag = self._call(method, BasicConsumeOk).consumer_tag
+        self.callbacks[consumer_tag] = callback
+        if on_cancel:
+            self.cancel_callbacks[consumer_tag] = on_cancel
+        if no_ack:
+            self.no_ack_consumers.add(consumer_tag)
+        return consumer_tag
+
+    def basic_cancel(self, consumer_tag: str, nowait: bool = False) -> None:
+        """End a consumer. Messages already on their way are still handed to its callback; none are after this returns.
+
+        Cancelling on a closed channel does nothing, and neither does cancelling what is no consumer.
+        """
+        if self.connection is None:
+            return
+        self.no_ack_consumers.discard(consumer_tag)
+        method = BasicCancel(consumer_tag, nowait)
+        if nowait:
+            self._send(method)
+        else:
+            self._call(method, BasicCancelOk)
+
+    def basic_get(self, queue: str = "", no_ack: bool = False) -> Message | None:
+        """Fetch one message; ``None`` if the queue has none ready.
+
+        Its ``delivery_info`` has ``message_count``, how many more are ready, and no consumer tag.
+
+        Raises:
+            NotFound: there is no such queue.
+            ResourceLocked: it is exclusive to another connection.
+        """
+        request = self._request(BasicGet(queue=queue or "", no_ack=no_ack), BasicGetOk, BasicGetEmpty)
+        content = request.content
+        if content is None or not isinstance(content.method, BasicGetOk):
+            return None
+        got = content.method
+        message = ReceivedMessage(self, content.body, content.header[12:], got.delivery_tag)
+        message.delivery_info = {
+            "delivery_tag": got.delivery_tag,
+            "redelivered": got.redelivered,
+            "exchange": got.exchange,
+            "routing_key": got.routing_key,
+            "message_count": got.message_count,
+        }
+        if self.auto_decode:
+            message.decode_body()
+        return message
+
+    def basic_ack(self, delivery_tag: int, multiple: bool = False) -> None:
+        """Acknowledge a delivery; with ``multiple`` all up to it that are open, or all there are for tag 0.
+
+        An unknown tag closes the channel with PreconditionFailed, as the next call that waits will tell.
+        """
+        link = self._link
+        if link is None:
+            raise RecoverableConnectionError("basic.ack: connection already closed")
+        try:
+            frame = _pack_ack(METHOD, self._number, _ACK_SIZE, 60, 80, delivery_tag, 1 if multiple else 0, END)
+        except StructError:
+            raise TypeError(f"a delivery tag is a number of 64 bits, not {delivery_tag!r}") from None
+        link.send(frame)
+
+    def basic_nack(self, delivery_tag: int, multiple: bool = False, requeue: bool = True) -> None:
+        """Refuse a delivery; with ``multiple`` all up to it that are open (https://www.rabbitmq.com/docs/nack).
+
+        Unless ``requeue``, the messages are dead-lettered or dropped. Not in py-amqp.
+        """
+        self._send(BasicNack(delivery_tag, multiple, requeue))
+
+    def basic_reject(self, delivery_tag: int, requeue: bool) -> None:
+        """Refuse a delivery: back into its queue, or else dead-lettered or dropped."""
+        self._send(BasicReject(delivery_tag, requeue))
+
+    def basic_recover(self, requeue: bool = False) -> None:
+        """Have the broker requeue what is unacknowledged on this channel; its answer is not awaited, as in py-amqp.
+
+        RabbitMQ implements ``requeue=True`` alone, and closes the connection with AMQPNotImplementedError otherwise.
+        """
+        self._post(BasicRecover(requeue), BasicRecoverOk)
+
+    def basic_recover_async(self, requeue: bool = False) -> None:
+        """:meth:`basic_recover` by a method that has no answer."""
+        self._send(BasicRecoverAsync(requeue))
+
+    def basic_qos(self, prefetch_size: int, prefetch_count: int, a_global: bool) -> None:
+        """Limit how many deliveries may be unacknowledged (https://www.rabbitmq.com/docs/consumer-prefetch).
+
+        The limit is for each consumer started from now on, with ``a_global`` for the channel as a whole; 0 is no limit.
+        RabbitMQ knows no limit by size: with a ``prefetch_size`` it ends the connection (AMQPNotImplementedError).
+        """
+        self._call(BasicQos(prefetch_size, prefetch_count, a_global), BasicQosOk)
+
+    def receive_delivery(self, message: ReceivedMessage, consumer_tag: str) -> None:
+        """Take a delivery to the consumer's callback. The link calls it."""
+        if message.has_encoding and self.auto_decode:
+            message.decode_body()
+        try:
+            callback = self.callbacks[consumer_tag]
+        except KeyError:
+            _log.warning("no consumer %r: its message %s goes back to its queue", consumer_tag, message.delivery_tag)
+            self.basic_reject(message.delivery_tag or 0, requeue=True)
+            return
+        if callback is None:
+            return
+        link = self._opened("basic.deliver")
+        outer = link.in_callback
+        link.in_callback = True
+        try:
+            callback(message)
+        finally:
+            link.in_callback = outer
+
+    def _on_cancel(self, cancel: BasicCancel, _content: Content | None) -> None:
+        on_cancel = self._forget_consumer(cancel.consumer_tag)
+        if not cancel.nowait:
+            self._send(BasicCancelOk(cancel.consumer_tag))
+        if on_cancel is None:
+            raise ConsumerCancelled(cancel.consumer_tag, (60, 30))
+        on_cancel(cancel.consumer_tag)
+
+    def _on_cancel_ok(self, cancelled: BasicCancelOk, _content: Content | None) -> None:
+        self._forget_consumer(cancelled.consumer_tag)
+
+    def _forget_consumer(self, consumer_tag: str) -> OnCancel | None:
+        self.no_ack_consumers.discard(consumer_tag)
+        self.callbacks.pop(consumer_tag, None)
+        return self.cancel_callbacks.pop(consumer_tag, None)
+
+    def _on_return(self, returned: BasicReturn, content: Content | None) -> None:
+        error = error_for_code(returned.reply_code, returned.reply_text, (60, 50), ChannelError)
+        listeners = self.events.get("basic_return")
+        if not listeners or content is None:
+            raise error
+        message = ReceivedMessage(None, content.body, content.header[12:])
+        if self.auto_decode:
+            message.decode_body()
+        for listener in tuple(listeners):
+            listener(error, returned.exchange, returned.routing_key, message)

@@ -1,0 +1,150 @@
+"""Channels: several conversations over one connection (https://www.rabbitmq.com/docs/channels)."""
+
+import logging
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Final
+
+from hutch.client.exceptions import ChannelError, MethodSig, RecoverableConnectionError, error_for_code
+from hutch.client.exchange import ExchangeMethods
+from hutch.client.publish import PublishMethods
+from hutch.client.queue import QueueMethods
+from hutch.wire.content import Content
+from hutch.wire.declaration import Method
+from hutch.wire.methods import (
+    ChannelClose,
+    ChannelCloseOk,
+    ChannelFlow,
+    ChannelFlowOk,
+    ChannelOpen,
+    ChannelOpenOk,
+)
+
+if TYPE_CHECKING:
+    from hutch.client.connection import Connection
+
+_log = logging.getLogger("hutch.client")
+
+#: Seconds to wait for a channel that opens itself anew. It may be used before that, for requests keep their order.
+_REOPEN_TIMEOUT: Final = 1.0
+
+
+class Channel(ExchangeMethods, QueueMethods, PublishMethods):
+    """A channel, made and opened by :meth:`Connection.channel`.
+
+    When the broker closes it for an error, the channel opens itself anew before the error is raised: it can be used
+    further, but consumers, unacknowledged messages, prefetch and confirm mode are gone.
+
+    Every method raises RecoverableConnectionError once channel or connection are closed, OSError when the connection is
+    lost meanwhile, and TimeoutError when an answer is not there within the connection's ``read_timeout``.
+
+    Attributes:
+        is_open: whether it is open.
+        active: whether the broker lets content flow (``channel.flow``).
+        on_open: called with the channel each time it has been opened.
+    """
+
+    def __init__(
+        self,
+        connection: "Connection",
+        channel_id: int | None = None,
+        auto_decode: bool = True,
+        on_open: "Callable[[Channel], object] | None" = None,
+    ) -> None:
+        """Take number ``channel_id``, or the lowest free one; :meth:`open` is for the caller to call."""
+        super().__init__(connection, connection.claim_channel_id(channel_id))
+        self._owner = connection
+        self._link = connection.link
+        connection.add_channel(self)
+        self.auto_decode = auto_decode
+        self.is_open = False
+        self.active = True
+        self.on_open = on_open
+        if connection.confirm_publish:
+            self.basic_publish = self.basic_publish_confirm  # type: ignore[method-assign]
+        self._handlers[ChannelOpenOk] = self._on_open_ok
+        self._handlers[ChannelClose] = self._on_close
+        self._handlers[ChannelCloseOk] = self._on_close_ok
+        self._handlers[ChannelFlow] = self._on_flow
+
+    def __repr__(self) -> str:
+        return f"<Channel {self._number}{'' if self.is_open else ' (closed)'} of {self.connection}>"
+
+    def receive_method(self, method: Method, content: Content | None) -> None:
+        """Take a method that the broker sent; while closing, all but the close is dropped. The link calls it."""
+        if not self.is_closing or isinstance(method, ChannelClose | ChannelCloseOk):
+            super().receive_method(method, content)
+
+    def open(self) -> None:
+        """Open it on the broker; an open channel stays as it is."""
+        if not self.is_open:
+            self._call(ChannelOpen(), ChannelOpenOk)
+
+    def _on_open_ok(self, _opened: ChannelOpenOk, _content: Content | None) -> None:
+        self.is_open = True
+        if self.on_open is not None:
+            self.on_open(self)
+
+    def close(self, reply_code: int = 0, reply_text: str = "", method_sig: MethodSig = (0, 0)) -> None:
+        """Close it, with a reason if there is one; a closed channel stays closed.
+
+        Unacknowledged messages go back to their queues, and what was received and not yet handed on is dropped.
+        """
+        if not self.is_open or self._link is None:
+            return
+        self.is_closing = True
+        self._fail_requests(RecoverableConnectionError("the channel was closed meanwhile"))
+        try:
+            self._call(ChannelClose(reply_code, reply_text, *method_sig), ChannelCloseOk)
+        finally:
+            self.is_open = False
+            self.connection = None
+            self._link = None
+
+    def _on_close_ok(self, _closed: ChannelCloseOk, _content: Content | None) -> None:
+        self.is_closing = False
+        self.collect()
+
+    def _on_close(self, close: ChannelClose, _content: Content | None) -> None:
+        link = self._owner.link
+        if link is None:
+            return
+        link.send(self._frame(ChannelCloseOk()))
+        if self.is_closing:
+            return
+        method_sig = (close.class_id, close.method_id)
+        error = error_for_code(close.reply_code, close.reply_text, method_sig, ChannelError)
+        self._fail_requests(error)
+        self._fail_confirms(error)
+        self.is_open = False
+        reopening = self._post(ChannelOpen(), ChannelOpenOk)
+        try:
+            link.wait_for(reopening, _REOPEN_TIMEOUT)
+        except TimeoutError:
+            _log.debug("channel %d: reopening takes its time", self._number)
+        raise error
+
+    def collect(self) -> None:
+        """Forget everything without a word to the broker."""
+        self.is_open = False
+        self.channel_id = None
+        self.connection = None
+        self._link = None
+        self._owner.remove_channel(self._number)
+        gone = RecoverableConnectionError("connection already closed")
+        self._fail_requests(gone)
+        self._fail_confirms(gone)
+        self.callbacks.clear()
+        self.cancel_callbacks.clear()
+        self.events.clear()
+        self.no_ack_consumers.clear()
+
+    def flow(self, active: bool) -> None:
+        """Ask the broker to pause (``False``) or restart deliveries on this channel.
+
+        RabbitMQ refuses ``False`` with AMQPNotImplementedError, which ends the connection.
+        """
+        self._call(ChannelFlow(active), ChannelFlowOk)
+
+    def _on_flow(self, flow: ChannelFlow, _content: Content | None) -> None:
+        self.active = flow.active
+        self._send(ChannelFlowOk(flow.active))

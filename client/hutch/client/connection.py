@@ -1,0 +1,538 @@
+"""Connections: opening, closing, waiting (AMQP 0-9-1 specification, section 2.2.4 and class ``connection``)."""
+
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from types import MappingProxyType
+from typing import Any, ClassVar, Final, NoReturn, Self
+
+from hutch.client import negotiation
+from hutch.client.abstract_channel import AbstractChannel
+from hutch.client.channel import Channel as AMQPChannel
+from hutch.client.exceptions import (
+    ChannelError,
+    ConnectionError,  # noqa: A004
+    MessageNacked,
+    MethodSig,
+    RecoverableChannelError,
+    RecoverableConnectionError,
+    ResourceError,
+    UnexpectedFrame,
+    error_for_code,
+    method_name,
+)
+from hutch.client.heartbeats import RATE, Heartbeats
+from hutch.client.link import Link
+from hutch.client.message import ReceivedMessage
+from hutch.client.reader import Reader, Violation
+from hutch.client.sasl import SASL
+from hutch.client.transports.tcp import TcpTransport
+from hutch.wire.content import Content
+from hutch.wire.declaration import Method
+from hutch.wire.fields import FieldTable
+from hutch.wire.frames import HEARTBEAT_FRAME, OVERHEAD
+from hutch.wire.methods import (
+    PROTOCOL_HEADER,
+    ConnectionBlocked,
+    ConnectionClose,
+    ConnectionCloseOk,
+    ConnectionOpen,
+    ConnectionOpenOk,
+    ConnectionSecure,
+    ConnectionStart,
+    ConnectionStartOk,
+    ConnectionTune,
+    ConnectionTuneOk,
+    ConnectionUnblocked,
+    ConnectionUpdateSecret,
+    ConnectionUpdateSecretOk,
+)
+from hutch.wire.states import FROM_CLIENT, FROM_SERVER, ConnectionState, IllegalMethod, next_connection_state
+from hutch.wire.transport import Transport
+
+_log = logging.getLogger("hutch.client")
+
+DEFAULT_PORT: Final = 5672
+_NOT_YET: Final[FieldTable] = MappingProxyType({})
+
+
+def split_host(host: str) -> tuple[str, int]:
+    """Host and port of ``host``, ``host:port``, ``address``, ``[address]`` or ``[address]:port``, by default port 5672.
+
+    Raises:
+        ValueError: a port that is no number.
+    """
+    name, port = host, ""
+    if host.startswith("["):
+        name, _, port = host[1:].partition("]")
+        port = port.removeprefix(":")
+    elif host.count(":") == 1:
+        name, port = host.split(":")
+    try:
+        return name, int(port) if port else DEFAULT_PORT
+    except ValueError:
+        raise ValueError(f"{host!r} is not host:port: {port!r} is no number") from None
+
+
+class Connection(AbstractChannel):
+    """A connection to a broker; :meth:`connect`, or a ``with`` statement, opens it.
+
+    Args:
+        host: ``host``, ``host:port`` or ``[IPv6 address]:port``.
+        userid: for the login mechanisms that want one, as ``password``.
+        login_method: ``PLAIN`` or ``AMQPLAIN``; by default whichever the server offers.
+        login_response: the response of a ``login_method`` of another name; deprecated.
+        authentication: mechanisms to use instead, see :mod:`hutch.client.sasl`.
+        virtual_host: the virtual host to open.
+        locale: for the server's texts.
+        client_properties: what to tell the server beside :attr:`library_properties`.
+        ssl: ``False``; TLS is not supported yet.
+        connect_timeout: seconds for connecting and opening together; by default without limit.
+        channel_max: how many channels to allow if the server names no limit.
+        frame_max: bytes of a frame to allow if the server names no limit.
+        heartbeat: seconds; 0 for none, else the smaller one of this and the server's.
+        on_open: called with the connection once it is open.
+        on_blocked: called with the reason when the broker stops reading what is published.
+        on_unblocked: called when it goes on.
+        confirm_publish: have every :meth:`Channel.basic_publish` wait for its confirm.
+        on_tune_ok: called with the connection once the limits are agreed.
+        read_timeout: seconds that any wait without a timeout of its own may last; by default without limit.
+        write_timeout: seconds that sending may take; by default without limit.
+        socket_settings: options for the socket, see :class:`hutch.client.transports.tcp.TcpTransport`.
+        transport: makes the transport to connect with, in place of a TCP connection to ``host``.
+
+    Attributes:
+        channels: the open channels by number, with the connection itself as 0; ``None`` once closed.
+        channel_max, frame_max, heartbeat: the limits, agreed ones once it is open.
+        server_properties, version_major, version_minor, mechanisms, locales: what the server said of itself.
+        client_properties: what the server was told, with the capabilities negotiated.
+    """
+
+    #: The class of its channels.
+    Channel: ClassVar[type[AMQPChannel]] = AMQPChannel
+
+    library_properties: Mapping[str, Any] = negotiation.LIBRARY_PROPERTIES
+    negotiate_capabilities: Mapping[str, bool] = negotiation.NEGOTIATE_CAPABILITIES
+
+    #: What a lost connection, and a refused one, may raise; and so on for the others, as kombu asks for them.
+    connection_errors: ClassVar[tuple[type[Exception], ...]] = (ConnectionError, OSError)
+    channel_errors: ClassVar[tuple[type[Exception], ...]] = (ChannelError,)
+    recoverable_connection_errors: ClassVar[tuple[type[Exception], ...]] = (
+        RecoverableConnectionError,
+        MessageNacked,
+        OSError,
+    )
+    recoverable_channel_errors: ClassVar[tuple[type[Exception], ...]] = (RecoverableChannelError,)
+
+    def __init__(
+        self,
+        host: str = "localhost:5672",
+        userid: str | None = "guest",
+        password: str | None = "guest",
+        login_method: str | None = None,
+        login_response: bytes | None = None,
+        authentication: SASL | Sequence[SASL] = (),
+        virtual_host: str = "/",
+        locale: str = "en_US",
+        client_properties: Mapping[str, Any] | None = None,
+        ssl: bool = False,
+        connect_timeout: float | None = None,
+        channel_max: int | None = None,
+        frame_max: int | None = None,
+        heartbeat: float = 0,
+        on_open: "Callable[[Connection], object] | None" = None,
+        on_blocked: Callable[[str], object] | None = None,
+        on_unblocked: Callable[[], object] | None = None,
+        confirm_publish: bool = False,
+        on_tune_ok: "Callable[[Connection], object] | None" = None,
+        read_timeout: float | None = None,
+        write_timeout: float | None = None,
+        socket_settings: Mapping[int, Any] | None = None,
+        *,
+        transport: Callable[[], Transport] | None = None,
+    ) -> None:
+        if ssl:
+            raise ValueError("ssl: TLS is not supported yet")
+        super().__init__(self, 0)
+        self.authentication = negotiation.authentication(authentication, login_method, login_response, userid, password)
+        self._servers_choice = not authentication and login_method is None
+        self.host = host
+        self.userid = userid
+        self.virtual_host = virtual_host
+        self.locale = locale
+        self.client_properties: dict[str, Any] = {**self.library_properties, **(client_properties or {})}
+        self.connect_timeout = connect_timeout
+        self.read_timeout = read_timeout
+        self.write_timeout = write_timeout
+        self.socket_settings = socket_settings
+        self.channel_max = channel_max or 65535
+        self.frame_max = frame_max or 131072
+        self.client_heartbeat = heartbeat
+        self.server_heartbeat: float | None = None
+        self.heartbeat: float | None = None
+        self.confirm_publish = confirm_publish
+        self.on_open = on_open
+        self.on_blocked = on_blocked
+        self.on_unblocked = on_unblocked
+        self.on_tune_ok = on_tune_ok
+        self.version_major = 0
+        self.version_minor = 0
+        self.server_properties: FieldTable = _NOT_YET
+        self.mechanisms: list[bytes] = []
+        self.locales: list[str] = []
+        self.channels: dict[int, AbstractChannel] | None = {0: self}
+        self._make_transport = transport
+        self._channel_ids: set[int] = set()
+        self._last_step: Method | None = None
+        self._state = ConnectionState.CLOSED
+        self._handlers.update(
+            {
+                ConnectionStart: self._on_start,
+                ConnectionSecure: self._on_secure,
+                ConnectionTune: self._on_tune,
+                ConnectionOpenOk: self._on_open_ok,
+                ConnectionClose: self._on_close,
+                ConnectionBlocked: self._on_blocked,
+                ConnectionUnblocked: self._on_unblocked,
+            }
+        )
+
+    def __repr__(self) -> str:
+        return f"<Connection to {self.host}, virtual host {self.virtual_host!r}, {self._state.value}>"
+
+    def __enter__(self) -> Self:
+        self.connect()
+        return self
+
+    # opening
+
+    def connect(self, callback: Callable[[], object] | None = None) -> object:
+        """Connect, log in and open the virtual host, within ``connect_timeout`` in all.
+
+        On an open connection nothing happens but that ``callback`` is called, and its result returned.
+
+        Raises:
+            OSError: the broker cannot be reached, or ended the connection (some do where they refuse a login).
+            TimeoutError: it was not done in time.
+            AccessRefused: the login was refused.
+            NotAllowed: there is no such virtual host, or no access to it, or a limit is reached.
+            ConnectionError: no common login mechanism, or whatever else the broker says.
+        """
+        if self.connected:
+            return callback() if callback else None
+        transport = self._transport_to_use()
+        self.connection = self
+        self.channel_id = 0
+        self.channels = {0: self}
+        self._channel_ids.clear()
+        self._requests.clear()
+        self.is_closing = False
+        reader = Reader(self.channels)
+        self._link = link = Link(transport, reader, self.collect, self.read_timeout, self.write_timeout)
+        self._state = ConnectionState.GREETING
+        deadline = link.deadline(self.connect_timeout)
+        try:
+            transport.connect(deadline)
+            transport.send(PROTOCOL_HEADER, deadline)
+            while self._state is not ConnectionState.RUNNING:
+                if not link.next_method():
+                    link.receive(deadline, f"the server's next step in connection state {self._state.value}")
+        except BaseException:
+            self.collect()
+            raise
+        if self.on_open is not None:
+            self.on_open(self)
+        return None
+
+    def _transport_to_use(self) -> Transport:
+        if self._make_transport is not None:
+            return self._make_transport()
+        host, port = split_host(self.host)
+        return TcpTransport(host, port, self.socket_settings)
+
+    def _say(self, method: Method) -> None:
+        """Take the next step of opening."""
+        self._last_step = method
+        self._state = next_connection_state(FROM_CLIENT, self._state, type(method))
+        self._send(method)
+
+    def receive_method(self, method: Method, content: Content | None) -> None:
+        """Take a method on channel 0, if the connection's state allows it. The link calls it."""
+        closing = self._state is ConnectionState.CLOSING
+        if closing and not isinstance(method, ConnectionClose | ConnectionCloseOk):
+            return
+        try:
+            self._state = next_connection_state(FROM_SERVER, self._state, type(method))
+        except IllegalMethod as illegal:
+            signature = (method.CLASS_ID, method.METHOD_ID)
+            error = UnexpectedFrame(f"{illegal.code} - {illegal.text}", signature, reply_code=illegal.code)
+            raise Violation(error) from None
+        super().receive_method(method, content)
+
+    def receive_delivery(self, message: ReceivedMessage, consumer_tag: str) -> NoReturn:
+        """Never called: there are no consumers on channel 0."""
+        raise AssertionError(f"delivery to {consumer_tag!r} on channel 0: {message}")
+
+    def _on_start(self, start: ConnectionStart, _content: Content | None) -> None:
+        self.version_major = start.version_major
+        self.version_minor = start.version_minor
+        self.server_properties = start.server_properties
+        self.mechanisms = start.mechanisms.split()
+        self.locales = start.locales.decode().split()
+        _log.debug("server: %s, mechanisms %s, locales %s", start.server_properties, self.mechanisms, self.locales)
+        offered = self.server_capabilities
+        wanted = {name: value for name, value in self.negotiate_capabilities.items() if offered.get(name)}
+        given = self.client_properties.get("capabilities") or {}
+        if given or wanted:
+            self.client_properties["capabilities"] = {**given, **wanted}
+        mechanisms: Sequence[SASL] = self.authentication
+        if self._servers_choice:
+            order = {name: place for place, name in enumerate(self.mechanisms)}
+            mechanisms = sorted(mechanisms, key=lambda mechanism: order.get(mechanism.mechanism, len(order)))
+        mechanism, response = negotiation.first_response(self, mechanisms, self.mechanisms)
+        self._say(ConnectionStartOk(self.client_properties, mechanism.decode(), response, self.locale))
+
+    def _on_secure(self, _secure: ConnectionSecure, _content: Content | None) -> None:
+        raise ConnectionError("the server asks for a further step of the login, which no mechanism here has")
+
+    def _on_tune(self, tune: ConnectionTune, _content: Content | None) -> None:
+        link = self._opened("connection.tune")
+        self.channel_max = tune.channel_max or self.channel_max
+        self.frame_max = tune.frame_max or self.frame_max
+        self.server_heartbeat = tune.heartbeat
+        self.heartbeat = negotiation.heartbeat(self.client_heartbeat, tune.heartbeat)
+        self._say(ConnectionTuneOk(self.channel_max, self.frame_max, int(self.heartbeat)))
+        link.frame_limit = self.frame_max - OVERHEAD
+        link.reader.frame_max = self.frame_max
+        if self.heartbeat:
+            link.heartbeats = Heartbeats(self.heartbeat, link.transport.monotonic())
+        if self.on_tune_ok is not None:
+            self.on_tune_ok(self)
+        self._say(ConnectionOpen(self.virtual_host))
+
+    def _on_open_ok(self, _opened: ConnectionOpenOk, _content: Content | None) -> None:
+        self._last_step = None
+
+    # channels
+
+    @property
+    def link(self) -> Link | None:
+        """The bytes of the open connection, for its channels; ``None`` once closed."""
+        return self._link
+
+    def channel(
+        self, channel_id: int | None = None, callback: Callable[[AMQPChannel], object] | None = None
+    ) -> AMQPChannel:
+        """The channel of that number, opened if it is not there; without a number a new one.
+
+        ``callback`` is called with a new channel once it is open.
+
+        Raises:
+            RecoverableConnectionError: the connection is closed.
+            ResourceError: all channel numbers are in use.
+            NotAllowed: the broker allows no more channels; the connection is lost.
+        """
+        if self.channels is None:
+            raise RecoverableConnectionError("connection already closed")
+        known = self.channels.get(channel_id) if channel_id else None
+        if isinstance(known, AMQPChannel):
+            return known
+        channel = self.Channel(self, channel_id, on_open=callback)
+        try:
+            channel.open()
+        except BaseException:
+            channel.collect()
+            raise
+        return channel
+
+    def claim_channel_id(self, channel_id: int | None) -> int:
+        """Take a channel number, the lowest free one for ``None``; for the constructor of a channel.
+
+        Raises:
+            ConnectionError: the number is in use.
+            ResourceError: all are.
+        """
+        used = self._channel_ids
+        if channel_id:
+            if channel_id in used:
+                raise ConnectionError(f"channel {channel_id} is already open")
+        else:
+            channel_id = next((number for number in range(1, self.channel_max + 1) if number not in used), None)
+            if channel_id is None:
+                raise ResourceError(f"all {self.channel_max} channel numbers are in use", (20, 10))
+        used.add(channel_id)
+        return channel_id
+
+    def add_channel(self, channel: AMQPChannel) -> None:
+        """Hand methods to ``channel`` from now on."""
+        if self.channels is not None and channel.channel_id:
+            self.channels[channel.channel_id] = channel
+
+    def remove_channel(self, channel_id: int) -> None:
+        """Forget a channel and free its number."""
+        self._channel_ids.discard(channel_id)
+        if self.channels is not None:
+            self.channels.pop(channel_id, None)
+
+    # waiting
+
+    def drain_events(self, timeout: float | None = None) -> None:
+        """Hand on what the broker sends, to consumers or whomever it concerns: at least one method.
+
+        What was received already comes first. ``timeout`` is in seconds for the whole wait, 0 looks without waiting,
+        ``None`` stands for the connection's ``read_timeout``. Heartbeats are sent and checked meanwhile.
+
+        Raises:
+            TimeoutError: nothing came in time.
+            OSError: the connection was lost.
+            AMQPError: what the broker has to say, on this or an earlier call.
+            RecoverableConnectionError: the connection is closed.
+            Exception: whatever a callback raises.
+        """
+        self._opened("drain_events").drain(timeout)
+
+    def blocking_read(self, timeout: float | None = None) -> bool:
+        """:meth:`drain_events` for a single read; whether that completed a method."""
+        link = self._opened("blocking_read")
+        if link.next_method():
+            return True
+        link.receive(link.deadline(self.read_timeout if timeout is None else timeout), "a frame")
+        return link.next_method()
+
+    def is_alive(self) -> bool:
+        """Whether the connection is open, as far as can be told without waiting; py-amqp refuses to answer.
+
+        Bytes that have come are taken in, but nothing is handed on.
+        """
+        link = self._link
+        if link is not None and not link.reader.buffered:
+            try:
+                link.receive(link.transport.monotonic(), "a sign of life")
+            except TimeoutError:
+                return True
+            except OSError:
+                return False
+        return self.connected
+
+    # heartbeats
+
+    def send_heartbeat(self) -> None:
+        """Send a heartbeat now."""
+        self._opened("heartbeat").send(HEARTBEAT_FRAME)
+
+    def heartbeat_tick(self, rate: float = RATE) -> None:
+        """Send a heartbeat if one is due, ``rate`` of them per interval. Waiting does so by itself.
+
+        An application that neither waits nor publishes for long calls this about once a second.
+
+        Raises:
+            ConnectionForced: nothing has been received for two intervals; the connection is given up.
+        """
+        if self._link is not None:
+            self._link.beat(rate)
+
+    # news
+
+    def _on_blocked(self, blocked: ConnectionBlocked, _content: Content | None) -> None:
+        if self.on_blocked is not None:
+            self.on_blocked(blocked.reason)
+
+    def _on_unblocked(self, _unblocked: ConnectionUnblocked, _content: Content | None) -> None:
+        if self.on_unblocked is not None:
+            self.on_unblocked()
+
+    def update_secret(self, new_secret: str | bytes, reason: str = "") -> None:
+        """Give the broker a new secret, such as an OAuth 2 token (https://www.rabbitmq.com/docs/oauth2).
+
+        Not in py-amqp.
+
+        Raises:
+            NotAllowed: the broker does not accept it; the connection is lost.
+        """
+        secret = new_secret.encode() if isinstance(new_secret, str) else new_secret
+        self._call(ConnectionUpdateSecret(secret, reason), ConnectionUpdateSecretOk)
+
+    # closing
+
+    def close(self, reply_code: int = 0, reply_text: str = "", method_sig: MethodSig = (0, 0)) -> None:
+        """Close the connection and all its channels, with a reason if there is one; a closed one stays closed.
+
+        What was received and not yet handed on is dropped.
+
+        Raises:
+            OSError: the connection was lost, or not closed within ``read_timeout``; it counts as closed all the same.
+        """
+        if self._link is None:
+            return
+        try:
+            if self._state is ConnectionState.RUNNING:
+                self.is_closing = True
+                self._link.reader.drop_channels()
+                self._fail_requests(RecoverableConnectionError("the connection was closed meanwhile"))
+                self._state = ConnectionState.CLOSING
+                self._call(ConnectionClose(reply_code, reply_text, *method_sig), ConnectionCloseOk)
+        finally:
+            self.is_closing = False
+            self.collect()
+
+    def _on_close(self, close: ConnectionClose, _content: Content | None) -> None:
+        link = self._opened("connection.close")
+        link.farewell(ConnectionCloseOk())
+        if self.is_closing:  # both sides close at once
+            for request in self._requests:
+                request.ready = True
+            return
+        method_sig = (close.class_id, close.method_id)
+        error = error_for_code(close.reply_code, close.reply_text, method_sig, ConnectionError)
+        if not error.method_name and self._last_step is not None:
+            error.method_name = method_name((self._last_step.CLASS_ID, self._last_step.METHOD_ID))
+        self._fail_requests(error)
+        self.collect()
+        raise error
+
+    def collect(self) -> None:
+        """Close the transport and forget everything, without a word to the broker."""
+        link, self._link = self._link, None
+        channels, self.channels = self.channels, None
+        self.connection = None
+        self._state = ConnectionState.CLOSED
+        if link is not None:
+            with suppress(OSError):
+                link.transport.close()
+        for channel in (channels or {}).values():
+            if isinstance(channel, AMQPChannel):
+                channel.collect()
+        self._fail_requests(RecoverableConnectionError("connection already closed"))
+
+    # what is known of it
+
+    @property
+    def connected(self) -> bool:
+        """Whether it is open, as far as has been noticed."""
+        return self._link is not None
+
+    @property
+    def transport(self) -> Transport | None:
+        """What carries the bytes; ``None`` while closed."""
+        return self._link.transport if self._link is not None else None
+
+    @property
+    def sock(self) -> Any:
+        """The socket; ``None`` while closed, and where there is none."""
+        return getattr(self.transport, "sock", None)
+
+    @property
+    def server_capabilities(self) -> Mapping[str, Any]:
+        """The protocol extensions that the server has, name to ``True``."""
+        capabilities = self.server_properties.get("capabilities")
+        return capabilities if isinstance(capabilities, Mapping) else {}
+
+    @property
+    def bytes_sent(self) -> int:
+        """How many writes there were; py-amqp's name, and not bytes there either."""
+        return self._link.sent if self._link is not None else 0
+
+    @property
+    def bytes_recv(self) -> int:
+        """How many reads there were."""
+        return self._link.received if self._link is not None else 0

@@ -1,0 +1,240 @@
+"""The bytes of one open connection: sending, and waiting with a deadline. Everything that blocks waits here."""
+
+import logging
+import select
+from collections.abc import Callable
+from typing import Final, Protocol
+
+from hutch.client.heartbeats import Heartbeats
+from hutch.client.reader import Reader, Violation
+from hutch.wire.declaration import Method
+from hutch.wire.frames import FRAME_MIN_SIZE, HEARTBEAT_FRAME, OVERHEAD, method_frame
+from hutch.wire.methods import ConnectionClose
+from hutch.wire.transport import Transport
+
+_log = logging.getLogger("hutch.client")
+
+_FAREWELL: Final = 1.0  # seconds for a last frame to a peer that is given up
+
+
+class Awaited(Protocol):
+    """Something to wait for."""
+
+    #: Whether it has come.
+    ready: bool
+    #: Why it will not come any more, or ``None``.
+    error: Exception | None
+
+    def __str__(self) -> str:
+        """Its name, for the text of a timeout."""
+        ...
+
+
+class Link:
+    """A transport with its reader, heartbeats and deadlines.
+
+    ``read_timeout`` and ``write_timeout`` are seconds for a whole wait, or a whole write, ``None`` for no limit.
+    ``on_lost`` is called once the stream is of no more use, before the error that tells so is raised.
+    """
+
+    def __init__(
+        self,
+        transport: Transport,
+        reader: Reader,
+        on_lost: Callable[[], None],
+        read_timeout: float | None,
+        write_timeout: float | None,
+    ) -> None:
+        self.transport = transport
+        self.reader = reader
+        self.heartbeats: Heartbeats | None = None
+        self.read_timeout = read_timeout
+        self.write_timeout = write_timeout
+        #: How many writes and reads there were.
+        self.sent = 0
+        self.received = 0
+        #: The largest payload of a frame to send, in bytes.
+        self.frame_limit = FRAME_MIN_SIZE - OVERHEAD
+        #: Whether a consumer's callback is running.
+        self.in_callback = False
+        self._on_lost = on_lost
+        self._readable = _readable(transport)
+
+    def send(self, data: bytes, timeout: float | None = None) -> None:
+        """Send whole frames, within ``timeout`` seconds (``None``: the write timeout).
+
+        Raises:
+            OSError: the connection is lost; TimeoutError among them, for half a frame may be out.
+            AMQPError: the reason that the broker gave for ending the connection, where it did.
+        """
+        if timeout is None:
+            timeout = self.write_timeout
+        try:
+            if timeout is None:
+                self.transport.send(data)
+            else:
+                self.transport.send(data, self.transport.monotonic() + timeout)
+        except TimeoutError:
+            self._on_lost()
+            raise
+        except OSError:
+            self._last_words()
+            self._on_lost()
+            raise
+        self.sent += 1
+
+    def _last_words(self) -> None:
+        """Hand on what came before the stream broke: it may be the broker's connection.close, which raises."""
+        transport = self.transport
+        self.reader.drop_channels()
+        try:
+            while True:
+                while self.reader.next_method():
+                    pass
+                data = transport.receive(transport.monotonic())
+                if not data:
+                    return
+                self.reader.feed(data)
+        except (OSError, Violation):
+            return
+
+    def deadline(self, timeout: float | None) -> float | None:
+        """The moment ``timeout`` seconds from now; ``None`` for none."""
+        return None if timeout is None else self.transport.monotonic() + timeout
+
+    def next_method(self) -> bool:
+        """Hand on one method out of what has been received; ``False`` if that holds none.
+
+        Raises:
+            AMQPError: the peer broke the protocol, and the connection is closed for it.
+            Exception: whatever the receiver of the method raises.
+        """
+        try:
+            return self.reader.next_method()
+        except Violation as violation:
+            self.refuse(violation)
+            raise violation.error from None
+
+    def refuse(self, violation: Violation) -> None:
+        """Tell the peer which rule it broke, and give the connection up without waiting for its answer."""
+        error = violation.error
+        class_id, method_id = error.method_sig or (0, 0)
+        text = (error.reply_text or "").encode()[:255].decode(errors="ignore")
+        self.farewell(ConnectionClose(error.reply_code, text, class_id, method_id))
+        self._on_lost()
+
+    def farewell(self, method: Method) -> None:
+        """Send a last method of channel 0, if that goes without waiting."""
+        try:
+            self.transport.send(method_frame(0, method.encode()), self.transport.monotonic() + _FAREWELL)
+        except OSError as error:
+            _log.debug("the peer did not take %s: %s", method.NAME, error)
+
+    def drain(self, timeout: float | None) -> None:
+        """Hand on at least one method, waiting for it up to ``timeout`` seconds in all.
+
+        Raises:
+            TimeoutError: nothing came in time.
+            OSError, AMQPError: the connection is lost.
+            Exception: whatever the receiver of the method raises.
+        """
+        if self.next_method():
+            return
+        deadline = self.deadline(self.read_timeout if timeout is None else timeout)
+        while True:
+            self.receive(deadline, "a method")
+            if self.next_method():
+                return
+            self._check(deadline, "a method")
+
+    def wait_for(self, awaited: Awaited, timeout: float | None) -> None:
+        """Hand on methods until ``awaited`` is ready, within ``timeout`` seconds in all (``None``: the read timeout).
+
+        Raises:
+            TimeoutError: it did not come in time.
+            OSError, AMQPError: the connection is lost, or ``awaited.error``.
+            Exception: whatever the receiver of a method raises.
+        """
+        deadline = self.deadline(self.read_timeout if timeout is None else timeout)
+        while not awaited.ready:
+            if awaited.error is not None:
+                raise awaited.error
+            if not self.next_method():
+                self.receive(deadline, awaited)
+            elif not awaited.ready:
+                self._check(deadline, awaited)
+
+    def _check(self, deadline: float | None, awaited: object) -> None:
+        """Hold to the deadline although the peer goes on sending."""
+        if deadline is not None and self.transport.monotonic() >= deadline:
+            raise TimeoutError(f"timed out waiting for {awaited}")
+
+    def receive(self, deadline: float | None, awaited: object) -> None:
+        """Wait for some bytes and give them to the reader, minding the heartbeats meanwhile.
+
+        Raises:
+            TimeoutError: none came before ``deadline``; the text names what was ``awaited``.
+            OSError, ConnectionForced: the connection is lost.
+        """
+        transport = self.transport
+        while True:
+            heartbeats = self.heartbeats
+            wake = deadline
+            if heartbeats is not None and (deadline is None or heartbeats.due < deadline):
+                wake = heartbeats.due
+            try:
+                data = transport.receive(wake)
+                break
+            except TimeoutError:
+                if heartbeats is None or wake == deadline:
+                    raise TimeoutError(f"timed out waiting for {awaited}") from None
+                self.beat()
+            except OSError:
+                self._on_lost()
+                raise
+        if not data:
+            self._on_lost()
+            raise ConnectionResetError(f"the server ended the connection while {awaited} was awaited")
+        self.received += 1
+        self.reader.feed(data)
+
+    def poll(self) -> None:
+        """Hand on what has come, at most one method, without waiting; nothing while a consumer's callback runs.
+
+        Raises as :meth:`drain`, but for the timeout.
+        """
+        if self.in_callback or not (self.reader.buffered or self._readable()):
+            return
+        try:
+            self.drain(0)
+        except TimeoutError:
+            return
+
+    def beat(self, rate: float = 2) -> None:
+        """Send a heartbeat if one is due.
+
+        Raises:
+            ConnectionForced: the peer's heartbeats stopped; the connection is given up.
+        """
+        if self.heartbeats is None:
+            return
+        try:
+            due = self.heartbeats.tick(self.transport.monotonic(), self.sent, self.received, rate)
+        except Exception:
+            self._on_lost()
+            raise
+        if due:
+            self.send(HEARTBEAT_FRAME)
+
+
+def _readable(transport: Transport) -> Callable[[], bool]:
+    """A cheap way to learn whether there is something to receive: the transport's own, else its file descriptor's."""
+    own: Callable[[], bool] | None = getattr(transport, "readable", None)
+    if own is not None:
+        return own
+    fd = transport.fileno()
+    if fd is None or not hasattr(select, "poll"):
+        return lambda: True
+    poll = select.poll()
+    poll.register(fd, select.POLLIN)
+    return lambda: bool(poll.poll(0))

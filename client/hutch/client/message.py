@@ -1,0 +1,212 @@
+"""Messages: body and properties, as an application makes them and as they come from a broker."""
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from hutch.client.exceptions import FrameSyntaxError
+from hutch.wire.fields import FieldError
+from hutch.wire.properties import FLAGS, NO_PROPERTIES, decode_properties, encode_properties
+
+_BASIC_PUBLISH = (60, 40)
+_CONTENT_TYPE = FLAGS["content_type"] >> 8
+_CONTENT_ENCODING = FLAGS["content_encoding"] >> 8
+
+#: py-amqp's names of the properties, with the names they have on the wire.
+_WIRE_NAMES: Final = {"application_headers" if name == "headers" else name: name for name in FLAGS}
+
+# Properties that were encoded before, by their items. Messages without headers or an id of their own are much alike.
+_ENCODED: dict[tuple[tuple[str, Any], ...], bytes] = {}
+_ENCODED_LIMIT = 512
+_UNLIKE = frozenset({"application_headers", "message_id", "correlation_id", "timestamp"})
+
+
+class Message:
+    """A message: ``Message(b"...", content_type="application/json", delivery_mode=2)``.
+
+    Properties are those of the AMQP 0-9-1 class ``basic`` under py-amqp's names, each an attribute too:
+    ``content_type``, ``content_encoding``, ``application_headers`` (a ``dict``), ``delivery_mode`` (2: persistent),
+    ``priority``, ``correlation_id``, ``reply_to``, ``expiration`` (milliseconds, as ``str``), ``message_id``,
+    ``timestamp`` (seconds since 1970), ``type``, ``user_id``, ``app_id``, ``cluster_id``. ``None`` is absent. Other
+    names are kept with the message and, as in py-amqp, not sent.
+
+    Attributes:
+        body: ``bytes``, or ``str``: then it is sent in ``content_encoding``, UTF-8 where there is none.
+        properties: the properties by name.
+        channel: the channel it came on, or ``None``.
+        delivery_info: how it came, or ``None``: ``delivery_tag``, ``redelivered``, ``exchange``, ``routing_key``, and
+            ``consumer_tag`` or ``message_count``.
+
+    ``children`` is accepted and has no meaning, as in py-amqp.
+    """
+
+    __slots__ = ("__dict__", "__weakref__", "body", "channel", "delivery_info", "properties")
+
+    def __init__(
+        self,
+        body: str | bytes = "",
+        children: None = None,  # noqa: ARG002
+        channel: Any = None,
+        **properties: Any,
+    ) -> None:
+        self.body = body
+        self.channel = channel
+        self.properties: dict[str, Any] = properties
+        self.delivery_info: dict[str, Any] | None = None
+
+    def __getattr__(self, name: str) -> Any:
+        if not name.startswith("_") and name != "properties":
+            properties = self.properties
+            if name in properties:
+                return properties[name]
+        raise AttributeError(f"a message has no attribute, and this one no property, {name!r}", name=name, obj=self)
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} of {len(self.body)} {type(self.body).__name__}, {self.properties}>"
+
+    @property
+    def headers(self) -> dict[str, Any] | None:
+        """The property ``application_headers``, or ``None``."""
+        headers: dict[str, Any] | None = self.properties.get("application_headers")
+        return headers
+
+    @property
+    def delivery_tag(self) -> int | None:
+        """The number to acknowledge it by; ``None`` for a message that was not delivered."""
+        return self.delivery_info.get("delivery_tag") if self.delivery_info else None
+
+    def content(self) -> tuple[bytes, bytes]:
+        """Properties (flags and values) and body as they go on the wire.
+
+        Raises:
+            FrameSyntaxError: a property that does not fit its wire type.
+            TypeError: a body that is neither text nor bytes.
+            LookupError: a text body whose ``content_encoding`` Python does not know.
+        """
+        body = self.body
+        if type(body) is not bytes:
+            body = self._encode_body()
+        properties = self.properties
+        return (_encode(properties) if properties else NO_PROPERTIES), body
+
+    def _encode_body(self) -> bytes:
+        body: object = self.body
+        if isinstance(body, str):
+            encoding: str = self.properties.get("content_encoding") or "utf-8"
+            self.properties["content_encoding"] = encoding
+            return body.encode(encoding)
+        if isinstance(body, bytes | bytearray | memoryview):
+            return bytes(body)
+        raise TypeError(f"a message's body is str or bytes, not {type(body).__name__}")
+
+
+def _encode(properties: dict[str, Any]) -> bytes:
+    if _UNLIKE.isdisjoint(properties):
+        key = tuple(properties.items())
+        try:
+            known = _ENCODED.get(key)
+        except TypeError:  # a value that cannot be a key; it is no valid property either
+            return _encode_anew(properties)
+        if known is None:
+            if len(_ENCODED) >= _ENCODED_LIMIT:
+                _ENCODED.clear()
+            known = _ENCODED[key] = _encode_anew(properties)
+        return known
+    return _encode_anew(properties)
+
+
+def _encode_anew(properties: Mapping[str, Any]) -> bytes:
+    known = {wire: properties[name] for name, wire in _WIRE_NAMES.items() if name in properties}
+    try:
+        return encode_properties(known)
+    except FieldError as error:
+        raise FrameSyntaxError(str(error), _BASIC_PUBLISH) from None
+
+
+#: How a delivery came: consumer tag, redelivered, exchange, routing key.
+Envelope = tuple[str, bool, str, str]
+
+
+class ReceivedMessage(Message):
+    """A message from a broker. Its properties are decoded when somebody looks at them.
+
+    ``raw`` is the properties as they came; ``envelope`` tells how a delivery came, and ``delivery_tag`` its number.
+    Published again untouched, the very bytes go out. Looking at properties that cannot be decoded raises
+    :class:`hutch.wire.fields.FieldError`.
+    """
+
+    __slots__ = ("_delivery_info", "_envelope", "_properties", "_raw", "_tag")
+
+    def __init__(
+        self,
+        channel: Any,
+        body: bytes,
+        raw: bytes,
+        delivery_tag: int = 0,
+        envelope: Envelope | None = None,
+    ) -> None:
+        self.body = body
+        self.channel = channel
+        self._raw = raw
+        self._tag = delivery_tag
+        self._envelope = envelope
+        self._properties: dict[str, Any] | None = None
+        self._delivery_info: dict[str, Any] | None = None
+
+    @property
+    def properties(self) -> dict[str, Any]:
+        """The properties by py-amqp's names; absent ones are absent."""
+        if self._properties is None:
+            values = decode_properties(self._raw)
+            self._properties = {name: values[wire] for name, wire in _WIRE_NAMES.items() if wire in values}
+        return self._properties
+
+    @properties.setter
+    def properties(self, properties: dict[str, Any]) -> None:
+        self._properties = properties
+
+    @property
+    def delivery_info(self) -> dict[str, Any] | None:
+        """How it came."""
+        if self._delivery_info is None and self._envelope is not None:
+            consumer_tag, redelivered, exchange, routing_key = self._envelope
+            self._delivery_info = {
+                "consumer_tag": consumer_tag,
+                "delivery_tag": self._tag,
+                "redelivered": redelivered,
+                "exchange": exchange,
+                "routing_key": routing_key,
+            }
+        return self._delivery_info
+
+    @delivery_info.setter
+    def delivery_info(self, delivery_info: dict[str, Any] | None) -> None:
+        self._delivery_info = delivery_info
+
+    @property
+    def delivery_tag(self) -> int | None:
+        """The number to acknowledge it by; ``None`` for a message that was returned, not delivered."""
+        if self._delivery_info is None:
+            return self._tag or None
+        return self._delivery_info.get("delivery_tag")
+
+    def content(self) -> tuple[bytes, bytes]:
+        """Properties and body as they go on the wire; raises as :meth:`Message.content`."""
+        if self._properties is None and type(self.body) is bytes:
+            return self._raw, self.body
+        return super().content()
+
+    @property
+    def has_encoding(self) -> bool:
+        """Whether there is a ``content_encoding``; told without decoding."""
+        return self._raw[0] & _CONTENT_ENCODING != 0
+
+    def decode_body(self) -> None:
+        """Make ``body`` text, where ``content_encoding`` names a codec that can read it."""
+        raw = self._raw
+        body = self.body
+        if raw[0] & _CONTENT_ENCODING and isinstance(body, bytes):
+            try:
+                start = 3 + (raw[2] + 1 if raw[0] & _CONTENT_TYPE else 0)
+                self.body = body.decode(raw[start : start + raw[start - 1]].decode())
+            except (LookupError, ValueError):
+                return

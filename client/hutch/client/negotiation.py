@@ -1,0 +1,92 @@
+"""What client and server agree on while a connection opens: mechanism, capabilities, limits."""
+
+import platform
+from collections.abc import Mapping, Sequence
+from importlib.metadata import PackageNotFoundError, version
+from typing import TYPE_CHECKING, Any, Final
+
+from hutch.client import sasl
+from hutch.client.exceptions import ConnectionError  # noqa: A004
+
+if TYPE_CHECKING:
+    from hutch.client.connection import Connection
+
+
+def _version() -> str:
+    try:
+        return version("hutch")
+    except PackageNotFoundError:
+        return "unknown"
+
+
+#: What the client tells of itself (``client_properties``); RabbitMQ shows it in its management UI.
+LIBRARY_PROPERTIES: Final[Mapping[str, Any]] = {
+    "product": "hutch",
+    "product_version": _version(),
+    "platform": f"{platform.python_implementation()} {platform.python_version()}",
+}
+
+#: The protocol extensions to use where the server has them (https://www.rabbitmq.com/docs/consumer-cancel#capabilities).
+NEGOTIATE_CAPABILITIES: Final[Mapping[str, bool]] = {
+    "publisher_confirms": True,
+    "exchange_exchange_bindings": True,
+    "basic.nack": True,
+    "consumer_cancel_notify": True,
+    "connection.blocked": True,
+    "authentication_failure_close": True,
+}
+
+
+def authentication(
+    given: sasl.SASL | Sequence[sasl.SASL],
+    login_method: str | None,
+    login_response: bytes | None,
+    userid: str | None,
+    password: str | None,
+) -> tuple[sasl.SASL, ...]:
+    """The mechanisms that a connection's parameters allow, the preferred one first.
+
+    Raises:
+        ValueError: a ``login_method`` that is unknown, or not supported, or wants a password where none is given.
+    """
+    if given:
+        return (given,) if isinstance(given, sasl.SASL) else tuple(given)
+    if login_method is None:
+        return (sasl.AMQPLAIN(userid, password), sasl.PLAIN(userid, password))
+    if login_method in {"AMQPLAIN", "PLAIN"}:
+        if userid is None or password is None:
+            raise ValueError(f"login method {login_method} needs userid and password, or authentication")
+        return ((sasl.PLAIN if login_method == "PLAIN" else sasl.AMQPLAIN)(userid, password),)
+    if login_method in {"EXTERNAL", "GSSAPI"}:
+        raise ValueError(f"login method {login_method} is not supported yet; PLAIN and AMQPLAIN are")
+    if login_response is None:
+        raise ValueError(f"unknown login method {login_method!r}; PLAIN and AMQPLAIN are known")
+    return (sasl.RAW(login_method.encode(), login_response),)
+
+
+def first_response(
+    connection: "Connection", mechanisms: Sequence[sasl.SASL], offered: Sequence[bytes]
+) -> tuple[bytes, bytes]:
+    """Name and first response of the mechanism to use.
+
+    Raises:
+        ConnectionError: nothing in common.
+    """
+    for mechanism in mechanisms:
+        if mechanism.mechanism in offered:
+            response = mechanism.start(connection)
+            if isinstance(response, bytes):
+                return mechanism.mechanism, response
+    ours = ", ".join(mechanism.mechanism.decode() for mechanism in mechanisms)
+    theirs = ", ".join(name.decode() for name in offered)
+    raise ConnectionError(f"no common login mechanism: the server offers {theirs}; this client {ours}")
+
+
+def heartbeat(client: float, server: float) -> float:
+    """The interval in seconds that holds when the client asked for ``client`` and the server for ``server``.
+
+    py-amqp's rule: none unless the client asks; else the smaller one, where 0 of the server counts for nothing.
+    """
+    if not client:
+        return 0
+    return min(client, server) if server else client

@@ -1,0 +1,191 @@
+"""Publishing, and the broker's confirms."""
+
+from struct import Struct
+from typing import Any, Final
+
+from hutch.client.basic import BasicMethods
+from hutch.client.exceptions import MessageNacked, RecoverableConnectionError
+from hutch.client.message import Message
+from hutch.wire.content import Content
+from hutch.wire.frames import BODY, END, HEADER, OVERHEAD, content_frames, content_header
+from hutch.wire.methods import BasicAck, BasicNack, BasicPublish, ConfirmSelect, ConfirmSelectOk
+from hutch.wire.properties import NO_PROPERTIES
+
+_pack_bare_content = Struct(">BHIHHQHBBHI").pack
+_pack_header = Struct(">BHIHHQ").pack
+_pack_body_start = Struct(">BBHI").pack
+_END = bytes((END,))
+_HEADER_SIZE: Final = 12
+_METHODS_LIMIT: Final = 1024
+
+
+class Confirm:
+    """A confirm that is waited for: of the message with ``delivery_tag``, counted from 1 on its channel."""
+
+    __slots__ = ("delivery_tag", "error", "nacked", "ready")
+
+    def __init__(self, delivery_tag: int) -> None:
+        self.delivery_tag = delivery_tag
+        self.nacked = False
+        self.ready = False
+        self.error: Exception | None = None
+
+    def __str__(self) -> str:
+        return f"the confirm of message {self.delivery_tag} on its channel"
+
+
+class PublishMethods(BasicMethods):
+    """``basic.publish`` and publisher confirms (https://www.rabbitmq.com/docs/confirms)."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._methods: dict[tuple[str, str, bool, bool], bytes] = {}
+        self._confirm_selected = False
+        self._published = 0
+        self._confirms: dict[int, Confirm] = {}
+        self._handlers[BasicAck] = self._on_ack
+        self._handlers[BasicNack] = self._on_nack
+
+    def basic_publish(
+        self,
+        msg: Message,
+        exchange: str = "",
+        routing_key: str = "",
+        mandatory: bool = False,
+        immediate: bool = False,
+        timeout: float | None = None,
+        confirm_timeout: float | None = None,  # noqa: ARG002  (for basic_publish_confirm, which may stand in)
+    ) -> None:
+        """Publish a message to an exchange, by default the nameless one, whose routing key is a queue's name.
+
+        Where the connection has ``confirm_publish``, this is :meth:`basic_publish_confirm`; else nothing is awaited: an
+        error such as a missing exchange comes out of the next call on this connection that waits or publishes.
+
+        Args:
+            msg: the message.
+            exchange: the exchange's name.
+            routing_key: what the exchange routes by.
+            mandatory: have it returned if no queue gets it; see :attr:`events`.
+            immediate: RabbitMQ refuses it with AMQPNotImplementedError.
+            timeout: seconds to hand it to the operating system; by default the connection's ``write_timeout``.
+            confirm_timeout: seconds to wait for a confirm, where one is waited for.
+
+        Raises:
+            RecoverableConnectionError: the connection is closed, or ``timeout`` has passed, which ends it.
+            OSError: the connection was lost just now.
+        """
+        link = self._link
+        if link is None:
+            raise RecoverableConnectionError("basic.publish: connection already closed")
+        if not link.in_callback:
+            link.poll()
+        properties, body = msg.content()
+        key = (exchange, routing_key, mandatory, immediate)
+        method = self._methods.get(key) or self._method(key)
+        size = len(body)
+        number = self._number
+        if not 0 < size <= link.frame_limit or len(properties) + _HEADER_SIZE > link.frame_limit:
+            data = method + self._content(properties, body, link.frame_limit)
+        elif properties == NO_PROPERTIES:
+            data = (
+                method + _pack_bare_content(HEADER, number, 14, 60, 0, size, 0, END, BODY, number, size) + body + _END
+            )
+        else:
+            head = _pack_header(HEADER, number, _HEADER_SIZE + len(properties), 60, 0, size)
+            data = method + head + properties + _pack_body_start(END, BODY, number, size) + body + _END
+        try:
+            link.send(data, timeout)
+        except TimeoutError:
+            raise RecoverableConnectionError("basic.publish: timed out, and the connection with it") from None
+        self._published += 1
+
+    _basic_publish = basic_publish
+
+    def basic_publish_confirm(
+        self,
+        msg: Message,
+        exchange: str = "",
+        routing_key: str = "",
+        mandatory: bool = False,
+        immediate: bool = False,
+        timeout: float | None = None,
+        confirm_timeout: float | None = None,
+    ) -> None:
+        """Publish as :meth:`basic_publish`, then wait until the broker has taken responsibility for the message.
+
+        The channel's first call selects confirm mode. ``confirm_timeout`` is in seconds; else ``timeout`` counts, else
+        the connection's ``read_timeout``.
+
+        Raises:
+            MessageNacked: the broker did not take it.
+            TimeoutError: no confirm came in time; the message may have arrived or not.
+            NotFound, ChannelError: what the broker says of this publish or of an earlier one.
+        """
+        if not self._confirm_selected:
+            self.confirm_select()
+        self._basic_publish(msg, exchange, routing_key, mandatory, immediate, timeout)
+        link = self._opened("basic.publish")
+        delivery_tag = self._published
+        self._confirms[delivery_tag] = confirm = Confirm(delivery_tag)
+        try:
+            link.wait_for(confirm, confirm_timeout or timeout)
+        finally:
+            self._confirms.pop(delivery_tag, None)
+        if confirm.nacked:
+            raise MessageNacked(f"message {delivery_tag} on its channel, to exchange {exchange!r} by {routing_key!r}")
+
+    def confirm_select(self, nowait: bool = False) -> None:
+        """Have the broker confirm each publish on this channel from now on; see :attr:`events` for how they come.
+
+        Raises:
+            PreconditionFailed: the channel is transactional.
+        """
+        method = ConfirmSelect(nowait)
+        if nowait:
+            self._send(method)
+        else:
+            self._call(method, ConfirmSelectOk)
+        if not self._confirm_selected:
+            self._confirm_selected = True
+            self._published = 0
+
+    def _method(self, key: tuple[str, str, bool, bool]) -> bytes:
+        exchange, routing_key, mandatory, immediate = key
+        frame = self._frame(BasicPublish(0, exchange or "", routing_key or "", mandatory, immediate))
+        if len(self._methods) >= _METHODS_LIMIT:
+            self._methods.clear()
+        self._methods[key] = frame
+        return frame
+
+    def _content(self, properties: bytes, body: bytes, limit: int) -> bytes:
+        header = content_header(len(body), properties)
+        if len(header) > limit:
+            raise ValueError(f"properties of {len(properties)} bytes do not fit a frame of {limit}")
+        return content_frames(self._number, header, body, limit + OVERHEAD)
+
+    def _fail_confirms(self, error: Exception) -> None:
+        for confirm in self._confirms.values():
+            confirm.error = error
+        self._confirms.clear()
+        self._confirm_selected = False
+        self._published = 0
+
+    def _settle(self, delivery_tag: int, multiple: bool, nacked: bool) -> None:
+        if multiple:
+            settled = [confirm for tag, confirm in self._confirms.items() if tag <= delivery_tag or not delivery_tag]
+        else:
+            found = self._confirms.get(delivery_tag)
+            settled = [found] if found else []
+        for confirm in settled:
+            confirm.nacked = nacked
+            confirm.ready = True
+
+    def _on_ack(self, ack: BasicAck, _content: Content | None) -> None:
+        self._settle(ack.delivery_tag, ack.multiple, nacked=False)
+        for listener in tuple(self.events.get("basic_ack", ())):
+            listener(ack.delivery_tag, ack.multiple)
+
+    def _on_nack(self, nack: BasicNack, _content: Content | None) -> None:
+        self._settle(nack.delivery_tag, nack.multiple, nacked=True)
+        for listener in tuple(self.events.get("basic_nack", ())):
+            listener(nack.delivery_tag, nack.multiple)

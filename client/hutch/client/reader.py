@@ -1,0 +1,258 @@
+"""From bytes to calls: the hot path of everything that a broker sends.
+
+Frames are cut out of what was received, one method at a time, so that an application gets no more than it asked for. A
+delivery whose frames have all arrived, which is nearly every one, takes a path of its own; the rest goes frame by frame
+through :class:`hutch.wire.content.ContentAssembler`.
+"""
+
+from collections.abc import Mapping
+from struct import Struct
+from struct import error as StructError
+from typing import Any, Final, Protocol
+
+from hutch.client.exceptions import AMQPError, ConnectionError, error_for_code  # noqa: A004
+from hutch.client.message import Envelope, ReceivedMessage
+from hutch.wire.codes import ReplyCode
+from hutch.wire.content import Content, ContentAssembler, ContentError, MalformedHeader
+from hutch.wire.declaration import Method, decode_method
+from hutch.wire.frames import BODY, END, HEADER, HEARTBEAT, METHOD, OVERHEAD, Frame
+from hutch.wire.methods import METHODS, BasicDeliver
+
+_PREFIX = Struct(">BHI")
+_METHOD_START = Struct(">BHII")  # a method's frame up to and with its ids
+_HEADER_START = Struct(">BBHIHHQ")  # from the end octet of a method's frame up to the properties
+_BODY_START = Struct(">BBHI")  # from the end octet of a header's frame up to the body
+_DELIVERY_TAG = Struct(">Q")
+_DELIVER: Final = BasicDeliver.ID
+_ENVELOPES_LIMIT: Final = 1024
+_ANY_SIZE: Final = (1 << 64) - 1
+_NO_METHOD: Final = (0, 0)
+
+
+class Violation(Exception):
+    """The peer sent what it must not. ``error`` tells what, and is the connection.close to answer with."""
+
+    def __init__(self, error: AMQPError) -> None:
+        super().__init__(str(error))
+        self.error = error
+
+    @classmethod
+    def of(cls, code: ReplyCode, text: str, method: type[Any] | None = None) -> "Violation":
+        """A violation with a reply code, an explanation and the method at fault."""
+        signature = (method.CLASS_ID, method.METHOD_ID) if method else _NO_METHOD
+        return cls(error_for_code(code, f"{code} - {text}", signature, ConnectionError))
+
+
+class Peer(Protocol):
+    """What takes the methods of one channel number: a channel, or the connection itself as number 0."""
+
+    #: Whether its close was sent and is not yet answered; deliveries are dropped then.
+    is_closing: bool
+
+    def receive_delivery(self, message: ReceivedMessage, consumer_tag: str) -> None:
+        """A consumer has got a message."""
+
+    def receive_method(self, method: Method, content: Content | None) -> None:
+        """Another method has come, with its content if it carries one."""
+
+
+class _Deaf:
+    is_closing = True
+
+    def receive_delivery(self, _message: ReceivedMessage, _consumer_tag: str) -> None:
+        raise AssertionError("a peer that is closing gets no delivery")
+
+    def receive_method(self, method: Method, content: Content | None) -> None:
+        """Drop it."""
+
+
+_DEAF: Final = _Deaf()
+
+
+class Reader:
+    """Takes received bytes with :meth:`feed` and hands what they hold to ``peers``, by channel number."""
+
+    __slots__ = ("_assemblers", "_chunks", "_data", "_envelopes", "_held", "_offset", "_peers", "_wanted", "frame_max")
+
+    def __init__(self, peers: Mapping[int, Any]) -> None:
+        self._peers: Mapping[int, Peer] = peers
+        self._data = b""
+        self._offset = 0
+        self._chunks: list[bytes] = []
+        self._held = 0
+        self._wanted = 0
+        self._assemblers: dict[int, ContentAssembler] = {}
+        self._envelopes: dict[bytes, Envelope] = {}
+        #: The limit for the payload of a frame, in bytes; 0 for none.
+        self.frame_max = 0
+
+    @property
+    def buffered(self) -> bool:
+        """Whether there are bytes that :meth:`next_method` has not looked at."""
+        return self._offset < len(self._data)
+
+    def feed(self, data: bytes) -> None:
+        """Take bytes, in any cut, after :meth:`next_method` has found no more."""
+        if self._chunks:
+            self._chunks.append(data)
+            self._held += len(data)
+            if self._held < self._wanted:
+                return
+            data = b"".join(self._chunks)
+            self._chunks = []
+        self._data = data
+        self._offset = 0
+
+    def drop_channels(self) -> None:
+        """From now on hand on what comes for the connection itself, and drop the rest, as after connection.close."""
+        self._peers = {number: _DEAF if number else peer for number, peer in self._peers.items()}
+
+    def next_method(self) -> bool:
+        """Hand on one method; ``False`` if the bytes at hand do not complete another one.
+
+        Raises:
+            Violation: the peer sent what it must not.
+            Exception: whatever the receiver of the method raises. The method counts as handed on then.
+        """
+        while True:
+            data = self._data
+            offset = self._offset
+            message = None
+            try:
+                frame_type, number, size, method_id = _METHOD_START.unpack_from(data, offset)
+                if method_id == _DELIVER and frame_type == METHOD and not self._assemblers:
+                    middle = offset + size + 7
+                    end, kind, owner, header_size, class_id, weight, body_size = _HEADER_START.unpack_from(data, middle)
+                    finish = after = middle + 8 + header_size
+                    if body_size:
+                        after += body_size + 8
+                        whole = _BODY_START.unpack_from(data, finish) == (END, BODY, number, body_size)
+                    else:
+                        whole = True
+                    peer = self._peers[number]
+                    if (
+                        whole
+                        and data[after] == END
+                        and end == END
+                        and kind == HEADER
+                        and owner == number
+                        and class_id == 60
+                        and not weight
+                        and header_size >= 14
+                        and number
+                        and not peer.is_closing
+                        and (body_size <= self.frame_max or not self.frame_max)
+                    ):
+                        tag_end = offset + 12 + data[offset + 11]
+                        key = data[offset + 11 : tag_end] + data[tag_end + 8 : middle]
+                        envelope = self._envelopes.get(key) or self._decode_envelope(key, data[offset + 7 : middle])
+                        message = ReceivedMessage(
+                            peer,
+                            data[finish + 8 : after],
+                            data[middle + 20 : finish],
+                            _DELIVERY_TAG.unpack_from(data, tag_end)[0],
+                            envelope,
+                        )
+            except (LookupError, StructError, ValueError):
+                pass  # not all there, or not as it should be: frame by frame then
+            if message is not None:
+                self._offset = after + 1
+                peer.receive_delivery(message, envelope[0])
+                return True
+            frame = self._next_frame()
+            if frame is None:
+                return False
+            if self._take(*frame):
+                return True
+
+    def _decode_envelope(self, key: bytes, payload: bytes) -> Envelope:
+        deliver = BasicDeliver.decode(payload)
+        envelope = (deliver.consumer_tag, deliver.redelivered, deliver.exchange, deliver.routing_key)
+        if len(self._envelopes) >= _ENVELOPES_LIMIT:
+            self._envelopes.clear()
+        self._envelopes[key] = envelope
+        return envelope
+
+    def _next_frame(self) -> Frame | None:
+        data = self._data
+        offset = self._offset
+        rest = len(data) - offset
+        if rest < 7:
+            if rest:
+                self._hold(7)
+            return None
+        frame_type, number, size = _PREFIX.unpack_from(data, offset)
+        if 0 < self.frame_max < size:
+            raise Violation.of(ReplyCode.FRAME_ERROR, f"a frame of {size} bytes where {self.frame_max} are allowed")
+        if rest < size + OVERHEAD:
+            self._hold(size + OVERHEAD)
+            return None
+        end = offset + 7 + size
+        self._offset = end + 1
+        if data[end] != END:
+            raise Violation.of(ReplyCode.FRAME_ERROR, f"a frame that ends with octet {data[end]}, not {END}")
+        return frame_type, number, data[offset + 7 : end]
+
+    def _hold(self, wanted: int) -> None:
+        """Keep the bytes of a frame that is not complete; nothing is looked at before there are ``wanted`` ones."""
+        self._chunks = [self._data[self._offset :]]
+        self._held = len(self._chunks[0])
+        self._wanted = wanted
+        self._data = b""
+        self._offset = 0
+
+    def _take(self, frame_type: int, number: int, payload: bytes) -> bool:
+        """Take one frame; whether it completed a method."""
+        if frame_type == HEARTBEAT:
+            return False
+        assembler = self._assemblers.get(number)
+        if assembler is None:
+            if frame_type != METHOD:
+                known = frame_type in {HEADER, BODY}
+                code = ReplyCode.UNEXPECTED_FRAME if known else ReplyCode.FRAME_ERROR
+                raise Violation.of(code, f"a frame of type {frame_type} where a method was expected")
+            method = _decode(payload)
+            if method.CONTENT:
+                self._assemblers[number] = assembler = ContentAssembler(_ANY_SIZE)
+                assembler.begin(method)
+                return False
+            self._hand_on(number, method, None)
+            return True
+        try:
+            content = assembler.add(frame_type, payload)
+        except ContentError as error:
+            raise Violation.of(error.code, error.text, type(error.method) if error.method else None) from None
+        except MalformedHeader as error:
+            raise Violation.of(ReplyCode.FRAME_ERROR, str(error), type(assembler.method)) from None
+        if content is None:
+            return False
+        del self._assemblers[number]
+        self._hand_on(number, content.method, content)
+        return True
+
+    def _hand_on(self, number: int, method: Method, content: Content | None) -> None:
+        peer = self._peers.get(number)
+        if peer is None:
+            raise Violation.of(ReplyCode.CHANNEL_ERROR, f"{method.NAME} on channel {number}, not open", type(method))
+        if isinstance(method, BasicDeliver) and content is not None and number:
+            if not peer.is_closing:
+                envelope = (method.consumer_tag, method.redelivered, method.exchange, method.routing_key)
+                message = ReceivedMessage(peer, content.body, content.header[12:], method.delivery_tag, envelope)
+                peer.receive_delivery(message, method.consumer_tag)
+        else:
+            peer.receive_method(method, content)
+
+
+def _decode(payload: bytes) -> Method:
+    """The method in a frame, if a server may send it."""
+    try:
+        method = decode_method(payload)
+    except KeyError:
+        class_id, method_id = payload[:2], payload[2:4]
+        text = f"method {int.from_bytes(class_id)}/{int.from_bytes(method_id)} is unknown"
+        raise Violation.of(ReplyCode.NOT_IMPLEMENTED, text) from None
+    except ValueError as error:
+        raise Violation.of(ReplyCode.SYNTAX_ERROR, str(error), METHODS.get(int.from_bytes(payload[:4]))) from None
+    if not method.SERVER:
+        raise Violation.of(ReplyCode.COMMAND_INVALID, f"{method.NAME} is not a server's to send", type(method))
+    return method

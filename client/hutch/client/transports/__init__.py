@@ -1,0 +1,1 @@
+"""Ways to reach a broker that lies outside of this process."""

@@ -1,0 +1,142 @@
+"""TCP to a broker: :class:`hutch.wire.transport.Transport` over a socket.
+
+The socket stays in blocking mode. Whoever waits with a deadline waits in ``poll`` or ``select``, so no timeout is left
+behind on the socket for other users of it.
+"""
+
+import select
+import socket
+import threading
+import time
+from collections.abc import Mapping
+from contextlib import suppress
+from typing import Any, Final
+
+_RECEIVE_SIZE: Final = 65536
+
+#: Socket options set at IPPROTO_TCP where the platform has them; py-amqp's values, in seconds or, for
+#: TCP_USER_TIMEOUT, milliseconds.
+SOCKET_SETTINGS: Final[Mapping[str, int]] = {
+    "TCP_NODELAY": 1,
+    "TCP_USER_TIMEOUT": 1000,
+    "TCP_KEEPIDLE": 60,
+    "TCP_KEEPINTVL": 10,
+    "TCP_KEEPCNT": 9,
+}
+
+
+class TcpTransport:
+    """A connection to ``host`` (a name or an address without brackets) at ``port``.
+
+    ``socket_settings`` are further options for IPPROTO_TCP, number to value; they win over :data:`SOCKET_SETTINGS`.
+    """
+
+    def __init__(self, host: str, port: int, socket_settings: Mapping[int, Any] | None = None) -> None:
+        self.host = host
+        self.port = port
+        self._settings = socket_settings or {}
+        self._sending = threading.Lock()
+        #: The socket, or ``None`` while not connected.
+        self.sock: socket.socket | None = None
+
+    def __repr__(self) -> str:
+        return f"<TcpTransport {self.host}:{self.port}{'' if self.sock else ' (closed)'}>"
+
+    def connect(self, deadline: float | None) -> None:
+        """Try the addresses of the host in turn, all of them before ``deadline``.
+
+        Raises:
+            OSError: the error of the last address, with host and port in its text.
+        """
+        error: OSError | None = None
+        try:
+            addresses = socket.getaddrinfo(self.host, self.port, type=socket.SOCK_STREAM)
+        except OSError as unknown:
+            raise self._explained(unknown) from None
+        for family, kind, protocol, _, address in addresses:
+            sock = socket.socket(family, kind, protocol)
+            try:
+                self._connect(sock, address, deadline)
+            except OSError as refused:
+                sock.close()
+                error = refused
+            else:
+                self.sock = sock
+                return
+        raise self._explained(error or OSError("no address")) from None
+
+    def _connect(self, sock: socket.socket, address: Any, deadline: float | None) -> None:
+        if deadline is not None:
+            remaining = deadline - time.monotonic()
+            if remaining <= 0:
+                raise TimeoutError("timed out")
+            sock.settimeout(remaining)
+        sock.connect(address)
+        sock.settimeout(None)
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        options: dict[int, Any] = {
+            getattr(socket, name): value for name, value in SOCKET_SETTINGS.items() if hasattr(socket, name)
+        }
+        for option, value in (options | dict(self._settings)).items():
+            sock.setsockopt(socket.IPPROTO_TCP, option, value)
+
+    def _explained(self, error: OSError) -> OSError:
+        """The same error, told with the place that could not be reached."""
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        reason = f"cannot connect to {host}:{self.port}: {error.strerror or error}"
+        return type(error)(error.errno, reason) if error.errno is not None else type(error)(reason)
+
+    def send(self, data: bytes, deadline: float | None = None) -> None:
+        """Send all of ``data``; calls from several threads do not mix."""
+        sock = self._connected()
+        with self._sending:
+            if deadline is None:
+                sock.sendall(data)
+                return
+            remaining = deadline - time.monotonic()
+            if remaining <= 0:
+                raise TimeoutError("timed out before anything was sent")
+            sock.settimeout(remaining)
+            try:
+                sock.sendall(data)
+            finally:
+                sock.settimeout(None)
+
+    def receive(self, deadline: float | None = None) -> bytes:
+        """What has arrived, 64 KiB at most; ``b""`` at the end of the stream."""
+        sock = self._connected()
+        if deadline is not None and not self._wait_readable(sock, max(0.0, deadline - time.monotonic())):
+            raise TimeoutError("timed out")
+        return sock.recv(_RECEIVE_SIZE)
+
+    def readable(self) -> bool:
+        """Whether :meth:`receive` would return, or fail, at once."""
+        return self.sock is not None and self._wait_readable(self.sock, 0)
+
+    def _wait_readable(self, sock: socket.socket, seconds: float) -> bool:
+        if hasattr(select, "poll"):
+            poll = select.poll()
+            poll.register(sock, select.POLLIN)
+            return bool(poll.poll(seconds * 1000))
+        return bool(select.select([sock], [], [], seconds)[0])
+
+    def _connected(self) -> socket.socket:
+        if self.sock is None:
+            raise ConnectionAbortedError(f"not connected to {self.host}:{self.port}")
+        return self.sock
+
+    def close(self) -> None:
+        """Shut the socket down and close it; closing again does nothing."""
+        sock, self.sock = self.sock, None
+        if sock is not None:
+            with suppress(OSError):
+                sock.shutdown(socket.SHUT_RDWR)
+            sock.close()
+
+    def fileno(self) -> int | None:
+        """The socket's, or ``None`` while not connected."""
+        return self.sock.fileno() if self.sock is not None else None
+
+    def monotonic(self) -> float:
+        """:func:`time.monotonic`, which deadlines are read on."""
+        return time.monotonic()
