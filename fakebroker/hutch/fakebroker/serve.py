@@ -33,8 +33,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         asyncio.run(_serve(options.host, options.port, options.profile))
     except OSError as error:
-        known = error.errno is not None and error.errno > 0  # a failed name look-up has numbers of its own
-        reason = os.strerror(error.errno) if known else error.strerror
+        number = error.errno or 0  # a failed name look-up has negative ones of its own
+        reason = os.strerror(number) if number > 0 else error.strerror
         print(f"hutch serve: cannot listen on {options.host}:{options.port}: {reason}", file=sys.stderr)
         return 1
     return 0

@@ -99,8 +99,8 @@ class Timers:
         self._order = 0
         self._waiting: SortedKeyList[Timer] = SortedKeyList(key=lambda timer: (timer.at, timer.order))
 
-    def __len__(self) -> int:
-        return len(self._waiting)
+    def __bool__(self) -> bool:
+        return bool(self._waiting)
 
     def set(self, delay: float, action: Callable[[], None], *, background: bool = False) -> Timer:
         """Have ``action`` called ``delay`` seconds from now."""

@@ -1,16 +1,14 @@
 """Consumers, and whose turn it is among those of a queue."""
 
+from bisect import insort
+from collections import deque
 from typing import TYPE_CHECKING
-
-from sortedcontainers import SortedDict
 
 from hutch.wire.fields import FieldTable
 
 if TYPE_CHECKING:
     from hutch.fakebroker.engine.channel import Channel
     from hutch.fakebroker.engine.queues.classic import Queue
-
-from collections import deque
 
 
 class Consumer:
@@ -84,33 +82,32 @@ class Rotation:
     """
 
     def __init__(self) -> None:
-        self._rings: SortedDict[int, deque[Consumer]] = SortedDict()
+        # One ring for each priority there is, highest first; hardly ever more than one.
+        self._rings: list[tuple[int, deque[Consumer]]] = []
 
     def add(self, consumer: Consumer) -> None:
         """Let the consumer wait for its turn, behind its equals."""
         consumer.blocked = False
-        ring = self._rings.get(-consumer.priority)
-        if ring is None:
-            ring = self._rings[-consumer.priority] = deque()
-        ring.append(consumer)
+        for priority, ring in self._rings:
+            if priority == consumer.priority:
+                ring.append(consumer)
+                return
+        insort(self._rings, (consumer.priority, deque((consumer,))), key=lambda entry: -entry[0])
 
     def remove(self, consumer: Consumer) -> None:
         """Take the consumer out, if it is there."""
         if consumer.blocked:
             consumer.blocked = False
             return
-        ring = self._rings.get(-consumer.priority)
-        if ring is not None and consumer in ring:
-            ring.remove(consumer)
-            if not ring:
-                del self._rings[-consumer.priority]
+        for priority, ring in self._rings:
+            if priority == consumer.priority and consumer in ring:
+                ring.remove(consumer)
 
     def next(self) -> Consumer | None:
         """Whoever is served next, which moves it behind its equals; ``None`` when nobody has credit."""
-        for key in list(self._rings) if len(self._rings) > 1 else self._rings:
-            ring = self._rings[key]
+        for _, ring in self._rings:
             while ring:
-                consumer: Consumer = ring[0]
+                consumer = ring[0]
                 if consumer.has_credit:
                     if len(ring) > 1:
                         ring.rotate(-1)

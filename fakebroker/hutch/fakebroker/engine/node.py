@@ -53,10 +53,11 @@ class Node:
 
     def settle(self) -> None:
         """Do what is pending and what has fallen due, until nothing is left. To be called after every command."""
-        while True:
-            while self.pending:
-                self.pending.popleft()()
-            timer = self.timers.pop_due()
+        pending, timers = self.pending, self.timers
+        while pending or timers:
+            while pending:
+                pending.popleft()()
+            timer = timers.pop_due()
             if timer is None:
                 return
             timer.action()
