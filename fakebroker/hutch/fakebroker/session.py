@@ -11,7 +11,7 @@ from hutch.fakebroker.engine.commands import COMMANDS, run
 from hutch.fakebroker.engine.commands.publish import publish
 from hutch.fakebroker.engine.connection import Connection
 from hutch.fakebroker.engine.consumers import Consumer
-from hutch.fakebroker.engine.errors import AMQPError, HardError, SoftError
+from hutch.fakebroker.engine.errors import AMQPError, HardError, SoftError, internal_error
 from hutch.fakebroker.engine.message import Message
 from hutch.fakebroker.engine.node import Node
 from hutch.fakebroker.engine.terms import frame_snippet, print_binary
@@ -33,6 +33,7 @@ from hutch.wire.frames import (
 )
 from hutch.wire.methods import (
     BasicAck,
+    BasicCancelOk,
     BasicPublish,
     ChannelClose,
     ChannelCloseOk,
@@ -170,7 +171,7 @@ class Session:
         if method is None:
             decoded = self.decode(payload)
             if not isinstance(decoded, BasicPublish):
-                raise HardError(ReplyCode.INTERNAL_ERROR, blame=False)
+                raise internal_error()
             if len(self._publishes) >= _CACHED_PUBLISHES:
                 self._publishes.clear()
             method = self._publishes[payload] = decoded
@@ -206,6 +207,8 @@ class Session:
         try:
             following = next_channel_state(slot.state, type(method))
         except IllegalMethod as error:
+            if error.method is BasicCancelOk and slot.channel and self.node.profile.crashes_on_cancel_ok:
+                raise internal_error() from None
             raise HardError(error.code, error.text, method=error.method) from None
         if isinstance(method, ChannelOpen):
             self._open_channel(number, slot)
@@ -220,7 +223,7 @@ class Session:
     def _run(self, slot: _Slot, method: Method, content: Content | None) -> None:
         channel = slot.channel
         if channel is None:
-            raise HardError(ReplyCode.INTERNAL_ERROR, blame=False)
+            raise internal_error()
         try:
             if content is None:
                 run(channel, method)
@@ -241,7 +244,7 @@ class Session:
     def _open_channel(self, number: int, slot: _Slot) -> None:
         connection = self.connection
         if connection is None:
-            raise HardError(ReplyCode.INTERNAL_ERROR, blame=False)
+            raise internal_error()
         # How many are open counts, not the number that a channel has (CONN-CHAN-01, CONN-CHAN-02).
         if len(connection.channels) >= self._channel_max:
             limit = self._channel_max

@@ -6,15 +6,15 @@ from functools import lru_cache
 from typing import Final
 
 from hutch.fakebroker.engine.errors import SoftError, internal_error, precondition_failed
+from hutch.fakebroker.engine.headers import delivered_properties, has_nan
 from hutch.fakebroker.engine.profiles import Profile
-from hutch.wire.fields import FieldError, FieldTable, FieldValue, join_table, split_table, type_name
+from hutch.wire.fields import FieldError, FieldTable, FieldValue, type_name
 from hutch.wire.frames import content_header
-from hutch.wire.properties import FLAGS, NO_PROPERTIES, Properties, PropertyValue, encode_properties
+from hutch.wire.properties import NO_PROPERTIES, Properties, PropertyValue, encode_properties
 
 #: The longest time to live that RabbitMQ takes, ms (PUB-07).
 MAX_TTL: Final = 315360000000
 _EXPIRATION = re.compile(r"([+-]?[0-9]+)(.*)", re.DOTALL)
-_HEADERS = FLAGS["headers"]
 _CACHED_ENVELOPES = 1024
 
 
@@ -43,12 +43,16 @@ class Envelope:
             if profile.checks_delivery_mode and mode not in {None, 1, 2}:
                 raise precondition_failed(f"invalid message: {{delivery_mode_unknown,{mode}}}")
             headers = values.get("headers")
+            if has_nan(headers):
+                raise FieldError("Erlang has no float that is not a number")
             if isinstance(headers, Mapping):
                 self.cc = _routing_keys(headers, "CC")
                 self.bcc = _routing_keys(headers, "BCC")
         except SoftError as refusal:
             self.refusal = refusal
-        self.raw = _delivered(raw, profile.sorts_headers, "BCC" in headers if isinstance(headers, Mapping) else False)
+        self.raw = delivered_properties(
+            raw, profile.sorts_headers, "BCC" in headers if isinstance(headers, Mapping) else False
+        )
         #: The properties as they are delivered.
         self.properties = Properties(self.raw)
 
@@ -79,31 +83,6 @@ def _routing_keys(headers: FieldTable, name: str) -> tuple[str, ...]:
         kind = type_name(value)
         raise precondition_failed(f'invalid message: {{unacceptable_type_in_header,"{name}",{kind}}}')
     return tuple(key for key in value if isinstance(key, str))
-
-
-def _delivered(raw: bytes, sort: bool, has_bcc: bool) -> bytes:
-    """Properties as the broker passes them on: BCC taken out (PUB-20), and with ``sort`` headers in the order of their
-    keys' bytes, each once, unsigned 64-bit numbers as signed ones (PUB-14 to PUB-16).
-    """
-    flags = raw[0] << 8 | raw[1]
-    if sort and flags & 3:  # bits of no property
-        flags &= ~3
-        raw = flags.to_bytes(2) + raw[2:]
-    if not flags & _HEADERS or not (sort or has_bcc):
-        return raw
-    offset = 2
-    for name in ("content_type", "content_encoding"):
-        if flags & FLAGS[name]:
-            offset += 1 + raw[offset]
-    pairs, end = split_table(raw, offset)
-    if has_bcc:
-        pairs = [pair for pair in pairs if pair[0] != b"BCC"]
-    if sort:
-        first: dict[bytes, bytes] = {}
-        for name_, value in pairs:
-            first.setdefault(name_, b"l" + value[1:] if value[:1] == b"L" else value)
-        pairs = sorted(first.items())
-    return raw[:offset] + join_table(pairs) + raw[end:]
 
 
 class Envelopes:

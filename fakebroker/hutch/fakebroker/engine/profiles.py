@@ -22,6 +22,8 @@ class Profile:
     speaks_1_0: bool
     #: The smallest frame_max a client may ask for, bytes (CONN-TUNE-06).
     frame_min: int
+    #: Whether a client's basic.cancel-ok crashes the channel: 541 in place of 503.
+    crashes_on_cancel_ok: bool
     #: The largest body a content header may announce, bytes; None: any (CONN-FRAME-12, -26).
     max_body_size: int | None
     #: max_message_size, bytes (PUB-18).
@@ -82,6 +84,7 @@ V3_10: Final = Profile(
     accepts_0_8=True,
     speaks_1_0=False,
     frame_min=4096,
+    crashes_on_cancel_ok=False,
     max_body_size=None,
     max_message_size=134217728,
     unknown_exchange_type_is_soft=False,
@@ -111,6 +114,7 @@ V4_3: Final = Profile(
     accepts_0_8=False,
     speaks_1_0=True,
     frame_min=8192,
+    crashes_on_cancel_ok=True,
     max_body_size=536870912,
     max_message_size=16777216,
     unknown_exchange_type_is_soft=True,
