@@ -105,16 +105,16 @@ class Rabbit:
         channel.queue_bind(queue, exchange, routing_key, arguments=dict(arguments or {}))
         return queue
 
-    def has_queue(self, queue: str) -> bool:
+    def has_queue(self, queue: str, connection: Connection | None = None) -> bool:
         """Whether there is a queue of this name."""
-        return self._is_there(lambda channel: channel.queue_declare(queue, passive=True))
+        return self._is_there(lambda channel: channel.queue_declare(queue, passive=True), connection)
 
     def has_exchange(self, exchange: str) -> bool:
         """Whether there is an exchange of this name."""
         return self._is_there(lambda channel: channel.exchange_declare(exchange, "direct", passive=True))
 
-    def _is_there(self, look: Callable[[Channel], object]) -> bool:
-        channel = self.channel()
+    def _is_there(self, look: Callable[[Channel], object], connection: Connection | None = None) -> bool:
+        channel = self.channel(connection)
         try:
             look(channel)
         except AMQPError as error:
