@@ -3,7 +3,6 @@
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from types import MappingProxyType
 from typing import Any, ClassVar, Final, NoReturn, Self
 
 from hutch.client import negotiation
@@ -17,43 +16,33 @@ from hutch.client.exceptions import (
     RecoverableChannelError,
     RecoverableConnectionError,
     ResourceError,
-    UnexpectedFrame,
     error_for_code,
     method_name,
 )
-from hutch.client.heartbeats import RATE, Heartbeats
+from hutch.client.heartbeats import RATE
 from hutch.client.link import Link
 from hutch.client.message import ReceivedMessage
-from hutch.client.reader import Reader, Violation
+from hutch.client.opening import OpeningMethods
+from hutch.client.reader import Reader
 from hutch.client.sasl import SASL
 from hutch.client.transports.tcp import TcpTransport
 from hutch.wire.content import Content
-from hutch.wire.declaration import Method
-from hutch.wire.fields import FieldTable
-from hutch.wire.frames import HEARTBEAT_FRAME, OVERHEAD
+from hutch.wire.frames import HEARTBEAT_FRAME
 from hutch.wire.methods import (
     PROTOCOL_HEADER,
     ConnectionBlocked,
     ConnectionClose,
     ConnectionCloseOk,
-    ConnectionOpen,
-    ConnectionOpenOk,
-    ConnectionSecure,
-    ConnectionStart,
-    ConnectionStartOk,
-    ConnectionTune,
-    ConnectionTuneOk,
     ConnectionUnblocked,
     ConnectionUpdateSecret,
     ConnectionUpdateSecretOk,
 )
-from hutch.wire.states import FROM_CLIENT, FROM_SERVER, ConnectionState, IllegalMethod, next_connection_state
+from hutch.wire.states import ConnectionState
 from hutch.wire.transport import Transport
 
 _log = logging.getLogger("hutch.client")
 
 DEFAULT_PORT: Final = 5672
-_NOT_YET: Final[FieldTable] = MappingProxyType({})
 
 
 def split_host(host: str) -> tuple[str, int]:
@@ -74,7 +63,7 @@ def split_host(host: str) -> tuple[str, int]:
         raise ValueError(f"{host!r} is not host:port: {port!r} is no number") from None
 
 
-class Connection(AbstractChannel):
+class Connection(OpeningMethods):
     """A connection to a broker; :meth:`connect`, or a ``with`` statement, opens it.
 
     Args:
@@ -110,9 +99,6 @@ class Connection(AbstractChannel):
 
     #: The class of its channels.
     Channel: ClassVar[type[AMQPChannel]] = AMQPChannel
-
-    library_properties: Mapping[str, Any] = negotiation.LIBRARY_PROPERTIES
-    negotiate_capabilities: Mapping[str, bool] = negotiation.NEGOTIATE_CAPABILITIES
 
     #: What a lost connection, and a refused one, may raise; and so on for the others, as kombu asks for them.
     connection_errors: ClassVar[tuple[type[Exception], ...]] = (ConnectionError, OSError)
@@ -153,49 +139,31 @@ class Connection(AbstractChannel):
     ) -> None:
         if ssl:
             raise ValueError("ssl: TLS is not supported yet")
-        super().__init__(self, 0)
+        super().__init__(self, 0, client_properties=client_properties)
         self.authentication = negotiation.authentication(authentication, login_method, login_response, userid, password)
         self._servers_choice = not authentication and login_method is None
         self.host = host
         self.userid = userid
         self.virtual_host = virtual_host
         self.locale = locale
-        self.client_properties: dict[str, Any] = {**self.library_properties, **(client_properties or {})}
         self.connect_timeout = connect_timeout
         self.read_timeout = read_timeout
         self.write_timeout = write_timeout
         self.socket_settings = socket_settings
-        self.channel_max = channel_max or 65535
-        self.frame_max = frame_max or 131072
+        self.channel_max = channel_max or self.channel_max
+        self.frame_max = frame_max or self.frame_max
         self.client_heartbeat = heartbeat
-        self.server_heartbeat: float | None = None
-        self.heartbeat: float | None = None
         self.confirm_publish = confirm_publish
         self.on_open = on_open
         self.on_blocked = on_blocked
         self.on_unblocked = on_unblocked
         self.on_tune_ok = on_tune_ok
-        self.version_major = 0
-        self.version_minor = 0
-        self.server_properties: FieldTable = _NOT_YET
-        self.mechanisms: list[bytes] = []
-        self.locales: list[str] = []
         self.channels: dict[int, AbstractChannel] | None = {0: self}
         self._make_transport = transport
         self._channel_ids: set[int] = set()
-        self._last_step: Method | None = None
-        self._state = ConnectionState.CLOSED
-        self._handlers.update(
-            {
-                ConnectionStart: self._on_start,
-                ConnectionSecure: self._on_secure,
-                ConnectionTune: self._on_tune,
-                ConnectionOpenOk: self._on_open_ok,
-                ConnectionClose: self._on_close,
-                ConnectionBlocked: self._on_blocked,
-                ConnectionUnblocked: self._on_unblocked,
-            }
-        )
+        self._handlers[ConnectionClose] = self._on_close
+        self._handlers[ConnectionBlocked] = self._on_blocked
+        self._handlers[ConnectionUnblocked] = self._on_unblocked
 
     def __repr__(self) -> str:
         return f"<Connection to {self.host}, virtual host {self.virtual_host!r}, {self._state.value}>"
@@ -250,68 +218,9 @@ class Connection(AbstractChannel):
         host, port = split_host(self.host)
         return TcpTransport(host, port, self.socket_settings)
 
-    def _say(self, method: Method) -> None:
-        """Take the next step of opening."""
-        self._last_step = method
-        self._state = next_connection_state(FROM_CLIENT, self._state, type(method))
-        self._send(method)
-
-    def receive_method(self, method: Method, content: Content | None) -> None:
-        """Take a method on channel 0, if the connection's state allows it. The link calls it."""
-        closing = self._state is ConnectionState.CLOSING
-        if closing and not isinstance(method, ConnectionClose | ConnectionCloseOk):
-            return
-        try:
-            self._state = next_connection_state(FROM_SERVER, self._state, type(method))
-        except IllegalMethod as illegal:
-            signature = (method.CLASS_ID, method.METHOD_ID)
-            error = UnexpectedFrame(f"{illegal.code} - {illegal.text}", signature, reply_code=illegal.code)
-            raise Violation(error) from None
-        super().receive_method(method, content)
-
     def receive_delivery(self, message: ReceivedMessage, consumer_tag: str) -> NoReturn:
         """Never called: there are no consumers on channel 0."""
         raise AssertionError(f"delivery to {consumer_tag!r} on channel 0: {message}")
-
-    def _on_start(self, start: ConnectionStart, _content: Content | None) -> None:
-        self.version_major = start.version_major
-        self.version_minor = start.version_minor
-        self.server_properties = start.server_properties
-        self.mechanisms = start.mechanisms.split()
-        self.locales = start.locales.decode().split()
-        _log.debug("server: %s, mechanisms %s, locales %s", start.server_properties, self.mechanisms, self.locales)
-        offered = self.server_capabilities
-        wanted = {name: value for name, value in self.negotiate_capabilities.items() if offered.get(name)}
-        given = self.client_properties.get("capabilities") or {}
-        if given or wanted:
-            self.client_properties["capabilities"] = {**given, **wanted}
-        mechanisms: Sequence[SASL] = self.authentication
-        if self._servers_choice:
-            order = {name: place for place, name in enumerate(self.mechanisms)}
-            mechanisms = sorted(mechanisms, key=lambda mechanism: order.get(mechanism.mechanism, len(order)))
-        mechanism, response = negotiation.first_response(self, mechanisms, self.mechanisms)
-        self._say(ConnectionStartOk(self.client_properties, mechanism.decode(), response, self.locale))
-
-    def _on_secure(self, _secure: ConnectionSecure, _content: Content | None) -> None:
-        raise ConnectionError("the server asks for a further step of the login, which no mechanism here has")
-
-    def _on_tune(self, tune: ConnectionTune, _content: Content | None) -> None:
-        link = self._opened("connection.tune")
-        self.channel_max = tune.channel_max or self.channel_max
-        self.frame_max = tune.frame_max or self.frame_max
-        self.server_heartbeat = tune.heartbeat
-        self.heartbeat = negotiation.heartbeat(self.client_heartbeat, tune.heartbeat)
-        self._say(ConnectionTuneOk(self.channel_max, self.frame_max, int(self.heartbeat)))
-        link.frame_limit = self.frame_max - OVERHEAD
-        link.reader.frame_max = self.frame_max
-        if self.heartbeat:
-            link.heartbeats = Heartbeats(self.heartbeat, link.transport.monotonic())
-        if self.on_tune_ok is not None:
-            self.on_tune_ok(self)
-        self._say(ConnectionOpen(self.virtual_host))
-
-    def _on_open_ok(self, _opened: ConnectionOpenOk, _content: Content | None) -> None:
-        self._last_step = None
 
     # channels
 
@@ -520,12 +429,6 @@ class Connection(AbstractChannel):
     def sock(self) -> Any:
         """The socket; ``None`` while closed, and where there is none."""
         return getattr(self.transport, "sock", None)
-
-    @property
-    def server_capabilities(self) -> Mapping[str, Any]:
-        """The protocol extensions that the server has, name to ``True``."""
-        capabilities = self.server_properties.get("capabilities")
-        return capabilities if isinstance(capabilities, Mapping) else {}
 
     @property
     def bytes_sent(self) -> int:

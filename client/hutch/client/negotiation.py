@@ -1,29 +1,24 @@
 """What client and server agree on while a connection opens: mechanism, capabilities, limits."""
 
-import platform
+import sys
 from collections.abc import Mapping, Sequence
-from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any, Final
 
 from hutch.client import sasl
 from hutch.client.exceptions import ConnectionError  # noqa: A004
 
 if TYPE_CHECKING:
-    from hutch.client.connection import Connection
+    from hutch.client.opening import OpeningMethods
 
 
-def _version() -> str:
-    try:
-        return version("hutch")
-    except PackageNotFoundError:
-        return "unknown"
-
+#: The version of hutch, as its distribution's metadata have it; those take long to read.
+VERSION: Final = "0.1.0"
 
 #: What the client tells of itself (``client_properties``); RabbitMQ shows it in its management UI.
 LIBRARY_PROPERTIES: Final[Mapping[str, Any]] = {
     "product": "hutch",
-    "product_version": _version(),
-    "platform": f"{platform.python_implementation()} {platform.python_version()}",
+    "product_version": VERSION,
+    "platform": f"{sys.implementation.name} {'.'.join(map(str, sys.version_info[:3]))}",
 }
 
 #: The protocol extensions to use where the server has them (https://www.rabbitmq.com/docs/consumer-cancel#capabilities).
@@ -65,7 +60,7 @@ def authentication(
 
 
 def first_response(
-    connection: "Connection", mechanisms: Sequence[sasl.SASL], offered: Sequence[bytes]
+    connection: "OpeningMethods", mechanisms: Sequence[sasl.SASL], offered: Sequence[bytes]
 ) -> tuple[bytes, bytes]:
     """Name and first response of the mechanism to use.
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from hutch.wire.fields import write_table
 
 if TYPE_CHECKING:
-    from hutch.client.connection import Connection
+    from hutch.client.opening import OpeningMethods
 
 
 class SASL:
@@ -18,7 +18,7 @@ class SASL:
 
     mechanism: bytes
 
-    def start(self, connection: "Connection") -> bytes | NotImplementedType:
+    def start(self, connection: "OpeningMethods") -> bytes | NotImplementedType:
         """The response that goes with the choice of this mechanism.
 
         ``NotImplemented`` has the next mechanism tried.
@@ -37,11 +37,12 @@ class PLAIN(_Password):
 
     mechanism = b"PLAIN"
 
-    def start(self, connection: "Connection") -> bytes | NotImplementedType:  # noqa: ARG002
+    def start(self, connection: "OpeningMethods") -> bytes | NotImplementedType:  # noqa: ARG002
         """Both names behind a NUL each; passes where one is ``None``."""
-        if self.username is None or self.password is None:
-            return NotImplemented
-        return b"\0" + self.username.encode() + b"\0" + self.password.encode()
+        response: bytes | NotImplementedType = NotImplemented
+        if self.username is not None and self.password is not None:
+            response = b"\0" + self.username.encode() + b"\0" + self.password.encode()
+        return response
 
 
 class AMQPLAIN(_Password):
@@ -49,11 +50,12 @@ class AMQPLAIN(_Password):
 
     mechanism = b"AMQPLAIN"
 
-    def start(self, connection: "Connection") -> bytes | NotImplementedType:  # noqa: ARG002
+    def start(self, connection: "OpeningMethods") -> bytes | NotImplementedType:  # noqa: ARG002
         """The table; passes where a name is ``None``."""
-        if self.username is None or self.password is None:
-            return NotImplemented
-        return write_table({"LOGIN": self.username, "PASSWORD": self.password})[4:]
+        response: bytes | NotImplementedType = NotImplemented
+        if self.username is not None and self.password is not None:
+            response = write_table({"LOGIN": self.username, "PASSWORD": self.password})[4:]
+        return response
 
 
 class RAW(SASL):
@@ -68,6 +70,6 @@ class RAW(SASL):
             stacklevel=2,
         )
 
-    def start(self, connection: "Connection") -> bytes | NotImplementedType:  # noqa: ARG002
+    def start(self, connection: "OpeningMethods") -> bytes | NotImplementedType:  # noqa: ARG002
         """The response as given."""
         return self.response
