@@ -1,0 +1,54 @@
+"""What is installed is what was promised: types, entry points, few dependencies, little imported."""
+
+import importlib
+import json
+import subprocess
+import sys
+from importlib.metadata import entry_points, requires
+from importlib.resources import files
+
+import pytest
+
+PARTS = ("hutch.wire", "hutch.client", "hutch.fakebroker", "hutch.pytest_plugin", "hutch.conformance")
+
+
+@pytest.mark.parametrize("part", PARTS)
+def test_every_part_is_typed(part: str) -> None:
+    assert files(part).joinpath("py.typed").is_file()
+
+
+def test_the_core_needs_sortedcontainers_alone() -> None:
+    core = [requirement for requirement in requires("hutch") or [] if "extra ==" not in requirement]
+    assert len(core) == 1
+    assert core[0].startswith("sortedcontainers")
+
+
+def test_every_entry_point_can_be_loaded() -> None:
+    ours = [
+        entry_point
+        for group in ("hutch.commands", "hutch.transports", "pytest11", "console_scripts")
+        for entry_point in entry_points(group=group)
+        if entry_point.value.startswith("hutch.")
+    ]
+    assert {entry_point.name for entry_point in ours} >= {"hutch", "serve", "demo", "conformance"}
+    for entry_point in ours:
+        entry_point.load()
+
+
+def modules_after(statement: str) -> set[str]:
+    """The modules a fresh interpreter has imported once it has run a statement."""
+    script = f"{statement}; import sys, json; print(json.dumps(list(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True, timeout=30)
+    modules: list[str] = json.loads(done.stdout)
+    return set(modules)
+
+
+def test_an_in_process_broker_and_client_import_no_event_loop_and_no_test_runner() -> None:
+    unwanted = {"asyncio", "pytest", "ssl", "importlib.metadata", "argparse", "logging"}
+    assert not modules_after("import hutch.client, hutch.fakebroker") & unwanted
+
+
+@pytest.mark.parametrize("part", PARTS)
+def test_the_namespace_has_no_package_of_its_own(part: str) -> None:
+    importlib.import_module(part)
+    assert not hasattr(sys.modules["hutch"], "__file__") or sys.modules["hutch"].__file__ is None
