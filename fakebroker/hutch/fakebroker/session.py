@@ -17,7 +17,7 @@ from hutch.fakebroker.engine.node import Node
 from hutch.fakebroker.engine.terms import frame_snippet, print_binary
 from hutch.fakebroker.handshake import Handshake
 from hutch.wire.codes import ReplyCode
-from hutch.wire.content import Content, ContentAssembler, ContentError, MalformedHeader
+from hutch.wire.content import Content, ContentAssembler, ContentError, MalformedHeader, whole_content
 from hutch.wire.fields import TruncatedField, UnknownFieldType
 from hutch.wire.frames import (
     BODY,
@@ -113,9 +113,34 @@ class Session:
             self._read(data)
         self.node.settle()
 
+    def _publishes_at(self, data: bytes) -> bytes:
+        """Publish the whole messages that ``data`` begins with, which most of what clients send are; what is left."""
+        offset = 0
+        node = self.node
+        while (
+            data[offset + 7 : offset + 11] == _PUBLISH_ID
+            and self._handshake.state is ConnectionState.RUNNING
+            and (whole := whole_content(data, offset, self._frame_max)) is not None
+        ):
+            number, payload, header, body, behind = whole
+            slot = self._slots.get(number)
+            if slot is None or slot.channel is None or slot.content.method is not None:
+                break
+            try:
+                method = self._decode_publish(payload)
+                self._run(slot, method, Content(method, header, body))
+            except HardError as error:
+                self.fail(error)
+            if node.pending:
+                node.settle()
+            offset = behind
+        return data[offset:] if offset else data
+
     def _read(self, data: bytes) -> None:
         pending = self.node.pending
         handshake = self._handshake
+        if self._parser.idle:
+            data = self._publishes_at(data)
         try:
             for frame_type, number, payload in self._parser.feed(data):
                 if handshake.deaf:
@@ -165,7 +190,7 @@ class Session:
         if complete is not None:
             self._command(number, slot, complete.method, complete)
 
-    def _decode_publish(self, payload: bytes) -> Method:
+    def _decode_publish(self, payload: bytes) -> BasicPublish:
         """basic.publish; publishers repeat themselves, so that the payloads seen last are kept decoded."""
         method = self._publishes.get(payload)
         if method is None:

@@ -6,9 +6,12 @@ from typing import Final, NamedTuple
 
 from hutch.wire.codes import ReplyCode
 from hutch.wire.declaration import Method
-from hutch.wire.frames import BODY, HEADER
+from hutch.wire.frames import BODY, END, HEADER, METHOD
 
 _CONTENT_HEADER = Struct(">HHQ")
+_METHOD_START = Struct(">BHI")
+_HEADER_START = Struct(">BBHIHHQ")  # from the end octet of the method's frame up to the properties
+_BODY_START = Struct(">BBHI")  # from the end octet of the header's frame up to the body
 
 #: The largest body that RabbitMQ 4.3 lets a content header announce, in bytes (CONN-FRAME-26).
 MAX_BODY_SIZE: Final = 536870912
@@ -127,3 +130,42 @@ class ContentAssembler:
         self._header = payload
         self._remaining = size
         return None
+
+
+def whole_content(data: bytes, offset: int, frame_max: int) -> tuple[int, bytes, bytes, bytes, int] | None:
+    """A method with its content in one go, where all of its frames are at hand and its body has one frame at most.
+
+    The method's frame begins at ``offset``. Returns the channel, the payloads of the method's and the header's frame,
+    the body, and the offset behind; ``None`` where it is not that simple, or not as it should be: go frame by frame
+    then.
+    """
+    try:
+        kind, channel, size = _METHOD_START.unpack_from(data, offset)
+        middle = offset + 7 + size
+        end, header_kind, owner, header_size, class_id, weight, body_size = _HEADER_START.unpack_from(data, middle)
+        finish = behind = middle + 8 + header_size
+        if body_size:
+            behind += 8 + body_size
+            if _BODY_START.unpack_from(data, finish) != (END, BODY, channel, body_size):
+                return None
+        as_it_should_be = (
+            kind == METHOD
+            and header_kind == HEADER
+            and owner == channel
+            and class_id == 60
+            and not weight
+            and end == END == data[behind]
+            and max(size, header_size, body_size) <= frame_max
+            and header_size >= 14
+        )
+    except (IndexError, StructError):
+        return None
+    if not as_it_should_be:
+        return None
+    return (
+        channel,
+        data[offset + 7 : middle],
+        data[middle + 8 : finish],
+        data[finish + 8 : behind] if body_size else b"",
+        behind + 1,
+    )

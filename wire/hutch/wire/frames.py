@@ -63,6 +63,11 @@ class FrameParser:
         self._held = 0
         self._wanted = 0
 
+    @property
+    def idle(self) -> bool:
+        """Whether no part of a frame is left over."""
+        return not self._chunks
+
     def feed(self, data: bytes) -> Iterator[Frame]:
         """Yield the frames that ``data`` completes; what is left over waits for the next call.
 
