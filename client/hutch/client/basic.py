@@ -10,6 +10,7 @@ from typing import Any, Final
 from hutch.client.abstract_channel import AbstractChannel
 from hutch.client.exceptions import ChannelError, ConsumerCancelled, RecoverableConnectionError, error_for_code
 from hutch.client.exchange import Arguments
+from hutch.client.link import OnMessage
 from hutch.client.message import Message, ReceivedMessage
 from hutch.wire.content import Content
 from hutch.wire.frames import END, METHOD
@@ -37,7 +38,6 @@ _log = logging.getLogger("hutch.client")
 _pack_ack = Struct(">BHIHHQBB").pack
 _ACK_SIZE: Final = 13
 
-OnMessage = Callable[[Message], object]
 OnCancel = Callable[[str], object]
 
 
@@ -204,13 +204,7 @@ class BasicMethods(AbstractChannel):
             return
         if callback is None:
             return
-        link = self._opened("basic.deliver")
-        outer = link.in_callback
-        link.in_callback = True
-        try:
-            callback(message)
-        finally:
-            link.in_callback = outer
+        self._opened("basic.deliver").deliver(callback, message)
 
     def _on_cancel(self, cancel: BasicCancel, _content: Content | None) -> None:
         on_cancel = self._forget_consumer(cancel.consumer_tag)

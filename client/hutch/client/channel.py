@@ -92,6 +92,7 @@ class Channel(ExchangeMethods, QueueMethods, PublishMethods):
         if not self.is_open or self._link is None:
             return
         self.is_closing = True
+        self._link.forget_deliveries(self)
         self._fail_requests(RecoverableConnectionError("the channel was closed meanwhile"))
         try:
             self._call(ChannelClose(reply_code, reply_text, *method_sig), ChannelCloseOk)
@@ -109,6 +110,7 @@ class Channel(ExchangeMethods, QueueMethods, PublishMethods):
         if link is None:
             return
         link.send(self._frame(ChannelCloseOk()))
+        link.forget_deliveries(self)
         if self.is_closing:
             return
         method_sig = (close.class_id, close.method_id)

@@ -222,6 +222,10 @@ class Connection(OpeningMethods):
         """Never called: there are no consumers on channel 0."""
         raise AssertionError(f"delivery to {consumer_tag!r} on channel 0: {message}")
 
+    def receive_ack(self, delivery_tag: int, multiple: bool) -> NoReturn:
+        """Never called, like :meth:`receive_delivery`."""
+        raise AssertionError(f"ack of {delivery_tag} (multiple: {multiple}) on channel 0")
+
     # channels
 
     @property

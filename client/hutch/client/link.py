@@ -2,10 +2,12 @@
 
 import logging
 import select
+from collections import deque
 from collections.abc import Callable
 from typing import Final, Protocol
 
 from hutch.client.heartbeats import Heartbeats
+from hutch.client.message import Message
 from hutch.client.reader import Reader, Violation
 from hutch.wire.declaration import Method
 from hutch.wire.frames import FRAME_MIN_SIZE, HEARTBEAT_FRAME, OVERHEAD, method_frame
@@ -15,6 +17,9 @@ from hutch.wire.transport import Transport
 _log = logging.getLogger("hutch.client")
 
 _FAREWELL: Final = 1.0  # seconds for a last frame to a peer that is given up
+
+
+OnMessage = Callable[[Message], object]
 
 
 class Awaited(Protocol):
@@ -57,6 +62,9 @@ class Link:
         self.frame_limit = FRAME_MIN_SIZE - OVERHEAD
         #: Whether a consumer's callback is running.
         self.in_callback = False
+        # While a callback waits for an answer, further deliveries stay here: callbacks do not pile up on the stack.
+        self._deferring = False
+        self._deferred: deque[tuple[OnMessage, Message]] = deque()
         self._on_lost = on_lost
         self._readable = _readable(transport)
 
@@ -110,10 +118,29 @@ class Link:
             Exception: whatever the receiver of the method raises.
         """
         try:
+            if self._deferred and not self._deferring:
+                self.deliver(*self._deferred.popleft())
+                return True
             return self.reader.next_method()
         except Violation as violation:
             self.refuse(violation)
             raise violation.error from None
+
+    def deliver(self, callback: OnMessage, message: Message) -> None:
+        """Call a consumer with a message; later, if a callback is waiting for an answer just now."""
+        if self._deferring:
+            self._deferred.append((callback, message))
+            return
+        outer = self.in_callback
+        self.in_callback = True
+        try:
+            callback(message)
+        finally:
+            self.in_callback = outer
+
+    def forget_deliveries(self, channel: object) -> None:
+        """Drop the deliveries that ``channel`` has still to get."""
+        self._deferred = deque(pair for pair in self._deferred if pair[1].channel is not channel)
 
     def refuse(self, violation: Violation) -> None:
         """Tell the peer which rule it broke, and give the connection up without waiting for its answer."""
@@ -138,14 +165,19 @@ class Link:
             OSError, AMQPError: the connection is lost.
             Exception: whatever the receiver of the method raises.
         """
-        if self.next_method():
-            return
-        deadline = self.deadline(self.read_timeout if timeout is None else timeout)
-        while True:
-            self.receive(deadline, "a method")
+        outer = self._deferring
+        self._deferring = False
+        try:
             if self.next_method():
                 return
-            self._check(deadline, "a method")
+            deadline = self.deadline(self.read_timeout if timeout is None else timeout)
+            while True:
+                self.receive(deadline, "a method")
+                if self.next_method():
+                    return
+                self._check(deadline, "a method")
+        finally:
+            self._deferring = outer
 
     def wait_for(self, awaited: Awaited, timeout: float | None) -> None:
         """Hand on methods until ``awaited`` is ready, within ``timeout`` seconds in all (``None``: the read timeout).
@@ -156,13 +188,18 @@ class Link:
             Exception: whatever the receiver of a method raises.
         """
         deadline = self.deadline(self.read_timeout if timeout is None else timeout)
-        while not awaited.ready:
-            if awaited.error is not None:
-                raise awaited.error
-            if not self.next_method():
-                self.receive(deadline, awaited)
-            elif not awaited.ready:
-                self._check(deadline, awaited)
+        outer = self._deferring
+        self._deferring = self.in_callback
+        try:
+            while not awaited.ready:
+                if awaited.error is not None:
+                    raise awaited.error
+                if not self.next_method():
+                    self.receive(deadline, awaited)
+                elif not awaited.ready:
+                    self._check(deadline, awaited)
+        finally:
+            self._deferring = outer
 
     def _check(self, deadline: float | None, awaited: object) -> None:
         """Hold to the deadline although the peer goes on sending."""
@@ -203,7 +240,7 @@ class Link:
 
         Raises as :meth:`drain`, but for the timeout.
         """
-        if self.in_callback or not (self.reader.buffered or self._readable()):
+        if self.in_callback or not (self._deferred or self.reader.buffered or self._readable()):
             return
         try:
             self.drain(0)

@@ -8,7 +8,7 @@ from hutch.client.exceptions import MessageNacked, RecoverableConnectionError
 from hutch.client.message import Message
 from hutch.wire.content import Content
 from hutch.wire.frames import BODY, END, HEADER, OVERHEAD, content_frames, content_header
-from hutch.wire.methods import BasicAck, BasicNack, BasicPublish, ConfirmSelect, ConfirmSelectOk
+from hutch.wire.methods import BasicNack, BasicPublish, ConfirmSelect, ConfirmSelectOk
 from hutch.wire.properties import NO_PROPERTIES
 
 _pack_bare_content = Struct(">BHIHHQHBBHI").pack
@@ -43,7 +43,6 @@ class PublishMethods(BasicMethods):
         self._confirm_selected = False
         self._published = 0
         self._confirms: dict[int, Confirm] = {}
-        self._handlers[BasicAck] = self._on_ack
         self._handlers[BasicNack] = self._on_nack
 
     def basic_publish(
@@ -77,8 +76,7 @@ class PublishMethods(BasicMethods):
         link = self._link
         if link is None:
             raise RecoverableConnectionError("basic.publish: connection already closed")
-        if not link.in_callback:
-            link.poll()
+        link.poll()
         properties, body = msg.content()
         key = (exchange, routing_key, mandatory, immediate)
         method = self._methods.get(key) or self._method(key)
@@ -180,10 +178,11 @@ class PublishMethods(BasicMethods):
             confirm.nacked = nacked
             confirm.ready = True
 
-    def _on_ack(self, ack: BasicAck, _content: Content | None) -> None:
-        self._settle(ack.delivery_tag, ack.multiple, nacked=False)
+    def receive_ack(self, delivery_tag: int, multiple: bool) -> None:
+        """Take the broker's confirm of a publish, or of all up to it. The link calls it."""
+        self._settle(delivery_tag, multiple, nacked=False)
         for listener in tuple(self.events.get("basic_ack", ())):
-            listener(ack.delivery_tag, ack.multiple)
+            listener(delivery_tag, multiple)
 
     def _on_nack(self, nack: BasicNack, _content: Content | None) -> None:
         self._settle(nack.delivery_tag, nack.multiple, nacked=True)

@@ -1,8 +1,8 @@
 """From bytes to calls: the hot path of everything that a broker sends.
 
-Frames are cut out of what was received, one method at a time, so that an application gets no more than it asked for. A
-delivery whose frames have all arrived, which is nearly every one, takes a path of its own; the rest goes frame by frame
-through :class:`hutch.wire.content.ContentAssembler`.
+Frames are cut out of what was received, one method at a time, so that an application gets no more than it asked for.
+Deliveries whose frames have all arrived, which are nearly all, and confirms take paths of their own; the rest goes
+frame by frame through :class:`hutch.wire.content.ContentAssembler`.
 """
 
 from collections.abc import Mapping
@@ -16,14 +16,19 @@ from hutch.wire.codes import ReplyCode
 from hutch.wire.content import Content, ContentAssembler, ContentError, MalformedHeader
 from hutch.wire.declaration import Method, decode_method
 from hutch.wire.frames import BODY, END, HEADER, HEARTBEAT, METHOD, OVERHEAD, Frame
-from hutch.wire.methods import METHODS, BasicDeliver
+from hutch.wire.methods import METHODS, BasicAck, BasicDeliver
 
 _PREFIX = Struct(">BHI")
 _METHOD_START = Struct(">BHII")  # a method's frame up to and with its ids
 _HEADER_START = Struct(">BBHIHHQ")  # from the end octet of a method's frame up to the properties
 _BODY_START = Struct(">BBHI")  # from the end octet of a header's frame up to the body
 _DELIVERY_TAG = Struct(">Q")
+_ACK_ARGUMENTS = Struct(">QB")
+_ACK_SIZE: Final = 13  # of the payload
+_HEADER_SIZE: Final = 14  # of a content header's payload, at least
+_BASIC: Final = 60
 _DELIVER: Final = BasicDeliver.ID
+_ACK: Final = BasicAck.ID
 _ENVELOPES_LIMIT: Final = 1024
 _ANY_SIZE: Final = (1 << 64) - 1
 _NO_METHOD: Final = (0, 0)
@@ -52,6 +57,9 @@ class Peer(Protocol):
     def receive_delivery(self, message: ReceivedMessage, consumer_tag: str) -> None:
         """A consumer has got a message."""
 
+    def receive_ack(self, delivery_tag: int, multiple: bool) -> None:
+        """The broker has confirmed a publish, or all up to it."""
+
     def receive_method(self, method: Method, content: Content | None) -> None:
         """Another method has come, with its content if it carries one."""
 
@@ -61,6 +69,9 @@ class _Deaf:
 
     def receive_delivery(self, _message: ReceivedMessage, _consumer_tag: str) -> None:
         raise AssertionError("a peer that is closing gets no delivery")
+
+    def receive_ack(self, _delivery_tag: int, _multiple: bool) -> None:
+        raise AssertionError("a peer that is closing gets no confirm")
 
     def receive_method(self, method: Method, content: Content | None) -> None:
         """Drop it."""
@@ -117,53 +128,68 @@ class Reader:
         while True:
             data = self._data
             offset = self._offset
-            message = None
-            try:
+            if offset == len(data):
+                return False
+            if offset + 11 <= len(data) and not self._assemblers:
                 frame_type, number, size, method_id = _METHOD_START.unpack_from(data, offset)
-                if method_id == _DELIVER and frame_type == METHOD and not self._assemblers:
-                    middle = offset + size + 7
-                    end, kind, owner, header_size, class_id, weight, body_size = _HEADER_START.unpack_from(data, middle)
-                    finish = after = middle + 8 + header_size
-                    if body_size:
-                        after += body_size + 8
-                        whole = _BODY_START.unpack_from(data, finish) == (END, BODY, number, body_size)
-                    else:
-                        whole = True
-                    peer = self._peers[number]
-                    if (
-                        whole
-                        and data[after] == END
-                        and end == END
-                        and kind == HEADER
-                        and owner == number
-                        and class_id == 60
-                        and not weight
-                        and header_size >= 14
-                        and number
-                        and not peer.is_closing
-                        and (body_size <= self.frame_max or not self.frame_max)
-                    ):
-                        tag_end = offset + 12 + data[offset + 11]
-                        key = data[offset + 11 : tag_end] + data[tag_end + 8 : middle]
-                        envelope = self._envelopes.get(key) or self._decode_envelope(key, data[offset + 7 : middle])
-                        message = ReceivedMessage(
-                            peer,
-                            data[finish + 8 : after],
-                            data[middle + 20 : finish],
-                            _DELIVERY_TAG.unpack_from(data, tag_end)[0],
-                            envelope,
-                        )
-            except (LookupError, StructError, ValueError):
-                pass  # not all there, or not as it should be: frame by frame then
-            if message is not None:
-                self._offset = after + 1
-                peer.receive_delivery(message, envelope[0])
-                return True
+                if frame_type == METHOD and number:
+                    if method_id == _DELIVER:
+                        if self._take_delivery(data, offset, number, size):
+                            return True
+                    elif method_id == _ACK and size == _ACK_SIZE and self._take_ack(data, offset, number):
+                        return True
             frame = self._next_frame()
             if frame is None:
                 return False
             if self._take(*frame):
                 return True
+
+    def _take_delivery(self, data: bytes, offset: int, number: int, size: int) -> bool:
+        """Hand on a delivery, if all of it is there in a method's frame, a header's and one body's or none.
+
+        ``False`` if it is not, or not as it should be; nothing was touched then.
+        """
+        middle = offset + size + 7
+        try:
+            end, kind, owner, header_size, class_id, weight, body_size = _HEADER_START.unpack_from(data, middle)
+            finish = after = middle + 8 + header_size
+            if body_size:
+                after += body_size + 8
+                if _BODY_START.unpack_from(data, finish) != (END, BODY, number, body_size):
+                    return False
+            peer = self._peers[number]
+            if (
+                data[after] != END
+                or end != END
+                or kind != HEADER
+                or owner != number
+                or class_id != _BASIC
+                or weight
+                or header_size < _HEADER_SIZE
+                or peer.is_closing
+                or 0 < self.frame_max < body_size
+            ):
+                return False
+            tag_end = offset + 12 + data[offset + 11]
+            key = data[offset + 11 : tag_end] + data[tag_end + 8 : middle]
+            envelope = self._envelopes.get(key) or self._decode_envelope(key, data[offset + 7 : middle])
+            (delivery_tag,) = _DELIVERY_TAG.unpack_from(data, tag_end)
+        except (LookupError, StructError, ValueError):
+            return False
+        self._offset = after + 1
+        message = ReceivedMessage(peer, data[finish + 8 : after], data[middle + 20 : finish], delivery_tag, envelope)
+        peer.receive_delivery(message, envelope[0])
+        return True
+
+    def _take_ack(self, data: bytes, offset: int, number: int) -> bool:
+        """Hand on a confirm, if all of it is there; ``False`` as of :meth:`_take_delivery`."""
+        peer = self._peers.get(number)
+        if len(data) < offset + 21 or data[offset + 20] != END or peer is None or peer.is_closing:
+            return False
+        delivery_tag, multiple = _ACK_ARGUMENTS.unpack_from(data, offset + 11)
+        self._offset = offset + 21
+        peer.receive_ack(delivery_tag, multiple & 1 != 0)
+        return True
 
     def _decode_envelope(self, key: bytes, payload: bytes) -> Envelope:
         deliver = BasicDeliver.decode(payload)
@@ -234,7 +260,10 @@ class Reader:
         peer = self._peers.get(number)
         if peer is None:
             raise Violation.of(ReplyCode.CHANNEL_ERROR, f"{method.NAME} on channel {number}, not open", type(method))
-        if isinstance(method, BasicDeliver) and content is not None and number:
+        if isinstance(method, BasicAck) and number:
+            if not peer.is_closing:
+                peer.receive_ack(method.delivery_tag, method.multiple)
+        elif isinstance(method, BasicDeliver) and content is not None and number:
             if not peer.is_closing:
                 envelope = (method.consumer_tag, method.redelivered, method.exchange, method.routing_key)
                 message = ReceivedMessage(peer, content.body, content.header[12:], method.delivery_tag, envelope)
