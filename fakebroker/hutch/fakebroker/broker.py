@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 from types import TracebackType
 from typing import TYPE_CHECKING, Final, Self
 
-from hutch.fakebroker.engine.clock import Clock, ManualClock, SystemClock
+from hutch.fakebroker.engine.clock import Clock, ManualClock, SystemClock, Timers
 from hutch.fakebroker.engine.history import History
 from hutch.fakebroker.engine.message import Message
 from hutch.fakebroker.engine.node import Node
@@ -70,6 +70,9 @@ class Broker:
         vhosts: the virtual hosts there are at first.
         seed: of the names that the broker makes up; the same seed, the same names.
         history_limit: how many events :attr:`history` keeps at least; ``None`` keeps all.
+        peer_clock: what the heartbeats of TCP clients, and the limits on their handshakes, go by; default ``clock``.
+            Beside a manual clock, a :class:`SystemClock` keeps clients that live in real time from being given up for
+            silent when the other leaps.
 
     Raises:
         ValueError: there is no such profile.
@@ -84,8 +87,9 @@ class Broker:
         vhosts: Iterable[str] = ("/",),
         seed: int = 0,
         history_limit: int | None = None,
+        peer_clock: Clock | None = None,
     ) -> None:
-        self.clock: Final[Clock] = SystemClock() if clock is None else clock
+        self.clock: Clock = SystemClock() if clock is None else clock
         self.lock: Final = threading.RLock()
         self.node: Final = Node(
             find_profile(profile),
@@ -95,7 +99,10 @@ class Broker:
             seed=seed,
             history_limit=history_limit,
         )
+        #: The timers of what TCP clients have to do in time.
+        self.peer_timers: Final = self.node.timers if peer_clock is None else Timers(peer_clock)
         self._changed: Final = threading.Condition(self.lock)
+        self._changes = 0
         self._waiting = 0
         self._pipes: Final[dict[Pipe, Session]] = {}
         self._peers = 0
@@ -104,7 +111,7 @@ class Broker:
         # Threads that are older than the broker belong to whatever runs the program, not to the program.
         self._older_threads: Final = frozenset(threading.enumerate())
         if isinstance(self.clock, ManualClock):
-            self.clock.subscribe(self.settle)
+            self.clock.subscribe(self)
 
     @property
     def profile(self) -> Profile:
@@ -174,7 +181,38 @@ class Broker:
         itself.
         """
         with self.lock:
+            if self.peer_timers is not self.node.timers:
+                while timer := self.peer_timers.pop_due():
+                    timer.action()
             self.node.settle()
+            self.notify()
+
+    def next_timer_at(self) -> float | None:
+        """When something falls due next of itself, on the clock's ``monotonic``; ``None`` for never."""
+        with self.lock:
+            return self.node.timers.next_at()
+
+    @property
+    def changes(self) -> int:
+        """A number that grows whenever something may have changed; see :meth:`wait_for_change`."""
+        return self._changes
+
+    def wait_for_change(self, since: int, seconds: float) -> bool:
+        """Wait until :attr:`changes` is past ``since``; ``False`` once real ``seconds`` have gone by.
+
+        To wait for a condition: take ``changes``, look at the condition, and if it does not hold, wait and begin again.
+        The condition may do what it likes, for no lock is held then. What falls due on a system clock is done meanwhile.
+        """
+        deadline = Pipe.real_monotonic() + seconds
+        with self.lock:
+            while self._changes == since:
+                left = deadline - Pipe.real_monotonic()
+                if left <= 0:
+                    return False
+                self.wait(left)
+                if self._changes == since:
+                    self.settle()
+            return True
 
     def is_alone(self, pipe: Pipe) -> bool:
         """Whether nobody but this pipe's thread could bring anything: no TCP client, no other thread of the program."""
@@ -196,11 +234,18 @@ class Broker:
         """How long until something falls due of itself; ``None`` for never, and on a manual clock, which tells when it
         moves.
         """
-        next_at = None if isinstance(self.clock, ManualClock) else self.node.timers.next_at()
-        return None if next_at is None else max(next_at - self.clock.monotonic(), 0.0)
+        return None if isinstance(self.clock, ManualClock) else self.node.timers.seconds_to_next()
+
+    def seconds_to_alarm(self) -> float | None:
+        """:meth:`seconds_to_next_timer`, what TCP clients have to do in time included."""
+        spans = [self.seconds_to_next_timer()]
+        if self.peer_timers is not self.node.timers:
+            spans.append(self.peer_timers.seconds_to_next())
+        return min((span for span in spans if span is not None), default=None)
 
     def notify(self) -> None:
-        """Wake those who wait."""
+        """Wake those who wait: something may have changed."""
+        self._changes += 1
         if self._waiting:
             self._changed.notify_all()
 
@@ -239,7 +284,7 @@ class Broker:
         if self._server is not None:
             self._server.stop()
         if isinstance(self.clock, ManualClock):
-            self.clock.unsubscribe(self.settle)
+            self.clock.unsubscribe(self)
 
     def __enter__(self) -> Self:
         return self

@@ -86,7 +86,7 @@ class Handshake:
         self._user = ""
         self._capabilities: FieldTable = {}
         self._heartbeat: Heartbeat | None = None
-        self._limit: Final = session.node.timers.set(HANDSHAKE_TIMEOUT, session.drop, background=True)
+        self._limit: Final = session.timers.set(HANDSHAKE_TIMEOUT, session.drop, background=True)
 
     @property
     def speaks_errors(self) -> bool:
@@ -111,7 +111,7 @@ class Handshake:
     def closing(self, state: ConnectionState) -> None:
         """The connection ends: no more heartbeats, no more limit on the handshake."""
         self.state = state
-        self._session.node.timers.cancel(self._limit)
+        self._session.timers.cancel(self._limit)
         if self._heartbeat is not None:
             self._heartbeat.stop()
             self._heartbeat = None
@@ -119,7 +119,7 @@ class Handshake:
     def drop_later(self) -> None:
         """Say nothing, hear nothing, and end in a while."""
         self.deaf = True
-        self._session.node.timers.set(SILENCE, self._session.drop, background=True)
+        self._session.timers.set(SILENCE, self._session.drop, background=True)
 
     # the protocol header
 
@@ -195,7 +195,7 @@ class Handshake:
             self.closing(ConnectionState.CLOSED)
             self._session.method(0, ConnectionCloseOk())
             # The client is to end the stream; the broker does so in the end (CONN-CLOSE-01).
-            self._session.node.timers.set(30.0, self._session.drop, background=True)
+            self._session.timers.set(30.0, self._session.drop, background=True)
 
     def _send(self, method: Method) -> None:
         self.state = next_connection_state(FROM_SERVER, self.state, type(method))
@@ -230,7 +230,7 @@ class Handshake:
             return
         session.tuned(method.channel_max, method.frame_max)
         if method.heartbeat:
-            self._heartbeat = Heartbeat(session.node.timers, method.heartbeat, self._beat, session.drop)
+            self._heartbeat = Heartbeat(session.timers, method.heartbeat, self._beat, session.drop)
         self.state = following
 
     def _beat(self) -> None:
@@ -242,7 +242,7 @@ class Handshake:
         if vhost is None:
             text = f"vhost {method.virtual_host} not found"
             raise HardError(ReplyCode.NOT_ALLOWED, text, method=ConnectionOpen)
-        session.node.timers.cancel(self._limit)
+        session.timers.cancel(self._limit)
         cancel_notify = self._capabilities.get("consumer_cancel_notify") is True
         session.connection = Connection(vhost, self._user, session.peer, session, cancel_notify=cancel_notify)
         self._send(ConnectionOpenOk())

@@ -21,7 +21,7 @@ class Pipe:
     """A :class:`~hutch.wire.transport.Transport` to a broker in this process."""
 
     # Out of reach of what patches the functions of the time module: a wait is a wait even while time stands frozen.
-    _real_monotonic = staticmethod(time.monotonic)
+    real_monotonic = staticmethod(time.monotonic)
 
     def __init__(self, broker: "Broker") -> None:
         self._broker: Final = broker
@@ -51,6 +51,7 @@ class Pipe:
             if session is None or session.dropped:
                 raise BrokenPipeError("the connection to the in-process broker has ended")
             session.receive(data)
+            broker.notify()
 
     def receive(self, deadline: float | None = None) -> bytes:
         """What the broker has sent, waiting for it until the deadline.
@@ -75,7 +76,7 @@ class Pipe:
                 if isinstance(broker.clock, ManualClock) and broker.is_alone(self):
                     self._jump(broker.clock, deadline)
                     continue
-                now = self._real_monotonic()
+                now = self.real_monotonic()
                 if waited_since is None:
                     waited_since = now
                     allowed = None if deadline is None else deadline - self.monotonic()
@@ -99,6 +100,11 @@ class Pipe:
         clock.jump(deadline)
         raise TimeoutError("timed out")
 
+    def readable(self) -> bool:
+        """Whether :meth:`receive` would return or raise at once, as far as can be told without letting time pass."""
+        session = self._session
+        return session is None or session.has_output or session.dropped
+
     def close(self) -> None:
         """End the connection; closing again does nothing."""
         with self._broker.lock:
@@ -113,4 +119,4 @@ class Pipe:
     def monotonic(self) -> float:
         """A manual clock's time; else the real one, for waits take real time."""
         clock = self._broker.clock
-        return clock.monotonic() if isinstance(clock, ManualClock) else self._real_monotonic()
+        return clock.monotonic() if isinstance(clock, ManualClock) else self.real_monotonic()

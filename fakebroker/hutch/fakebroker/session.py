@@ -7,11 +7,12 @@ from struct import Struct
 from typing import Final
 
 from hutch.fakebroker.engine.channel import Channel
-from hutch.fakebroker.engine.commands import COMMANDS, run
+from hutch.fakebroker.engine.clock import Timers
+from hutch.fakebroker.engine.commands import COMMANDS
 from hutch.fakebroker.engine.commands.publish import publish
 from hutch.fakebroker.engine.connection import Connection
 from hutch.fakebroker.engine.consumers import Consumer
-from hutch.fakebroker.engine.errors import AMQPError, HardError, SoftError, internal_error
+from hutch.fakebroker.engine.errors import AMQPError, HardError, SoftError, internal_error, not_implemented
 from hutch.fakebroker.engine.message import Message
 from hutch.fakebroker.engine.node import Node
 from hutch.fakebroker.engine.terms import frame_snippet, print_binary
@@ -51,7 +52,8 @@ _DELIVER = Struct(">BHII")
 _DELIVERY = Struct(">QB")
 _ACK = Struct(">BHIIQBB")
 _DELIVER_ID = 60 << 16 | 60
-_ACK_ID = BasicAck.ID
+_ACK_ARGUMENTS = Struct(">QB")
+_ACK_ID = BasicAck.ID.to_bytes(4)
 _RUNNABLE: Final = frozenset({BasicPublish, *COMMANDS})
 _PUBLISH_ID = BasicPublish.ID.to_bytes(4)
 _CACHED_PUBLISHES = 256
@@ -76,11 +78,12 @@ class Session:
 
     ``peer`` names the connection in logs. ``wake`` is called when output turns up where there was none, and when the
     session ends: then :meth:`take` it. After ``dropped`` turns true and the output is taken, the stream is to be reset
-    (CONN-HDR-14).
+    (CONN-HDR-14). ``timers`` are those of the time that the client lives in; default the node's.
     """
 
-    def __init__(self, node: Node, peer: str, wake: Callable[[], None]) -> None:
+    def __init__(self, node: Node, peer: str, wake: Callable[[], None], timers: Timers | None = None) -> None:
         self.node: Final = node
+        self.timers: Final = node.timers if timers is None else timers
         self.peer: Final = peer
         self.dropped = False
         #: Why the broker closed the connection, or one of its channels last; for logs.
@@ -163,7 +166,14 @@ class Session:
         if slot is None:
             slot = self._slots[number] = _Slot(self.node.profile.max_body_size)
         if frame_type == METHOD and slot.content.method is None:
-            method = self._decode_publish(payload) if payload[:4] == _PUBLISH_ID else self.decode(payload)
+            method: Method | None
+            if payload[:4] == _PUBLISH_ID:
+                method = self._decode_publish(payload)
+            elif payload[:4] == _ACK_ID and len(payload) == 13:
+                tag, multiple = _ACK_ARGUMENTS.unpack_from(payload, 4)
+                method = BasicAck(tag, multiple & 1 != 0)
+            else:
+                method = self.decode(payload)
             if method is None:
                 return
             if method.CONTENT:
@@ -250,10 +260,12 @@ class Session:
         if channel is None:
             raise internal_error()
         try:
-            if content is None:
-                run(channel, method)
-            elif isinstance(method, BasicPublish):
+            if content is not None and isinstance(method, BasicPublish):
                 publish(channel, method, content.header, content.body)
+            elif (command := COMMANDS.get(type(method))) is not None:
+                command(channel, method)
+            else:
+                raise not_implemented(method.NAME)
         except SoftError as error:
             cause = error.method or type(method)
             self._close_channel(slot)
@@ -313,7 +325,7 @@ class Session:
         self.release()
         self._handshake.closing(ConnectionState.CLOSING)
         self.method(0, ConnectionClose(code, text, class_id, method_id))
-        self.node.timers.set(CLOSING_TIMEOUT, self.drop, background=True)
+        self.timers.set(CLOSING_TIMEOUT, self.drop, background=True)
 
     def shut_down(self) -> None:
         """Close the connection as a RabbitMQ that is stopped does (RESTART-01)."""
@@ -346,6 +358,11 @@ class Session:
 
     # bytes out
 
+    @property
+    def has_output(self) -> bool:
+        """Whether :meth:`take` has something to give."""
+        return bool(self._out)
+
     def take(self) -> bytes:
         """The output since the last call."""
         data = b"".join(self._out)
@@ -363,7 +380,7 @@ class Session:
     def method(self, channel: int, method: Method) -> None:
         """Send a method without content."""
         if type(method) is BasicAck:
-            self.write(_ACK.pack(METHOD, channel, 13, _ACK_ID, method.delivery_tag, method.multiple, 0xCE))
+            self.write(_ACK.pack(METHOD, channel, 13, BasicAck.ID, method.delivery_tag, method.multiple, 0xCE))
         else:
             self.write(method_frame(channel, method.encode()))
 

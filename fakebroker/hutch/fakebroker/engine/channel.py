@@ -6,8 +6,6 @@ The methods of AMQP that act on it are in :mod:`hutch.fakebroker.engine.commands
 from collections.abc import Iterable
 from typing import Final
 
-from sortedcontainers import SortedDict
-
 from hutch.fakebroker.engine.connection import Connection, Output
 from hutch.fakebroker.engine.consumers import Consumer
 from hutch.fakebroker.engine.errors import precondition_failed
@@ -47,7 +45,10 @@ class Channel:
         self.confirming = False
         self.publishes = 0
         self._delivery_tag = 0
-        self._unacked: SortedDict[int, Delivery] = SortedDict()
+        # Delivery tags are consecutive, so "all up to a tag" is a walk from the oldest one that may be outstanding,
+        # which no tag is met on twice: a sorted container would cost more on every delivery and give nothing.
+        self._unacked: dict[int, Delivery] = {}
+        self._oldest = 1
         self._record: Final = self.vhost.node.history.record
         connection.channels[number] = self
 
@@ -83,15 +84,18 @@ class Channel:
             SoftError: 406, no such delivery is outstanding (ACK-01 to ACK-03).
         """
         unacked = self._unacked
-        if tag in unacked:
-            if not multiple:
-                return [unacked.pop(tag)]
-            return [unacked.pop(key) for key in list(unacked.irange(maximum=tag))]
         if multiple and tag == 0:
+            self._oldest = self._delivery_tag + 1
             deliveries = list(unacked.values())
             unacked.clear()
             return deliveries
-        raise precondition_failed(f"unknown delivery tag {tag}")
+        if tag not in unacked:
+            raise precondition_failed(f"unknown delivery tag {tag}")
+        if not multiple:
+            return [unacked.pop(tag)]
+        tags = range(self._oldest, tag + 1)
+        self._oldest = tag + 1
+        return [unacked.pop(outstanding) for outstanding in tags if outstanding in unacked]
 
     def ack(self, tag: int, multiple: bool) -> None:
         """Acknowledge; see :meth:`_settle` for the errors."""

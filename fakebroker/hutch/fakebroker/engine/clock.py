@@ -1,9 +1,10 @@
 """Time: the clocks a broker can run on, and the one sorted list of what is to happen later."""
 
+import math
 import time
 from collections.abc import Callable
 from datetime import timedelta
-from typing import Final, Protocol
+from typing import Final, NoReturn, Protocol
 
 from sortedcontainers import SortedKeyList
 
@@ -29,6 +30,27 @@ class SystemClock:
         """``time.time()``."""
         return time.time()
 
+    def advance(self, *_: object, **__: object) -> NoReturn:
+        """Refuse: this clock is the machine's.
+
+        Raises:
+            TypeError: always.
+        """
+        raise TypeError(
+            "the system clock cannot be advanced: have the broker run on a ManualClock, "
+            "or move the machine's time with a library such as freezegun"
+        )
+
+
+class Follower(Protocol):
+    """What goes along with a manual clock: a broker."""
+
+    def next_timer_at(self) -> float | None:
+        """When something falls due next, on the clock's ``monotonic``; ``None`` for never."""
+
+    def settle(self) -> None:
+        """Do what has fallen due."""
+
 
 class ManualClock:
     """A clock that moves when it is told to. ``start`` is its first ``time()``, seconds since 1970."""
@@ -36,7 +58,7 @@ class ManualClock:
     def __init__(self, start: float = 1_700_000_000.0) -> None:
         self._start: Final = start
         self._elapsed = 0.0
-        self._listeners: list[Callable[[], None]] = []
+        self._followers: list[Follower] = []
 
     def monotonic(self) -> float:
         """Seconds since this clock was made."""
@@ -49,7 +71,8 @@ class ManualClock:
     def advance(
         self, seconds: float | timedelta = 0.0, *, milliseconds: float = 0.0, minutes: float = 0.0, hours: float = 0.0
     ) -> None:
-        """Move on by the sum of what is given; brokers on this clock do what has fallen due before this returns.
+        """Move on by the sum of what is given. Brokers on this clock do what falls due on the way, each thing at its
+        moment, before this returns.
 
         Raises:
             ValueError: the sum is negative.
@@ -59,22 +82,33 @@ class ManualClock:
         step = seconds + milliseconds / 1000 + minutes * 60 + hours * 3600
         if step < 0:
             raise ValueError(f"a clock does not go back ({step} s)")
-        self.jump(self._elapsed + step)
-        for listener in list(self._listeners):
-            listener()
+        end = self._elapsed + step
+        while (upcoming := self._next_timer_at()) is not None and upcoming <= end:
+            self.jump(upcoming)
+            self._settle()
+        self.jump(end)
+        self._settle()
+
+    def _next_timer_at(self) -> float | None:
+        moments = (follower.next_timer_at() for follower in self._followers)
+        return min((moment for moment in moments if moment is not None), default=None)
+
+    def _settle(self) -> None:
+        for follower in list(self._followers):
+            follower.settle()
 
     def jump(self, moment: float) -> None:
-        """Move on to ``moment`` on :meth:`monotonic`, if that is later than now; listeners are not told."""
+        """Move on to ``moment`` on :meth:`monotonic`, if that is later than now; followers are not told."""
         self._elapsed = max(self._elapsed, moment)
 
-    def subscribe(self, listener: Callable[[], None]) -> None:
-        """Have ``listener`` called after each :meth:`advance`."""
-        self._listeners.append(listener)
+    def subscribe(self, follower: Follower) -> None:
+        """Have ``follower`` come along with each :meth:`advance`."""
+        self._followers.append(follower)
 
-    def unsubscribe(self, listener: Callable[[], None]) -> None:
-        """Undo :meth:`subscribe`; a listener that is not there is no error."""
-        if listener in self._listeners:
-            self._listeners.remove(listener)
+    def unsubscribe(self, follower: Follower) -> None:
+        """Undo :meth:`subscribe`; a follower that is not there is no error."""
+        if follower in self._followers:
+            self._followers.remove(follower)
 
 
 class Timer:
@@ -98,9 +132,8 @@ class Timers:
         self._clock = clock
         self._order = 0
         self._waiting: SortedKeyList[Timer] = SortedKeyList(key=lambda timer: (timer.at, timer.order))
-
-    def __bool__(self) -> bool:
-        return bool(self._waiting)
+        #: When the soonest timer is due; infinity when there is none.
+        self.soonest = math.inf
 
     def set(self, delay: float, action: Callable[[], None], *, background: bool = False) -> Timer:
         """Have ``action`` called ``delay`` seconds from now."""
@@ -111,11 +144,13 @@ class Timers:
         self._order += 1
         timer = Timer(at, self._order, action, background)
         self._waiting.add(timer)
+        self.soonest = min(self.soonest, at)
         return timer
 
     def cancel(self, timer: Timer) -> None:
         """Forget a timer; one that has run already is no error."""
         self._waiting.discard(timer)
+        self._look()
 
     def next_at(self, *, background: bool = True) -> float | None:
         """When the soonest timer is due; without ``background``, the soonest that is not housekeeping."""
@@ -123,10 +158,17 @@ class Timers:
         soonest: float | None = next(timers, None)
         return soonest
 
+    def seconds_to_next(self) -> float | None:
+        """How long until the soonest timer is due, 0 when it is overdue; ``None`` when there is none."""
+        return None if self.soonest == math.inf else max(self.soonest - self._clock.monotonic(), 0.0)
+
     def pop_due(self) -> Timer | None:
         """Take out the soonest timer if its time has come."""
-        waiting = self._waiting
-        if waiting and waiting[0].at <= self._clock.monotonic():
-            timer: Timer = waiting.pop(0)
-            return timer
-        return None
+        if self.soonest == math.inf or self.soonest > self._clock.monotonic():
+            return None
+        timer: Timer = self._waiting.pop(0)
+        self._look()
+        return timer
+
+    def _look(self) -> None:
+        self.soonest = self._waiting[0].at if self._waiting else math.inf

@@ -1,5 +1,6 @@
 """The root of the engine: what RabbitMQ calls a node. A single-threaded value; whoever holds it makes the calls."""
 
+import math
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 from random import Random
@@ -54,10 +55,9 @@ class Node:
     def settle(self) -> None:
         """Do what is pending and what has fallen due, until nothing is left. To be called after every command."""
         pending, timers = self.pending, self.timers
-        while pending or timers:
+        while True:
             while pending:
                 pending.popleft()()
-            timer = timers.pop_due()
-            if timer is None:
+            if timers.soonest == math.inf or (timer := timers.pop_due()) is None:
                 return
             timer.action()

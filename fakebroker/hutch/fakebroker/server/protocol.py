@@ -44,13 +44,14 @@ class Client(asyncio.Protocol):
         _log.info("%s: accepted", self.peer)
         with self._broker.lock:
             self._broker.count_peers(+1)
-            self.session = Session(self._broker.node, self.peer, self._wake)
+            self.session = Session(self._broker.node, self.peer, self._wake, self._broker.peer_timers)
         self._listener.arm()
 
     def data_received(self, data: bytes) -> None:
         """Have the session do what the client asks for."""
         with self._broker.lock:
             self.session.receive(data)
+            self._broker.notify()
         self._listener.arm()
 
     def eof_received(self) -> bool:
@@ -132,7 +133,7 @@ class Listener:
     def arm(self) -> None:
         """Set the alarm for the broker's next timer."""
         with self.broker.lock:
-            seconds = self.broker.seconds_to_next_timer()
+            seconds = self.broker.seconds_to_alarm()
         if self._alarm is not None:
             self._alarm.cancel()
         self._alarm = None if seconds is None else self._loop.call_later(seconds, self._ring)

@@ -10,7 +10,6 @@ from typing import Any, Final
 
 from hutch.fakebroker.engine.channel import Channel
 from hutch.fakebroker.engine.commands import basic, exchange, modes, queue
-from hutch.fakebroker.engine.errors import not_implemented
 from hutch.wire import methods as wire
 
 Command = Callable[[Channel, Any], None]
@@ -39,15 +38,3 @@ COMMANDS: Final[dict[type[wire.Method], Command]] = {
     wire.QueuePurge: queue.purge,
     wire.QueueUnbind: queue.unbind,
 }
-
-
-def run(channel: Channel, method: wire.Method) -> None:
-    """Do what the method asks.
-
-    Raises:
-        SoftError, HardError: what RabbitMQ closes with; 540 naming a method that the emulator lacks.
-    """
-    command = COMMANDS.get(type(method))
-    if command is None:
-        raise not_implemented(method.NAME)
-    command(channel, method)
