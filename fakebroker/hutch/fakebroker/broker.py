@@ -201,7 +201,7 @@ class Broker:
         """Wait until :attr:`changes` is past ``since``; ``False`` once real ``seconds`` have gone by.
 
         To wait for a condition: take ``changes``, look at the condition, and if it does not hold, wait and begin again.
-        The condition may do what it likes, for no lock is held then. What falls due on a system clock is done meanwhile.
+        No lock is held while the condition is looked at. What falls due on a system clock is done meanwhile.
         """
         deadline = Pipe.real_monotonic() + seconds
         with self.lock:
