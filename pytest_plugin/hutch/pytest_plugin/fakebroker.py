@@ -1,0 +1,162 @@
+"""The broker as a test holds it: what :class:`hutch.fakebroker.Broker` is, and what tests want to ask."""
+
+import time
+from collections.abc import Callable, Iterable, Mapping
+from typing import TYPE_CHECKING, Any, Final, TypeVar
+
+from hutch.fakebroker import Broker, ManualClock, Message, SystemClock
+from hutch.pytest_plugin.matching import ANYTHING, Published, criteria, in_a_line, search, wrong_count
+
+if TYPE_CHECKING:
+    from hutch.client import Connection
+
+Value = TypeVar("Value")
+
+
+class FakeBroker(Broker):
+    """A RabbitMQ double for one test; the fixture ``fakebroker`` is one, and closes it afterwards.
+
+    ``url`` is for any client of any library: the broker listens on a port of 127.0.0.1 from the moment ``url`` is asked
+    for. :meth:`connect` gives a client without a socket. ``history`` tells all that happened.
+
+    ``clock`` is a :class:`~hutch.fakebroker.ManualClock` unless another one is given: for the broker no time passes but
+    by ``clock.advance(minutes=5)``, and by a client of :meth:`connect` that waits. Heartbeats of TCP clients go by real
+    time all the same.
+
+    Args:
+        profile: the RabbitMQ version to be: ``"4.3"`` or ``"3.10"``.
+        clock: the clock it runs on.
+        users: passwords by user name; default ``{"guest": "guest"}``. ``url`` and :meth:`connect` take the first.
+        vhosts: names of virtual hosts. ``url`` and :meth:`connect` take the first.
+        seed: of the names that the broker makes up.
+
+    Raises:
+        ValueError: there is no such profile.
+    """
+
+    clock: ManualClock | SystemClock
+
+    # Out of reach of what freezes time: a deadline in real time must come.
+    _real_monotonic = staticmethod(time.monotonic)
+
+    def __init__(
+        self,
+        profile: str = "4.3",
+        clock: ManualClock | SystemClock | None = None,
+        *,
+        users: Mapping[str, str] | None = None,
+        vhosts: Iterable[str] = ("/",),
+        seed: int = 0,
+    ) -> None:
+        given = ManualClock() if clock is None else clock
+        super().__init__(profile, given, users=users, vhosts=vhosts, seed=seed, peer_clock=SystemClock())
+        self._connections: Final[list[Connection]] = []
+
+    # clients
+
+    def connect(self, **kwargs: Any) -> "Connection":
+        """A client in this process, connected; it is closed with the broker at the latest.
+
+        ``kwargs`` are those of :class:`hutch.client.Connection`; by default it logs in as the first user, to the first
+        virtual host.
+
+        Raises:
+            AMQPError: login or virtual host are refused.
+        """
+        from hutch.client import Connection  # noqa: PLC0415  (tests of other clients do without)
+
+        userid, password = next(iter(self.node.users.items()))
+        defaults = {"userid": userid, "password": password, "virtual_host": next(iter(self.node.vhosts))}
+        connection = Connection(transport=self.transport, **{**defaults, **kwargs})
+        connection.connect()
+        self._connections.append(connection)
+        return connection
+
+    def close(self) -> None:
+        """Close what :meth:`connect` gave, then the broker."""
+        while self._connections:
+            self._connections.pop().collect()
+        super().close()
+
+    # what happened
+
+    def published(
+        self,
+        routing_key: str | None = None,
+        *,
+        count: int | None = None,
+        exchange: str | None = None,
+        queue: str | None = None,
+        vhost: str | None = None,
+        body: bytes | str | None = None,
+        json: object = ANYTHING,
+        headers: Mapping[str, object] | None = None,
+        **properties: object,
+    ) -> list[Message]:
+        """The messages that clients have published so far and that are as asked, oldest first.
+
+        They count whether or not they got into a queue, and are still there. What the broker dead-letters is published by
+        nobody: see ``history.of("dead-lettered")``.
+
+        Args:
+            routing_key: by which they were published; to the default exchange (``exchange=""``) that is a queue's name.
+            count: how many there must be.
+            exchange: to which they were published.
+            queue: the name of a queue that got them.
+            vhost: the virtual host they were published in; default any.
+            body: all of it; text stands for its UTF-8.
+            json: what the body, read as JSON, equals.
+            headers: names and values that are among the headers.
+            properties: AMQP's properties of a message: ``correlation_id="17"``, ``delivery_mode=2``.
+
+        Raises:
+            AssertionError: there are not ``count`` of them. The text shows what was published instead.
+            TypeError: a property that does not exist.
+        """
+        __tracebackhide__ = True
+        asked = criteria(
+            routing_key=routing_key,
+            exchange=exchange,
+            queue=queue,
+            vhost=vhost,
+            body=body,
+            json=json,
+            headers=headers,
+            properties=properties,
+        )
+        result = search(self.history.of("published"), asked)
+        if count is not None and count != len(result.found):
+            moved = [event._replace(detail=event.detail[1]) for event in self.history.of("dead-lettered")]
+            raise AssertionError(wrong_count(result, count, search(moved, asked)))
+        return Published(result.messages, "" if result.found else in_a_line(result))
+
+    def wait_until(self, condition: Callable[[], Value], timeout: float = 5.0) -> Value:
+        """Wait until ``condition()`` is true, and return what it gave; for applications that run in other threads.
+
+        The condition is asked each time something happens in the broker, so it is best about the broker::
+
+            fakebroker.wait_until(lambda: fakebroker.published("orders.done", count=1))
+            fakebroker.wait_until(lambda: fakebroker.queue("orders").unacked == 0)
+
+        AssertionError and LookupError (no such queue yet) count as not yet. ``timeout`` is real seconds.
+
+        Raises:
+            AssertionError: it did not come true in time.
+        """
+        __tracebackhide__ = True
+        deadline = self._real_monotonic() + timeout
+        in_time = True
+        while True:
+            seen = self.changes
+            failure: Exception | None = None
+            try:
+                value = condition()
+            except (AssertionError, LookupError) as error:
+                failure = error
+            else:
+                if value:
+                    return value
+            if not in_time:
+                last = f"was {value!r}" if failure is None else f"failed: {failure}"
+                raise AssertionError(f"waited {timeout:g} s in vain; at last the condition {last}") from failure
+            in_time = self.wait_for_change(seen, deadline - self._real_monotonic())

@@ -1,0 +1,111 @@
+"""What pytest loads. Client and broker are imported when a test asks for them, for most runs of pytest do not."""
+
+from collections.abc import Generator, Iterator
+from typing import TYPE_CHECKING, Any, Final
+
+import pytest
+
+if TYPE_CHECKING:
+    from hutch.pytest_plugin.fakebroker import FakeBroker
+
+FIXTURE: Final = "fakebroker"
+#: What the marker takes; the parameters of FakeBroker, with the clock by its name.
+SETTINGS: Final = ("profile", "clock", "users", "vhosts", "seed")
+_EVENTS_IN_REPORT: Final = 40
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add ``--fakebroker-profile``."""
+    parser.getgroup("hutch", "hutch, a RabbitMQ test double").addoption(
+        "--fakebroker-profile",
+        metavar="VERSION",
+        help="RabbitMQ version that the fixture fakebroker is, unless the test's marker says so (default: 4.3)",
+    )
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Register the marker."""
+    config.addinivalue_line(
+        "markers",
+        "fakebroker(profile='4.3', clock='manual', users=None, vhosts=('/',), seed=0): the broker that the fixture "
+        "fakebroker gives: the RabbitMQ version it is; 'manual' for a clock that the test advances, 'system' for the "
+        "machine's, which freezegun moves; passwords by user name; virtual hosts; seed of the names it makes up",
+    )
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Import the broker if some test will want it.
+
+    Once the test runs, time may stand frozen, and what is imported then would never learn the real one.
+    """
+    if any(FIXTURE in getattr(item, "fixturenames", ()) for item in session.items):
+        import hutch.pytest_plugin.fakebroker  # noqa: F401, PLC0415
+
+
+@pytest.fixture
+def fakebroker(request: pytest.FixtureRequest) -> "Iterator[FakeBroker]":
+    """A new RabbitMQ double for this test: ``.url`` for any client, ``.connect()`` for one in this process.
+
+    Its clock stands still until it is moved: ``fakebroker.clock.advance(minutes=5)``. ``@pytest.mark.fakebroker(...)``
+    sets it up differently. See :class:`hutch.pytest_plugin.FakeBroker`.
+    """
+    from hutch.pytest_plugin.fakebroker import FakeBroker  # noqa: PLC0415
+
+    with FakeBroker(**_settings(request)) as broker:
+        yield broker
+
+
+@pytest.fixture
+def fakebroker_url(fakebroker: "FakeBroker") -> str:
+    """The ``amqp://`` URL of the fixture ``fakebroker``, which listens on a free port of 127.0.0.1."""
+    return fakebroker.url
+
+
+def _settings(request: pytest.FixtureRequest) -> dict[str, Any]:
+    """What option and markers ask for; a test's marker wins over its class's, that over its module's."""
+    settings: dict[str, Any] = {}
+    profile = request.config.getoption("--fakebroker-profile")
+    if profile is not None:
+        settings["profile"] = profile
+    for marker in reversed(list(request.node.iter_markers(FIXTURE))):
+        if marker.args:
+            given = ", ".join(map(repr, marker.args))
+            _refuse(f"takes keyword arguments only ({', '.join(SETTINGS)}), not {given}")
+        unknown = [name for name in marker.kwargs if name not in SETTINGS]
+        if unknown:
+            _refuse(f"has no argument {', '.join(unknown)}; it has {', '.join(SETTINGS)}")
+        settings.update(marker.kwargs)
+    _check(settings)
+    return settings
+
+
+def _check(settings: dict[str, Any]) -> None:
+    from hutch.fakebroker import PROFILES, ManualClock, SystemClock  # noqa: PLC0415
+
+    profile = settings.get("profile", "4.3")
+    if profile not in PROFILES:
+        source = "--fakebroker-profile or @pytest.mark.fakebroker"
+        _refuse(f"profile {profile!r} is none of {', '.join(map(repr, PROFILES))}", source)
+    clocks = {"manual": ManualClock, "system": SystemClock}
+    clock = settings.get("clock", "manual")
+    if clock not in clocks:
+        _refuse(f"clock {clock!r} is none of {', '.join(map(repr, clocks))}")
+    settings["clock"] = clocks[clock]()
+
+
+def _refuse(reason: str, source: str = "@pytest.mark.fakebroker") -> None:
+    pytest.fail(f"{source}: {reason}", pytrace=False)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Add to the report of a failed test what happened in its broker."""
+    report = yield
+    broker = getattr(item, "funcargs", {}).get(FIXTURE)
+    if report.failed and call.when == "call" and broker is not None:
+        from hutch.pytest_plugin.timeline import timeline  # noqa: PLC0415
+
+        report.sections.append(("what happened in fakebroker", timeline(broker.history, _EVENTS_IN_REPORT)))
+    return report

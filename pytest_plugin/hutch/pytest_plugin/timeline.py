@@ -1,0 +1,99 @@
+"""The history of a broker as lines to read."""
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import Final
+
+from hutch.fakebroker import Event, Message
+
+_SHOWN: Final = 60  # characters of a body
+
+
+def timeline(events: Iterable[Event], last: int | None = None) -> str:
+    """One line for each event, oldest first: seconds since the first one, and what happened.
+
+    ``last`` is how many events to show at most, the latest ones; ``None`` shows all.
+    """
+    every = list(events)
+    if not every:
+        return "nothing"
+    start = every[0].at
+    shown = every if last is None else every[-last:]
+    times = [f"+{event.at - start:.1f} s" for event in shown]
+    width = max(map(len, times))
+    lines = [f"{time:>{width}}  {describe(event)}" for time, event in zip(times, shown, strict=True)]
+    left_out = len(every) - len(shown)
+    return "\n".join([f"({left_out} earlier events)", *lines] if left_out else lines)
+
+
+def describe(event: Event) -> str:
+    """What happened, in a line."""
+    tell = _TELL.get(event.kind)
+    text = tell(event) if tell else f"{event.kind} {event.queue or ''} {event.detail or ''}".rstrip()
+    if event.message is not None:
+        text += f": {body_text(event.message)}"
+    return text
+
+
+def body_text(message: Message) -> str:
+    """The body as text where it is some, cut to fit a line."""
+    try:
+        text = message.body.decode()
+    except UnicodeDecodeError:
+        text = repr(message.body)
+    if not text.isprintable():
+        text = repr(text)
+    return text if len(text) <= _SHOWN else f"{text[: _SHOWN - 3]}..."
+
+
+def destination(message: Message) -> str:
+    """Where a message was published to."""
+    if message.exchange:
+        return f"exchange {message.exchange}, key {message.routing_key!r}"
+    return f"the default exchange, key {message.routing_key!r}"
+
+
+def names(queues: Iterable[str]) -> str:
+    """The names of queues, or that there are none."""
+    return ", ".join(queues) or "no queue"
+
+
+def _delivered(event: Event) -> str:
+    tag, _, redelivered = event.detail
+    how = "fetched" if tag is None else f"delivered to consumer {tag}"
+    return f"{how} from {event.queue}{', redelivered' if redelivered else ''}"
+
+
+def _dead_lettered(event: Event) -> str:
+    reason, queues = event.detail
+    return f"dead-lettered ({reason}) from {event.queue} to {names(queues)}"
+
+
+def _bound(event: Event) -> str:
+    source, target, key = event.detail
+    return f"{event.kind} {target} {'to' if event.kind == 'bound' else 'from'} {source}, key {key!r}"
+
+
+_TELL: Final[Mapping[str, Callable[[Event], str]]] = {
+    "published": lambda event: (
+        f"published to {destination(event.message)}, routed to {names(event.detail)}" if event.message else "published"
+    ),
+    "returned": lambda event: f"returned to its publisher ({event.detail})",
+    "delivered": _delivered,
+    "got": _delivered,
+    "acked": lambda event: f"acknowledged in {event.queue}",
+    "requeued": lambda event: f"requeued in {event.queue}",
+    "rejected": lambda event: f"rejected in {event.queue}",
+    "expired": lambda event: f"expired in {event.queue}",
+    "dropped": lambda event: f"dropped from {event.queue}",
+    "dead-lettered": _dead_lettered,
+    "declared": lambda event: f"declared {' '.join(event.detail)}",
+    "deleted": lambda event: f"deleted {' '.join(event.detail)}",
+    "bound": _bound,
+    "unbound": _bound,
+    "purged": lambda event: f"purged {event.queue} of {event.detail} messages",
+    "consuming": lambda event: f"consumer {event.detail} on {event.queue}",
+    "cancelled": lambda event: f"consumer {event.detail} off {event.queue}",
+    "connected": lambda event: f"connected: {event.detail}",
+    "disconnected": lambda event: f"disconnected: {event.detail}",
+    "refused": lambda event: f"refused: {event.detail}",
+}
