@@ -24,33 +24,39 @@ class QueueView:
     otherwise.
     """
 
-    def __init__(self, queue: Queue, lock: threading.RLock) -> None:
+    def __init__(self, queue: Queue, broker: "Broker") -> None:
         self._queue = queue
-        self._lock = lock
+        self._broker = broker
         self.name: Final = queue.name
+
+    @property
+    def _now(self) -> threading.RLock:
+        """The lock to look under, when all that was sent by now is done."""
+        self._broker.catch_up()
+        return self._broker.lock
 
     @property
     def ready(self) -> int:
         """How many wait to be delivered."""
-        with self._lock:
+        with self._now:
             return len(self._queue)
 
     @property
     def unacked(self) -> int:
         """How many are delivered and not acknowledged."""
-        with self._lock:
+        with self._now:
             return self._queue.unacked
 
     @property
     def consumers(self) -> int:
         """How many consumers there are."""
-        with self._lock:
+        with self._now:
             return len(self._queue.consumers)
 
     @property
     def messages(self) -> list[Message]:
         """The ready messages, head first."""
-        with self._lock:
+        with self._now:
             return self._queue.messages
 
     def __repr__(self) -> str:
@@ -120,7 +126,8 @@ class Broker:
 
     @property
     def history(self) -> History:
-        """What happened so far, oldest first."""
+        """What happened so far, oldest first; see :meth:`catch_up`."""
+        self.catch_up()
         return self.node.history
 
     # ways in
@@ -166,13 +173,14 @@ class Broker:
         Raises:
             LookupError: there is none of that name; the message names those there are.
         """
+        self.catch_up()
         with self.lock:
             queues = self.node.vhosts[vhost].queues if vhost in self.node.vhosts else {}
             queue = queues.get(name)
             if queue is None:
                 known = ", ".join(map(repr, queues)) or "none"
                 raise LookupError(f"no queue {name!r} in vhost {vhost!r}; there are: {known}")
-            return QueueView(queue, self.lock)
+            return QueueView(queue, self)
 
     # running it
 
@@ -186,6 +194,15 @@ class Broker:
                     timer.action()
             self.node.settle()
             self.notify()
+
+    def catch_up(self) -> None:
+        """Return once all is done that TCP clients of this machine have sent by now.
+
+        (What in-process clients send is done before they go on.) What can be asked here about queues and history begins with that, and so does :meth:`ManualClock.advance`. A
+        thread that publishes and then asks has no race with the broker to win.
+        """
+        if self._server is not None and not self._closed:
+            self._server.catch_up()
 
     def next_timer_at(self) -> float | None:
         """When something falls due next of itself, on the clock's ``monotonic``; ``None`` for never."""

@@ -45,6 +45,9 @@ class SystemClock:
 class Follower(Protocol):
     """What goes along with a manual clock: a broker."""
 
+    def catch_up(self) -> None:
+        """Do what clients have asked for by now: that still belongs to the time before."""
+
     def next_timer_at(self) -> float | None:
         """When something falls due next, on the clock's ``monotonic``; ``None`` for never."""
 
@@ -82,6 +85,8 @@ class ManualClock:
         step = seconds + milliseconds / 1000 + minutes * 60 + hours * 3600
         if step < 0:
             raise ValueError(f"a clock does not go back ({step} s)")
+        for follower in list(self._followers):
+            follower.catch_up()
         end = self._elapsed + step
         while (upcoming := self._next_timer_at()) is not None and upcoming <= end:
             self.jump(upcoming)

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import selectors
 import socket
 import struct
 import threading
@@ -16,6 +17,10 @@ if TYPE_CHECKING:
     from hutch.fakebroker.broker import Broker
 
 _log = logging.getLogger("hutch.fakebroker")
+
+#: How often the loop reads, up to 256 KiB of each client at a time, until it has read what a client had sent before:
+#: enough for 16 MiB, which is more than sockets hold. Clients may go on sending meanwhile.
+_ROUNDS: Final = 64
 
 _RESET_ON_CLOSE = struct.pack("ii", 1, 0)
 
@@ -147,6 +152,21 @@ class Listener:
         self.clients.pop(client, None)
         if not self.clients:
             self._idle.set()
+
+    async def catch_up(self) -> None:
+        """Return once all that clients have sent by now is read, and done."""
+        await asyncio.sleep(0)
+        for _ in range(_ROUNDS):
+            if not self._unread():
+                return
+            await asyncio.sleep(0)
+
+    def _unread(self) -> bool:
+        with selectors.DefaultSelector() as selector:
+            for client in self.clients:
+                if not client.transport.is_closing():
+                    selector.register(client.transport.get_extra_info("socket"), selectors.EVENT_READ)
+            return bool(selector.get_map() and selector.select(0))
 
     async def stop(self, grace: float = 1.0) -> None:
         """Accept no more, close the clients with 320, and give them ``grace`` seconds to take that in."""

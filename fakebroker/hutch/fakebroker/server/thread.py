@@ -10,6 +10,8 @@ from hutch.fakebroker.server.protocol import Listener
 if TYPE_CHECKING:
     from hutch.fakebroker.broker import Broker
 
+_PATIENCE: Final = 10.0  # seconds
+
 
 class ServerThread:
     """Runs a listener until :meth:`stop`; ``url`` is where it is reached, ``thread`` what it runs on.
@@ -30,7 +32,7 @@ class ServerThread:
     async def _serve(self, host: str, port: int, started: "Future[str]") -> None:
         self._stopping = asyncio.Event()
         self._loop = asyncio.get_running_loop()
-        listener = Listener(self._broker)
+        self._listener = listener = Listener(self._broker)
         try:
             await listener.start(host, port)
         except OSError as error:
@@ -39,6 +41,15 @@ class ServerThread:
         started.set_result(listener.url)
         await self._stopping.wait()
         await listener.stop()
+
+    def catch_up(self) -> None:
+        """Return once all that clients have sent by now is done; at once in the listener's own thread.
+
+        Raises:
+            TimeoutError: it takes more than ten seconds.
+        """
+        if threading.current_thread() is not self.thread:
+            asyncio.run_coroutine_threadsafe(self._listener.catch_up(), self._loop).result(_PATIENCE)
 
     def stop(self) -> None:
         """Close the clients and the listener, and wait for the thread to end."""
