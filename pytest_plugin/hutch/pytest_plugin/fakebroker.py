@@ -95,8 +95,8 @@ class FakeBroker(Broker):
     ) -> list[Message]:
         """The messages that clients have published so far and that are as asked, oldest first.
 
-        They count whether or not they got into a queue, and are still there. What the broker dead-letters is published by
-        nobody: see ``history.of("dead-lettered")``.
+        They count whether or not they got into a queue, and are still there. What the broker dead-letters is published
+        by nobody: see ``history.of("dead-lettered")``.
 
         Args:
             routing_key: by which they were published; to the default exchange (``exchange=""``) that is a queue's name.
@@ -158,5 +158,6 @@ class FakeBroker(Broker):
                     return value
             if not in_time:
                 last = f"was {value!r}" if failure is None else f"failed: {failure}"
-                raise AssertionError(f"waited {timeout:g} s in vain; at last the condition {last}") from failure
+                cause = failure if isinstance(failure, KeyError | IndexError) else None  # may be a mistake in it
+                raise AssertionError(f"waited {timeout:g} s in vain; at last the condition {last}") from cause
             in_time = self.wait_for_change(seen, deadline - self._real_monotonic())

@@ -1,11 +1,12 @@
 """What pytest loads. Client and broker are imported when a test asks for them, for most runs of pytest do not."""
 
 from collections.abc import Generator, Iterator
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 import pytest
 
 if TYPE_CHECKING:
+    from hutch.fakebroker import ManualClock, SystemClock
     from hutch.pytest_plugin.fakebroker import FakeBroker
 
 FIXTURE: Final = "fakebroker"
@@ -66,6 +67,7 @@ def _settings(request: pytest.FixtureRequest) -> dict[str, Any]:
     settings: dict[str, Any] = {}
     profile = request.config.getoption("--fakebroker-profile")
     if profile is not None:
+        _check_profile(profile, "--fakebroker-profile")
         settings["profile"] = profile
     for marker in reversed(list(request.node.iter_markers(FIXTURE))):
         if marker.args:
@@ -75,25 +77,28 @@ def _settings(request: pytest.FixtureRequest) -> dict[str, Any]:
         if unknown:
             _refuse(f"has no argument {', '.join(unknown)}; it has {', '.join(SETTINGS)}")
         settings.update(marker.kwargs)
-    _check(settings)
+    if "profile" in settings:
+        _check_profile(settings["profile"], "@pytest.mark.fakebroker")
+    settings["clock"] = _clock(settings.get("clock", "manual"))
     return settings
 
 
-def _check(settings: dict[str, Any]) -> None:
-    from hutch.fakebroker import PROFILES, ManualClock, SystemClock  # noqa: PLC0415
+def _check_profile(profile: object, source: str) -> None:
+    from hutch.fakebroker import PROFILES  # noqa: PLC0415
 
-    profile = settings.get("profile", "4.3")
     if profile not in PROFILES:
-        source = "--fakebroker-profile or @pytest.mark.fakebroker"
         _refuse(f"profile {profile!r} is none of {', '.join(map(repr, PROFILES))}", source)
-    clocks = {"manual": ManualClock, "system": SystemClock}
-    clock = settings.get("clock", "manual")
-    if clock not in clocks:
-        _refuse(f"clock {clock!r} is none of {', '.join(map(repr, clocks))}")
-    settings["clock"] = clocks[clock]()
 
 
-def _refuse(reason: str, source: str = "@pytest.mark.fakebroker") -> None:
+def _clock(name: object) -> "ManualClock | SystemClock":
+    from hutch.fakebroker import ManualClock, SystemClock  # noqa: PLC0415
+
+    if name not in {"manual", "system"}:
+        _refuse(f"clock {name!r} is none of 'manual', 'system'")
+    return ManualClock() if name == "manual" else SystemClock()
+
+
+def _refuse(reason: str, source: str = "@pytest.mark.fakebroker") -> NoReturn:
     pytest.fail(f"{source}: {reason}", pytrace=False)
 
 
