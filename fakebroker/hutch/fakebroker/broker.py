@@ -198,8 +198,9 @@ class Broker:
     def catch_up(self) -> None:
         """Return once all is done that TCP clients of this machine have sent by now.
 
-        (What in-process clients send is done before they go on.) What can be asked here about queues and history begins with that, and so does :meth:`ManualClock.advance`. A
-        thread that publishes and then asks has no race with the broker to win.
+        What can be asked here about queues and history begins with that, and so does :meth:`ManualClock.advance`. A
+        thread that publishes and then asks has no race with the broker to win. What in-process clients send is done
+        before they go on.
         """
         if self._server is not None and not self._closed:
             self._server.catch_up()
