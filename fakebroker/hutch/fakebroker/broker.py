@@ -13,6 +13,7 @@ from hutch.fakebroker.engine.profiles import Profile
 from hutch.fakebroker.engine.profiles import profile as find_profile
 from hutch.fakebroker.engine.queues.classic import Queue
 from hutch.fakebroker.inprocess import Pipe
+from hutch.fakebroker.realtime import monotonic
 from hutch.fakebroker.session import Session
 
 if TYPE_CHECKING:
@@ -113,6 +114,8 @@ class Broker:
         self._pipes: Final[dict[Pipe, Session]] = {}
         self._peers = 0
         self._server: ServerThread | None = None
+        # Not the lock above: the listener's thread takes that while whoever has it listen waits for the start.
+        self._listening: Final = threading.Lock()
         self._closed = False
         # Threads that are older than the broker belong to whatever runs the program, not to the program.
         self._older_threads: Final = frozenset(threading.enumerate())
@@ -143,12 +146,17 @@ class Broker:
 
         Raises:
             OSError: the port is taken, or the host is not this machine's.
+            ValueError, OverflowError: there is no such host name, or port.
+            RuntimeError: the broker is closed.
         """
-        if self._server is None:
-            from hutch.fakebroker.server.thread import ServerThread  # noqa: PLC0415  (asyncio, only when needed)
+        with self._listening:
+            if self._server is None:
+                from hutch.fakebroker.server.thread import ServerThread  # noqa: PLC0415  (asyncio, only when needed)
 
-            self._server = ServerThread(self, host, port)
-        return self._server.url
+                if self._closed:
+                    raise RuntimeError("the broker is closed, and listens no more")
+                self._server = ServerThread(self, host, port)
+            return self._server.url
 
     @property
     def url(self) -> str:
@@ -221,10 +229,10 @@ class Broker:
         To wait for a condition: take ``changes``, look at the condition, and if it does not hold, wait and begin again.
         No lock is held while the condition is looked at. What falls due on a system clock is done meanwhile.
         """
-        deadline = Pipe.real_monotonic() + seconds
+        deadline = monotonic() + seconds
         with self.lock:
             while self._changes == since:
-                left = deadline - Pipe.real_monotonic()
+                left = deadline - monotonic()
                 if left <= 0:
                     return False
                 self.wait(left)
@@ -299,8 +307,9 @@ class Broker:
                 session.shut_down()
             self.node.settle()
             self.notify()
-        if self._server is not None:
-            self._server.stop()
+        with self._listening:
+            if self._server is not None:
+                self._server.stop()
         if isinstance(self.clock, ManualClock):
             self.clock.unsubscribe(self)
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import threading
+import time
 from concurrent.futures import Future
 from typing import TYPE_CHECKING, Final
 
@@ -13,21 +14,42 @@ if TYPE_CHECKING:
 _PATIENCE: Final = 10.0  # seconds
 
 
+class _Loop(asyncio.SelectorEventLoop):
+    """An event loop on the real clock, out of reach of what patches the functions of the time module: sockets and the
+    limits on waiting for them are real, even while the broker's time stands frozen.
+    """
+
+    _real_monotonic = staticmethod(time.monotonic)
+
+    def time(self) -> float:
+        """Real seconds."""
+        return self._real_monotonic()
+
+
 class ServerThread:
     """Runs a listener until :meth:`stop`; ``url`` is where it is reached, ``thread`` what it runs on.
 
     Raises:
         OSError: the port is taken, or the host is not this machine's.
+        ValueError, OverflowError: there is no such host name, or port.
     """
 
     def __init__(self, broker: "Broker", host: str, port: int) -> None:
         started: Future[str] = Future()
         self._broker: Final = broker
         self.thread: Final = threading.Thread(
-            target=lambda: asyncio.run(self._serve(host, port, started)), name="hutch server", daemon=True
+            target=lambda: self._run(host, port, started), name="hutch server", daemon=True
         )
         self.thread.start()
-        self.url: Final = started.result()
+        try:
+            self.url: Final = started.result()
+        except BaseException:
+            self.thread.join(_PATIENCE)
+            raise
+
+    def _run(self, host: str, port: int, started: "Future[str]") -> None:
+        with asyncio.Runner(loop_factory=_Loop) as runner:
+            runner.run(self._serve(host, port, started))
 
     async def _serve(self, host: str, port: int, started: "Future[str]") -> None:
         self._stopping = asyncio.Event()
@@ -35,7 +57,7 @@ class ServerThread:
         self._listener = listener = Listener(self._broker)
         try:
             await listener.start(host, port)
-        except OSError as error:
+        except Exception as error:  # whatever it is, the thread that waits for the start is to have it
             started.set_exception(error)
             return
         started.set_result(listener.url)
