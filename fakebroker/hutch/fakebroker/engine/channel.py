@@ -159,10 +159,14 @@ class Channel:
             queues[consumer.queue] = None
         return queues
 
-    def close(self) -> None:
-        """End the consumers and requeue what is not acknowledged (CHAN-11)."""
-        self.connection.channels.pop(self.number, None)
+    def end_consumers(self) -> None:
+        """End the consumers, because the channel or its connection ends."""
         for consumer in list(self.consumers.values()):
             del self.consumers[consumer.tag]
             consumer.queue.remove_consumer(consumer)
+
+    def close(self) -> None:
+        """End the consumers and requeue what is not acknowledged (CHAN-11)."""
+        self.connection.channels.pop(self.number, None)
+        self.end_consumers()
         self.recover()

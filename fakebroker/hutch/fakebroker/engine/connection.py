@@ -52,7 +52,10 @@ class Connection:
         if self not in node.connections:
             return
         del node.connections[self]
-        for channel in list(self.channels.values()):
+        channels = list(self.channels.values())
+        for channel in channels:  # all of them first: what one gives back is not for another that ends as well
+            channel.end_consumers()
+        for channel in channels:
             channel.close()
         for queue in list(self.exclusive_queues):
             self.vhost.delete_queue(queue)
