@@ -219,6 +219,7 @@ class Handshake:
                 return
             text = f"Login was refused using authentication mechanism {method.mechanism}. "
             session.fail(HardError(ReplyCode.ACCESS_REFUSED, text + "For details see the broker logfile.", blame=False))
+            session.drop()  # no close-ok is waited for here
             return
         self._send(ConnectionTune(CHANNEL_MAX, FRAME_MAX, HEARTBEAT_SECONDS))
 

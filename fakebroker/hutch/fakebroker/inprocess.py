@@ -6,11 +6,11 @@ as long as nobody else could bring anything, the clock jumps to the next timer i
 the read waits as it would on a socket, until some other thread brings something.
 """
 
-import time
 from threading import get_ident
 from typing import TYPE_CHECKING, Final
 
 from hutch.fakebroker.engine.clock import ManualClock
+from hutch.fakebroker.realtime import monotonic
 from hutch.fakebroker.session import Session
 
 if TYPE_CHECKING:
@@ -19,9 +19,6 @@ if TYPE_CHECKING:
 
 class Pipe:
     """A :class:`~hutch.wire.transport.Transport` to a broker in this process."""
-
-    # Out of reach of what patches the functions of the time module: a wait is a wait even while time stands frozen.
-    real_monotonic = staticmethod(time.monotonic)
 
     def __init__(self, broker: "Broker") -> None:
         self._broker: Final = broker
@@ -76,7 +73,7 @@ class Pipe:
                 if isinstance(broker.clock, ManualClock) and broker.is_alone(self):
                     self._jump(broker.clock, deadline)
                     continue
-                now = self.real_monotonic()
+                now = monotonic()
                 if waited_since is None:
                     waited_since = now
                     allowed = None if deadline is None else deadline - self.monotonic()
@@ -119,4 +116,4 @@ class Pipe:
     def monotonic(self) -> float:
         """A manual clock's time; else the real one, for waits take real time."""
         clock = self._broker.clock
-        return clock.monotonic() if isinstance(clock, ManualClock) else self.real_monotonic()
+        return clock.monotonic() if isinstance(clock, ManualClock) else monotonic()

@@ -76,6 +76,36 @@ def decode_properties(raw: bytes) -> dict[str, PropertyValue]:
     return values
 
 
+def split_properties(raw: bytes) -> dict[str, bytes]:
+    """The properties that ``raw`` holds, each as its bytes on the wire, in wire order.
+
+    Raises:
+        PropertyError: the bytes do not hold what their flags say.
+    """
+    parts: dict[str, bytes] = {}
+    flags = Properties(raw).flags
+    offset = 2
+    for name, flag, kind in PROPERTIES:
+        if flags & flag:
+            if kind == "table":
+                size = 4 + int.from_bytes(raw[offset : offset + 4])
+            elif kind == "shortstr":
+                size = 1 + int.from_bytes(raw[offset : offset + 1])
+            else:
+                size = 1 if kind == "octet" else 8
+            parts[name] = raw[offset : offset + size]
+            offset += size
+    if offset != len(raw):
+        raise PropertyError("properties do not end where their header does")
+    return parts
+
+
+def join_properties(parts: Mapping[str, bytes]) -> bytes:
+    """Flags and values for what :func:`split_properties` takes apart."""
+    flags = sum(FLAGS[name] for name in parts)
+    return _SHORT.pack(flags) + b"".join(parts[name] for name, _, _ in PROPERTIES if name in parts)
+
+
 def encode_properties(values: Mapping[str, PropertyValue]) -> bytes:
     """Flags and values for the properties given; ``None`` counts as absent.
 

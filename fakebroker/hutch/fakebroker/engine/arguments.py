@@ -1,7 +1,7 @@
 """The x-arguments of queues and exchanges: what is accepted, what is refused and how, and when two sets are the same.
 
-Each argument is declared once, in :data:`QUEUE_ARGUMENTS`. An argument that RabbitMQ has and the emulator lacks is
-declared too, and answered with 540.
+Each argument is declared once, in :data:`QUEUE_ARGUMENTS`. A value that RabbitMQ takes and the emulator lacks (the
+other queue types) is answered with 540.
 """
 
 from collections.abc import Callable
@@ -60,6 +60,26 @@ def _dead_letter_routing_key(value: FieldValue, arguments: FieldTable, profile: 
         raise InvalidArgument("routing_key_but_no_dlx_defined")
 
 
+def _limit(value: FieldValue, arguments: FieldTable, profile: Profile) -> None:
+    _integer(value, arguments, profile)
+
+
+def _max_priority(value: FieldValue, arguments: FieldTable, profile: Profile) -> None:
+    number = _integer(value, arguments, profile)
+    if number > 255:
+        raise InvalidArgument(f"{{max_value_exceeded,{number}}}")
+
+
+def _overflow(value: FieldValue, arguments: FieldTable, profile: Profile) -> None:
+    if _longstr(value, arguments, profile) not in {"drop-head", "reject-publish", "reject-publish-dlx"}:
+        raise InvalidArgument("invalid_overflow")
+
+
+def _bool(value: FieldValue, _arguments: FieldTable, _profile: Profile) -> None:
+    if not isinstance(value, bool):
+        raise InvalidArgument(f"{{unacceptable_type,{type_name(value)}}}")
+
+
 def _queue_type(value: FieldValue, arguments: FieldTable, profile: Profile) -> None:
     name = _longstr(value, arguments, profile)
     if name in {"quorum", "stream"}:
@@ -108,26 +128,19 @@ class QueueArgument:
     validate: _Validator
 
 
-def _missing(name: str) -> QueueArgument:
-    def refuse(value: FieldValue, _arguments: FieldTable, _profile: Profile) -> None:
-        raise not_implemented(f"{name}={value!r}")
-
-    return QueueArgument(name, refuse)
-
-
 #: In the order in which RabbitMQ compares them on a redeclaration (QUEUE-DECLARE-14).
 QUEUE_ARGUMENTS: Final[tuple[QueueArgument, ...]] = (
     QueueArgument("x-expires", _expires),
     QueueArgument("x-message-ttl", _ttl),
-    _missing("x-max-length"),
-    _missing("x-max-length-bytes"),
     QueueArgument("x-dead-letter-exchange", lambda *_: None),  # checked first, its error has a shape of its own
     QueueArgument("x-dead-letter-routing-key", _dead_letter_routing_key),
-    _missing("x-max-priority"),
-    _missing("x-overflow"),
+    QueueArgument("x-max-length", _limit),
+    QueueArgument("x-max-length-bytes", _limit),
+    QueueArgument("x-max-priority", _max_priority),
+    QueueArgument("x-overflow", _overflow),
     QueueArgument("x-queue-mode", _queue_mode),
     QueueArgument("x-queue-version", _queue_version),
-    _missing("x-single-active-consumer"),
+    QueueArgument("x-single-active-consumer", _bool),
     QueueArgument("x-queue-type", _queue_type),
     QueueArgument("x-queue-leader-locator", _leader_locator),
     QueueArgument("x-queue-master-locator", _master_locator),

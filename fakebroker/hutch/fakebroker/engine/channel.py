@@ -9,7 +9,8 @@ from typing import Final
 from hutch.fakebroker.engine.connection import Connection, Output
 from hutch.fakebroker.engine.consumers import Consumer
 from hutch.fakebroker.engine.errors import precondition_failed
-from hutch.fakebroker.engine.queues.classic import Entry, Queue
+from hutch.fakebroker.engine.queues.classic import Queue
+from hutch.fakebroker.engine.queues.ready import Entry
 
 
 class Delivery:

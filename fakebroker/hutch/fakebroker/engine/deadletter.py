@@ -18,7 +18,7 @@ Death = FieldTable
 
 
 def dead_letter_message(queue: "Queue", message: Message, reason: str) -> Message:
-    """The message to publish to the queue's dead-letter exchange; ``reason`` is ``rejected`` or ``expired``
+    """The message to publish to the queue's dead-letter exchange; ``reason`` is ``rejected``, ``expired`` or ``maxlen``
     (DLX-01).
     """
     node = queue.vhost.node
@@ -64,7 +64,9 @@ def dead_letter_message(queue: "Queue", message: Message, reason: str) -> Messag
         node.envelopes.of(raw),
         message.body,
     )
-    dead.deaths = deaths if profile.tracks_deaths else ()
+    if profile.tracks_deaths:
+        dead.deaths = deaths
+        dead.bcc = message.bcc
     return dead
 
 

@@ -1,11 +1,12 @@
 """What becomes of a message's properties on their way through the broker."""
 
+import re
 from collections.abc import Mapping, Sequence
 
 from hutch.wire.fields import FieldValue, Int64, UInt64, join_table, read_table, split_table, write_table
-from hutch.wire.properties import FLAGS, PropertyValue
+from hutch.wire.properties import PropertyValue, join_properties, split_properties
 
-_HEADERS = FLAGS["headers"]
+_NUMBER = re.compile(rb"\+?[0-9]+")
 #: Field types whose bytes a RabbitMQ that decodes headers may write back in another way.
 _REWRITTEN = frozenset(b"tLFA")
 
@@ -25,28 +26,26 @@ def delivered_properties(raw: bytes, decoded: bool, has_bcc: bool) -> bytes:
     """Properties as the broker passes them on; ``raw`` can be decoded.
 
     The BCC header is taken out (PUB-20). With ``decoded``, as in 4.3, headers come out in the order of their names'
-    bytes, each once, booleans as 0 or 1, unsigned 64-bit numbers as signed ones, and flag bits of no property cleared
-    (PUB-14 to PUB-16).
+    bytes, each once, booleans as 0 or 1, unsigned 64-bit numbers as signed ones (PUB-14 to PUB-16); expiration as plain
+    digits; flag bits of no property cleared.
     """
-    flags = raw[0] << 8 | raw[1]
-    if decoded and flags & 3:
-        flags &= ~3
-        raw = flags.to_bytes(2) + raw[2:]
-    if not flags & _HEADERS or not (decoded or has_bcc):
+    if not (decoded or has_bcc):
         return raw
-    offset = 2
-    for name in ("content_type", "content_encoding"):
-        if flags & FLAGS[name]:
-            offset += 1 + raw[offset]
-    pairs, end = split_table(raw, offset)
-    if has_bcc:
-        pairs = [pair for pair in pairs if pair[0] != b"BCC"]
-    if decoded:
-        first: dict[bytes, bytes] = {}
-        for key, value in pairs:
-            first.setdefault(key, _rewritten(value) if value[0] in _REWRITTEN else value)
-        pairs = sorted(first.items())
-    return raw[:offset] + join_table(pairs) + raw[end:]
+    parts = split_properties(raw)
+    if "headers" in parts:
+        pairs, _ = split_table(parts["headers"])
+        if has_bcc:
+            pairs = [pair for pair in pairs if pair[0] != b"BCC"]
+        if decoded:
+            first: dict[bytes, bytes] = {}
+            for key, value in pairs:
+                first.setdefault(key, _rewritten(value) if value[0] in _REWRITTEN else value)
+            pairs = sorted(first.items())
+        parts["headers"] = join_table(pairs)
+    if decoded and (number := _NUMBER.fullmatch(parts.get("expiration", b"")[1:])):
+        digits = str(int(number[0])).encode()
+        parts["expiration"] = bytes((len(digits),)) + digits
+    return join_properties(parts)
 
 
 def _rewritten(value: bytes) -> bytes:

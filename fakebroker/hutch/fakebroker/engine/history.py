@@ -16,7 +16,7 @@ class Event(NamedTuple):
     - ``published``: message; ``detail`` is a tuple of the names of the queues it was routed to, empty if it was dropped
     - ``returned``: message, ``detail`` the reply text
     - ``delivered``, ``got``: message, queue; ``detail`` is ``(consumer tag or None, delivery tag, redelivered)``
-    - ``acked``, ``requeued``, ``rejected``, ``expired``, ``dropped``: message, queue
+    - ``acked``, ``requeued``, ``rejected``, ``expired``, ``overflowed``, ``dropped``: message, queue
     - ``dead-lettered``: message, queue (it died in); ``detail`` is ``(reason, names of the queues it went to)``
     - ``declared``, ``deleted``: ``detail`` is ``("queue" | "exchange", name)``
     - ``bound``, ``unbound``: ``detail`` is ``(source, destination, routing key)``

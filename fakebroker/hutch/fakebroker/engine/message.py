@@ -25,7 +25,7 @@ class Envelope:
     keys of those headers. ``refusal`` is why such a message cannot be published at all, if it cannot.
     """
 
-    __slots__ = ("bcc", "cc", "properties", "raw", "refusal", "reply_to", "ttl", "user_id")
+    __slots__ = ("bcc", "cc", "priority", "properties", "raw", "refusal", "reply_to", "ttl", "user_id")
 
     def __init__(self, raw: bytes, profile: Profile) -> None:
         values: Mapping[str, PropertyValue] = Properties(raw).values
@@ -33,26 +33,26 @@ class Envelope:
         self.ttl: int | None = None
         self.cc: tuple[str, ...] = ()
         self.bcc: tuple[str, ...] = ()
-        mode = values.get("delivery_mode")
         self.user_id = values.get("user_id")
         self.reply_to = values.get("reply_to")
+        mode = values.get("delivery_mode")
+        priority = values.get("priority")
+        #: Its priority, 0 without one (PRIO-03).
+        self.priority = priority if isinstance(priority, int) else 0
+        expiration = values.get("expiration")
+        headers = values.get("headers", {})
+        if not isinstance(headers, Mapping) or has_nan(headers):
+            raise FieldError("Erlang has no float that is not a number")
         try:
-            expiration = values.get("expiration")
             if expiration is not None:
                 self.ttl = _parse_expiration(str(expiration))
             if profile.checks_delivery_mode and mode not in {None, 1, 2}:
                 raise precondition_failed(f"invalid message: {{delivery_mode_unknown,{mode}}}")
-            headers = values.get("headers")
-            if has_nan(headers):
-                raise FieldError("Erlang has no float that is not a number")
-            if isinstance(headers, Mapping):
-                self.cc = _routing_keys(headers, "CC")
-                self.bcc = _routing_keys(headers, "BCC")
+            self.cc = _routing_keys(headers, "CC")
+            self.bcc = _routing_keys(headers, "BCC")
         except SoftError as refusal:
             self.refusal = refusal
-        self.raw = delivered_properties(
-            raw, profile.sorts_headers, "BCC" in headers if isinstance(headers, Mapping) else False
-        )
+        self.raw = delivered_properties(raw, profile.sorts_headers, "BCC" in headers)
         #: The properties as they are delivered.
         self.properties = Properties(self.raw)
 
@@ -124,7 +124,7 @@ class Message:
     (``Profile.tracks_deaths``).
     """
 
-    __slots__ = ("address", "body", "deaths", "envelope", "exchange", "header", "redelivered", "routing_key")
+    __slots__ = ("address", "bcc", "body", "deaths", "envelope", "exchange", "header", "redelivered", "routing_key")
 
     def __init__(
         self,
@@ -141,6 +141,8 @@ class Message:
         raw = envelope.raw
         self.header = header if header is not None and header[12:] == raw else content_header(len(body), raw)
         self.address = _address(exchange, routing_key)
+        #: Routing keys of the BCC header, which is delivered to nobody.
+        self.bcc = envelope.bcc
         #: Deaths, newest first; see :mod:`hutch.fakebroker.engine.deadletter`.
         self.deaths: tuple[FieldTable, ...] = ()
         #: Whether even its first delivery is marked redelivered (DLX-03).
@@ -159,10 +161,7 @@ class Message:
     @property
     def routing_keys(self) -> tuple[str, ...]:
         """The routing key, then those of the CC and BCC headers (PUB-19, PUB-20)."""
-        envelope = self.envelope
-        if envelope.cc or envelope.bcc:
-            return (self.routing_key, *envelope.cc, *envelope.bcc)
-        return (self.routing_key,)
+        return (self.routing_key, *self.envelope.cc, *self.bcc)
 
     def __repr__(self) -> str:
         return f"Message({self.exchange!r}, {self.routing_key!r}, {self.properties!r}, {self.body[:80]!r})"

@@ -56,7 +56,7 @@ class Profile:
     master_locators: frozenset[str] | None
     #: Arguments that classic queues refuse (QUEUE-ARG-19 to -21).
     refused_by_classic: frozenset[str]
-    #: Consumer arguments that classic queues refuse (CONSUME-27).
+    #: Consumer arguments that classic queues refuse (CONSUME-26, CONSUME-27).
     consumer_arguments_refused: frozenset[str]
     #: Whether an empty x-queue-type stands for the default (QUEUE-ARG-14).
     empty_queue_type_is_default: bool
@@ -101,7 +101,7 @@ V3_10: Final = Profile(
     leader_locators=None,
     master_locators=frozenset({"min-masters", "client-local", "random"}),
     refused_by_classic=_QUORUM_AND_STREAM_ONLY,
-    consumer_arguments_refused=frozenset(),
+    consumer_arguments_refused=frozenset({"x-stream-offset"}),
     empty_queue_type_is_default=False,
 )
 
@@ -132,7 +132,7 @@ V4_3: Final = Profile(
     master_locators=None,
     refused_by_classic=_QUORUM_AND_STREAM_ONLY
     | {"x-consumer-timeout", "x-consumer-disconnected-timeout", "x-stream-filter-size-bytes"},
-    consumer_arguments_refused=frozenset({"x-consumer-timeout"}),
+    consumer_arguments_refused=frozenset({"x-consumer-timeout", "x-stream-offset"}),
     empty_queue_type_is_default=True,
 )
 

@@ -48,8 +48,8 @@ class VHost:
             return
         dead = dead_letter_message(queue, message, reason)
         dead.redelivered = redelivered
-        cc = dead.envelope.cc if queue.dead_letter_routing_key is None else ()
-        targets = self.route(exchange, dead, (dead.routing_key, *cc))
+        keys = dead.routing_keys if queue.dead_letter_routing_key is None else (dead.routing_key,)
+        targets = self.route(exchange, dead, keys)
         targets = without_cycles(dead, reason, targets, self.node.profile.tracks_deaths)
         detail = (reason, tuple(target.name for target in targets))
         self.node.history.record("dead-lettered", self.name, queue.name, dead, detail)

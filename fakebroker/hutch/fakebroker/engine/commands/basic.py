@@ -51,7 +51,8 @@ def consume(channel: Channel, method: BasicConsume) -> None:
         raise HardError(ReplyCode.NOT_ALLOWED, f"attempt to reuse consumer tag '{tag}'")
     queue = find_queue(channel, method.queue)
     priority = _check_arguments(channel, queue, method.arguments)
-    if queue.exclusive_consumer or (method.exclusive and queue.consumers):
+    # A single active consumer is one already, whoever asks to be alone (CONSUME-13).
+    if queue.exclusive_consumer or (method.exclusive and (queue.consumers or queue.single_active)):
         raise refused(f"queue '{queue.name}' in vhost '{channel.vhost.name}' in exclusive use")
     consumer = Consumer(
         tag,

@@ -6,7 +6,7 @@ from hutch.fakebroker.engine.commands.queue import REPLY_TO
 from hutch.fakebroker.engine.errors import SoftError, not_implemented, precondition_failed, refused
 from hutch.fakebroker.engine.message import Envelope, Message
 from hutch.wire.codes import ReplyCode
-from hutch.wire.methods import BasicAck, BasicPublish, BasicReturn
+from hutch.wire.methods import BasicAck, BasicNack, BasicPublish, BasicReturn
 
 
 def publish(channel: Channel, method: BasicPublish, header: bytes, body: bytes) -> None:
@@ -41,11 +41,14 @@ def publish(channel: Channel, method: BasicPublish, header: bytes, body: bytes) 
         reply = BasicReturn(ReplyCode.NO_ROUTE, "NO_ROUTE", method.exchange, method.routing_key)
         node.history.record("returned", vhost.name, None, message, "NO_ROUTE")
         channel.output.content(channel.number, reply, message)
+    accepted = True
     for queue in queues:
-        queue.publish(message)
+        accepted &= queue.publish(message)
     if channel.confirming:
         channel.publishes += 1
-        channel.output.method(channel.number, BasicAck(channel.publishes, multiple=False))
+        # One queue that refuses is enough for a nack (CONFIRM-10).
+        confirm = BasicAck(channel.publishes) if accepted else BasicNack(channel.publishes)
+        channel.output.method(channel.number, confirm)
 
 
 def _check_envelope(channel: Channel, envelope: Envelope) -> None:

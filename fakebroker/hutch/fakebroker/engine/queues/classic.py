@@ -1,15 +1,13 @@
 """The classic queue: ready messages in order, who consumes them, when they and the queue itself expire."""
 
-from collections import deque
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final
-
-from sortedcontainers import SortedKeyList
 
 from hutch.fakebroker.engine.bindings import Binding
 from hutch.fakebroker.engine.clock import Timer
 from hutch.fakebroker.engine.consumers import Consumer, Rotation
 from hutch.fakebroker.engine.message import Message
+from hutch.fakebroker.engine.queues.ready import Entry, Ready
 from hutch.wire.fields import FieldTable
 
 if TYPE_CHECKING:
@@ -17,29 +15,8 @@ if TYPE_CHECKING:
     from hutch.fakebroker.engine.vhost import VHost
 
 
-class Entry:
-    """A message's place in one queue. ``expires_at`` is monotonic seconds, ``None`` for never."""
-
-    __slots__ = ("expires_at", "message", "position", "redelivered")
-
-    def __init__(self, position: int, message: Message, expires_at: float | None) -> None:
-        self.position = position
-        self.message = message
-        self.expires_at = expires_at
-        self.redelivered = message.redelivered
-
-
-def _position(entry: Entry) -> int:
-    return entry.position
-
-
 class Queue:
-    """One classic queue of a vhost.
-
-    Ready messages stand in two rows. What was never delivered waits in ``_fresh``, in order of arrival. What came back
-    waits in ``_returned``, by original position: only the head is ever delivered, so all of it belongs before
-    ``_fresh`` (ACK-07).
-    """
+    """One classic queue of a vhost; ``arguments`` are valid (:mod:`hutch.fakebroker.engine.arguments`)."""
 
     def __init__(
         self,
@@ -67,9 +44,14 @@ class Queue:
         #: How many deliveries wait for their acknowledgement.
         self.unacked = 0
         self.deleted = False
+        self._max_length: Final = _number(arguments.get("x-max-length"))
+        self._max_length_bytes: Final = _number(arguments.get("x-max-length-bytes"))
+        self._bounded: Final = self._max_length is not None or self._max_length_bytes is not None
+        self._overflow: Final = _text(arguments.get("x-overflow")) or "drop-head"
+        #: Whether one consumer at a time is served, the next one when that ends (CONSUME-29).
+        self.single_active: Final = arguments.get("x-single-active-consumer") is True
         self._rotation: Final = Rotation()
-        self._fresh: deque[Entry] = deque()
-        self._returned: SortedKeyList[Entry] = SortedKeyList(key=_position)
+        self._ready: Final = Ready(_number(arguments.get("x-max-priority")) or 0)
         self._positions = 0
         self._expiry: Timer | None = None
         self._lease: Timer | None = None
@@ -77,7 +59,7 @@ class Queue:
 
     def __len__(self) -> int:
         """How many messages are ready."""
-        return len(self._fresh) + len(self._returned)
+        return self._ready.count
 
     def __repr__(self) -> str:
         return f"Queue({self.name!r})"
@@ -85,26 +67,48 @@ class Queue:
     @property
     def messages(self) -> list[Message]:
         """The ready messages, head first."""
-        return [entry.message for entry in (*self._returned, *self._fresh)]
+        return [entry.message for entry in self._ready]
 
     # messages in and out
 
-    def publish(self, message: Message) -> None:
-        """Take in a message, and hand it on at once where a consumer waits."""
+    def publish(self, message: Message) -> bool:
+        """Take in a message, and hand it on at once where a consumer waits; ``False`` if the queue is full and
+        refuses.
+        """
+        if self._bounded and self._overflow != "drop-head" and self._is_full(1, len(message.body)):
+            if self._overflow == "reject-publish-dlx":
+                self.vhost.dead_letter(self, message, "maxlen")
+            return False
         self._positions += 1
         expires_at = None
         ttl = message.envelope.ttl
         if ttl is not None or self.message_ttl is not None:
             expires_at = self._expires_at(ttl)
         entry = Entry(self._positions, message, expires_at)
-        if not self._fresh and not self._returned:
+        if not self._ready.count:
             consumer = self._rotation.next()
             if consumer is not None:
                 consumer.channel.deliver(consumer, entry)
-                return
-        self._fresh.append(entry)
+                return True
+        self._ready.append(entry)
+        if self._bounded:
+            self._drop_overflow()
         if expires_at is not None:
             self._watch_head()
+        return True
+
+    def _is_full(self, messages: int = 0, body_bytes: int = 0) -> bool:
+        """Whether that much more would be too much; ready messages count, unacknowledged ones do not (DLX-24)."""
+        ready = self._ready
+        return (self._max_length is not None and ready.count + messages > self._max_length) or (
+            self._max_length_bytes is not None and ready.body_bytes + body_bytes > self._max_length_bytes
+        )
+
+    def _drop_overflow(self) -> None:
+        """Dead-letter from the head until the rest fits (DLX-20, DLX-23, PRIO-07)."""
+        while self._is_full() and (entry := self._ready.pop()) is not None:
+            self.vhost.node.history.record("overflowed", self.vhost.name, self.name, entry.message)
+            self.vhost.dead_letter(self, entry.message, "maxlen")
 
     def _expires_at(self, message_ttl: int | None) -> float:
         # The smaller of the two holds (TTL-02).
@@ -114,21 +118,9 @@ class Queue:
     def take(self) -> Entry | None:
         """Take the head out for a basic.get; ``None`` when nothing is ready."""
         self.drop_expired()
-        entry = self._pop()
+        entry = self._ready.pop()
         self._watch_head()
         return entry
-
-    def _pop(self) -> Entry | None:
-        if self._returned:
-            entry: Entry = self._returned.pop(0)
-            return entry
-        return self._fresh.popleft() if self._fresh else None
-
-    def _head(self) -> Entry | None:
-        if self._returned:
-            entry: Entry = self._returned[0]
-            return entry
-        return self._fresh[0] if self._fresh else None
 
     def requeue(self, entries: Sequence[Entry]) -> None:
         """Take deliveries back, each to where it stood (ACK-07); call :meth:`dispatch` to hand them on."""
@@ -137,29 +129,29 @@ class Queue:
         record = self.vhost.node.history.record
         for entry in entries:
             entry.redelivered = True
-            self._returned.add(entry)
+            self._ready.put_back(entry)
             record("requeued", self.vhost.name, self.name, entry.message)
 
     def purge(self) -> int:
         """Remove what is ready; how many messages that was."""
-        count = len(self)
-        self._fresh.clear()
-        self._returned.clear()
+        count = self._ready.clear()
         self.vhost.node.history.record("purged", self.vhost.name, self.name, detail=count)
         return count
 
     def dispatch(self) -> None:
-        """Hand out ready messages while somebody has credit."""
+        """Hand out ready messages while somebody has credit; what then still is too much has to go."""
         while True:
             self.drop_expired()
-            if not self._fresh and not self._returned:
+            if not self._ready.count:
                 return
             consumer = self._rotation.next()
             if consumer is None:
                 break
-            entry = self._pop()
+            entry = self._ready.pop()
             if entry is not None:
                 consumer.channel.deliver(consumer, entry)
+        if self._bounded:
+            self._drop_overflow()
         self._watch_head()
 
     # consumers
@@ -167,7 +159,8 @@ class Queue:
     def add_consumer(self, consumer: Consumer) -> None:
         """Put a consumer into the rotation; call :meth:`dispatch` to have it served."""
         self.consumers[consumer] = None
-        self._rotation.add(consumer)
+        if not self.single_active or len(self.consumers) == 1:
+            self._rotation.add(consumer)
         if self._lease is not None:
             self.vhost.node.timers.cancel(self._lease)
             self._lease = None
@@ -176,13 +169,17 @@ class Queue:
         """Take a consumer out. With its last consumer an auto-delete queue goes (QUEUE-AUTODEL-02)."""
         if consumer not in self.consumers:
             return
+        was_active = self.single_active and next(iter(self.consumers)) is consumer
         del self.consumers[consumer]
         self._rotation.remove(consumer)
-        if not self.consumers:
-            if self.auto_delete:
-                self.vhost.delete_queue(self)
-            else:
-                self.renew_lease()
+        if self.consumers:
+            if was_active:
+                self._rotation.add(next(iter(self.consumers)))
+                self.dispatch()
+        elif self.auto_delete:
+            self.vhost.delete_queue(self)
+        else:
+            self.renew_lease()
 
     def unblock(self, consumer: Consumer) -> None:
         """Put a consumer back into the rotation, if it has credit again; call :meth:`dispatch` to have it served."""
@@ -212,18 +209,18 @@ class Queue:
 
     def drop_expired(self) -> None:
         """Dead-letter what has expired at the head; behind a live message even the expired wait (TTL-01)."""
-        head = self._head()
+        head = self._ready.head()
         if head is None or head.expires_at is None:
             return
         now = self.vhost.node.clock.monotonic()
         while head is not None and head.expires_at is not None and head.expires_at <= now:
-            self._pop()
+            self._ready.pop()
             self.vhost.node.history.record("expired", self.vhost.name, self.name, head.message)
             self.vhost.dead_letter(self, head.message, "expired")
-            head = self._head()
+            head = self._ready.head()
 
     def _watch_head(self) -> None:
-        head = self._head()
+        head = self._ready.head()
         timers = self.vhost.node.timers
         if head is None or head.expires_at is None:
             return
@@ -245,13 +242,16 @@ class Queue:
         for timer in (self._expiry, self._lease):
             if timer is not None:
                 self.vhost.node.timers.cancel(timer)
-        self._fresh.clear()
-        self._returned.clear()
+        self._ready.clear()
 
 
 def _milliseconds(value: object) -> float | None:
     """An argument in ms as seconds."""
     return value / 1000 if isinstance(value, int) else None
+
+
+def _number(value: object) -> int | None:
+    return value if isinstance(value, int) else None
 
 
 def _text(value: object) -> str | None:

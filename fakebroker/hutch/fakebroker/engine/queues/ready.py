@@ -1,0 +1,100 @@
+"""The messages of a classic queue that wait to be delivered, in the order in which they will be."""
+
+from collections import deque
+from collections.abc import Iterator
+
+from sortedcontainers import SortedKeyList
+
+from hutch.fakebroker.engine.message import Message
+
+
+class Entry:
+    """A message's place in one queue. ``expires_at`` is monotonic seconds, ``None`` for never."""
+
+    __slots__ = ("expires_at", "message", "position", "redelivered")
+
+    def __init__(self, position: int, message: Message, expires_at: float | None) -> None:
+        self.position = position
+        self.message = message
+        self.expires_at = expires_at
+        self.redelivered = message.redelivered
+
+
+def _position(entry: Entry) -> int:
+    return entry.position
+
+
+class _Row:
+    """Entries of one priority. What was never delivered is in ``fresh``, in order of arrival. What came back is in
+    ``returned``, by original position: only the head is ever delivered, so all of it belongs before ``fresh`` (ACK-07).
+    """
+
+    __slots__ = ("fresh", "returned")
+
+    def __init__(self) -> None:
+        self.fresh: deque[Entry] = deque()
+        self.returned: SortedKeyList[Entry] = SortedKeyList(key=_position)
+
+
+class Ready:
+    """The ready messages of one queue: highest priority first, by position within a priority (PRIO-01, PRIO-06).
+
+    ``max_priority`` is the highest level there is; a message's priority counts up to that, and without one it is 0
+    (PRIO-02, PRIO-03). ``count`` is how many messages there are, ``body_bytes`` the sum of their bodies' sizes.
+    """
+
+    def __init__(self, max_priority: int = 0) -> None:
+        self._rows = [_Row() for _ in range(max_priority + 1)]
+        self.count = 0
+        self.body_bytes = 0
+
+    def _row(self, entry: Entry) -> _Row:
+        top = len(self._rows) - 1
+        return self._rows[min(entry.message.envelope.priority, top)] if top else self._rows[0]
+
+    def append(self, entry: Entry) -> None:
+        """Take in a message that has just arrived."""
+        self._row(entry).fresh.append(entry)
+        self.count += 1
+        self.body_bytes += len(entry.message.body)
+
+    def put_back(self, entry: Entry) -> None:
+        """Take a delivery back to where it stood."""
+        self._row(entry).returned.add(entry)
+        self.count += 1
+        self.body_bytes += len(entry.message.body)
+
+    def head(self) -> Entry | None:
+        """Whatever is delivered next."""
+        if self.count:
+            for row in reversed(self._rows):
+                if row.returned:
+                    entry: Entry = row.returned[0]
+                    return entry
+                if row.fresh:
+                    return row.fresh[0]
+        return None
+
+    def pop(self) -> Entry | None:
+        """Take the head out."""
+        if not self.count:
+            return None
+        for row in reversed(self._rows):
+            if row.returned or row.fresh:
+                break
+        entry: Entry = row.returned.pop(0) if row.returned else row.fresh.popleft()
+        self.count -= 1
+        self.body_bytes -= len(entry.message.body)
+        return entry
+
+    def clear(self) -> int:
+        """Forget all; how many that was."""
+        count = self.count
+        self._rows = [_Row() for _ in self._rows]
+        self.count = self.body_bytes = 0
+        return count
+
+    def __iter__(self) -> Iterator[Entry]:
+        for row in reversed(self._rows):
+            yield from row.returned
+            yield from row.fresh
