@@ -1,6 +1,7 @@
 """Channel 0: the protocol header, login, tuning, opening, heartbeats and the closing handshake."""
 
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
 from hutch.fakebroker.engine.connection import Connection
@@ -11,7 +12,7 @@ from hutch.fakebroker.sasl import LoginRefused, MalformedResponse, authenticate
 from hutch.wire.codes import ReplyCode
 from hutch.wire.declaration import Method
 from hutch.wire.fields import FieldTable
-from hutch.wire.frames import BODY, HEADER, HEARTBEAT, HEARTBEAT_FRAME, METHOD
+from hutch.wire.frames import BODY, HEADER, HEARTBEAT, HEARTBEAT_FRAME, METHOD, method_frame
 from hutch.wire.methods import (
     PROTOCOL_HEADER,
     ConnectionClose,
@@ -74,6 +75,18 @@ def server_properties(profile: "Profile") -> FieldTable:
     }
 
 
+@lru_cache
+def _start(profile: "Profile", major: int) -> bytes:
+    """The frame of connection.start, which is the same for every client."""
+    start = ConnectionStart(
+        version_major=major,
+        version_minor=0 if major else 9,
+        server_properties=server_properties(profile),
+        mechanisms=" ".join(profile.mechanisms).encode(),
+    )
+    return method_frame(0, start.encode())
+
+
 class Handshake:
     """The connection-level half of a session. ``deaf`` is set once nothing that the client sends counts any more."""
 
@@ -131,14 +144,8 @@ class Handshake:
         header, rest = self._header[:8], self._header[8:]
         speaks_0_8 = header == _HEADER_0_8 and self._profile.accepts_0_8
         if speaks_0_8 or header in {PROTOCOL_HEADER, _HEADER_0_9}:
-            self._send(
-                ConnectionStart(
-                    version_major=8 if speaks_0_8 else 0,
-                    version_minor=0 if speaks_0_8 else 9,
-                    server_properties=server_properties(self._profile),
-                    mechanisms=" ".join(self._profile.mechanisms).encode(),
-                )
-            )
+            self.state = next_connection_state(FROM_SERVER, self.state, ConnectionStart)
+            self._session.write(_start(self._profile, 8 if speaks_0_8 else 0))
             return rest
         # A wrong revision of the 0-9 family is told the right one; the rest depends on what else the version speaks.
         wrong_revision = header[:7] == PROTOCOL_HEADER[:7]
