@@ -149,6 +149,7 @@ class Connection(OpeningMethods):
         self.connect_timeout = connect_timeout
         self.read_timeout = read_timeout
         self.write_timeout = write_timeout
+        self.ssl = ssl
         self.socket_settings = socket_settings
         self.channel_max = channel_max or self.channel_max
         self.frame_max = frame_max or self.frame_max
@@ -196,6 +197,7 @@ class Connection(OpeningMethods):
         self._requests.clear()
         self.is_closing = False
         reader = Reader(self.channels)
+        reader.frame_max = self.frame_max
         self._link = link = Link(transport, reader, self.collect, self.read_timeout, self.write_timeout)
         self._state = ConnectionState.GREETING
         deadline = link.deadline(self.connect_timeout)
@@ -203,6 +205,9 @@ class Connection(OpeningMethods):
             transport.connect(deadline)
             transport.send(PROTOCOL_HEADER, deadline)
             while self._state is not ConnectionState.RUNNING:
+                if self._state is ConnectionState.GREETING and (header := reader.peek(8)).startswith(b"AMQP"):
+                    version = "-".join(map(str, header[4:]))
+                    raise ConnectionError(f"the server wants another version of AMQP: {version}, not 0-0-9-1")
                 if not link.next_method():
                     link.receive(deadline, f"the server's next step in connection state {self._state.value}")
         except BaseException:
@@ -318,7 +323,7 @@ class Connection(OpeningMethods):
         Bytes that have come are taken in, but nothing is handed on.
         """
         link = self._link
-        if link is not None and not link.reader.buffered:
+        if link is not None:
             try:
                 link.receive(link.transport.monotonic(), "a sign of life")
             except TimeoutError:

@@ -47,4 +47,5 @@ class Heartbeats:
             self.due = self.last_sent + pause
             return False
         self.last_sent = now
+        self._sent = sent + 1  # the heartbeat itself
         return True

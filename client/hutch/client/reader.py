@@ -26,6 +26,7 @@ _DELIVERY_TAG = Struct(">Q")
 _ACK_ARGUMENTS = Struct(">QB")
 _ACK_SIZE: Final = 13  # of the payload
 _HEADER_SIZE: Final = 14  # of a content header's payload, at least
+_CONNECTION: Final = 10  # class ids
 _BASIC: Final = 60
 _DELIVER: Final = BasicDeliver.ID
 _ACK: Final = BasicAck.ID
@@ -102,8 +103,12 @@ class Reader:
         """Whether there are bytes that :meth:`next_method` has not looked at."""
         return self._offset < len(self._data)
 
+    def peek(self, size: int) -> bytes:
+        """The first bytes, ``size`` at most, that :meth:`next_method` has not looked at."""
+        return self._data[self._offset : self._offset + size]
+
     def feed(self, data: bytes) -> None:
-        """Take bytes, in any cut, after :meth:`next_method` has found no more."""
+        """Take bytes, in any cut."""
         if self._chunks:
             self._chunks.append(data)
             self._held += len(data)
@@ -111,6 +116,8 @@ class Reader:
                 return
             data = b"".join(self._chunks)
             self._chunks = []
+        elif self._offset < len(self._data):
+            data = self._data[self._offset :] + data
         self._data = data
         self._offset = 0
 
@@ -260,6 +267,8 @@ class Reader:
         peer = self._peers.get(number)
         if peer is None:
             raise Violation.of(ReplyCode.CHANNEL_ERROR, f"{method.NAME} on channel {number}, not open", type(method))
+        if number and method.CLASS_ID == _CONNECTION:
+            raise Violation.of(ReplyCode.COMMAND_INVALID, f"{method.NAME} on channel {number}", type(method))
         if isinstance(method, BasicAck) and number:
             if not peer.is_closing:
                 peer.receive_ack(method.delivery_tag, method.multiple)

@@ -1,0 +1,144 @@
+"""The public names and signatures, compared with py-amqp's."""
+
+import inspect
+from typing import Any
+
+import amqp
+import amqp.sasl
+import pytest
+
+import hutch.client
+import hutch.client.sasl
+
+#: Parameters of py-amqp that are left out everywhere, and why.
+DROPPED_PARAMETERS = {
+    "argsig": "the wire types of a method's fields are declared with the method",
+    "frame_handler": "to come with what it hooks into",
+    "frame_writer": "to come with what it hooks into",
+    "kwargs": "an unknown keyword is an error",
+}
+
+#: Parameters that py-amqp has not, and why.
+ADDED_PARAMETERS = {
+    "Connection": {"transport": "connects to something else than a TCP port"},
+}
+
+#: Signatures that differ in another way, and why.
+DIFFERENT = {
+    "Channel.basic_publish_confirm": "spelled out; py-amqp's takes *args and **kwargs and hands them to basic_publish",
+}
+
+#: Public names of py-amqp that this client does not have, and why.
+ABSENT = {
+    "Connection": {
+        "Transport": "the parameter transport takes its place",
+        "dispatch_method": "internal: takes py-amqp's own encodings",
+        "frame_handler_cls": "to come with what it hooks into",
+        "frame_writer": "to come with what it hooks into",
+        "frame_writer_cls": "to come with what it hooks into",
+        "method_queue": "never used, in py-amqp neither",
+        "last_heartbeat_received": "internal to its bookkeeping",
+        "last_heartbeat_sent": "internal to its bookkeeping",
+        "on_inbound_frame": "to come with what it hooks into",
+        "on_inbound_method": "internal: takes py-amqp's own encodings",
+        "prev_recv": "internal to its bookkeeping",
+        "prev_sent": "internal to its bookkeeping",
+        "send_method": "internal: takes py-amqp's own encodings",
+        "then": "promises are to come",
+        "wait": "internal: takes py-amqp's own encodings",
+    },
+    "Channel": {
+        "dispatch_method": "internal: takes py-amqp's own encodings",
+        "method_queue": "never used, in py-amqp neither",
+        "returned_messages": "never filled, in py-amqp neither",
+        "send_method": "internal: takes py-amqp's own encodings",
+        "then": "promises are to come",
+        "tx_commit": "transactions are to come",
+        "tx_rollback": "transactions are to come",
+        "tx_select": "transactions are to come",
+        "wait": "internal: takes py-amqp's own encodings",
+    },
+    "Message": {
+        "CLASS_ID": "internal to its encoding",
+        "PROPERTIES": "internal to its encoding",
+        "body_received": "internal to its decoding",
+        "body_size": "internal to its decoding",
+        "frame_args": "internal to its decoding",
+        "frame_method": "internal to its decoding",
+        "inbound_body": "internal to its decoding",
+        "inbound_header": "internal to its decoding",
+        "ready": "internal to its decoding",
+    },
+}
+
+CLASSES = ["Connection", "Channel", "Message"]
+
+
+INSTANCES = {
+    "Connection": (hutch.client.Connection(), amqp.Connection()),
+    "Channel": (hutch.client.Channel(hutch.client.Connection()), amqp.Channel(amqp.Connection())),
+    "Message": (hutch.client.Message(), amqp.Message()),
+}
+
+
+def public(thing: object) -> set[str]:
+    return {name for name in dir(thing) if not name.startswith("_")}
+
+
+def shape(function: Any) -> list[tuple[str, Any, Any]]:
+    return [
+        (parameter.name, parameter.kind, parameter.default)
+        for parameter in inspect.signature(function).parameters.values()
+    ]
+
+
+METHODS = [
+    f"{name}.{method}"
+    for name in CLASSES
+    for method in ["__init__", "__enter__", *sorted(public(getattr(hutch.client, name)))]
+    if callable(getattr(getattr(hutch.client, name), method, None))
+    and callable(getattr(getattr(amqp, name), method, None))
+    and method != "Channel"
+]
+
+
+@pytest.mark.parametrize("qualified", METHODS)
+def test_signatures_are_py_amqps(qualified: str) -> None:
+    name, method = qualified.split(".")
+    mine = shape(getattr(getattr(hutch.client, name), method))
+    theirs = shape(getattr(getattr(amqp, name), method))
+    if qualified in DIFFERENT:
+        assert mine != theirs, "no difference to be excused"
+        return
+    added = ADDED_PARAMETERS.get(name, {}) if method == "__init__" else {}
+    if qualified != "Message.__init__":
+        theirs = [parameter for parameter in theirs if parameter[0] not in DROPPED_PARAMETERS]
+    assert [parameter for parameter in mine if parameter[0] not in added] == theirs
+
+
+def test_publishing_with_confirm_takes_what_publishing_takes() -> None:
+    assert shape(hutch.client.Channel.basic_publish_confirm) == shape(hutch.client.Channel.basic_publish)
+
+
+@pytest.mark.parametrize("name", CLASSES)
+def test_no_public_name_is_missing(name: str) -> None:
+    mine, theirs = INSTANCES[name]
+    assert public(theirs) - public(mine) == ABSENT[name].keys()
+
+
+@pytest.mark.parametrize("mechanism", ["PLAIN", "AMQPLAIN", "RAW"])
+def test_mechanisms(mechanism: str) -> None:
+    mine, theirs = getattr(hutch.client.sasl, mechanism), getattr(amqp.sasl, mechanism)
+    assert shape(mine.__init__) == shape(theirs.__init__)
+    assert shape(mine.start) == shape(theirs.start)
+
+
+def test_top_level_names() -> None:
+    missing = {name for name in amqp.__all__ if not hasattr(hutch.client, name)}
+    assert missing == {"promise"}  # promises are to come
+
+
+def test_answers_are_named_alike() -> None:
+    from amqp.protocol import queue_declare_ok_t  # noqa: PLC0415
+
+    assert hutch.client.queue_declare_ok_t._fields == queue_declare_ok_t._fields

@@ -1,0 +1,174 @@
+"""The TCP transport, on sockets of this machine."""
+
+import socket
+import threading
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from hutch.client.connection import split_host
+from hutch.client.transports.tcp import TcpTransport
+
+
+@pytest.fixture
+def listener() -> Iterator[socket.socket]:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        yield listener
+
+
+@pytest.fixture
+def transport(listener: socket.socket) -> Iterator[TcpTransport]:
+    transport = TcpTransport(*listener.getsockname()[:2])
+    transport.connect(time.monotonic() + 5)
+    yield transport
+    transport.close()
+
+
+@pytest.fixture
+def peer(listener: socket.socket, transport: TcpTransport) -> Iterator[socket.socket]:
+    peer, _ = listener.accept()
+    with peer:
+        yield peer
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port: int = listener.getsockname()[1]
+        return port
+
+
+def test_bytes_both_ways(transport: TcpTransport, peer: socket.socket) -> None:
+    transport.send(b"there")
+    assert peer.recv(100) == b"there"
+    transport.send(b"again", transport.monotonic() + 5)
+    assert peer.recv(100) == b"again"
+    peer.sendall(b"back")
+    assert transport.receive() == b"back"
+    peer.sendall(b"and forth")
+    assert transport.receive(transport.monotonic() + 5) == b"and forth"
+
+
+def test_the_end_of_the_stream(transport: TcpTransport, peer: socket.socket) -> None:
+    peer.sendall(b"last")
+    peer.close()
+    assert transport.receive(transport.monotonic() + 5) == b"last"
+    assert transport.receive(transport.monotonic() + 5) == b""
+
+
+@pytest.mark.parametrize("timeout", [0, 0.05])
+def test_deadlines(transport: TcpTransport, peer: socket.socket, timeout: float) -> None:
+    deadline = transport.monotonic() + timeout
+    with pytest.raises(TimeoutError):
+        transport.receive(deadline)
+    assert deadline <= transport.monotonic() < deadline + 5
+    assert transport.sock is not None
+    assert transport.sock.gettimeout() is None
+
+
+def test_a_deadline_in_the_past_still_looks(transport: TcpTransport, peer: socket.socket) -> None:
+    peer.sendall(b"x")
+    assert transport.receive() == b"x"
+    peer.sendall(b"y")
+    while not transport.readable():
+        pass
+    assert transport.receive(transport.monotonic() - 10) == b"y"
+    assert not transport.readable()
+
+
+def test_a_deadline_for_sending(transport: TcpTransport, peer: socket.socket) -> None:
+    with pytest.raises(TimeoutError):
+        transport.send(b"x" * 100_000_000, transport.monotonic() + 0.05)
+    with pytest.raises(TimeoutError):
+        transport.send(b"x", transport.monotonic() - 1)
+    assert transport.sock is not None
+    assert transport.sock.gettimeout() is None
+
+
+def test_large_sends_from_several_threads_do_not_mix(transport: TcpTransport, peer: socket.socket) -> None:
+    size = 1_000_000
+    threads = [threading.Thread(target=transport.send, args=(letter * size,)) for letter in (b"a", b"b", b"c")]
+    for thread in threads:
+        thread.start()
+    received = bytearray()
+    while len(received) < 3 * size:
+        received += peer.recv(1 << 20)
+    for thread in threads:
+        thread.join()
+    assert sorted({received[start : start + size].count(received[start]) for start in range(0, 3 * size, size)}) == [
+        size
+    ]
+
+
+def test_socket_options(listener: socket.socket) -> None:
+    host, port = listener.getsockname()[:2]
+    transport = TcpTransport(host, port, {socket.TCP_NODELAY: 0})
+    transport.connect(None)
+    assert transport.sock is not None
+    assert transport.sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY) == 0
+    assert transport.sock.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE) != 0
+    transport.close()
+
+
+def test_nobody_there() -> None:
+    port = free_port()
+    with pytest.raises(ConnectionRefusedError, match=rf"cannot connect to 127.0.0.1:{port}: Connection refused"):
+        TcpTransport("127.0.0.1", port).connect(time.monotonic() + 5)
+
+
+def test_no_time_left(listener: socket.socket) -> None:
+    with pytest.raises(TimeoutError, match="cannot connect to"):
+        TcpTransport(*listener.getsockname()[:2]).connect(time.monotonic() - 1)
+
+
+def test_an_unknown_host(monkeypatch: pytest.MonkeyPatch) -> None:
+    def unknown(*args: object, **kwargs: object) -> None:
+        raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+
+    monkeypatch.setattr(socket, "getaddrinfo", unknown)
+    with pytest.raises(socket.gaierror, match="cannot connect to no.such.host:5672: Name or service not known"):
+        TcpTransport("no.such.host", 5672).connect(None)
+
+
+def test_the_next_address_is_tried(listener: socket.socket, monkeypatch: pytest.MonkeyPatch) -> None:
+    good, bad = listener.getsockname(), ("127.0.0.1", free_port())
+    entries = [(socket.AF_INET, socket.SOCK_STREAM, 6, "", address) for address in (bad, good)]
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *args, **kwargs: entries)
+    transport = TcpTransport("two.addresses", 1)
+    transport.connect(time.monotonic() + 5)
+    assert transport.sock is not None
+    assert transport.sock.getpeername() == good
+    transport.close()
+
+
+def test_closing_twice(transport: TcpTransport, peer: socket.socket) -> None:
+    assert transport.fileno() is not None
+    transport.close()
+    transport.close()
+    assert transport.fileno() is None
+    assert not transport.readable()
+    with pytest.raises(OSError, match="not connected"):
+        transport.send(b"x")
+    with pytest.raises(OSError, match="not connected"):
+        transport.receive()
+    assert peer.recv(10) == b""
+
+
+@pytest.mark.parametrize(
+    ("host", "expected"),
+    [
+        ("localhost", ("localhost", 5672)),
+        ("localhost:1234", ("localhost", 1234)),
+        ("10.0.0.1:1", ("10.0.0.1", 1)),
+        ("[::1]", ("::1", 5672)),
+        ("[fe80::1]:99", ("fe80::1", 99)),
+        ("::1", ("::1", 5672)),
+    ],
+)
+def test_hosts(host: str, expected: tuple[str, int]) -> None:
+    assert split_host(host) == expected
+
+
+def test_a_port_that_is_no_number() -> None:
+    with pytest.raises(ValueError, match="'amqp' is no number"):
+        split_host("localhost:amqp")

@@ -1,0 +1,363 @@
+"""Deadlines, heartbeats and lost connections: no wait without an end."""
+
+import pytest
+
+from hutch.client import (
+    Channel,
+    Connection,
+    ConnectionForced,
+    Message,
+    NotFound,
+    RecoverableConnectionError,
+)
+from hutch.wire.frames import HEARTBEAT_FRAME, method_frame
+from hutch.wire.methods import (
+    BasicAck,
+    ChannelClose,
+    ConnectionBlocked,
+    ConnectionClose,
+    ConnectionUnblocked,
+    QueueDeclare,
+    QueueDeclareOk,
+    QueuePurge,
+    QueuePurgeOk,
+)
+from tests.client.scripted import Server, connected, delivery, opened
+
+# drain_events
+
+
+def test_drain_events_hands_on_one_method(server: Server, connection: Connection, channel: Channel) -> None:
+    got: list[Message] = []
+    channel.basic_consume("q", callback=got.append)
+    server.say(delivery(b"1", 1), delivery(b"2", 2), delivery(b"3", 3))
+    connection.drain_events(timeout=1)
+    assert [message.body for message in got] == [b"1"]
+    connection.drain_events()
+    connection.drain_events(timeout=0)
+    assert [message.body for message in got] == [b"1", b"2", b"3"]
+    with pytest.raises(TimeoutError):
+        connection.drain_events(timeout=0)
+
+
+@pytest.mark.parametrize("timeout", [0, 0.25, 7])
+def test_drain_events_waits_for_its_timeout_in_all(server: Server, connection: Connection, timeout: float) -> None:
+    started = server.now
+    with pytest.raises(TimeoutError):
+        connection.drain_events(timeout=timeout)
+    assert server.now == started + timeout
+    assert connection.connected
+
+
+def test_what_is_not_a_method_does_not_extend_the_wait(server: Server, connection: Connection) -> None:
+    started = server.now
+    for second in range(1, 20):
+        server.say_at(started + second, HEARTBEAT_FRAME)
+    with pytest.raises(TimeoutError):
+        connection.drain_events(timeout=5)
+    assert server.now == started + 5
+
+
+def test_half_a_method_stays_for_the_next_wait(server: Server, connection: Connection, channel: Channel) -> None:
+    got: list[Message] = []
+    channel.basic_consume("q", callback=got.append)
+    data = delivery(b"in two parts")
+    server.say(data[:40])
+    with pytest.raises(TimeoutError):
+        connection.drain_events(timeout=1)
+    server.say(data[40:])
+    connection.drain_events(timeout=1)
+    assert [message.body for message in got] == [b"in two parts"]
+
+
+def test_the_read_timeout_is_the_default(server: Server) -> None:
+    connection, channel = opened(server, read_timeout=3)
+    started = server.now
+    with pytest.raises(TimeoutError):
+        connection.drain_events()
+    with pytest.raises(TimeoutError, match=r"queue.declare-ok, the answer to queue.declare"):
+        channel.queue_declare("q")
+    assert server.now == started + 6
+    assert connection.connected
+
+
+def test_an_answer_is_awaited_without_limit_by_default(server: Server, channel: Channel) -> None:
+    server.say_at(server.now + 86400, QueueDeclareOk("q", 0, 0), channel=1)
+    assert channel.queue_declare("q") == ("q", 0, 0)
+
+
+def test_deliveries_do_not_extend_the_wait_for_an_answer(server: Server) -> None:
+    _, channel = opened(server, read_timeout=5)
+    got: list[Message] = []
+    channel.basic_consume("q", callback=got.append)
+    started = server.now
+    for second in range(1, 20):
+        server.say_at(started + second, delivery(b"x", second))
+    with pytest.raises(TimeoutError):
+        channel.queue_declare("q")
+    assert server.now == started + 5
+    assert len(got) == 5
+
+
+def test_an_answer_that_comes_too_late_is_nobody_elses(server: Server) -> None:
+    connection, channel = opened(server, read_timeout=1)
+    with pytest.raises(TimeoutError):
+        channel.queue_declare("first")
+    server.say(QueueDeclareOk("first", 1, 1), channel=1)
+    server.answers[QueueDeclare] = lambda _: QueueDeclareOk("second", 2, 2)
+    answer = channel.queue_declare("second")
+    assert answer is not None
+    assert answer.queue == "second"
+    assert connection.connected
+
+
+def test_blocking_read_reads_once(server: Server, connection: Connection) -> None:
+    server.say(HEARTBEAT_FRAME)
+    assert not connection.blocking_read(timeout=1)
+    server.say(ConnectionBlocked("low on memory"), ConnectionUnblocked())
+    assert connection.blocking_read(timeout=1)
+    assert connection.blocking_read(timeout=1)
+    with pytest.raises(TimeoutError):
+        connection.blocking_read(timeout=1)
+
+
+def test_a_write_timeout_is_a_deadline_for_sending(server: Server) -> None:
+    _, channel = opened(server, write_timeout=2)
+    channel.basic_publish(Message(b"x"))
+    assert server.deadlines[-1] == server.now + 2
+    channel.basic_publish(Message(b"x"), timeout=0.5)
+    assert server.deadlines[-1] == server.now + 0.5
+
+
+def test_a_publish_that_times_out_ends_the_connection(server: Server, connection: Connection, channel: Channel) -> None:
+    server.send_error = TimeoutError("timed out")
+    with pytest.raises(RecoverableConnectionError, match="timed out"):
+        channel.basic_publish(Message(b"x"), timeout=1)
+    assert not connection.connected
+
+
+# heartbeats
+
+
+def beating(server: Server, interval: int = 10) -> Connection:
+    connection = connected(server, heartbeat=interval)
+    server.heartbeats = 0
+    return connection
+
+
+def test_heartbeats_are_sent_while_waiting(server: Server) -> None:
+    connection = beating(server)
+    for second in range(5, 60, 5):
+        server.say_at(server.now + second, HEARTBEAT_FRAME)
+    with pytest.raises(TimeoutError):
+        connection.drain_events(timeout=30)
+    assert 4 <= server.heartbeats <= 6  # two per interval
+
+
+def test_heartbeats_do_not_extend_the_wait(server: Server) -> None:
+    connection = beating(server)
+    started = server.now
+    for second in range(1, 60):
+        server.say_at(server.now + second, HEARTBEAT_FRAME)
+    with pytest.raises(TimeoutError):
+        connection.drain_events(timeout=33)
+    assert server.now == started + 33
+
+
+def test_a_silent_server_is_given_up(server: Server) -> None:
+    connection = beating(server)
+    started = server.now
+    with pytest.raises(ConnectionForced, match="Too many heartbeats missed"):
+        connection.drain_events(timeout=3600)
+    assert started + 20 <= server.now <= started + 30
+    assert not connection.connected
+    assert server.closed
+    connection.close()  # nothing is left to close
+
+
+def test_any_traffic_counts_as_a_heartbeat(server: Server) -> None:
+    connection = beating(server)
+    channel = connection.channel()
+    channel.basic_consume("q", callback=lambda message: channel.basic_ack(message.delivery_tag or 0))
+    for second in range(1, 100, 4):
+        server.say_at(server.now + second, delivery(b"x", second))
+    while connection.connected and len(server.sent(BasicAck)) < 25:
+        connection.drain_events(timeout=10)
+    assert server.heartbeats <= 1
+
+
+def test_a_tick_by_the_application(server: Server) -> None:
+    connection = beating(server)
+    connection.heartbeat_tick()
+    assert server.heartbeats == 0
+    server.now += 6
+    connection.heartbeat_tick()
+    assert server.heartbeats == 1
+    connection.heartbeat_tick()
+    assert server.heartbeats == 1
+    server.now += 15
+    with pytest.raises(ConnectionForced):
+        connection.heartbeat_tick()
+    assert not connection.connected
+
+
+def test_ticks_at_another_rate(server: Server) -> None:
+    connection = beating(server)
+    connection.heartbeat_tick(rate=10)
+    for _ in range(5):
+        server.now += 1.5
+        connection.heartbeat_tick(rate=10)
+    assert server.heartbeats == 5
+
+
+def test_no_heartbeats_unless_asked_for(server: Server, connection: Connection) -> None:
+    server.now += 100000
+    connection.heartbeat_tick()
+    assert server.heartbeats == 0
+    connection.send_heartbeat()
+    assert server.heartbeats == 1
+
+
+def test_heartbeats_missed_during_long_work_are_no_harm(server: Server) -> None:
+    """What lies in the socket counts, however late it is read."""
+    connection = beating(server)
+    server.now += 600
+    server.say(HEARTBEAT_FRAME)
+    with pytest.raises(TimeoutError):
+        connection.drain_events(timeout=2)
+    assert connection.connected
+
+
+# the end of the stream
+
+
+def test_the_end_of_the_stream_while_waiting(server: Server, connection: Connection, channel: Channel) -> None:
+    server.end()
+    with pytest.raises(ConnectionResetError, match=r"ended the connection while queue.declare-ok"):
+        channel.queue_declare("q")
+    assert not connection.connected
+    assert channel.connection is None
+    assert not channel.is_open
+    assert server.closed
+    with pytest.raises(RecoverableConnectionError, match=r"queue.declare: connection already closed"):
+        channel.queue_declare("q")
+    with pytest.raises(RecoverableConnectionError):
+        channel.basic_publish(Message(b"x"))
+    with pytest.raises(RecoverableConnectionError):
+        channel.basic_ack(1)
+    with pytest.raises(RecoverableConnectionError):
+        connection.drain_events(timeout=0)
+    with pytest.raises(RecoverableConnectionError):
+        connection.channel()
+    channel.close()
+    connection.close()
+
+
+def test_a_broken_stream_while_waiting(server: Server, connection: Connection) -> None:
+    error = ConnectionResetError(104, "reset")
+    server.end(error)
+    with pytest.raises(ConnectionResetError) as caught:
+        connection.drain_events(timeout=1)
+    assert caught.value is error
+    assert isinstance(error, connection.connection_errors)
+    assert isinstance(error, connection.recoverable_connection_errors)
+    assert not connection.connected
+
+
+def test_a_broken_stream_while_sending(server: Server, connection: Connection, channel: Channel) -> None:
+    server.send_error = BrokenPipeError(32, "broken pipe")
+    with pytest.raises(BrokenPipeError):
+        channel.queue_declare("q")
+    assert not connection.connected
+
+
+def test_the_brokers_last_words_are_told(server: Server, connection: Connection, channel: Channel) -> None:
+    server.send_error = BrokenPipeError(32, "broken pipe")
+    channel.callbacks["made-up"] = lambda _: pytest.fail("a delivery on a broken connection")
+    server.say(delivery(b"x"), ConnectionClose(320, "CONNECTION_FORCED - broker forced connection closure"))
+    server.end()
+    with pytest.raises(ConnectionForced, match="broker forced"):
+        channel.queue_declare("q")
+    assert not connection.connected
+
+
+def test_whether_it_is_alive(server: Server, connection: Connection) -> None:
+    assert connection.is_alive()
+    server.say(HEARTBEAT_FRAME)
+    assert connection.is_alive()
+    server.end()
+    assert not connection.is_alive()
+    assert not connection.connected
+    assert not connection.is_alive()
+
+
+# one wait within another
+
+
+def test_an_answer_awaited_within_a_callback(server: Server, connection: Connection, channel: Channel) -> None:
+    """Answers come in the order of the requests, and each gets its own."""
+    counts: list[int | None] = []
+    channel.basic_consume("q", callback=lambda _: counts.append(channel.queue_purge("b")))
+    answers = [method_frame(1, QueuePurgeOk(count).encode()) for count in (1, 2)]
+    server.say(delivery(), *answers)
+    assert channel.queue_purge("a") == 1
+    assert counts == [2]
+
+
+def test_callbacks_do_not_pile_up(server: Server, connection: Connection, channel: Channel) -> None:
+    running = 0
+    seen: list[int | None] = []
+
+    def purge(message: Message) -> None:
+        nonlocal running
+        running += 1
+        assert running == 1
+        channel.queue_purge("other")
+        seen.append(message.delivery_tag)
+        running -= 1
+
+    server.answers[QueuePurge] = lambda _: QueuePurgeOk(0)
+    channel.basic_consume("q", callback=purge)
+    server.say(*[delivery(b"x", tag) for tag in range(1, 2001)])
+    while len(seen) < 2000:
+        connection.drain_events(timeout=1)
+    assert seen == list(range(1, 2001))
+
+
+def test_a_callback_that_drains_gets_further_deliveries(
+    server: Server, connection: Connection, channel: Channel
+) -> None:
+    seen: list[int | None] = []
+
+    def drain(message: Message) -> None:
+        seen.append(message.delivery_tag)
+        if message.delivery_tag == 1:
+            connection.drain_events(timeout=1)
+            seen.append(-1)
+
+    channel.basic_consume("q", callback=drain)
+    server.say(delivery(b"x", 1), delivery(b"x", 2))
+    connection.drain_events(timeout=1)
+    assert seen == [1, 2, -1]
+
+
+def test_a_wait_further_out_ends_with_the_channel(server: Server, connection: Connection, channel: Channel) -> None:
+    """A callback that swallows the channel's error must not leave the wait around it waiting for ever."""
+
+    def swallow(_: Message) -> None:
+        with pytest.raises(NotFound):
+            connection.drain_events(timeout=1)
+
+    channel.basic_consume("q", callback=swallow)
+    server.say(delivery())
+    server.say(ChannelClose(404, "NOT_FOUND - no", 50, 10), channel=1)
+    with pytest.raises(NotFound):
+        channel.queue_declare("never answered")
+    assert channel.is_open
+
+
+def test_a_wait_further_out_ends_with_the_connection(server: Server, connection: Connection, channel: Channel) -> None:
+    channel.basic_consume("q", callback=lambda _: connection.close())
+    server.say(delivery())
+    with pytest.raises(RecoverableConnectionError):
+        channel.queue_declare("never answered")
