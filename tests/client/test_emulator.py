@@ -114,7 +114,7 @@ def test_errors_and_going_on(connection: Connection, channel: Channel) -> None:
 
 def test_the_broker_cancels(connection: Connection, channel: Channel) -> None:
     channel.queue_declare("q", auto_delete=False)
-    channel.basic_consume("q", callback=lambda message: None)
+    channel.basic_consume("q", callback=lambda _: None)
     connection.channel().queue_delete("q")
     with pytest.raises(ConsumerCancelled):
         connection.drain_events(timeout=5)

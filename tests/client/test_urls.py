@@ -23,13 +23,18 @@ def open_script(address: Address) -> Transport:
     return servers[-1]
 
 
+def register(monkeypatch: pytest.MonkeyPatch, *entry_points: EntryPoint) -> None:
+    """Have these be the entry points that are installed."""
+    monkeypatch.setattr("importlib.metadata.entry_points", lambda **_: EntryPoints(entry_points))
+
+
 @pytest.fixture
 def memory(monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
     server = Server()
     servers.append(server)
     opened.clear()
     entry_point = EntryPoint("memory", f"{__name__}:open_script", "hutch.transports")
-    monkeypatch.setattr("importlib.metadata.entry_points", lambda group: EntryPoints([entry_point]))
+    register(monkeypatch, entry_point)
     yield server
     servers.clear()
 
@@ -41,7 +46,7 @@ def broker() -> Iterator[Broker]:
 
 
 def place(broker: Broker) -> str:
-    return broker.url.rpartition("@")[2].split("/")[-1] or broker.url.split("/")[2].rpartition("@")[2]
+    return broker.url.split("/")[2].rpartition("@")[2]
 
 
 def test_a_url(broker: Broker) -> None:
@@ -111,7 +116,7 @@ def test_wrong_urls(url: str, text: str) -> None:
 
 
 def test_a_scheme_that_nothing_registers(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("importlib.metadata.entry_points", lambda group: EntryPoints([]))
+    register(monkeypatch)
     with pytest.raises(ValueError, match="no transport for memory:// URLs"):
         connect("memory://till")
 
