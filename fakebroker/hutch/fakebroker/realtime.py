@@ -6,8 +6,8 @@ from typing import Final, cast
 
 
 def _monotonic() -> Callable[[], float]:
-    # Tests replace the functions of the module that everybody imports, perhaps before this one is imported for the first
-    # time. A copy of the module has its own.
+    # Tests replace the functions of the module that everybody imports, perhaps before this one is imported. A copy of
+    # the module has its own.
     spec = find_spec("time")
     if spec is None or spec.loader is None:
         raise ImportError("Python has no module time")

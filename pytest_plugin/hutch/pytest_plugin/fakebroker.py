@@ -1,10 +1,10 @@
 """The broker as a test holds it: what :class:`hutch.fakebroker.Broker` is, and what tests want to ask."""
 
-import time
 from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from hutch.fakebroker import Broker, ManualClock, Message, SystemClock
+from hutch.fakebroker.realtime import monotonic
 from hutch.pytest_plugin.matching import ANYTHING, Published, criteria, in_a_line, search, wrong_count
 
 if TYPE_CHECKING:
@@ -35,9 +35,6 @@ class FakeBroker(Broker):
     """
 
     clock: ManualClock | SystemClock
-
-    # Out of reach of what freezes time: a deadline in real time must come.
-    _real_monotonic = staticmethod(time.monotonic)
 
     def __init__(
         self,
@@ -144,7 +141,7 @@ class FakeBroker(Broker):
             AssertionError: it did not come true in time.
         """
         __tracebackhide__ = True
-        deadline = self._real_monotonic() + timeout
+        deadline = monotonic() + timeout
         in_time = True
         while True:
             seen = self.changes
@@ -160,4 +157,4 @@ class FakeBroker(Broker):
                 last = f"was {value!r}" if failure is None else f"failed: {failure}"
                 cause = failure if isinstance(failure, KeyError | IndexError) else None  # may be a mistake in it
                 raise AssertionError(f"waited {timeout:g} s in vain; at last the condition {last}") from cause
-            in_time = self.wait_for_change(seen, deadline - self._real_monotonic())
+            in_time = self.wait_for_change(seen, deadline - monotonic())

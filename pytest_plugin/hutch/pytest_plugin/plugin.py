@@ -34,15 +34,6 @@ def pytest_configure(config: pytest.Config) -> None:
     )
 
 
-def pytest_collection_finish(session: pytest.Session) -> None:
-    """Import the broker if some test will want it.
-
-    Once the test runs, time may stand frozen, and what is imported then would never learn the real one.
-    """
-    if any(FIXTURE in getattr(item, "fixturenames", ()) for item in session.items):
-        import hutch.pytest_plugin.fakebroker  # noqa: F401, PLC0415
-
-
 @pytest.fixture
 def fakebroker(request: pytest.FixtureRequest) -> "Iterator[FakeBroker]":
     """A new RabbitMQ double for this test: ``.url`` for any client, ``.connect()`` for one in this process.

@@ -2,10 +2,10 @@
 
 import asyncio
 import threading
-import time
 from concurrent.futures import Future
 from typing import TYPE_CHECKING, Final
 
+from hutch.fakebroker.realtime import monotonic
 from hutch.fakebroker.server.protocol import Listener
 
 if TYPE_CHECKING:
@@ -19,11 +19,9 @@ class _Loop(asyncio.SelectorEventLoop):
     limits on waiting for them are real, even while the broker's time stands frozen.
     """
 
-    _real_monotonic = staticmethod(time.monotonic)
-
     def time(self) -> float:
         """Real seconds."""
-        return self._real_monotonic()
+        return monotonic()
 
 
 class ServerThread:
