@@ -297,8 +297,11 @@ class Broker:
         """Keep count of the TCP clients."""
         self._peers += change
 
-    def close(self) -> None:
-        """Close every connection with 320 as a RabbitMQ that is stopped does (RESTART-01), and listen no more."""
+    def close(self, grace: float = 1.0) -> None:
+        """Close every connection with 320 as a RabbitMQ that is stopped does (RESTART-01), and listen no more.
+
+        TCP clients have ``grace`` seconds to take that in; then they are cut off.
+        """
         with self.lock:
             if self._closed:
                 return
@@ -309,7 +312,7 @@ class Broker:
             self.notify()
         with self._listening:
             if self._server is not None:
-                self._server.stop()
+                self._server.stop(grace)
         if isinstance(self.clock, ManualClock):
             self.clock.unsubscribe(self)
 

@@ -69,11 +69,11 @@ class FakeBroker(Broker):
         self._connections.append(connection)
         return connection
 
-    def close(self) -> None:
-        """Close what :meth:`connect` gave, then the broker."""
+    def close(self, grace: float = 0.05) -> None:
+        """Close what :meth:`connect` gave, then the broker. TCP clients have ``grace`` seconds to take that in."""
         while self._connections:
             self._connections.pop().collect()
-        super().close()
+        super().close(grace)
 
     # what happened
 

@@ -35,6 +35,7 @@ class ServerThread:
     def __init__(self, broker: "Broker", host: str, port: int) -> None:
         started: Future[str] = Future()
         self._broker: Final = broker
+        self._grace = 0.0
         self.thread: Final = threading.Thread(
             target=lambda: self._run(host, port, started), name="hutch server", daemon=True
         )
@@ -60,7 +61,7 @@ class ServerThread:
             return
         started.set_result(listener.url)
         await self._stopping.wait()
-        await listener.stop()
+        await listener.stop(self._grace)
 
     def catch_up(self) -> None:
         """Return once all that clients have sent by now is done; at once in the listener's own thread.
@@ -71,7 +72,8 @@ class ServerThread:
         if threading.current_thread() is not self.thread:
             asyncio.run_coroutine_threadsafe(self._listener.catch_up(), self._loop).result(_PATIENCE)
 
-    def stop(self) -> None:
-        """Close the clients and the listener, and wait for the thread to end."""
+    def stop(self, grace: float) -> None:
+        """Close the listener, and the clients within ``grace`` seconds, and wait for the thread to end."""
+        self._grace = grace
         self._loop.call_soon_threadsafe(self._stopping.set)
         self.thread.join()
