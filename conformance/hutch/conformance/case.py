@@ -24,6 +24,7 @@ TOPICS: Final = (
     "framing",
     "channel",
     "exchange",
+    "special_exchange",
     "binding",
     "topic",
     "headers",
@@ -51,8 +52,8 @@ _BEHAVIOUR = re.compile(r"[A-Z]+(-[A-Z]+)*-M?\d+")
 class Case:
     """One case.
 
-    ``behaviours`` are the rows of the behaviour catalogue that it shows, the first being its id; ``name`` is the function's,
-    unique among all cases; ``summary`` says the behaviour in words; ``profiles`` are those it holds for.
+    ``behaviours`` are the rows of the behaviour catalogue that it shows, the first being its id; ``name`` is the
+    function's, unique among all cases; ``summary`` says the behaviour in words; ``profiles`` are those it holds for.
     """
 
     behaviours: tuple[str, ...]
@@ -82,8 +83,8 @@ class Registry:
         """Decorator: add a function as the case that shows ``behaviour`` (and ``more``) on ``profiles``.
 
         Raises:
-            ValueError: a behaviour that is no catalogue id, a profile that is unknown, a name that is taken, or a function
-                without a one-line docstring.
+            ValueError: a behaviour that is no catalogue id, a profile that is unknown, a name that is taken, or a
+                function without a docstring.
         """
 
         def add(play: Play) -> Play:
@@ -118,9 +119,9 @@ def all_cases() -> list[Case]:
 
 
 def select(cases: Iterable[Case], expression: str) -> list[Case]:
-    """The cases that ``expression`` picks: words that a case's id or topic contains, joined by ``and``, ``or``, ``not``.
+    """The cases that ``expression`` picks: words that an id or topic contains, joined by ``and``, ``or``, ``not``.
 
-    Case does not matter; ``and`` binds tighter than ``or``; an empty expression picks all.
+    Upper and lower case do not matter; ``and`` binds tighter than ``or``; an empty expression picks all.
 
     Raises:
         ValueError: the expression is not of that form.
@@ -134,10 +135,10 @@ def select(cases: Iterable[Case], expression: str) -> list[Case]:
 def _terms(conjunction: str) -> list[tuple[bool, str]]:
     terms = []
     for term in re.split(r"\s+and\s+", conjunction):
-        negated, word = re.fullmatch(r"((?:not\s+)*)(.*)", term, re.DOTALL).groups()  # type: ignore[union-attr]
-        if not re.fullmatch(r"[\w.-]+", word) or word in {"and", "or", "not"}:
+        words = term.split()
+        if not words or set(words[:-1]) - {"not"} or words[-1] in {"and", "or", "not"}:
             raise ValueError(f"cannot read {term!r}: words joined by 'and', 'or', 'not' are wanted")
-        terms.append((negated.count("not") % 2 == 0, word))
+        terms.append((len(words) % 2 == 1, words[-1]))
     return terms
 
 

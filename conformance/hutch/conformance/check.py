@@ -26,7 +26,7 @@ def reply_text(code: int, text: str) -> str:
 
 
 def typed(value: FieldValue) -> Any:
-    """A field value with its wire type beside it, tables and arrays all the way down; order in tables does not count."""
+    """A field value with its wire type beside it, in tables and arrays too; order in tables does not count."""
     if isinstance(value, Mapping):
         return {key: typed(member) for key, member in value.items()}
     if isinstance(value, list | tuple):

@@ -54,7 +54,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--profile",
         metavar="P",
-        help=f"whose behaviour to expect, {' or '.join(PROFILES)}; 4.3 for the emulator, by default a live broker's own",
+        help=f"whose behaviour to expect, {' or '.join(PROFILES)}; by default 4.3, of a live broker its own",
     )
     parser.add_argument("--junit", metavar="FILE", type=Path, help="write JUnit XML")
     parser.add_argument("--report", metavar="FILE.md", type=Path, help="write a Markdown table")
@@ -86,7 +86,9 @@ def _run(cases: Sequence[Case], target: Target) -> list[Result]:
     for result in run(cases, target):
         results.append(result)
         if result.outcome is Outcome.FAILED:
-            print(f"{chr(10) if column else ''}FAILED {result.case.id}\n    {result.case.summary}\n    {result.message}")
+            print(
+                f"{chr(10) if column else ''}FAILED {result.case.id}\n    {result.case.summary}\n    {result.message}"
+            )
             column = 0
             continue
         column = column % 80 + 1

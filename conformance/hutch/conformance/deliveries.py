@@ -3,9 +3,15 @@
 import time
 from typing import Any, Final
 
-from hutch.client import AMQPError, Channel, Message
-
+from hutch.client import AMQPError, Channel, Connection, Message
 from hutch.conformance.check import equal
+
+
+def connection_of(channel: Channel) -> Connection:
+    """The connection of an open channel."""
+    if channel.connection is None:
+        raise AssertionError("the channel is closed")
+    return channel.connection
 
 
 class Deliveries:
@@ -36,7 +42,7 @@ class Deliveries:
         deadline = time.monotonic() + self._patience
         while len(self._messages) < count:
             try:
-                self._channel.connection.drain_events(timeout=max(deadline - time.monotonic(), 0.001))
+                connection_of(self._channel).drain_events(timeout=max(deadline - time.monotonic(), 0.001))
             except TimeoutError:
                 came = [message.body for message in self._messages]
                 raise AssertionError(f"expected {count} deliveries, {len(came)} came: {came!r}") from None
@@ -53,7 +59,7 @@ class Deliveries:
         The first passes through the queue, behind all that it had to handle before: a deletion that it refuses, being
         in use by this consumer. The second has the consumer's channel say what it was told.
         """
-        probe = self._channel.connection.channel()
+        probe = connection_of(self._channel).channel()
         try:
             probe.queue_delete(self._queue, if_unused=True)
         except AMQPError as error:

@@ -37,14 +37,16 @@ class Management:
         self._call("DELETE", f"vhosts/{quote(name, safe='')}")
 
     def _call(self, method: str, path: str) -> None:
-        request = urllib.request.Request(  # noqa: S310  (the scheme was checked)
+        request = urllib.request.Request(
             self._base + path, b"{}" if method == "PUT" else None, self._headers, method=method
         )
         try:
-            with urllib.request.urlopen(request, timeout=20):  # noqa: S310
+            with urllib.request.urlopen(request, timeout=20):
                 pass
         except urllib.error.HTTPError as error:
             with error:
-                raise ManagementError(f"{self._base}{path}: {method} was answered by {error.code} {error.reason}") from None
+                raise ManagementError(
+                    f"{self._base}{path}: {method} was answered by {error.code} {error.reason}"
+                ) from None
         except OSError as error:
             raise ManagementError(f"{self._base} cannot be reached: {getattr(error, 'reason', error)}") from None

@@ -6,12 +6,11 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final, TypeVar
 
 from hutch.client import AMQPError, Channel, Connection, Message
-from hutch.wire.fields import FieldTable
-
 from hutch.conformance.check import equal, reply_text, true
-from hutch.conformance.deliveries import Deliveries
+from hutch.conformance.deliveries import Deliveries, connection_of
 from hutch.conformance.raw import RawConnection
 from hutch.conformance.site import Site
+from hutch.wire.fields import FieldTable
 
 T = TypeVar("T")
 
@@ -87,11 +86,18 @@ class Rabbit:
         self._site.remember(name)
 
     def queue(self, channel: Channel, queue: str | None = None, **kwargs: Any) -> str:
-        """Declare a queue (not durable, exclusive or auto-delete unless asked), by default under a new name; its name."""
+        """Declare a queue (not durable, exclusive or auto-delete unless asked), by default a new one; its name."""
         name = self.name() if queue is None else queue
-        declared: str = channel.queue_declare(name, **{"auto_delete": False, **kwargs}).queue
+        declared = self.declared(channel, name, **{"auto_delete": False, **kwargs})[0]
         self.remember(declared)
         return declared
+
+    def declared(self, channel: Channel, queue: str, **kwargs: Any) -> tuple[str, int, int]:
+        """Declare a queue; the name, ready messages and consumers that declare-ok tells."""
+        answer = channel.queue_declare(queue, **kwargs)
+        if answer is None:
+            raise AssertionError("queue.declare was not answered")
+        return answer.queue, answer.message_count, answer.consumer_count
 
     def exchange(self, channel: Channel, type: str = "direct", exchange: str | None = None, **kwargs: Any) -> str:  # noqa: A002
         """Declare an exchange (not durable or auto-delete unless asked), by default under a new name; its name."""
@@ -134,8 +140,7 @@ class Rabbit:
 
     def ready(self, channel: Channel, queue: str) -> int:
         """How many ready messages a queue tells of; it may answer before it has seen what was just published to it."""
-        count: int = channel.queue_declare(queue, passive=True).message_count
-        return count
+        return self.declared(channel, queue, passive=True)[1]
 
     def expect_ready(self, channel: Channel, queue: str, count: int) -> None:
         """A queue must come to have this many ready messages."""
@@ -172,7 +177,7 @@ class Rabbit:
         return values[self.profile]
 
     def eventually(self, attempt: Callable[[], T | None], otherwise: str | Callable[[], str]) -> T:
-        """What ``attempt`` returns as soon as that is true; fail with ``otherwise`` when it is not, within the patience.
+        """What ``attempt`` returns as soon as that is true; fail with ``otherwise`` if it does not become so in time.
 
         Each attempt asks the broker something, so a try costs a round trip.
         """
@@ -184,18 +189,24 @@ class Rabbit:
                 raise AssertionError(otherwise if isinstance(otherwise, str) else otherwise())
 
     def advance(self, seconds: float) -> None:
-        """Let this much of the broker's time pass."""
+        """Let this much of the broker's time pass, from when it has handled what was sent on the case's channels."""
+        for connection in self._connections:
+            for channel in list((connection.channels or {}).values()):
+                if isinstance(channel, Channel) and channel.is_open:
+                    channel.flow(True)
+        for raw in self._raw:
+            raw.settle()
         self._site.advance(seconds)
 
     def allow(self, seconds: float) -> None:
-        """Give the broker this much of its time to do what the case waits for next; a live broker takes it by itself."""
+        """Give the broker this much of its time for what the case waits for next."""
         self._site.allow(seconds)
 
     def expect_dropped(self, *connections: RawConnection, within: float = 4.0) -> None:
-        """The broker must end these connections without a word, some seconds later."""
-        self.allow(within)
+        """The broker must end these connections without a word, at most so many seconds later."""
         for connection in connections:
-            connection.expect_gone()
+            self.allow(within)
+            connection.expect_gone(max(within, self._site.patience))
 
     @contextlib.contextmanager
     def expect_channel_error(self, channel: Channel, code: int, text: str, method: tuple[int, int]) -> Iterator[None]:
@@ -204,7 +215,7 @@ class Rabbit:
         Compared are the reply code, the whole reply text (``text`` is what follows the code's name), and the class and
         method id. An error that comes without being asked for, as after a publish, is waited for.
         """
-        connection = channel.connection
+        connection = connection_of(channel)
         error = self._refusal(channel, code, text, method)
         with error:
             yield
@@ -212,9 +223,11 @@ class Rabbit:
         connection.channel().close()
 
     @contextlib.contextmanager
-    def expect_connection_error(self, channel: Channel, code: int, text: str, method: tuple[int, int]) -> Iterator[None]:
-        """The body, which works on ``channel``, must make the broker close the whole connection; compared is the same."""
-        connection = channel.connection
+    def expect_connection_error(
+        self, channel: Channel, code: int, text: str, method: tuple[int, int]
+    ) -> Iterator[None]:
+        """The body, at work on ``channel``, must make the broker close the connection; compared is the same."""
+        connection = connection_of(channel)
         with self._refusal(channel, code, text, method):
             yield
         with contextlib.suppress(AMQPError, OSError):
@@ -253,6 +266,18 @@ def _message(body: bytes, properties: dict[str, Any]) -> Message:
     return Message(body, **properties)
 
 
+def tag_of(message: Message) -> int:
+    """A message's delivery tag."""
+    return int(told(message)["delivery_tag"])
+
+
+def told(message: Message) -> dict[str, Any]:
+    """What came with a message: its delivery_info."""
+    if message.delivery_info is None:
+        raise AssertionError("a message without delivery_info")
+    return message.delivery_info
+
+
 def body(message: Message) -> bytes:
     """A message's body as bytes."""
     raw = message.body
@@ -261,4 +286,4 @@ def body(message: Message) -> bytes:
 
 def delivered(message: Message) -> tuple[bytes, bool]:
     """A message's body and redelivered flag."""
-    return body(message), bool(message.delivery_info["redelivered"])
+    return body(message), bool(told(message)["redelivered"])

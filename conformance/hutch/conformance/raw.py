@@ -3,8 +3,9 @@
 import time
 from collections import deque
 from collections.abc import Iterable, Mapping
-from typing import Final, TypeVar
+from typing import Any, Final, TypeVar
 
+from hutch.conformance.check import equal, reply_text
 from hutch.wire.codes import ReplyCode
 from hutch.wire.content import Content, ContentAssembler
 from hutch.wire.fields import FieldTable
@@ -35,8 +36,6 @@ from hutch.wire.methods import (
 from hutch.wire.properties import PropertyValue, decode_properties, encode_properties
 from hutch.wire.transport import Transport
 
-from hutch.conformance.check import equal, reply_text
-
 Item = Method | Content
 M = TypeVar("M", bound=Method)
 
@@ -59,16 +58,21 @@ def properties_of(content: Content) -> Mapping[str, PropertyValue]:
     return decode_properties(content.header[12:])
 
 
+def fields(item: Item) -> Any:
+    """The method, its fields open to be read by name; of a message, the one that brought it."""
+    return item.method if isinstance(item, Content) else item
+
+
 def delivery_tag(item: Item) -> int:
     """The delivery tag of a deliver, get-ok, ack or nack."""
-    tag: int = (item.method if isinstance(item, Content) else item).delivery_tag  # type: ignore[attr-defined]
+    tag: int = fields(item).delivery_tag
     return tag
 
 
 class RawConnection:
     """One connection. ``patience`` is how many seconds it waits for what must come.
 
-    Whatever waits raises :class:`EndOfStream` when the broker ends the stream and :class:`TimeoutError` when nothing comes.
+    What waits raises :class:`EndOfStream` when the broker ends the stream, :class:`TimeoutError` when nothing comes.
     """
 
     def __init__(self, transport: Transport, patience: float, userid: str, password: str, virtual_host: str) -> None:
@@ -81,6 +85,7 @@ class RawConnection:
         self._frames: deque[Frame] = deque()
         self._assemblers: dict[int, ContentAssembler] = {}
         self._inbox: dict[int, deque[Item]] = {}
+        self._channels: dict[int, RawChannel] = {}
         transport.connect(self._deadline(None))
 
     def _deadline(self, timeout: float | None) -> float:
@@ -187,7 +192,9 @@ class RawConnection:
     ) -> None:
         """Send start-ok; by default the right user and password and all capabilities."""
         properties = {"capabilities": CAPABILITIES} if client_properties is None else client_properties
-        self.send_method(ConnectionStartOk(properties, mechanism, self._login if response is None else response, locale))
+        self.send_method(
+            ConnectionStartOk(properties, mechanism, self._login if response is None else response, locale)
+        )
 
     def tune(self, channel_max: int = 2047, frame_max: int = 131072, heartbeat: int = 0) -> ConnectionTune:
         """Await tune and answer it; what the broker proposed."""
@@ -218,7 +225,17 @@ class RawConnection:
         """Open a channel."""
         channel = RawChannel(self, number)
         channel.call(ChannelOpen())
+        self._channels[number] = channel
         return channel
+
+    def forget(self, number: int) -> None:
+        """A channel that is not open any more."""
+        self._channels.pop(number, None)
+
+    def settle(self) -> None:
+        """Have the broker handle what was sent on the open channels."""
+        for channel in list(self._channels.values()):
+            channel.call(ChannelFlow(active=True))
 
     def expect_close(self, code: int, text: str, method: tuple[int, int]) -> None:
         """The broker must close the connection with this code, explanation, and class and method id, next on channel 0.
@@ -286,10 +303,12 @@ class RawChannel:
         *,
         mandatory: bool = False,
         immediate: bool = False,
-        **properties: PropertyValue,
+        **properties: Any,
     ) -> None:
         """Publish a message with these properties."""
-        self.publish_raw(BasicPublish(0, exchange, routing_key, mandatory, immediate), encode_properties(properties), body)
+        self.publish_raw(
+            BasicPublish(0, exchange, routing_key, mandatory, immediate), encode_properties(properties), body
+        )
 
     def publish_raw(self, method: BasicPublish, properties: bytes, body: bytes) -> None:
         """Publish with the properties' flags and values as bytes."""
@@ -321,6 +340,17 @@ class RawChannel:
             return None
         raise AssertionError(f"basic.get was answered by {item!r}")
 
+    def got(self, queue: str, *, no_ack: bool = False) -> Content:
+        """The message that basic.get brings.
+
+        Raises:
+            AssertionError: the queue is empty.
+        """
+        content = self.get(queue, no_ack=no_ack)
+        if content is None:
+            raise AssertionError(f"no message in {queue!r}")
+        return content
+
     def ready(self, queue: str) -> int:
         """How many ready messages a queue tells of; it may answer before it has seen what was just published to it."""
         return _of_kind(self.call(QueueDeclare(0, queue, passive=True)), QueueDeclareOk).message_count
@@ -333,8 +363,9 @@ class RawChannel:
                 raise AssertionError(f"expected {count} ready messages in {queue!r}, there are {ready}")
 
     def expect_close(self, code: int, text: str, method: tuple[int, int]) -> None:
-        """The broker must close the channel with this code, explanation, and class and method id, next; close-ok is sent."""
+        """The broker must close the channel next, with this code, explanation and method; close-ok is sent."""
         equal(self.read(), ChannelClose(code, reply_text(code, text), *method))
+        self.connection.forget(self.number)
         self.send(ChannelCloseOk())
 
     def expect_nothing(self, queue: str | None = None) -> None:
@@ -348,12 +379,14 @@ class RawChannel:
             probe.send(QueueDelete(0, queue, if_unused=True))
             equal(probe.expect(ChannelClose).reply_code, ReplyCode.PRECONDITION_FAILED, "deletion of a queue in use")
             probe.send(ChannelCloseOk())
+            self.connection.forget(probe.number)
         self.call(ChannelFlow(active=True))
         if item := self.connection.waiting_on(self.number):
             raise AssertionError(f"expected nothing more, got {item!r}")
 
     def close(self) -> None:
         """Close the channel."""
+        self.connection.forget(self.number)
         self.call(ChannelClose(ReplyCode.REPLY_SUCCESS))
 
 

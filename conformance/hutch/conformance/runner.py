@@ -80,7 +80,7 @@ class _Play(threading.Thread):
                     self._case.play(rabbit)
                 finally:
                     rabbit.close()
-        except BaseException as error:  # noqa: BLE001  (whatever it is, it is this case's result)
+        except BaseException as error:
             self.error = error
             self.message = _explain(error)
 

@@ -9,8 +9,8 @@ from hutch.wire.transport import Transport
 class Site(Protocol):
     """One case's place.
 
-    ``patience`` is how many seconds to wait for what must come; ``settled`` tells that what has not happened by now will not
-    happen without :meth:`advance`, so that asking again is of no use.
+    ``patience`` is how many seconds to wait for what must come; ``settled`` tells that what has not happened by now
+    will not happen without :meth:`advance`, so that asking again is of no use.
     """
 
     profile: str
@@ -36,4 +36,4 @@ class Site(Protocol):
         """Let time pass."""
 
     def allow(self, seconds: float) -> None:
-        """Let time pass for something that is then waited for; where time passes by itself, the waiting does it."""
+        """Let this much time pass while something is waited for, in place of what was allowed before."""

@@ -3,21 +3,23 @@
 import contextlib
 import secrets
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from typing import Any, Final, Protocol
 
 from hutch.client import AMQPError, Connection
-from hutch.wire.transport import Transport
-from hutch.wire.url import Address, InvalidURL, parse_url
-
 from hutch.conformance.case import PROFILES
 from hutch.conformance.management import Management, ManagementError
 from hutch.conformance.site import Site
 from hutch.conformance.sockets import SocketTransport
 from hutch.fakebroker import Broker, ManualClock
+from hutch.wire.transport import Transport
+from hutch.wire.url import Address, InvalidURL, parse_url
 
 _VHOST: Final = "conformance"
+
+#: Real seconds without news after which the emulator behind a port is taken to wait for its clock.
+_TICK: Final = 0.05
 
 
 class TargetError(Exception):
@@ -76,8 +78,8 @@ class Tcp:
 class Live:
     """A live broker at an ``amqp://`` URL.
 
-    With ``management_url`` every case gets a virtual host of its own; without, all cases share the URL's, under names that
-    nobody else has, and what they made is deleted. ``profile`` is read from the broker's version unless it is given.
+    With ``management_url`` every case gets a virtual host of its own; without, all cases share the URL's, under names
+    that nobody else has, and what they made is deleted. ``profile`` is read from the broker's version unless given.
 
     Raises:
         TargetUnreachable: nobody listens there.
@@ -117,7 +119,9 @@ class Live:
             for known in PROFILES:
                 if properties.get("product") == "RabbitMQ" and known.partition(".")[0] == major:
                     return version, known
-            raise TargetError(f"{where}: no profile fits {properties.get('product')} {version}; name one of {_PROFILES}")
+            raise TargetError(
+                f"{where}: no profile fits {properties.get('product')} {version}; name one of {_PROFILES}"
+            )
         finally:
             connection.close()
 
@@ -178,7 +182,8 @@ class _EmulatorSite(_Names):
     def advance(self, seconds: float) -> None:
         self._clock.advance(seconds)
 
-    allow = advance
+    def allow(self, seconds: float) -> None:
+        """Nothing: reading from the pipe moves the clock to whatever comes next."""
 
 
 class _TcpSite(_EmulatorSite):
@@ -187,12 +192,40 @@ class _TcpSite(_EmulatorSite):
     def __init__(self, profile: str, broker: Broker, clock: ManualClock, address: Address) -> None:
         super().__init__(profile, broker, clock)
         self._address = address
+        self._allowed = 0.0
 
     def connection(self, **kwargs: Any) -> Connection:
         return _client(self._address, self.vhost, **kwargs)
 
     def transport(self) -> Transport:
-        return _stream(self._address)
+        return _TickingStream(self._address, self._tick)
+
+    def allow(self, seconds: float) -> None:
+        self._allowed = seconds
+
+    def _tick(self) -> None:
+        step = min(self._allowed, 0.25)
+        if step:
+            self._allowed -= step
+            self._clock.advance(step)
+
+
+class _TickingStream(SocketTransport):
+    """A stream that moves the emulator's clock while it waits, a little at a time and as far as that is allowed."""
+
+    def __init__(self, address: Address, tick: Callable[[], None]) -> None:
+        super().__init__(address.host, address.port or 5672)
+        self._tick = tick
+
+    def receive(self, deadline: float | None = None) -> bytes:
+        while True:
+            now = self.monotonic()
+            try:
+                return super().receive(now + _TICK if deadline is None else min(deadline, now + _TICK))
+            except TimeoutError:
+                if deadline is not None and self.monotonic() >= deadline:
+                    raise
+                self._tick()
 
 
 class _LiveSite(_Names):

@@ -1,12 +1,13 @@
 """Acknowledging, rejecting, recovering (ACK)."""
 
-from hutch.client import Channel
-from hutch.wire import methods as amqp
+from collections.abc import Callable
 
+from hutch.client import Channel
 from hutch.conformance.case import case
 from hutch.conformance.check import equal
 from hutch.conformance.rabbit import Rabbit, body, delivered
 from hutch.conformance.raw import RawChannel, delivery_tag
+from hutch.wire import methods as amqp
 
 
 def _held(rabbit: Rabbit, count: int = 4) -> tuple[Channel, str]:
@@ -51,11 +52,12 @@ def unknown_delivery_tags(rabbit: Rabbit) -> None:
 @case("ACK-01")
 def settling_twice(rabbit: Rabbit) -> None:
     """A delivery can be settled once."""
-    for settle, method in (
+    ways: list[tuple[Callable[[Channel], object], tuple[int, int]]] = [
         (lambda channel: channel.basic_ack(1), (60, 80)),
         (lambda channel: channel.basic_reject(1, requeue=True), (60, 90)),
         (lambda channel: channel.basic_nack(1, requeue=True), (60, 120)),
-    ):
+    ]
+    for settle, method in ways:
         channel, _ = _held(rabbit, 1)
         channel.basic_ack(1)
         with rabbit.expect_channel_error(channel, 406, "unknown delivery tag 1", method):

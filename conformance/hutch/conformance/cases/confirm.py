@@ -1,12 +1,11 @@
 """Publisher confirms (CONFIRM)."""
 
-from hutch.wire import methods as amqp
-from hutch.wire.content import Content
-
 from hutch.conformance.case import case
 from hutch.conformance.check import equal, true
 from hutch.conformance.rabbit import Rabbit
 from hutch.conformance.raw import RawChannel
+from hutch.wire import methods as amqp
+from hutch.wire.content import Content
 
 
 def _confirming(rabbit: Rabbit) -> tuple[RawChannel, str]:

@@ -1,13 +1,12 @@
-"""Tuning, opening and closing a connection, and the methods that are wrong on it (CONN-TUNE, -OPEN, -METHOD, -CLOSE)."""
-
-from hutch.wire import methods as amqp
-from hutch.wire.frames import BODY, HEADER, HEARTBEAT, HEARTBEAT_FRAME, content_header, method_frame
-from hutch.wire.properties import NO_PROPERTIES
+"""Tuning, opening and closing a connection, and methods that are wrong on it (CONN-TUNE, -OPEN, -METHOD, -CLOSE)."""
 
 from hutch.conformance.case import case
 from hutch.conformance.check import equal
 from hutch.conformance.rabbit import Rabbit
-from hutch.conformance.raw import RawConnection
+from hutch.conformance.raw import RawConnection, fields
+from hutch.wire import methods as amqp
+from hutch.wire.frames import BODY, HEADER, HEARTBEAT, HEARTBEAT_FRAME, content_header, method_frame
+from hutch.wire.properties import NO_PROPERTIES
 
 
 def _tuned(rabbit: Rabbit, **limits: int) -> RawConnection:
@@ -54,8 +53,8 @@ def smallest_frame_max(rabbit: Rabbit) -> None:
 def heartbeats_are_sent_twice_an_interval(rabbit: Rabbit) -> None:
     """With a heartbeat of one second an idle connection gets one every half second."""
     raw = rabbit.raw(heartbeat=1)
-    for _ in range(3):
-        rabbit.allow(0.55)
+    for seconds in (1.05, 0.55, 0.55):
+        rabbit.allow(seconds)
         equal(raw.read_frame(), (HEARTBEAT, 0, b""))
 
 
@@ -275,8 +274,8 @@ def a_lost_connection(rabbit: Rabbit) -> None:
     other = rabbit.raw()
     survivor = other.channel()
     survivor.expect_ready(queue, 2)
-    back = [survivor.get(queue), survivor.get(queue)]
-    equal([(content.body, content.method.redelivered) for content in back], [(b"0", True), (b"1", False)])  # type: ignore[union-attr]
+    back = [survivor.got(queue), survivor.got(queue)]
+    equal([(content.body, fields(content).redelivered) for content in back], [(b"0", True), (b"1", False)])
     numbers = iter(range(2, 200))
 
     def gone() -> bool:

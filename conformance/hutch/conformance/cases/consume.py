@@ -2,12 +2,11 @@
 
 import re
 
-from hutch.wire import methods as amqp
-
 from hutch.conformance.case import case
 from hutch.conformance.check import equal, true
-from hutch.conformance.rabbit import Rabbit, body, delivered
-from hutch.conformance.raw import CAPABILITIES, RawChannel, delivery_tag
+from hutch.conformance.rabbit import Rabbit, body, delivered, tag_of
+from hutch.conformance.raw import CAPABILITIES, RawChannel, delivery_tag, fields
+from hutch.wire import methods as amqp
 
 _CONSUME = (60, 20)
 _GENERATED = r"amq\.ctag-[A-Za-z0-9_-]{22}"
@@ -30,15 +29,12 @@ def _bodies(channel: RawChannel, count: int) -> list[bytes]:
 def generated_consumer_tags(rabbit: Rabbit) -> None:
     """Without a consumer tag the broker makes one up, with nowait too."""
     channel, queue = _declared(rabbit)
-    answer = channel.call(amqp.BasicConsume(queue=queue))
-    true(isinstance(answer, amqp.BasicConsumeOk), f"{answer!r} is no consume-ok")
-    tag = answer.consumer_tag  # type: ignore[attr-defined]
+    tag = fields(channel.call(amqp.BasicConsume(queue=queue))).consumer_tag
     true(re.fullmatch(_GENERATED, tag), f"{tag!r} is not of the form amq.ctag-...")
     channel.call(amqp.BasicCancel(tag))
     channel.send(amqp.BasicConsume(queue=queue, nowait=True))
     channel.publish(b"x", routing_key=queue)
-    deliver = channel.message(amqp.BasicDeliver).method
-    silent = deliver.consumer_tag  # type: ignore[attr-defined]
+    silent = fields(channel.message(amqp.BasicDeliver)).consumer_tag
     true(re.fullmatch(_GENERATED, silent), f"{silent!r} is not of the form amq.ctag-...")
     true(silent != tag, "the same tag twice")
 
@@ -103,7 +99,7 @@ def _in_use(rabbit: Rabbit, queue: str) -> str:
 
 @case("CONSUME-08", "CONSUME-10")
 def exclusive_consumers(rabbit: Rabbit) -> None:
-    """Beside an exclusive consumer nobody may consume, on the same channel neither; get and purge may. Cancelled, it is over."""
+    """Beside an exclusive consumer nobody may consume, not even its own channel, until it is cancelled."""
     channel, queue = _declared(rabbit)
     channel.call(amqp.BasicConsume(queue=queue, consumer_tag="a", exclusive=True))
     other = channel.connection.channel(2)
@@ -158,7 +154,7 @@ def consuming_without_acknowledgement(rabbit: Rabbit) -> None:
 def delivery_tags_count_per_channel(rabbit: Rabbit) -> None:
     """Deliveries of all a channel's consumers and gets are numbered together, those that need no ack too."""
     channel, queue = _declared(rabbit, 2)
-    tags = [delivery_tag(item) for item in (channel.get(queue), channel.get(queue, no_ack=True)) if item]
+    tags = [delivery_tag(channel.got(queue)), delivery_tag(channel.got(queue, no_ack=True))]
     for consumer_tag, no_ack in (("a", True), ("b", False)):
         channel.call(amqp.BasicConsume(queue=queue, consumer_tag=consumer_tag, no_ack=no_ack))
         channel.publish(b"x", routing_key=queue)
@@ -183,7 +179,7 @@ def cancelling(rabbit: Rabbit) -> None:
 
 @case("CONSUME-18")
 def unacknowledged_messages_of_a_cancelled_consumer(rabbit: Rabbit) -> None:
-    """A cancelled consumer's messages are neither requeued nor forgotten: they can be acknowledged, until the channel closes."""
+    """A cancelled consumer's messages stay with its channel, to be acknowledged; they are requeued when it closes."""
     channel = rabbit.channel()
     queue = rabbit.queue(channel)
     for number in range(3):
@@ -192,7 +188,7 @@ def unacknowledged_messages_of_a_cancelled_consumer(rabbit: Rabbit) -> None:
     messages = consumer.take(3)
     channel.basic_cancel(consumer.tag)
     equal(channel.basic_get(queue), None, "a message of the cancelled consumer")
-    channel.basic_ack(messages[1].delivery_tag)
+    channel.basic_ack(tag_of(messages[1]))
     rabbit.publish(channel, b"3", routing_key=queue)
     rabbit.expect_ready(channel, queue, 1)
     channel.close()
@@ -248,7 +244,7 @@ def consumers_take_turns(rabbit: Rabbit) -> None:
     for number in range(7):
         channel.publish(b"%d" % number, routing_key=queue)
     deliveries = [channel.message(amqp.BasicDeliver) for _ in range(7)]
-    order = [(content.body, content.method.consumer_tag) for content in deliveries]  # type: ignore[attr-defined]
+    order = [(content.body, fields(content).consumer_tag) for content in deliveries]
     equal(order, [(b"%d" % number, "abcabca"[number]) for number in range(7)])
 
 
@@ -261,13 +257,13 @@ def a_consumer_without_credit_is_passed_over(rabbit: Rabbit) -> None:
         channel.call(amqp.BasicConsume(queue=queue, consumer_tag=tag))
     for number in range(5):
         channel.publish(b"%d" % number, routing_key=queue)
-    held = {}
+    held: dict[str, int] = {}
     order = []
     for ack in ("", "", "b", "b", "a"):
         if ack:
             channel.send(amqp.BasicAck(held[ack]))
         content = channel.message(amqp.BasicDeliver)
-        tag = content.method.consumer_tag  # type: ignore[attr-defined]
+        tag = fields(content).consumer_tag
         held[tag] = delivery_tag(content)
         order.append((content.body, tag))
     equal(order, [(b"0", "a"), (b"1", "b"), (b"2", "b"), (b"3", "b"), (b"4", "a")])
@@ -289,7 +285,10 @@ def a_backlog_goes_to_the_first_consumer(rabbit: Rabbit) -> None:
 
 @case("CONSUME-26")
 def consumer_arguments(rabbit: Rabbit) -> None:
-    """Consumer arguments that mean nothing are taken; one of streams is refused. (The catalogue has that one taken too.)"""
+    """Consumer arguments that mean nothing are taken; one of streams is refused.
+
+    (The catalogue has that one taken too.)
+    """
     channel, queue = _declared(rabbit)
     for arguments in ({"foo": "bar"}, {"x-cancel-on-ha-failover": True}):
         channel.call(amqp.BasicConsume(queue=queue, arguments=arguments))
@@ -310,7 +309,7 @@ def requeued_messages_go_to_the_next_consumer(rabbit: Rabbit) -> None:
         order = ""
         for _ in range(4):
             content = channel.message(amqp.BasicDeliver)
-            order += content.method.consumer_tag  # type: ignore[attr-defined]
+            order += fields(content).consumer_tag
             channel.send(amqp.BasicReject(delivery_tag(content), requeue=True))
         last = channel.message(amqp.BasicDeliver)
         channel.send(amqp.BasicAck(delivery_tag(last)))
@@ -330,11 +329,11 @@ def every_queue_gets_its_own_copy(rabbit: Rabbit) -> None:
         channel.call(amqp.BasicConsume(queue=name, consumer_tag=name))
     channel.publish(b"x", "amq.fanout")
     contents = [channel.message(amqp.BasicDeliver) for _ in range(2)]
-    tags = sorted(content.method.consumer_tag for content in contents)  # type: ignore[attr-defined]
+    tags = sorted(fields(content).consumer_tag for content in contents)
     equal(tags, sorted([queue, other]))
     channel.send(amqp.BasicAck(delivery_tag(contents[0])))
     channel.close()
     again = channel.connection.channel(2)
-    kept = contents[1].method.consumer_tag  # type: ignore[attr-defined]
+    kept = fields(contents[1]).consumer_tag
     again.expect_ready(kept, 1)
     equal(again.get(queue if kept == other else other), None)

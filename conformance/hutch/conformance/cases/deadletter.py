@@ -3,15 +3,13 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from hutch.wire import methods as amqp
-from hutch.wire.content import Content
-from hutch.wire.fields import FieldValue, Int64, type_name
-from hutch.wire.properties import PropertyValue
-
 from hutch.conformance.case import case
 from hutch.conformance.check import equal, same_table
 from hutch.conformance.rabbit import Rabbit
-from hutch.conformance.raw import RawChannel, delivery_tag, properties_of
+from hutch.conformance.raw import RawChannel, delivery_tag, fields, properties_of
+from hutch.wire import methods as amqp
+from hutch.wire.content import Content
+from hutch.wire.fields import FieldValue, Int64, type_name
 
 Table = Mapping[str, FieldValue]
 
@@ -23,8 +21,8 @@ class _Yard:
         self.rabbit = rabbit
         self.channel: RawChannel = rabbit.raw().channel()
 
-    def queue(self, dead_to: str | None = None, queue: str | None = None, **arguments: FieldValue) -> str:
-        """A queue that dead-letters to the queue ``dead_to``; more arguments by their names less ``x-``, ``_`` for ``-``."""
+    def queue(self, dead_to: str | None = None, queue: str | None = None, **arguments: Any) -> str:
+        """A queue that dead-letters to the queue ``dead_to``; more arguments without ``x-``, ``_`` for ``-``."""
         name = queue or self.rabbit.name()
         table: dict[str, FieldValue] = {f"x-{key.replace('_', '-')}": value for key, value in arguments.items()}
         if dead_to is not None:
@@ -40,7 +38,7 @@ class _Yard:
     def bind(self, queue: str, exchange: str, routing_key: str = "") -> None:
         self.channel.call(amqp.QueueBind(queue=queue, exchange=exchange, routing_key=routing_key))
 
-    def publish(self, queue: str, body: bytes = b"x", **properties: PropertyValue) -> None:
+    def publish(self, queue: str, body: bytes = b"x", **properties: Any) -> None:
         self.channel.publish(body, routing_key=queue, **properties)
 
     def get(self, queue: str) -> Content:
@@ -53,7 +51,8 @@ class _Yard:
 
     def deaths(self, content: Content) -> list[dict[str, FieldValue]]:
         """A message's x-death, the times taken out; they must be timestamps."""
-        deaths: Any = properties_of(content)["headers"]["x-death"]  # type: ignore[index, call-overload]
+        headers: Any = properties_of(content)["headers"]
+        deaths: Any = headers["x-death"]
         equal([type_name(death["time"]) for death in deaths], ["timestamp"] * len(deaths), "types of the times")
         return [{key: value for key, value in death.items() if key != "time"} for death in deaths]
 
@@ -83,13 +82,12 @@ def _death(queue: str, reason: str, keys: Sequence[str] | None = None, exchange:
 
 
 def _redelivered(content: Content) -> bool:
-    flag: bool = content.method.redelivered  # type: ignore[attr-defined]
-    return flag
+    return bool(fields(content).redelivered)
 
 
 @case("DLX-01", "DLX-02", "DLX-04", "DLX-25")
 def headers_of_a_rejected_message(rabbit: Rabbit) -> None:
-    """A rejected message goes to the dead-letter exchange; its headers tell whole why, from where, when and how often."""
+    """A rejected message goes to the dead-letter exchange; its headers tell why, from where, when and how often."""
     yard = _Yard(rabbit)
     dead = yard.queue()
     queue = yard.queue(dead)
@@ -119,7 +117,7 @@ def expiration_of_a_dead_letter(rabbit: Rabbit) -> None:
     yard = _Yard(rabbit)
     dead = yard.queue()
     queue = yard.queue(dead)
-    properties: dict[str, PropertyValue] = {
+    properties: dict[str, Any] = {
         "content_type": "text/plain",
         "delivery_mode": 2,
         "priority": 3,
@@ -156,13 +154,13 @@ def redelivered_flag_of_a_dead_letter(rabbit: Rabbit) -> None:
 
 @case("DLX-05", "DLX-06")
 def exchange_and_key_of_a_dead_letter(rabbit: Rabbit) -> None:
-    """A dead letter has the dead-letter exchange's name, and its own routing key unless the queue sets another, or an empty one."""
+    """A dead letter bears the dead-letter exchange's name, and its own routing key unless the queue sets one."""
     yard = _Yard(rabbit)
     exchange = yard.exchange("fanout")
     dead = yard.queue()
     yard.bind(dead, exchange)
     for key in (None, "other", ""):
-        arguments: dict[str, FieldValue] = {} if key is None else {"dead_letter_routing_key": key}
+        arguments: dict[str, Any] = {} if key is None else {"dead_letter_routing_key": key}
         queue = yard.queue(dead_letter_exchange=exchange, **arguments)
         yard.publish(queue)
         yard.reject(queue)
@@ -203,7 +201,7 @@ def cc_of_a_dead_letter(rabbit: Rabbit) -> None:
     if rabbit.profile == "3.10":
         equal(yard.channel.get(by_bcc), None)
     else:
-        equal(yard.get(by_bcc).method.routing_key, queue)  # type: ignore[attr-defined]
+        equal(fields(yard.get(by_bcc)).routing_key, queue)
 
 
 @case("DLX-09")
@@ -263,7 +261,10 @@ def dying_in_several_queues(rabbit: Rabbit) -> None:
     wanted = rabbit.by_profile({"3.10": [third, first, second], "4.3": [third, second, first]})
     deaths = yard.deaths(content)
     equal([death["queue"] for death in deaths], wanted)
-    keys = [death["routing-keys"] for death in sorted(deaths, key=lambda death: [first, second, third].index(str(death["queue"])))]
+    keys = [
+        death["routing-keys"]
+        for death in sorted(deaths, key=lambda death: [first, second, third].index(str(death["queue"])))
+    ]
     equal(keys, [[first], [second], [third]])
     equal(yard.headers(content)["x-first-death-queue"], first)
 
@@ -344,7 +345,7 @@ def dead_letter_exchanges_that_are_internal_or_have_an_alternate(rabbit: Rabbit)
         yard.publish(queue)
         yard.reject(queue)
         content = yard.get(dead)
-        equal(content.method.exchange, exchange)  # type: ignore[attr-defined]
+        equal(fields(content).exchange, exchange)
         yard.expect_headers(content, [_death(queue, "rejected")])
 
 

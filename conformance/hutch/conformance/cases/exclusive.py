@@ -1,9 +1,10 @@
 """Exclusive queues (QUEUE-EXCL)."""
 
+# ruff: noqa: B023  (what is handed to refused() and eventually() is called before the loop goes on)
+
 from collections.abc import Callable
 
 from hutch.client import Channel
-
 from hutch.conformance.case import case
 from hutch.conformance.check import equal, true
 from hutch.conformance.rabbit import Rabbit, body
@@ -12,13 +13,12 @@ from hutch.conformance.rabbit import Rabbit, body
 def _locked(rabbit: Rabbit, queue: str) -> str:
     return (
         f"cannot obtain exclusive access to locked queue '{queue}' in vhost '{rabbit.vhost}'. It could be originally "
-        "declared on another connection or the exclusive property value does not match that of the original declaration."
+        "declared on another connection or the exclusive property value does not match that of the original "
+        "declaration."
     )
 
 
-def _refused(
-    rabbit: Rabbit, queue: str, attempts: list[tuple[Callable[[Channel], object], tuple[int, int]]]
-) -> None:
+def _refused(rabbit: Rabbit, queue: str, attempts: list[tuple[Callable[[Channel], object], tuple[int, int]]]) -> None:
     stranger = rabbit.connect()
     for attempt, method in attempts:
         rabbit.refused(attempt, 405, _locked(rabbit, queue), method, stranger)
@@ -65,7 +65,7 @@ def publishing_to_an_exclusive_queue(rabbit: Rabbit) -> None:
 
 @case("QUEUE-EXCL-04")
 def exclusive_queues_belong_to_a_connection(rabbit: Rabbit) -> None:
-    """Every channel of the connection that declared it may use an exclusive queue; to declare it otherwise is refused."""
+    """Every channel of its connection may use an exclusive queue; to declare it otherwise is refused."""
     queue = rabbit.queue(rabbit.channel(), exclusive=True)
     other = rabbit.channel()
     rabbit.queue(other, queue, exclusive=True)
@@ -88,7 +88,7 @@ def exclusive_queues_live_as_long_as_their_connection(rabbit: Rabbit) -> None:
         fresh = watch.channel()
         try:
             return bool(rabbit.queue(fresh, queue))
-        except Exception as error:  # noqa: BLE001  (405 while the broker is still at it)
+        except Exception as error:
             true(getattr(error, "reply_code", 0) == 405, f"unexpected {error!r}")
             return False
 
@@ -102,7 +102,7 @@ def declaring_a_shared_queue_exclusive(rabbit: Rabbit) -> None:
     for connection in (None, rabbit.connect()):
         for durable in (False, True):
             rabbit.refused(
-                lambda channel, d=durable: rabbit.queue(channel, queue, exclusive=True, durable=d),  # type: ignore[misc]
+                lambda channel: rabbit.queue(channel, queue, exclusive=True, durable=durable),
                 405,
                 _locked(rabbit, queue),
                 (50, 10),

@@ -2,14 +2,13 @@
 
 from collections.abc import Sequence
 
+from hutch.conformance.case import case
+from hutch.conformance.check import equal
+from hutch.conformance.rabbit import Rabbit
+from hutch.conformance.raw import RawChannel
 from hutch.wire import methods as amqp
 from hutch.wire.frames import BODY, HEADER, HEARTBEAT, METHOD, content_header, frame, method_frame
 from hutch.wire.properties import NO_PROPERTIES
-
-from hutch.conformance.case import case
-from hutch.conformance.check import equal, true
-from hutch.conformance.rabbit import Rabbit
-from hutch.conformance.raw import RawChannel
 
 _FLOW = amqp.ChannelFlow(active=True).encode()
 _PUBLISH = amqp.BasicPublish(routing_key="q").encode()
@@ -58,9 +57,7 @@ def unknown_frame_types(rabbit: Rabbit) -> None:
     """A frame of a type that does not exist closes the connection with 501, on any channel."""
     for frame_type in (0, 4, 9):
         for channel in (0, 1):
-            _refused(
-                rabbit, [(frame_type, channel, b"")], 501, f"type {frame_type}, all octets = <<>>: unknown_frame"
-            )
+            _refused(rabbit, [(frame_type, channel, b"")], 501, f"type {frame_type}, all octets = <<>>: unknown_frame")
 
 
 @case("CONN-FRAME-04")
@@ -86,7 +83,7 @@ def content_on_channel_zero(rabbit: Rabbit) -> None:
 
 @case("CONN-FRAME-07")
 def content_without_a_method(rabbit: Rabbit) -> None:
-    """A header or body with no method before it is an unexpected frame, on an open channel and on one that never was."""
+    """A header or body with no method before it is an unexpected frame, on a channel that was never opened too."""
     for channel in (1, 5):
         _refused(rabbit, [(HEADER, channel, content_header(3, NO_PROPERTIES))], 505, _NOTHING_PENDING)
         _refused(rabbit, [(BODY, channel, b"abc")], 505, _NOTHING_PENDING)
@@ -130,14 +127,12 @@ def _declared(rabbit: Rabbit) -> tuple[RawChannel, str]:
 
 
 def _received(channel: RawChannel, queue: str) -> bytes:
-    content = channel.get(queue)
-    true(content, "the message is not in its queue")
-    return content.body  # type: ignore[union-attr]
+    return channel.got(queue).body
 
 
 @case("CONN-FRAME-12", profiles=["3.10"])
 def more_body_than_announced_never_ends(rabbit: Rabbit) -> None:
-    """In 3.x a body frame that runs past the announced size does not complete the message; a method after it is refused.
+    """In 3.x a body frame that runs past the announced size does not complete its message.
 
     (The catalogue has the message end where its size is reached.)
     """
@@ -225,9 +220,7 @@ def properties_that_are_not_utf_8(rabbit: Rabbit) -> None:
     channel, queue = _declared(rabbit)
     properties = b"\xa4\0" + b"\2\xff\xfe" + b"\0\0\0\x09" + b"\1aS\0\0\0\2\xff\xfd" + b"\1\xfc"
     channel.publish_raw(amqp.BasicPublish(routing_key=queue), properties, b"x")
-    content = channel.get(queue)
-    true(content, "the message is not in its queue")
-    equal(content.header[12:], properties)  # type: ignore[union-attr]
+    equal(channel.got(queue).header[12:], properties)
 
 
 @case("CONN-FRAME-21", "CONN-FRAME-23")
@@ -255,7 +248,7 @@ def payloads_up_to_frame_max(rabbit: Rabbit) -> None:
 
 @case("CONN-FRAME-24")
 def undecodable_properties(rabbit: Rabbit) -> None:
-    """Properties that cannot be read (no flags, a second word of flags, a value cut short, bytes left over) are an internal error."""
+    """Properties that cannot be read (no flags, more flags, cut short, bytes left over) are an internal error."""
     for properties in (b"", b"\x80", b"\x80\1\0\0\1a", b"\x80\0\5abc", b"\x80\0\1abc", b"\x20\0\0\0\0\5\1a"):
         frames = [(METHOD, 1, _PUBLISH), (HEADER, 1, content_header(0, properties))]
         _refused(rabbit, frames, 541, "")

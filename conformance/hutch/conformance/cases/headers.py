@@ -2,13 +2,12 @@
 
 from typing import Final
 
-from hutch.wire import methods as amqp
-from hutch.wire.fields import FieldTable, Float32, Int8, Int16, Int64
-
 from hutch.conformance.case import Play, case
 from hutch.conformance.check import equal
 from hutch.conformance.rabbit import Rabbit
 from hutch.conformance.raw import RawChannel
+from hutch.wire import methods as amqp
+from hutch.wire.fields import FieldTable, Float32, Int8, Int16, Int64
 
 _BINDINGS: Final[dict[str, FieldTable]] = {
     "none": {"a": 1},
@@ -34,7 +33,7 @@ _BINDINGS: Final[dict[str, FieldTable]] = {
 
 _ONE: Final = "none any all_x empty void short long"
 
-#: Each row: the behaviours it shows, the message's headers, the bindings that match, and those that match in 3.10 besides.
+#: Each row: the behaviours it shows, the message's headers, the bindings that match, and those that 3.10 matches too.
 _MATRIX: Final[tuple[tuple[tuple[str, ...], FieldTable | None, str, str], ...]] = (
     (("HDR-M01", "EXCH-HEADERS-02"), {}, "empty", ""),
     (("HDR-M02", "EXCH-HEADERS-02"), None, "empty", ""),

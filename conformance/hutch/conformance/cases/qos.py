@@ -1,11 +1,10 @@
 """Prefetch (QOS)."""
 
-from hutch.wire import methods as amqp
-
 from hutch.conformance.case import case
 from hutch.conformance.check import equal
 from hutch.conformance.rabbit import Rabbit, body
 from hutch.conformance.raw import RawChannel, delivery_tag
+from hutch.wire import methods as amqp
 
 
 def _filled(rabbit: Rabbit, count: int) -> tuple[RawChannel, str]:

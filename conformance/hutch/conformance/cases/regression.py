@@ -1,10 +1,9 @@
 """What other stand-ins for RabbitMQ were seen to get wrong, where no case says it in passing."""
 
-from hutch.wire import methods as amqp
-
 from hutch.conformance.case import case
 from hutch.conformance.check import equal, true
-from hutch.conformance.rabbit import Rabbit, body, delivered
+from hutch.conformance.rabbit import Rabbit, body, delivered, tag_of, told
+from hutch.wire import methods as amqp
 
 
 @case("EXCH-DEFAULT-05", "PUB-01")
@@ -41,7 +40,22 @@ def topics_are_words_not_text(rabbit: Rabbit) -> None:
         "*.b": ["a.b"],
         "#": None,
     }
-    keys = ["a", "b", "ab", "a.b", "axb", "a.bc", "ca.b.c", "a.b.c", "a.c.b", "a.cb", "a.*", "a.-_:/é", "a.-_:/.é", "A.B"]
+    keys = [
+        "a",
+        "b",
+        "ab",
+        "a.b",
+        "axb",
+        "a.bc",
+        "ca.b.c",
+        "a.b.c",
+        "a.c.b",
+        "a.cb",
+        "a.*",
+        "a.-_:/é",
+        "a.-_:/.é",
+        "A.B",
+    ]
     queues = {pattern: rabbit.bound(channel, exchange, pattern) for pattern in matches}
     for key in keys:
         rabbit.publish(channel, key.encode(), exchange, key)
@@ -61,7 +75,7 @@ def requeueing_concerns_one_queue(rabbit: Rabbit) -> None:
     exchange = rabbit.exchange(channel, "fanout")
     queue, sibling = rabbit.bound(channel, exchange), rabbit.bound(channel, exchange)
     rabbit.publish(channel, b"x", exchange)
-    channel.basic_reject(rabbit.get(channel, queue).delivery_tag, requeue=True)
+    channel.basic_reject(tag_of(rabbit.get(channel, queue)), requeue=True)
     rabbit.bound(channel, exchange)
     equal(delivered(rabbit.get(channel, queue)), (b"x", True))
     equal(rabbit.bodies(channel, sibling), [b"x"])
@@ -69,7 +83,7 @@ def requeueing_concerns_one_queue(rabbit: Rabbit) -> None:
 
 @case("EXCH-BIND-03", "QUEUE-DELETE-01")
 def a_deleted_queue_takes_its_bindings_along(rabbit: Rabbit) -> None:
-    """A queue that is deleted and declared again has neither bindings nor messages, and publishing does not revive it."""
+    """A deleted queue is not revived by publishing; declared again it has neither bindings nor messages."""
     channel = rabbit.channel()
     exchange = rabbit.exchange(channel, "fanout")
     queue = rabbit.bound(channel, exchange)
@@ -113,16 +127,16 @@ def consumers_of_two_connections(rabbit: Rabbit) -> None:
     for consumer, wanted in zip(consumers, ([b"0", b"2"], [b"1", b"3"]), strict=True):
         messages = consumer.take(2)
         equal([body(message) for message in messages], wanted)
-        equal([message.delivery_tag for message in messages], [1, 2])
+        equal([tag_of(message) for message in messages], [1, 2])
         for message in messages:
-            info = message.delivery_info
+            info = told(message)
             equal((info["exchange"], info["routing_key"], info["consumer_tag"]), (exchange, "key", "same"))
         consumer.expect_nothing()
 
 
 @case("CHAN-11", "ACK-02")
 def closing_requeues_everything_unsettled(rabbit: Rabbit) -> None:
-    """A closing connection gives back what its channels hold, to be delivered to whoever still consumes, marked redelivered."""
+    """What a closing connection holds is delivered to whoever still consumes, marked redelivered."""
     leaving, staying = rabbit.connect(), rabbit.connect()
     channel = leaving.channel()
     queue = rabbit.queue(channel)
@@ -130,7 +144,7 @@ def closing_requeues_everything_unsettled(rabbit: Rabbit) -> None:
         rabbit.publish(channel, b"%d" % number, routing_key=queue)
     consumer = rabbit.consume(channel, queue)
     messages = consumer.take(4)
-    channel.basic_ack(messages[1].delivery_tag, multiple=True)
+    channel.basic_ack(tag_of(messages[1]), multiple=True)
     heir = rabbit.consume(staying.channel(), queue)
     heir.expect_nothing()
     leaving.close()

@@ -27,8 +27,9 @@ _MATRIX: Final = (
     (("TOPIC-M17",), "a.x.y.b", "# a.# #.b a.#.b #.# #.* *.# a.*.# *.#.* #.a.#"),
 )
 _BINDINGS: Final = (
-    "# * a a.b *.b a.* a.# #.b a.#.b *.* #.# #.* *.# a.*.# <empty> . a. .a *. a..b a.*.b A a* #a a# *.#.* #.a.#"
-).split()
+    *("#", "*", "a", "a.b", "*.b", "a.*", "a.#", "#.b", "a.#.b", "*.*", "#.#", "#.*", "*.#", "a.*.#", "<empty>"),
+    *(".", "a.", ".a", "*.", "a..b", "a.*.b", "A", "a*", "#a", "a#", "*.#.*", "#.a.#"),
+)
 
 
 def _row(routing_key: str, matching: list[str]) -> Play:
@@ -50,7 +51,9 @@ def _register() -> None:
     for behaviours, routing_key, matching in _MATRIX:
         play = _row(routing_key, matching.split())
         play.__name__ = "topic_matrix_" + behaviours[0].rpartition("M")[2]
-        play.__doc__ = f"The routing key '{routing_key}' is matched by the binding keys {matching}, of many others by none."
+        play.__doc__ = (
+            f"The routing key '{routing_key}' is matched by the binding keys {matching}, of many others by none."
+        )
         case(*behaviours)(play)
 
 
