@@ -116,7 +116,7 @@ CALLS: list[tuple[Call, Method, Method, object]] = [
     (lambda channel: channel.queue_purge("q"), QueuePurge(queue="q"), QueuePurgeOk(4), 4),
     (lambda channel: channel.basic_qos(0, 10, False), BasicQos(0, 10, False), BasicQosOk(), None),
     (lambda channel: channel.basic_qos(0, 10, True), BasicQos(0, 10, True), BasicQosOk(), None),
-    (lambda channel: channel.basic_cancel("tag"), BasicCancel("tag"), BasicCancelOk("tag"), None),
+    (lambda channel: channel.basic_cancel("tag"), BasicCancel("tag"), BasicCancelOk("tag"), "tag"),
     (lambda channel: channel.confirm_select(), ConfirmSelect(), ConfirmSelectOk(), None),
     (lambda channel: channel.flow(True), ChannelFlow(True), ChannelFlowOk(True), None),
 ]

@@ -71,7 +71,7 @@ def test_a_deadline_in_the_past_still_looks(transport: TcpTransport, peer: socke
     peer.sendall(b"x")
     assert transport.receive() == b"x"
     peer.sendall(b"y")
-    assert select.select([peer, transport.sock], [], [], 5)[0] == [transport.sock]
+    assert select.select([transport.fileno()], [], [], 5)[0] == [transport.fileno()]
     assert transport.receive(transport.monotonic() - 10) == b"y"
     assert not transport.readable()
 

@@ -108,19 +108,20 @@ class BasicMethods(AbstractChannel):
             self.no_ack_consumers.add(consumer_tag)
         return consumer_tag
 
-    def basic_cancel(self, consumer_tag: str, nowait: bool = False) -> None:
-        """End a consumer. Messages already on their way are still handed to its callback; none are after this returns.
+    def basic_cancel(self, consumer_tag: str, nowait: bool = False) -> str | None:
+        """End a consumer and return its tag, or ``None`` with ``nowait``.
 
-        Cancelling on a closed channel does nothing, and neither does cancelling what is no consumer.
+        Messages already on their way are still handed to its callback; none are after this returns. Cancelling on a
+        closed channel does nothing, and neither does cancelling what is no consumer.
         """
         if self.connection is None:
-            return
+            return None
         self.no_ack_consumers.discard(consumer_tag)
         method = BasicCancel(consumer_tag, nowait)
         if nowait:
             self._send(method)
-        else:
-            self._call(method, BasicCancelOk)
+            return None
+        return self._call(method, BasicCancelOk).consumer_tag
 
     def basic_get(self, queue: str = "", no_ack: bool = False) -> Message | None:
         """Fetch one message; ``None`` if the queue has none ready.
