@@ -71,7 +71,9 @@ def test_a_deadline_in_the_past_still_looks(transport: TcpTransport, peer: socke
     peer.sendall(b"x")
     assert transport.receive() == b"x"
     peer.sendall(b"y")
-    assert select.select([transport.fileno()], [], [], 5)[0] == [transport.fileno()]
+    fd = transport.fileno()
+    assert fd is not None
+    assert select.select([fd], [], [], 5)[0] == [fd]
     assert transport.receive(transport.monotonic() - 10) == b"y"
     assert not transport.readable()
 
