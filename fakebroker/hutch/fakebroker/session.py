@@ -2,7 +2,7 @@
 frames.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from struct import Struct
 from typing import Final
 
@@ -15,11 +15,12 @@ from hutch.fakebroker.engine.consumers import Consumer
 from hutch.fakebroker.engine.errors import AMQPError, HardError, SoftError, internal_error, not_implemented
 from hutch.fakebroker.engine.message import Message
 from hutch.fakebroker.engine.node import Node
+from hutch.fakebroker.engine.tables import NotFinite, check_table, too_deep
 from hutch.fakebroker.engine.terms import frame_snippet, print_binary
 from hutch.fakebroker.handshake import Handshake
 from hutch.wire.codes import ReplyCode
 from hutch.wire.content import Content, ContentAssembler, ContentError, MalformedHeader, whole_content
-from hutch.wire.fields import TruncatedField, UnknownFieldType
+from hutch.wire.fields import FieldError, TruncatedField, UnknownFieldType
 from hutch.wire.frames import (
     BODY,
     HEADER,
@@ -216,11 +217,16 @@ class Session:
         """The method of a frame; ``None`` where RabbitMQ drops the connection without a word.
 
         Raises:
-            HardError: 501, it cannot be decoded (CONN-FRAME-15 to CONN-FRAME-19).
+            HardError: 501, it cannot be decoded (CONN-FRAME-15 to CONN-FRAME-19); 540, its table is nested too
+                deeply.
         """
         try:
-            return decode_method(payload)
-        except (KeyError, UnknownFieldType):
+            method = decode_method(payload)
+            for name in method.FIELDS:
+                if isinstance(value := getattr(method, name), Mapping):
+                    check_table(value)
+            return method
+        except (KeyError, NotFinite, UnknownFieldType):
             self.drop()
             return None
         except TruncatedField:
@@ -231,6 +237,8 @@ class Session:
             raise HardError(ReplyCode.FRAME_ERROR, text, method=error.method) from None
         except MalformedShortStr:
             raise HardError(ReplyCode.FRAME_ERROR, "Malformed UTF-8 in shortstr", blame=False) from None
+        except FieldError:
+            raise too_deep() from None
 
     # commands
 

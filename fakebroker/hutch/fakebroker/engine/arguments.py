@@ -11,7 +11,7 @@ from typing import Final
 from hutch.fakebroker.engine.errors import HardError, internal_error, not_implemented, precondition_failed
 from hutch.fakebroker.engine.message import MAX_TTL
 from hutch.fakebroker.engine.profiles import Profile
-from hutch.fakebroker.engine.terms import print_term
+from hutch.fakebroker.engine.terms import print_text
 from hutch.wire.codes import ReplyCode
 from hutch.wire.fields import FieldTable, FieldValue, type_name
 
@@ -51,13 +51,18 @@ def _expires(value: FieldValue, arguments: FieldTable, profile: Profile) -> None
 def _longstr(value: FieldValue, _arguments: FieldTable, _profile: Profile) -> str:
     if type_name(value) != "longstr":
         raise InvalidArgument(f"{{unacceptable_type,{type_name(value)}}}")
-    return print_term(value)
+    return print_text(value)
 
 
 def _dead_letter_routing_key(value: FieldValue, arguments: FieldTable, profile: Profile) -> None:
     _longstr(value, arguments, profile)
     if "x-dead-letter-exchange" not in arguments:
         raise InvalidArgument("routing_key_but_no_dlx_defined")
+    if isinstance(value, bytes):
+        raise not_implemented("x-dead-letter-routing-key that is not UTF-8")
+    if isinstance(value, str) and len(value.encode()) > 255:
+        # RabbitMQ takes it, and loses every connection that such a message is to be delivered to.
+        raise not_implemented("x-dead-letter-routing-key of more than 255 bytes")
 
 
 def _limit(value: FieldValue, arguments: FieldTable, profile: Profile) -> None:
@@ -200,7 +205,7 @@ def assert_same_argument(kind: str, name: str, vhost: str, argument: str, new: F
         raise _inequivalent(kind, name, vhost, argument, "none", _described(old[argument]))
     received, current = new[argument], old[argument]
     if not _same_value(received, current):
-        raise _inequivalent(kind, name, vhost, argument, f"'{print_term(received)}'", f"'{print_term(current)}'")
+        raise _inequivalent(kind, name, vhost, argument, f"'{print_text(received)}'", f"'{print_text(current)}'")
 
 
 def _same_value(one: FieldValue, other: FieldValue) -> bool:
@@ -212,7 +217,7 @@ def _same_value(one: FieldValue, other: FieldValue) -> bool:
 
 
 def _described(value: FieldValue) -> str:
-    return f"the value '{print_term(value)}' of type '{type_name(value)}'"
+    return f"the value '{print_text(value)}' of type '{type_name(value)}'"
 
 
 def _inequivalent(kind: str, name: str, vhost: str, argument: str, received: str, current: str) -> Exception:
@@ -235,6 +240,6 @@ def compare_queue_arguments(name: str, vhost: str, new: FieldTable, old: FieldTa
             if types[0] == types[1]:
                 continue
             if profile.names_queue_type:
-                texts = (f"'{print_term(kind)}'" for kind in types)
+                texts = (f"'{print_text(kind)}'" for kind in types)
                 raise _inequivalent("queue", name, vhost, argument.name, *texts)
         assert_same_argument("queue", name, vhost, argument.name, new, old)

@@ -1,25 +1,14 @@
 """What becomes of a message's properties on their way through the broker."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 from hutch.wire.fields import FieldValue, Int64, UInt64, join_table, read_table, split_table, write_table
-from hutch.wire.properties import PropertyValue, join_properties, split_properties
+from hutch.wire.properties import join_properties, split_properties
 
 _NUMBER = re.compile(rb"\+?[0-9]+")
 #: Field types whose bytes a RabbitMQ that decodes headers may write back in another way.
 _REWRITTEN = frozenset(b"tLFA")
-
-
-def has_nan(value: PropertyValue) -> bool:
-    """Whether a value is, or holds, a float that is no number, on which RabbitMQ's decoder crashes."""
-    if isinstance(value, float):
-        return value != value  # noqa: PLR0124  (only NaN differs from itself)
-    if isinstance(value, Mapping):
-        return any(map(has_nan, value.values()))
-    if isinstance(value, Sequence) and not isinstance(value, str | bytes):
-        return any(map(has_nan, value))
-    return False
 
 
 def delivered_properties(raw: bytes, decoded: bool, has_bcc: bool) -> bytes:

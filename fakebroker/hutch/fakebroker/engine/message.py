@@ -6,11 +6,12 @@ from functools import lru_cache
 from typing import Final
 
 from hutch.fakebroker.engine.errors import SoftError, internal_error, precondition_failed
-from hutch.fakebroker.engine.headers import delivered_properties, has_nan
+from hutch.fakebroker.engine.headers import delivered_properties
 from hutch.fakebroker.engine.profiles import Profile
-from hutch.wire.fields import FieldError, FieldTable, FieldValue, type_name
+from hutch.fakebroker.engine.tables import NotFinite, check_table, too_deep
+from hutch.wire.fields import FieldError, FieldTable, FieldValue, TruncatedField, UnknownFieldType, type_name
 from hutch.wire.frames import content_header
-from hutch.wire.properties import NO_PROPERTIES, Properties, PropertyValue, encode_properties
+from hutch.wire.properties import NO_PROPERTIES, Properties, PropertyError, PropertyValue, encode_properties
 
 #: The longest time to live that RabbitMQ takes, ms (PUB-07).
 MAX_TTL: Final = 315360000000
@@ -40,9 +41,9 @@ class Envelope:
         #: Its priority, 0 without one (PRIO-03).
         self.priority = priority if isinstance(priority, int) else 0
         expiration = values.get("expiration")
-        headers = values.get("headers", {})
-        if not isinstance(headers, Mapping) or has_nan(headers):
-            raise FieldError("Erlang has no float that is not a number")
+        found = values.get("headers")
+        headers = found if isinstance(found, Mapping) else {}
+        check_table(headers)
         try:
             if expiration is not None:
                 self.ttl = _parse_expiration(str(expiration))
@@ -96,14 +97,17 @@ class Envelopes:
         """The envelope for properties as they came in.
 
         Raises:
-            HardError: 541, the properties cannot be decoded (CONN-FRAME-24, CONN-FRAME-27).
+            HardError: 541, the properties cannot be decoded (CONN-FRAME-24, CONN-FRAME-27); 540, the headers are
+                nested too deeply.
         """
         envelope = self._recent.get(raw)
         if envelope is None:
             try:
                 envelope = Envelope(raw, self._profile)
-            except FieldError:
+            except (NotFinite, PropertyError, TruncatedField, UnknownFieldType):
                 raise internal_error() from None
+            except FieldError:
+                raise too_deep() from None
             if len(self._recent) >= _CACHED_ENVELOPES:
                 self._recent.clear()
             self._recent[raw] = envelope

@@ -38,6 +38,8 @@ class Profile:
     checks_delivery_mode: bool
     #: Whether an int and a float of the same value match in a headers exchange (EXCH-HEADERS-06).
     int_equals_float: bool
+    #: Whether a headers exchange takes a message's timestamps in milliseconds, although a binding's are in seconds.
+    header_timestamps_in_ms: bool
     #: Whether basic.qos global=true shares one limit over the channel (QOS-06).
     shares_global_qos: bool
     #: Whether the broker keeps the history of deaths itself, else it trusts the x-death header it finds (DLX-14).
@@ -92,6 +94,7 @@ V3_10: Final = Profile(
     sorts_headers=False,
     checks_delivery_mode=True,
     int_equals_float=True,
+    header_timestamps_in_ms=False,
     shares_global_qos=True,
     tracks_deaths=False,
     rejected_arrives_redelivered=False,
@@ -122,6 +125,7 @@ V4_3: Final = Profile(
     sorts_headers=True,
     checks_delivery_mode=False,
     int_equals_float=False,
+    header_timestamps_in_ms=True,
     shares_global_qos=False,
     tracks_deaths=True,
     rejected_arrives_redelivered=True,

@@ -1,24 +1,49 @@
-"""Values as Erlang prints them, because RabbitMQ's reply texts do."""
+"""Values as Erlang prints and compares them, because RabbitMQ does."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
+from datetime import datetime, timedelta
 from decimal import Decimal
+from struct import Struct
+from typing import Final
 
-from hutch.wire.fields import FieldValue
+from hutch.wire.fields import FieldValue, Timestamp, UInt64, type_name
+
+_DOUBLE: Final = Struct(">d")
+_EPOCH: Final = datetime(1970, 1, 1)
+
+
+def print_text(value: FieldValue) -> str:
+    """A field value as RabbitMQ puts it into a reply text: text bare, the rest as :func:`print_term`."""
+    if isinstance(value, bytes):
+        return value.decode("utf-8", "surrogateescape")
+    return value if isinstance(value, str) else print_term(value)
 
 
 def print_term(value: FieldValue) -> str:
-    """A field value as it stands in a reply text: a float with its point (``1.0e3``), text bare, the rest as digits."""
-    if isinstance(value, bool):
-        return "true" if value else "false"
+    """A field value as Erlang's ``~p`` prints what RabbitMQ makes of it: ``1.0e3``, ``<<"text">>``, a table as
+    ``[{<<"name">>,type,value}]``. All in one line, where Erlang breaks at 80 characters.
+    """
+    if isinstance(value, str | bytes):
+        return print_binary(value.encode("utf-8", "surrogatepass") if isinstance(value, str) else value)
+    if isinstance(value, Mapping):
+        pairs = ((name.encode("utf-8", "surrogateescape"), inner) for name, inner in value.items())
+        fields = (f"{{{print_binary(name)},{type_name(inner)},{print_term(inner)}}}" for name, inner in pairs)
+        return f"[{','.join(fields)}]"
+    if isinstance(value, Sequence):
+        return f"[{','.join(f'{{{type_name(inner)},{print_term(inner)}}}' for inner in value)}]"
+    return _print_scalar(value)
+
+
+def _print_scalar(value: bool | float | Decimal | datetime | None) -> str:
     if isinstance(value, float):
         return print_float(value)
     if value is None:
         return "undefined"
-    if isinstance(value, bytes):
-        return value.decode("utf-8", "replace")
-    if isinstance(value, Mapping | Sequence | Decimal) and not isinstance(value, str):
-        raise TypeError(f"no reply text prints {value!r}")
-    return str(value)
+    if isinstance(value, datetime):
+        return str(seconds(value))
+    if isinstance(value, Decimal):
+        return "{{{},{}}}".format(*_scale_and_unscaled(value))
+    return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def print_float(value: float) -> str:
@@ -30,6 +55,49 @@ def print_float(value: float) -> str:
     plain = f"{abs(value):f}" if "e" in repr(value) else repr(abs(value))
     shorter = plain if len(plain) <= len(scientific) else scientific
     return f"-{shorter}" if value < 0 else shorter
+
+
+def seconds(value: datetime | Timestamp) -> int:
+    """A timestamp as the number it is on the wire."""
+    return (value - _EPOCH) // timedelta(seconds=1) if isinstance(value, datetime) else int(value)
+
+
+def _scale_and_unscaled(value: Decimal) -> tuple[int, int]:
+    sign, digits, exponent = value.as_tuple()
+    unscaled = int("".join(map(str, digits)))
+    return -int(exponent), -unscaled if sign else unscaled
+
+
+def comparable(value: FieldValue, *, int_equals_float: bool) -> Hashable:
+    """Something that equals another value's when RabbitMQ takes the two for equal: it compares what it makes of the
+    values, without their types, but within tables and arrays the types too.
+    """
+    if isinstance(value, Mapping):
+        return tuple(
+            (name, _type(inner), comparable(inner, int_equals_float=int_equals_float)) for name, inner in value.items()
+        )
+    if isinstance(value, str | bytes):
+        return value.encode("utf-8", "surrogatepass") if isinstance(value, str) else bytes(value)
+    if isinstance(value, Sequence):
+        return tuple((_type(inner), comparable(inner, int_equals_float=int_equals_float)) for inner in value)
+    return _comparable_scalar(value, int_equals_float)
+
+
+def _comparable_scalar(value: bool | float | Decimal | datetime | None, int_equals_float: bool) -> Hashable:
+    if value is None or isinstance(value, bool):
+        return str(value)  # an atom, which equals no number
+    if isinstance(value, float):
+        return float(value) if int_equals_float else _DOUBLE.pack(value) + b" as float"
+    if isinstance(value, datetime | Timestamp):
+        return seconds(value)
+    if isinstance(value, Decimal):
+        return _scale_and_unscaled(value)
+    return int(value) - (1 << 64) if isinstance(value, UInt64) and value >= 1 << 63 else int(value)
+
+
+def _type(value: FieldValue) -> str:
+    name = type_name(value)
+    return "long" if name == "unsignedlong" else name
 
 
 _ESCAPES = {8: "\\b", 9: "\\t", 10: "\\n", 11: "\\v", 12: "\\f", 13: "\\r", 27: "\\e", 34: '\\"', 92: "\\\\"}

@@ -15,7 +15,7 @@ from hutch.wire.fields import FieldTable
 EXCHANGE_TYPES: Final[dict[str, Callable[[Profile], Router]]] = {
     "direct": lambda _profile: DirectRouter(),
     "fanout": lambda _profile: FanoutRouter(),
-    "headers": lambda profile: HeadersRouter(profile.int_equals_float),
+    "headers": lambda profile: HeadersRouter(profile.int_equals_float, profile.header_timestamps_in_ms),
     "topic": lambda _profile: TopicRouter(),
 }
 

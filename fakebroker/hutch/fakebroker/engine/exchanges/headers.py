@@ -1,13 +1,14 @@
 """The headers exchange: a binding's arguments against the message's headers (EXCH-HEADERS)."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Hashable, Iterable
+from datetime import datetime
 from typing import Final
 
 from hutch.fakebroker.engine.bindings import Binding, Destination
 from hutch.fakebroker.engine.errors import precondition_failed
 from hutch.fakebroker.engine.message import Message
-from hutch.fakebroker.engine.terms import print_term
-from hutch.wire.fields import FieldTable, FieldValue, type_name
+from hutch.fakebroker.engine.terms import comparable, print_term, seconds
+from hutch.wire.fields import FieldTable, FieldValue, Timestamp, type_name
 
 _MODES: Final = ("all", "any", "all-with-x", "any-with-x")
 
@@ -19,27 +20,32 @@ def check_match(arguments: FieldTable) -> None:
         SoftError: 406 (EXCH-HEADERS-09, EXCH-HEADERS-10).
     """
     mode = arguments.get("x-match", "all")
-    if not isinstance(mode, str):
+    if type_name(mode) != "longstr":
         text = f"Invalid x-match field type {type_name(mode)} (value {print_term(mode)}); expected longstr"
         raise precondition_failed(text)
     if mode not in _MODES:
-        text = f'Invalid x-match field value <<"{mode}">>; expected all, any, all-with-x, or any-with-x'
+        text = f"Invalid x-match field value {print_term(mode)}; expected all, any, all-with-x, or any-with-x"
         raise precondition_failed(text)
 
 
 class HeadersRouter:
-    """All bindings, tried one by one. ``int_equals_float`` is whether 1 matches 1.0 (EXCH-HEADERS-06)."""
+    """All bindings, tried one by one (EXCH-HEADERS-05 to EXCH-HEADERS-07).
 
-    def __init__(self, int_equals_float: bool) -> None:
+    ``int_equals_float`` is whether 1 matches 1.0; ``timestamps_in_ms`` whether a message's timestamps count in
+    milliseconds, although those of bindings count in seconds.
+    """
+
+    def __init__(self, int_equals_float: bool, timestamps_in_ms: bool) -> None:
         self._int_equals_float = int_equals_float
-        self._bindings: dict[tuple[object, ...], tuple[Binding, bool, FieldTable]] = {}
+        self._timestamp_factor = 1000 if timestamps_in_ms else 1
+        self._bindings: dict[tuple[object, ...], tuple[Binding, bool, dict[str, Hashable]]] = {}
 
     def add(self, binding: Binding) -> None:
         """Take in a binding."""
         mode = str(binding.arguments.get("x-match", "all"))
         with_x = mode.endswith("-with-x")
         wanted = {
-            key: value
+            key: None if value is None else self._comparable(value)
             for key, value in binding.arguments.items()
             if key != "x-match" and (with_x or not key.startswith("x-"))
         }
@@ -51,22 +57,17 @@ class HeadersRouter:
 
     def route(self, _routing_key: str, message: Message) -> Iterable[Destination]:
         """The destinations whose arguments match."""
-        headers = message.headers
+        headers = {key: self._header(value) for key, value in message.headers.items()} if self._bindings else {}
         for binding, match_all, wanted in self._bindings.values():
-            matches = (key in headers and self._same(value, headers[key]) for key, value in wanted.items())
+            # None stands for a void argument, which asks for presence alone.
+            matches = (key in headers and (value is None or value == headers[key]) for key, value in wanted.items())
             if all(matches) if match_all else any(matches):
                 yield binding.destination
 
-    def _same(self, wanted: FieldValue, value: FieldValue) -> bool:
-        """Whether a header's value is the one wanted; a void one asks for presence alone (EXCH-HEADERS-05, -07)."""
-        if wanted is None:
-            return True
-        if isinstance(wanted, bool) or isinstance(value, bool):
-            return wanted is value
-        if isinstance(wanted, int) and isinstance(value, int):
-            return wanted == value
-        if isinstance(wanted, int | float) and isinstance(value, int | float):
-            return wanted == value and (self._int_equals_float or isinstance(wanted, int) == isinstance(value, int))
-        if isinstance(wanted, Mapping) or isinstance(value, Mapping):
-            return isinstance(wanted, Mapping) and isinstance(value, Mapping) and dict(wanted) == dict(value)
-        return wanted == value
+    def _comparable(self, value: FieldValue) -> Hashable:
+        return comparable(value, int_equals_float=self._int_equals_float)
+
+    def _header(self, value: FieldValue) -> Hashable:
+        if isinstance(value, datetime | Timestamp):
+            return seconds(value) * self._timestamp_factor
+        return self._comparable(value)

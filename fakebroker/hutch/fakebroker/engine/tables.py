@@ -1,0 +1,44 @@
+"""Field tables that can be read, and still are too much: for RabbitMQ, or for the emulator."""
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+from hutch.fakebroker.engine.errors import HardError, not_implemented
+from hutch.wire.fields import FieldTable, FieldValue
+
+#: How deep tables and arrays may be nested in one another. RabbitMQ takes thousands of levels; whoever is done with a
+#: value here walks down it by recursion, which Python limits.
+MAX_DEPTH: Final = 64
+
+
+class NotFinite(ValueError):
+    """A float that is infinite or not a number. Erlang has no such floats: RabbitMQ crashes when it reads one."""
+
+
+def too_deep() -> HardError:
+    """540 for a table that is nested too deeply."""
+    return not_implemented(f"field table nested more than {MAX_DEPTH} levels deep")
+
+
+def check_table(table: FieldTable) -> None:
+    """Refuse a table that cannot be worked with.
+
+    Raises:
+        NotFinite: there is an infinite float in it, or one that is not a number.
+        HardError: 540, it is nested too deeply.
+    """
+    level: list[FieldValue] = [table]
+    for _ in range(MAX_DEPTH + 1):
+        below: list[FieldValue] = []
+        for value in level:
+            if isinstance(value, Mapping):
+                below.extend(value.values())
+            elif isinstance(value, Sequence) and not isinstance(value, str | bytes):
+                below.extend(value)
+            elif isinstance(value, float) and not math.isfinite(value):
+                raise NotFinite(repr(value))
+        if not below:
+            return
+        level = below
+    raise too_deep()
