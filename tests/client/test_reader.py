@@ -1,0 +1,144 @@
+"""The reader against arbitrary cuts: whatever the pieces, the same methods in the same order."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from hutch.client.message import ReceivedMessage
+from hutch.client.reader import Reader, Violation
+from hutch.wire.content import Content
+from hutch.wire.declaration import Method
+from hutch.wire.frames import HEARTBEAT_FRAME, method_frame
+from hutch.wire.methods import BasicAck, BasicNack, ConnectionUnblocked, QueueDeclareOk
+from hutch.wire.properties import NO_PROPERTIES, Properties
+from tests.client.scripted import delivery
+
+Event = tuple[object, ...]
+
+
+class Log:
+    """A peer that writes down what it is handed."""
+
+    is_closing = False
+
+    def __init__(self, number: int, events: list[Event]) -> None:
+        self._number = number
+        self._events = events
+
+    def receive_delivery(self, message: ReceivedMessage, consumer_tag: str) -> None:
+        info = message.delivery_info
+        assert info is not None
+        assert info["consumer_tag"] == consumer_tag
+        tag, redelivered = info["delivery_tag"], info["redelivered"]
+        self._events.append((self._number, consumer_tag, tag, redelivered, message.body, message.properties))
+
+    def receive_ack(self, delivery_tag: int, multiple: bool) -> None:
+        self._events.append((self._number, "ack", delivery_tag, multiple))
+
+    def receive_method(self, method: Method, content: Content | None) -> None:
+        self._events.append((self._number, method, content))
+
+
+def read(pieces: list[bytes]) -> list[Event]:
+    events: list[Event] = []
+    reader = Reader({number: Log(number, events) for number in range(3)})
+    for piece in pieces:
+        reader.feed(piece)
+        while reader.next_method():
+            assert events
+        assert not reader.buffered
+    return events
+
+
+numbers = st.integers(1, 2)
+tags = st.integers(0, 2**64 - 1)
+deliveries = st.builds(
+    lambda channel, consumer, tag, redelivered, body, raw, frame_max: (
+        delivery(body, tag, channel, consumer, raw, redelivered, frame_max),
+        (channel, consumer, tag, redelivered, body, Properties(raw).values),
+    ),
+    numbers,
+    st.sampled_from(["", "ctag", "x" * 255]),
+    tags,
+    st.booleans(),
+    st.binary(max_size=200),
+    st.sampled_from([NO_PROPERTIES, Properties.of(message_id="1").raw, Properties.of(type="t", priority=2).raw]),
+    st.sampled_from([0, 9, 60]),
+)
+acks = st.builds(
+    lambda channel, tag, multiple: (
+        method_frame(channel, BasicAck(tag, multiple).encode()),
+        (channel, "ack", tag, multiple),
+    ),
+    numbers,
+    tags,
+    st.booleans(),
+)
+others = st.builds(
+    lambda channel, method: (method_frame(channel, method.encode()), (channel, method, None)),
+    numbers,
+    st.sampled_from([BasicNack(3, True), QueueDeclareOk("q", 1, 2)]),
+)
+news = st.just((method_frame(0, ConnectionUnblocked().encode()), (0, ConnectionUnblocked(), None)))
+heartbeats = st.just((HEARTBEAT_FRAME, None))
+
+
+@given(st.lists(st.one_of(deliveries, acks, others, news, heartbeats), max_size=8), st.data())
+def test_any_cut_gives_the_same(parts: list[tuple[bytes, Event | None]], data: st.DataObject) -> None:
+    stream = b"".join(part for part, _ in parts)
+    expected = [event for _, event in parts if event is not None]
+    assert read([stream]) == expected
+    cuts = sorted(data.draw(st.lists(st.integers(0, len(stream)), max_size=6)))
+    pieces = [stream[start:end] for start, end in zip([0, *cuts], [*cuts, len(stream)], strict=True)]
+    assert read([piece for piece in pieces if piece]) == expected
+    assert read([stream[index : index + 1] for index in range(len(stream))]) == expected
+
+
+@given(st.lists(st.one_of(deliveries, acks, others), min_size=1, max_size=3), st.data())
+def test_a_changed_octet_is_read_otherwise_or_refused(
+    parts: list[tuple[bytes, Event | None]], data: st.DataObject
+) -> None:
+    """Whatever comes, nothing but a violation or an error of a field table comes out."""
+    stream = bytearray(b"".join(part for part, _ in parts))
+    position = data.draw(st.integers(0, len(stream) - 1))
+    stream[position] ^= data.draw(st.integers(1, 255))
+    outcomes = []
+    for pieces in ([bytes(stream)], [bytes(stream[index : index + 1]) for index in range(len(stream))]):
+        try:
+            outcomes.append(str(read(pieces)))
+        except Violation as violation:
+            outcomes.append(str(violation))
+        except ValueError as error:
+            outcomes.append(type(error).__name__)  # properties that cannot be decoded
+    assert outcomes[0] == outcomes[1]
+
+
+def test_a_body_larger_than_allowed() -> None:
+    events: list[Event] = []
+    reader = Reader({1: Log(1, events)})
+    reader.frame_max = 60
+    reader.feed(delivery(b"x" * 61))
+    with pytest.raises(Violation, match="61 bytes where 60 are allowed"):
+        reader.next_method()
+    assert events == []
+
+
+def test_more_bytes_while_some_are_waiting() -> None:
+    events: list[Event] = []
+    reader = Reader({1: Log(1, events)})
+    reader.feed(delivery(b"1", 1) + delivery(b"2", 2)[:20])
+    reader.feed(delivery(b"2", 2)[20:] + delivery(b"3", 3))
+    while reader.next_method():
+        assert events
+    assert [event[4] for event in events] == [b"1", b"2", b"3"]
+
+
+def test_dropping_what_is_for_channels() -> None:
+    events: list[Event] = []
+    reader = Reader({number: Log(number, events) for number in range(2)})
+    reader.drop_channels()
+    unblocked = method_frame(0, ConnectionUnblocked().encode())
+    reader.feed(delivery() + method_frame(1, BasicAck(1).encode()) + method_frame(1, BasicNack(1).encode()) + unblocked)
+    while reader.next_method():
+        pass
+    assert events == [(0, ConnectionUnblocked(), None)]
