@@ -233,9 +233,9 @@ def test_limits(
 
 
 @pytest.mark.parametrize(
-    ("asked", "offered", "agreed"), [(0, 60, 0), (10, 60, 10), (100, 60, 60), (10, 0, 10), (0, 0, 0)]
+    ("asked", "offered", "agreed"), [(0, 60, 0), (10, 60, 10), (100, 60, 60), (10, 0, 10), (0, 0, 0), (0.5, 60, 1)]
 )
-def test_the_heartbeat_interval(server: Server, asked: int, offered: int, agreed: int) -> None:
+def test_the_heartbeat_interval(server: Server, asked: float, offered: int, agreed: int) -> None:
     server.answers[ConnectionStartOk] = lambda _: ConnectionTune(2047, 131072, offered)
     connection = connection_to(server, heartbeat=asked)
     connection.connect()

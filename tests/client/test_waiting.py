@@ -186,6 +186,17 @@ def test_any_traffic_counts_as_a_heartbeat(server: Server) -> None:
     assert server.heartbeats <= 1
 
 
+def test_heartbeats_are_sent_while_messages_pour_in(server: Server) -> None:
+    connection = beating(server)
+    channel = connection.channel()
+    channel.basic_consume("q", no_ack=True)
+    for second in range(1, 101):
+        server.say_at(server.now + second, delivery(b"x", second))
+    for _ in range(100):
+        connection.drain_events(timeout=5)
+    assert 18 <= server.heartbeats <= 21
+
+
 def test_a_tick_by_the_application(server: Server) -> None:
     connection = beating(server)
     connection.heartbeat_tick()
@@ -289,6 +300,17 @@ def test_whether_it_is_alive(server: Server, connection: Connection) -> None:
     assert not connection.is_alive()
     assert not connection.connected
     assert not connection.is_alive()
+
+
+def test_a_timeout_of_a_callbacks_own_comes_out(server: Server, connection: Connection, channel: Channel) -> None:
+    def fail(_: Message) -> None:
+        raise TimeoutError("the callback's own")
+
+    channel.basic_consume("q", callback=fail)
+    server.deliver()
+    with pytest.raises(TimeoutError, match="the callback's own"):
+        channel.basic_publish(Message(b"x"))
+    assert connection.connected
 
 
 # one wait within another

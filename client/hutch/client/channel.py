@@ -120,7 +120,7 @@ class Channel(ExchangeMethods, QueueMethods, PublishMethods):
         self.is_open = False
         reopening = self._post(ChannelOpen(), ChannelOpenOk)
         try:
-            link.wait_for(reopening, _REOPEN_TIMEOUT)
+            link.wait_for(reopening, _REOPEN_TIMEOUT, defer=True)
         except TimeoutError:
             _log.debug("channel %d: reopening takes its time", self._number)
         raise error

@@ -62,7 +62,7 @@ class Link:
         self.frame_limit = FRAME_MIN_SIZE - OVERHEAD
         #: Whether a consumer's callback is running.
         self.in_callback = False
-        # While a callback waits for an answer, further deliveries stay here: callbacks do not pile up on the stack.
+        # While a callback waits for an answer, further deliveries stay here, lest callbacks pile up on the stack.
         self._deferring = False
         self._deferred: deque[tuple[OnMessage, Message]] = deque()
         self._on_lost = on_lost
@@ -179,8 +179,10 @@ class Link:
         finally:
             self._deferring = outer
 
-    def wait_for(self, awaited: Awaited, timeout: float | None) -> None:
+    def wait_for(self, awaited: Awaited, timeout: float | None, defer: bool = False) -> None:
         """Hand on methods until ``awaited`` is ready, within ``timeout`` seconds in all (``None``: the read timeout).
+
+        With ``defer``, and within a consumer's callback, deliveries stay for a later wait.
 
         Raises:
             TimeoutError: it did not come in time.
@@ -189,7 +191,7 @@ class Link:
         """
         deadline = self.deadline(self.read_timeout if timeout is None else timeout)
         outer = self._deferring
-        self._deferring = self.in_callback
+        self._deferring = defer or self.in_callback
         try:
             while not awaited.ready:
                 if awaited.error is not None:
@@ -234,6 +236,8 @@ class Link:
             raise ConnectionResetError(f"the server ended the connection while {awaited} was awaited")
         self.received += 1
         self.reader.feed(data)
+        if heartbeats is not None and transport.monotonic() >= heartbeats.due:
+            self.beat()
 
     def poll(self) -> None:
         """Hand on what has come, at most one method, without waiting; nothing while a consumer's callback runs.
@@ -242,10 +246,13 @@ class Link:
         """
         if self.in_callback or not (self._deferred or self.reader.buffered or self._readable()):
             return
+        if self.next_method():
+            return
         try:
-            self.drain(0)
+            self.receive(self.transport.monotonic(), "news")
         except TimeoutError:
             return
+        self.next_method()
 
     def beat(self, rate: float = 2) -> None:
         """Send a heartbeat if one is due.

@@ -1,5 +1,6 @@
 """What client and server agree on while a connection opens: mechanism, capabilities, limits."""
 
+import math
 import sys
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
@@ -77,11 +78,11 @@ def first_response(
     raise ConnectionError(f"no common login mechanism: the server offers {theirs}; this client {ours}")
 
 
-def heartbeat(client: float, server: float) -> float:
+def heartbeat(client: float, server: int) -> int:
     """The interval in seconds that holds when the client asked for ``client`` and the server for ``server``.
 
-    py-amqp's rule: none unless the client asks; else the smaller one, where 0 of the server counts for nothing.
+    py-amqp's rule: none unless the client asks; else the smaller one, where 0 of the server counts for nothing. Whole
+    seconds are all that AMQP has.
     """
-    if not client:
-        return 0
-    return min(client, server) if server else client
+    asked = math.ceil(client)
+    return min(asked, server) if asked and server else asked

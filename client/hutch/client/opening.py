@@ -50,8 +50,8 @@ class OpeningMethods(AbstractChannel):
         self.channel_max = 65535
         self.frame_max = 131072
         self.client_heartbeat: float = 0
-        self.server_heartbeat: float | None = None
-        self.heartbeat: float | None = None
+        self.server_heartbeat: int | None = None
+        self.heartbeat: int | None = None
         self.on_tune_ok: Callable[[Any], object] | None = None
         self.version_major = 0
         self.version_minor = 0
@@ -119,7 +119,7 @@ class OpeningMethods(AbstractChannel):
         self.frame_max = tune.frame_max or self.frame_max
         self.server_heartbeat = tune.heartbeat
         self.heartbeat = negotiation.heartbeat(self.client_heartbeat, tune.heartbeat)
-        self._step(ConnectionTuneOk(self.channel_max, self.frame_max, int(self.heartbeat)))
+        self._step(ConnectionTuneOk(self.channel_max, self.frame_max, self.heartbeat))
         link.frame_limit = self.frame_max - OVERHEAD
         link.reader.frame_max = self.frame_max
         if self.heartbeat:
