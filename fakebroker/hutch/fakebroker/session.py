@@ -108,7 +108,8 @@ class Session:
 
     def receive(self, data: bytes) -> None:
         """Take bytes from the client and do all that they ask for."""
-        if self.dropped:
+        self.node.settle()  # what fell due before comes first
+        if self.dropped or self._handshake.deaf:
             return
         self._handshake.heard()
         if self.state is ConnectionState.GREETING:
