@@ -240,7 +240,7 @@ def _tale(broker: FakeBroker, order: Order) -> list[_Step]:
 def _step(event: Event, attempt: int, parked: bool) -> _Step | None:
     message = event.message
     if event.kind == "published" and message is not None:
-        source = f"{message.exchange}, {message.routing_key}" if message.exchange else "default exchange"
+        source = f"{message.exchange}, {message.routing_key}" if message.exchange else "AMQP default"
         what, remark = ("published", "") if message.exchange else ("parked", f"{ATTEMPTS} attempts are enough")
         return _Step(event.at, what, f"{source} -> {', '.join(event.detail)}", remark)
     if event.kind == "delivered":

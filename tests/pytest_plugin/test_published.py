@@ -1,0 +1,164 @@
+"""Asking what was published, and being told what was published instead."""
+
+import re
+from collections.abc import Callable
+from unittest.mock import ANY
+
+import pytest
+
+from hutch.client import Channel, Message
+from hutch.pytest_plugin import FakeBroker
+
+
+@pytest.fixture
+def channel(fakebroker: FakeBroker) -> Channel:
+    """A channel where three messages were published: two orders and an event."""
+    fakebroker.add_vhost("other")
+    channel = fakebroker.connect().channel()
+    channel.exchange_declare("events", "topic", durable=True, auto_delete=False)
+    for name in ("orders", "audit"):
+        channel.queue_declare(name, durable=True, auto_delete=False)
+    channel.queue_bind("audit", "events", "order.#")
+    channel.basic_publish(
+        Message(b'{"id": 1, "items": ["pen"]}', application_headers={"x-attempt": 1}, correlation_id="a"),
+        routing_key="orders",
+    )
+    channel.basic_publish(
+        Message(b'{"items": ["ink"], "id": 2}', application_headers={"x-attempt": 2, "x-void": None}),
+        routing_key="orders",
+    )
+    channel.basic_publish(Message("gr\u00fcn", delivery_mode=2), "events", "order.created")
+    return channel
+
+
+@pytest.mark.usefixtures("channel")
+class TestCriteria:
+    @pytest.mark.parametrize(
+        ("ask", "bodies"),
+        [
+            (lambda broker: broker.published(), [1, 2, 3]),
+            (lambda broker: broker.published("orders"), [1, 2]),
+            (lambda broker: broker.published("order.created"), [3]),
+            (lambda broker: broker.published("order.#"), []),
+            (lambda broker: broker.published(exchange="events"), [3]),
+            (lambda broker: broker.published(exchange=""), [1, 2]),
+            (lambda broker: broker.published(queue="audit"), [3]),
+            (lambda broker: broker.published("orders", queue="audit"), []),
+            (lambda broker: broker.published(vhost="/"), [1, 2, 3]),
+            (lambda broker: broker.published(vhost="other"), []),
+            (lambda broker: broker.published(body="gr\u00fcn"), [3]),
+            (lambda broker: broker.published(body=b"gr\xc3\xbcn"), [3]),
+            (lambda broker: broker.published(body="gr"), []),
+            (lambda broker: broker.published(json={"id": 2, "items": ["ink"]}), [2]),
+            (lambda broker: broker.published(json={"id": ANY, "items": ["pen"]}), [1]),
+            (lambda broker: broker.published(json=None), []),
+            (lambda broker: broker.published(headers={"x-attempt": 2}), [2]),
+            (lambda broker: broker.published(headers={"x-attempt": ANY}), [1, 2]),
+            (lambda broker: broker.published(headers={"x-void": None}), [2]),
+            (lambda broker: broker.published(headers={}), [1, 2, 3]),
+            (lambda broker: broker.published(correlation_id="a"), [1]),
+            (lambda broker: broker.published(delivery_mode=2), [3]),
+            (lambda broker: broker.published("orders", correlation_id="b"), []),
+        ],
+    )
+    def test_each_and_together(
+        self, fakebroker: FakeBroker, ask: Callable[[FakeBroker], list[Message]], bodies: list[int]
+    ) -> None:
+        everything = [message.body for message in fakebroker.published()]
+        assert [message.body for message in ask(fakebroker)] == [everything[number - 1] for number in bodies]
+
+    def test_messages_can_be_looked_into(self, fakebroker: FakeBroker) -> None:
+        first, _ = fakebroker.published("orders", count=2)
+        assert (first.exchange, first.routing_key) == ("", "orders")
+        assert first.headers == {"x-attempt": 1}
+        assert first.properties.values["correlation_id"] == "a"
+
+    def test_a_property_that_does_not_exist_is_a_mistake(self, fakebroker: FakeBroker) -> None:
+        with pytest.raises(TypeError, match=r"no message has a property colour; there are content_type, .*cluster_id"):
+            fakebroker.published(colour="red")
+
+
+class TestExplanations:
+    @pytest.mark.usefixtures("channel")
+    def test_too_few(self, fakebroker: FakeBroker) -> None:
+        with pytest.raises(AssertionError) as failure:
+            fakebroker.published("orders", count=1, headers={"x-attempt": 3})
+        assert str(failure.value).splitlines() == [
+            "expected 1 published message with routing key 'orders', header x-attempt 3; there are none",
+            "near misses:",
+            """  the default exchange, key 'orders': {"id": 1, "items": ["pen"]}""",
+            "      header x-attempt is 1",
+            """  the default exchange, key 'orders': {"items": ["ink"], "id": 2}""",
+            "      header x-attempt is 2",
+            "  exchange events, key 'order.created': gr\u00fcn",
+            "      routing key is 'order.created'",
+            "      has no header x-attempt",
+        ]
+
+    @pytest.mark.usefixtures("channel")
+    def test_too_many(self, fakebroker: FakeBroker) -> None:
+        with pytest.raises(AssertionError) as failure:
+            fakebroker.published("orders", count=0)
+        assert str(failure.value).splitlines() == [
+            "expected 0 published messages with routing key 'orders'; there are 2",
+            "found:",
+            """  the default exchange, key 'orders': {"id": 1, "items": ["pen"]}""",
+            """  the default exchange, key 'orders': {"items": ["ink"], "id": 2}""",
+        ]
+
+    @pytest.mark.usefixtures("channel")
+    def test_of_body_json_and_queue(self, fakebroker: FakeBroker) -> None:
+        with pytest.raises(AssertionError) as failure:
+            fakebroker.published(json=[1], body="[1]", queue="orders", vhost="other", correlation_id="b", count=1)
+        text = str(failure.value)
+        assert "      has no property correlation_id" in text
+        assert "routed to queue orders, property correlation_id 'b', body b'[1]', JSON body [1]; there are none" in text
+        assert "      body is no JSON: gr\u00fcn" in text
+        assert "      body is {'id': 1, 'items': ['pen']}" in text
+        assert "      routed to audit" in text
+        assert "      vhost is '/'" in text
+
+    def test_what_went_nowhere(self, fakebroker: FakeBroker, channel: Channel) -> None:
+        channel.basic_publish(Message(b"\x00\x01" * 100), "events", "invoice.created")
+        with pytest.raises(AssertionError) as failure:
+            fakebroker.published("invoice.created", queue="audit", count=1)
+        assert "      routed to no queue" in str(failure.value)
+        assert max(map(len, str(failure.value).splitlines())) < 120
+
+    def test_only_the_nearest_are_shown(self, fakebroker: FakeBroker, channel: Channel) -> None:
+        for number in range(20):
+            channel.basic_publish(Message(str(number)), routing_key="orders")
+        with pytest.raises(AssertionError) as failure:
+            fakebroker.published("orders", body="20", count=1)
+        lines = str(failure.value).splitlines()
+        assert lines[-1] == "  and 18 more"
+        assert len(lines) == 2 + 5 * 2 + 1
+
+    def test_dead_letters_are_pointed_at(self, fakebroker: FakeBroker, channel: Channel) -> None:
+        dead_letter = {"x-dead-letter-exchange": "", "x-dead-letter-routing-key": "orders.failed"}
+        channel.queue_declare("work", durable=True, auto_delete=False, arguments=dead_letter)
+        channel.queue_declare("orders.failed", durable=True, auto_delete=False)
+        channel.basic_publish(Message(b"one"), routing_key="work")
+        got = channel.basic_get("work")
+        assert got is not None
+        channel.basic_reject(got.delivery_tag or 0, requeue=False)
+        with pytest.raises(AssertionError) as failure:
+            fakebroker.published("orders.failed", count=1)
+        assert "history.of('dead-lettered')" in str(failure.value)
+        assert str(failure.value).splitlines()[-1] == "  work -> orders.failed"
+
+    @pytest.mark.usefixtures("channel")
+    def test_of_a_plain_assert(self, fakebroker: FakeBroker) -> None:
+        assert repr(fakebroker.published("orders.retry", headers={"x-attempt": 1})) == (
+            "<nothing published with routing key 'orders.retry', header x-attempt 1; nearest: the default exchange, "
+            """key 'orders': {"id": 1, "items": ["pen"]}: routing key is 'orders'>"""
+        )
+        assert re.match(r"\[Message\(''", repr(fakebroker.published("orders")))
+
+    def test_of_silence(self, fakebroker: FakeBroker) -> None:
+        with pytest.raises(AssertionError, match=r"expected 1 published message at all; there are none\nnothing was"):
+            fakebroker.published(count=1)
+        assert repr(fakebroker.published("orders")) == (
+            "<nothing published with routing key 'orders', nor anything else>"
+        )
+        assert fakebroker.published("orders", count=0) == []

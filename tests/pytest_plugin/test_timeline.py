@@ -1,0 +1,86 @@
+"""The timeline: a line for whatever can happen."""
+
+import pytest
+
+from hutch.client import Message, NotFound
+from hutch.pytest_plugin import FakeBroker
+from hutch.pytest_plugin.timeline import timeline
+
+
+def test_every_kind_of_event_has_its_line(fakebroker: FakeBroker) -> None:
+    channel = fakebroker.connect().channel()
+    fakebroker.history.clear()
+    channel.exchange_declare("shop", "topic", durable=True, auto_delete=False)
+    dead_letter = {"x-dead-letter-exchange": "", "x-dead-letter-routing-key": "failed"}
+    channel.queue_declare("orders", durable=True, auto_delete=False, arguments={"x-message-ttl": 60000, **dead_letter})
+    channel.queue_declare("failed", durable=True, auto_delete=False)
+    channel.queue_bind("orders", "shop", "order.*")
+    channel.events["basic_return"].add(lambda *_: None)
+    channel.basic_publish(Message(b"nobody's"), "shop", "invoice.new", mandatory=True)
+    channel.basic_publish(Message(b"first"), "shop", "order.new")
+    got = channel.basic_get("orders")
+    assert got is not None
+    channel.basic_reject(got.delivery_tag or 0, requeue=True)
+    fakebroker.clock.advance(minutes=1)
+    channel.basic_consume(
+        "failed", consumer_tag="clerk", callback=lambda message: channel.basic_ack(message.delivery_tag or 0)
+    )
+    assert channel.connection is not None
+    channel.connection.drain_events(timeout=1)
+    channel.basic_cancel("clerk")
+    channel.basic_publish(Message(b"\xff"), routing_key="orders")
+    got = channel.basic_get("orders")
+    assert got is not None
+    channel.basic_reject(got.delivery_tag or 0, requeue=False)
+    channel.queue_purge("failed")
+    channel.queue_unbind("orders", "shop", "order.*")
+    with pytest.raises(NotFound):
+        channel.queue_declare("nobody's", passive=True)
+    channel.exchange_delete("shop")
+    channel.connection.close()
+    assert timeline(fakebroker.history).splitlines() == [
+        " +0.0 s  declared exchange shop",
+        " +0.0 s  declared queue orders",
+        " +0.0 s  declared queue failed",
+        " +0.0 s  bound orders to shop, key 'order.*'",
+        " +0.0 s  published to exchange shop, key 'invoice.new', routed to no queue: nobody's",
+        " +0.0 s  returned to its publisher (NO_ROUTE): nobody's",
+        " +0.0 s  published to exchange shop, key 'order.new', routed to orders: first",
+        " +0.0 s  fetched from orders: first",
+        " +0.0 s  requeued in orders: first",
+        "+60.0 s  expired in orders: first",
+        "+60.0 s  dead-lettered (expired) from orders to failed: first",
+        "+60.0 s  consumer clerk on failed",
+        "+60.0 s  delivered to consumer clerk from failed: first",
+        "+60.0 s  acknowledged in failed: first",
+        "+60.0 s  consumer clerk off failed",
+        r"+60.0 s  published to the default exchange, key 'orders', routed to orders: b'\xff'",
+        r"+60.0 s  fetched from orders: b'\xff'",
+        r"+60.0 s  rejected in orders: b'\xff'",
+        r"+60.0 s  dead-lettered (rejected) from orders to failed: b'\xff'",
+        "+60.0 s  purged failed of 1 messages",
+        "+60.0 s  unbound orders from shop, key 'order.*'",
+        "+60.0 s  refused: NOT_FOUND - no queue 'nobody's' in vhost '/'",
+        "+60.0 s  deleted exchange shop",
+        "+60.0 s  disconnected: in-process client 1",
+    ]
+
+
+def test_the_last_ones(fakebroker: FakeBroker) -> None:
+    assert timeline(fakebroker.history) == "nothing"
+    channel = fakebroker.connect().channel()
+    for name in "abc":
+        channel.queue_declare(name, durable=True, auto_delete=False)
+    assert timeline(fakebroker.history, last=2) == (
+        "(2 earlier events)\n+0.0 s  declared queue b\n+0.0 s  declared queue c"
+    )
+
+
+def test_long_and_strange_bodies_fit_a_line(fakebroker: FakeBroker) -> None:
+    channel = fakebroker.connect().channel()
+    fakebroker.history.clear()
+    for body in ("x" * 1000, "two\nlines"):
+        channel.basic_publish(Message(body), routing_key="nowhere")
+    long, strange = timeline(fakebroker.history).splitlines()
+    assert long.endswith(f"routed to no queue: {'x' * 57}...")
+    assert strange.endswith(r"routed to no queue: 'two\nlines'")
