@@ -44,7 +44,7 @@ def modules_after(statement: str) -> set[str]:
 
 
 def test_an_in_process_broker_and_client_import_no_event_loop_and_no_test_runner() -> None:
-    unwanted = {"asyncio", "pytest", "ssl", "importlib.metadata", "argparse", "logging"}
+    unwanted = {"asyncio", "pytest", "ssl", "importlib.metadata", "argparse"}
     assert not modules_after("import hutch.client, hutch.fakebroker") & unwanted
 
 

@@ -27,6 +27,9 @@ class Loopback:
             raise TimeoutError
         return self._waiting.pop(0) if self._waiting else b""
 
+    def readable(self) -> bool:
+        return bool(self._waiting)
+
     def close(self) -> None:
         self.calls.append(("close", None))
 
@@ -44,6 +47,7 @@ def test_a_recording_holds_both_directions_in_order() -> None:
     transport.connect(20)
     transport.send(b"one", 21)
     transport.send(b"two")
+    assert transport.readable()
     assert transport.receive(22) == b"one"
     transport.send(b"three")
     assert transport.receive() == b"two"

@@ -40,6 +40,7 @@ from hutch.client.exceptions import (
 )
 from hutch.client.message import Message
 from hutch.client.protocol import queue_declare_ok_t
+from hutch.client.transports.tcp import TcpTransport
 from hutch.client.urls import connect
 
 __all__ = [
@@ -71,6 +72,7 @@ __all__ = [
     "RecoverableConnectionError",
     "ResourceError",
     "ResourceLocked",
+    "TcpTransport",
     "UnexpectedFrame",
     "connect",
     "error_for_code",

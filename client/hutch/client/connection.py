@@ -1,6 +1,5 @@
 """Connections: opening, closing, waiting (AMQP 0-9-1 specification, section 2.2.4 and class ``connection``)."""
 
-import logging
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from typing import Any, ClassVar, Final, NoReturn, Self
@@ -39,8 +38,6 @@ from hutch.wire.methods import (
 )
 from hutch.wire.states import ConnectionState
 from hutch.wire.transport import Transport
-
-_log = logging.getLogger("hutch.client")
 
 DEFAULT_PORT: Final = 5672
 

@@ -1,7 +1,6 @@
 """The bytes of one open connection: sending, and waiting with a deadline. Everything that blocks waits here."""
 
 import logging
-import select
 from collections import deque
 from collections.abc import Callable
 from typing import Final, Protocol
@@ -66,7 +65,6 @@ class Link:
         self._deferring = False
         self._deferred: deque[tuple[OnMessage, Message]] = deque()
         self._on_lost = on_lost
-        self._readable = _readable(transport)
 
     def send(self, data: bytes, timeout: float | None = None) -> None:
         """Send whole frames, within ``timeout`` seconds (``None``: the write timeout).
@@ -244,7 +242,7 @@ class Link:
 
         Raises as :meth:`drain`, but for the timeout.
         """
-        if self.in_callback or not (self._deferred or self.reader.buffered or self._readable()):
+        if self.in_callback or not (self._deferred or self.reader.buffered or self.transport.readable()):
             return
         if self.next_method():
             return
@@ -269,16 +267,3 @@ class Link:
             raise
         if due:
             self.send(HEARTBEAT_FRAME)
-
-
-def _readable(transport: Transport) -> Callable[[], bool]:
-    """A cheap way to learn whether there is something to receive: the transport's own, else its file descriptor's."""
-    own: Callable[[], bool] | None = getattr(transport, "readable", None)
-    if own is not None:
-        return own
-    fd = transport.fileno()
-    if fd is None or not hasattr(select, "poll"):
-        return lambda: True
-    poll = select.poll()
-    poll.register(fd, select.POLLIN)
-    return lambda: bool(poll.poll(0))

@@ -28,6 +28,9 @@ class Transport(Protocol):
     def receive(self, deadline: float | None = None) -> bytes:
         """Some bytes, as soon as there are any; ``b""`` when the other side has ended the stream."""
 
+    def readable(self) -> bool:
+        """Whether :meth:`receive` would give bytes, or fail, at once; cheap, and lets no time pass."""
+
     def close(self) -> None:
         """End the stream; closing again does nothing."""
 
@@ -87,6 +90,10 @@ class RecordingTransport:
         data = self._inner.receive(deadline)
         self.log.append(("received", data))
         return data
+
+    def readable(self) -> bool:
+        """The inner transport's."""
+        return self._inner.readable()
 
     def close(self) -> None:
         """Close the inner transport."""
