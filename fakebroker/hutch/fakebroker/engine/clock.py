@@ -19,12 +19,33 @@ class Clock(Protocol):
         """Seconds since 1970, for timestamps."""
 
 
+def moment(seconds: float) -> float:
+    """A moment to the nanosecond: however it was summed up, it is to be the same number."""
+    return round(seconds, 9)
+
+
 class SystemClock:
-    """The machine's clock, read late: whatever patches ``time.monotonic`` and ``time.time`` (freezegun) moves it."""
+    """The machine's clock, read late: whatever patches ``time.monotonic`` and ``time.time`` (freezegun) moves it.
+
+    When time is frozen, or runs again, another function stands behind ``time.monotonic``, which counts from elsewhere.
+    That is no leap to this clock: it goes on from where it was.
+    """
+
+    def __init__(self) -> None:
+        self._source = time.monotonic
+        self._shift = 0.0
+        self._latest = 0.0
 
     def monotonic(self) -> float:
-        """``time.monotonic()``."""
-        return time.monotonic()
+        """``time.monotonic()``, without the leaps between one that is patched and one that is not."""
+        source = time.monotonic
+        now = source() + self._shift
+        if source is not self._source:
+            self._source = source
+            self._shift += self._latest - now
+            return self._latest
+        self._latest = max(self._latest, now)
+        return self._latest
 
     def time(self) -> float:
         """``time.time()``."""
@@ -78,16 +99,18 @@ class ManualClock:
         moment, before this returns.
 
         Raises:
-            ValueError: the sum is negative.
+            ValueError: the sum is negative, or not finite.
         """
         if isinstance(seconds, timedelta):
             seconds = seconds.total_seconds()
         step = seconds + milliseconds / 1000 + minutes * 60 + hours * 3600
         if step < 0:
             raise ValueError(f"a clock does not go back ({step} s)")
+        if not math.isfinite(step):
+            raise ValueError(f"a clock takes finite steps, not {step} s")
         for follower in list(self._followers):
             follower.catch_up()
-        end = self._elapsed + step
+        end = moment(self._elapsed + step)
         while (upcoming := self._next_timer_at()) is not None and upcoming <= end:
             self.jump(upcoming)
             self._settle()
@@ -102,9 +125,9 @@ class ManualClock:
         for follower in list(self._followers):
             follower.settle()
 
-    def jump(self, moment: float) -> None:
-        """Move on to ``moment`` on :meth:`monotonic`, if that is later than now; followers are not told."""
-        self._elapsed = max(self._elapsed, moment)
+    def jump(self, at: float) -> None:
+        """Move on to ``at`` on :meth:`monotonic`, if that is later than now; followers are not told."""
+        self._elapsed = max(self._elapsed, at)
 
     def subscribe(self, follower: Follower) -> None:
         """Have ``follower`` come along with each :meth:`advance`."""
@@ -142,7 +165,7 @@ class Timers:
 
     def set(self, delay: float, action: Callable[[], None], *, background: bool = False) -> Timer:
         """Have ``action`` called ``delay`` seconds from now."""
-        return self.set_at(self._clock.monotonic() + delay, action, background=background)
+        return self.set_at(moment(self._clock.monotonic() + delay), action, background=background)
 
     def set_at(self, at: float, action: Callable[[], None], *, background: bool = False) -> Timer:
         """Have ``action`` called at a moment on the clock's ``monotonic``."""

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final
 
 from hutch.fakebroker.engine.bindings import Binding
-from hutch.fakebroker.engine.clock import Timer
+from hutch.fakebroker.engine.clock import Timer, moment
 from hutch.fakebroker.engine.consumers import Consumer, Rotation
 from hutch.fakebroker.engine.message import Message
 from hutch.fakebroker.engine.queues.ready import Entry, Ready
@@ -113,7 +113,7 @@ class Queue:
     def _expires_at(self, message_ttl: int | None) -> float:
         # The smaller of the two holds (TTL-02).
         seconds = min(ttl for ttl in (_milliseconds(message_ttl), self.message_ttl) if ttl is not None)
-        return self.vhost.node.clock.monotonic() + seconds
+        return moment(self.vhost.node.clock.monotonic() + seconds)
 
     def take(self) -> Entry | None:
         """Take the head out for a basic.get; ``None`` when nothing is ready."""
