@@ -1,11 +1,12 @@
 """A client that speaks AMQP frame by frame, in-process or over TCP: it can say what no client library would."""
 
+import select
 import socket
-import time
 from collections import deque
 from collections.abc import Mapping
 from typing import Final, Self, TypeVar
 
+from hutch.fakebroker.realtime import monotonic
 from hutch.wire.content import Content, ContentAssembler
 from hutch.wire.fields import FieldTable
 from hutch.wire.frames import HEARTBEAT, METHOD, Frame, FrameParser, content_frames, content_header, method_frame
@@ -52,8 +53,6 @@ CAPABILITIES: Final[FieldTable] = {
 class TCP:
     """A transport over a plain socket, on the real clock even while time stands frozen."""
 
-    _real_monotonic = staticmethod(time.monotonic)
-
     def __init__(self, url: str) -> None:
         (address,) = parse_url(url)
         self._address = (address.host, address.port)
@@ -82,8 +81,11 @@ class TCP:
     def fileno(self) -> int | None:
         return self.socket.fileno()
 
+    def readable(self) -> bool:
+        return bool(select.select([self.socket], [], [], 0)[0])
+
     def monotonic(self) -> float:
-        return self._real_monotonic()
+        return monotonic()
 
 
 class Peer:
@@ -230,6 +232,19 @@ class Peer:
             return False
         except OSError:
             return True
+
+    def fill_until_end(self) -> None:
+        """Take in what has come by now; then the stream must have ended."""
+        while True:
+            try:
+                data = self.transport.receive(self._deadline())
+            except TimeoutError:
+                raise AssertionError("the broker has not ended the stream") from None
+            except OSError:
+                return
+            if not data:
+                return
+            self.frames.extend(self.parser.feed(data))
 
     # round trips
 
