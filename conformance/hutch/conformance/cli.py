@@ -15,10 +15,10 @@ _DESCRIPTION = """Run the conformance suite: on the emulator, in-process and ove
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command; ``argv`` without the program's name, by default the process's.
+    """Run the conformance suite on the emulator or on a live broker.
 
-    Returns 0 when no case failed, 1 when one did or the target cannot be used, 2 (by :class:`SystemExit`) for options
-    that cannot be read.
+    ``argv`` comes without the program's name and is by default the process's. Returns 0 when no case failed, 1 when
+    one did or the target cannot be used; options that cannot be read are a :class:`SystemExit` of 2.
     """
     options = _parser().parse_args(argv)
     try:

@@ -56,7 +56,7 @@ def run_case(case: Case, target: Target, deadline: float = CASE_DEADLINE) -> Res
         message = f"no end after {deadline:g} s{_whereabouts(play)}"
         error = TimeoutError(message)
         play.abandon()
-        play.join(2.0)
+        play.join(1.0)
     outcome = Outcome.FAILED if error else Outcome.PASSED
     return Result(case, target.name, outcome, message, time.monotonic() - began, error)
 

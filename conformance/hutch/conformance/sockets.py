@@ -1,6 +1,7 @@
 """A plain TCP socket as a :class:`~hutch.wire.transport.Transport`, for the cases that speak in frames."""
 
 import contextlib
+import selectors
 import socket
 import time
 
@@ -33,9 +34,11 @@ class SocketTransport:
         connected.settimeout(_left(deadline))
         return connected.recv(1 << 17)
 
-    def shut(self) -> None:
-        """Send FIN: this side has nothing more to say."""
-        self._connected().shutdown(socket.SHUT_WR)
+    def readable(self) -> bool:
+        """Whether something has arrived, or the stream has ended."""
+        with selectors.DefaultSelector() as selector:
+            selector.register(self._connected(), selectors.EVENT_READ)
+            return bool(selector.select(0))
 
     def close(self) -> None:
         """Close the socket; a receive that waits in another thread ends."""

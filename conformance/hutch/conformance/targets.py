@@ -21,6 +21,9 @@ _VHOST: Final = "conformance"
 #: Real seconds without news after which the emulator behind a port is taken to wait for its clock.
 _TICK: Final = 0.05
 
+#: Seconds for connecting and logging in. RabbitMQ 4.3 was seen to take five of them before its greeting.
+_CONNECT_TIMEOUT: Final = 20
+
 
 class TargetError(Exception):
     """The target cannot be used. The message is one line for whoever named it."""
@@ -109,7 +112,8 @@ class Live:
         except AMQPError as error:
             raise TargetError(f"{where}: {error.reply_text or error}") from None
         except OSError as error:
-            raise TargetUnreachable(f"{where}: {error.strerror or error}") from None
+            reason = error.strerror or str(error)
+            raise TargetUnreachable(reason if where in reason else f"{where}: {reason}") from None
         try:
             properties = connection.server_properties
             version = str(properties.get("version", "of unknown version"))
@@ -289,7 +293,7 @@ def _address(url: str) -> Address:
 def _client(address: Address, virtual_host: str, **kwargs: Any) -> Connection:
     host = f"[{address.host}]" if ":" in address.host else address.host
     login = {"userid": address.userid, "password": address.password, "virtual_host": virtual_host}
-    return Connection(**{"host": f"{host}:{address.port}", "connect_timeout": 5, **login, **kwargs})
+    return Connection(**{"host": f"{host}:{address.port}", "connect_timeout": _CONNECT_TIMEOUT, **login, **kwargs})
 
 
 def _stream(address: Address) -> Transport:

@@ -1,0 +1,112 @@
+import threading
+
+import pytest
+
+from hutch.conformance.case import PROFILES, all_cases, select
+from hutch.conformance.rabbit import Rabbit
+from hutch.conformance.runner import Outcome, run, run_case
+from hutch.conformance.targets import InProcess, Live, Target, TargetError, TargetUnreachable, Tcp
+from hutch.fakebroker import Broker
+from tests.conformance.conftest import failing, made, passing
+
+
+@pytest.mark.parametrize("profile", PROFILES)
+def test_the_emulator_conforms(profile: str) -> None:
+    results = list(run(all_cases(), InProcess(profile)))
+    assert [(result.case.id, result.message) for result in results if result.outcome is Outcome.FAILED] == []
+
+
+@pytest.mark.parametrize("profile", PROFILES)
+def test_the_emulator_conforms_behind_a_port(profile: str) -> None:
+    cases = select(all_cases(), "queue or consume or framing or deadletter")
+    results = list(run(cases, Tcp(profile)))
+    assert [(result.case.id, result.message) for result in results if result.outcome is Outcome.FAILED] == []
+
+
+def test_results_come_in_the_order_of_the_cases() -> None:
+    cases = [made(passing), made(failing), made(passing, profiles=("3.10",))]
+    results = list(run(cases, InProcess()))
+    assert [result.outcome for result in results] == [Outcome.PASSED, Outcome.FAILED, Outcome.NOT_APPLICABLE]
+    assert [result.case for result in results] == cases
+    assert results[2].message == "a behaviour of 3.10"
+
+
+def test_errors_that_are_no_assertions_are_failures() -> None:
+    def broken(rabbit: Rabbit) -> None:
+        raise LookupError("what")
+
+    result = run_case(made(broken), InProcess())
+    assert result.outcome is Outcome.FAILED
+    assert result.message.startswith("LookupError: what (test_runner.py:")
+
+
+def test_a_case_that_hangs_is_given_up(target: Target) -> None:
+    never = threading.Event()
+
+    def hanging(rabbit: Rabbit) -> None:
+        rabbit.channel()
+        never.wait(20)
+
+    try:
+        result = run_case(made(hanging), target, deadline=0.2)
+    finally:
+        never.set()
+    assert result.outcome is Outcome.FAILED
+    assert result.message.startswith("no end after 0.2 s")
+
+
+def test_a_case_that_waits_for_the_broker_for_ever_is_cut_off() -> None:
+    ended = threading.Event()
+
+    def waiting(rabbit: Rabbit) -> None:
+        try:
+            rabbit.connect().drain_events()
+        finally:
+            ended.set()
+
+    result = run_case(made(waiting), Tcp(), deadline=0.2)
+    assert result.message.startswith("no end after 0.2 s")
+    assert ended.wait(5), "the case still waits"
+
+
+def test_profiles_are_known_by_their_names() -> None:
+    for kind in (InProcess, Tcp):
+        with pytest.raises(TargetError, match=r"^unknown profile '3\.9'; there are 3\.10, 4\.3$"):
+            kind("3.9")
+
+
+@pytest.mark.parametrize("profile", PROFILES)
+def test_a_live_brokers_profile_is_read_from_its_version(profile: str) -> None:
+    with Broker(profile) as broker:
+        target = Live(broker.url)
+        assert target.profile == profile
+        assert target.name.endswith(f"as {profile})")
+        other = PROFILES[1 - PROFILES.index(profile)]
+        assert Live(broker.url, profile=other).profile == other
+
+
+def test_a_live_broker_is_left_as_it_was() -> None:
+    with Broker() as broker:
+        target = Live(broker.url)
+        cases = select(all_cases(), "exclusive or declaring or reserved or server_named")
+        results = list(run(cases, target))
+        assert {result.outcome for result in results} == {Outcome.PASSED}, [result.message for result in results]
+        assert broker.node.vhosts["/"].queues == {}
+        assert [name for name in broker.node.vhosts["/"].exchanges if name and not name.startswith("amq.")] == []
+
+
+def test_a_live_broker_that_refuses() -> None:
+    with Broker() as broker:
+        url = broker.url
+        with pytest.raises(TargetError, match=r"^127\.0\.0\.1:\d+: ACCESS_REFUSED - Login was refused"):
+            Live(url.replace("guest:guest", "guest:wrong"))
+        with pytest.raises(TargetError, match=r"^127\.0\.0\.1:\d+: NOT_ALLOWED - vhost nowhere not found$"):
+            Live(url.rstrip("/") + "/nowhere")
+    with pytest.raises(TargetUnreachable, match=r"127\.0\.0\.1:\d+: Connection refused$"):
+        Live(url)
+
+
+@pytest.mark.parametrize("url", ["http://localhost", "amqps://localhost", "amqp://a;amqp://b", "amqp://host:port", ""])
+def test_urls_that_are_of_no_use(url: str) -> None:
+    with pytest.raises(TargetError):
+        Live(url)
