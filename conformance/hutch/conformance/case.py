@@ -40,6 +40,9 @@ TOPICS: Final = (
     "confirm",
     "ttl",
     "deadletter",
+    "limits",
+    "priority",
+    "single_active",
     "regression",
 )
 

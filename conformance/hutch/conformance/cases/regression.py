@@ -31,41 +31,23 @@ def topics_are_words_not_text(rabbit: Rabbit) -> None:
     """Topic patterns are compared word by word: a pattern is no prefix, no suffix and no regular expression."""
     channel = rabbit.channel()
     exchange = rabbit.exchange(channel, "topic")
+    odd = "a.-_:/é"
     matches = {
-        "a.#": ["a", "a.b", "a.b.c", "a.-_:/.é"],
-        "a.*": ["a.b", "a.*", "a.-_:/é"],
+        "a.#": ["a", "a.b", "a.bc", "a.b.c", "a.cb", "a.*", odd, "a.x.é"],
+        "a.*": ["a.b", "a.bc", "a.cb", "a.*", odd],
         "a.b": ["a.b"],
-        "#.b": ["b", "a.b", "a.c.b"],
-        "a.#.b": ["a.b", "a.c.b"],
+        "#.b": ["b", "a.b"],
+        "a.#.b": ["a.b"],
         "*.b": ["a.b"],
-        "#": None,
+        "*.*.c": ["a.b.c", "ca.b.c"],
     }
-    keys = [
-        "a",
-        "b",
-        "ab",
-        "a.b",
-        "axb",
-        "a.bc",
-        "ca.b.c",
-        "a.b.c",
-        "a.c.b",
-        "a.cb",
-        "a.*",
-        "a.-_:/é",
-        "a.-_:/.é",
-        "A.B",
-    ]
+    keys = ["a", "b", "ab", "a.b", "axb", "a.bc", "ca.b.c", "a.b.c", "a.cb", "a.*", odd, "a.x.é", "A.B"]
     queues = {pattern: rabbit.bound(channel, exchange, pattern) for pattern in matches}
     for key in keys:
         rabbit.publish(channel, key.encode(), exchange, key)
-    for pattern, queue in queues.items():
-        wanted = keys if matches[pattern] is None else [key for key in keys if key in (matches[pattern] or [])]
-        if pattern == "a.#":
-            wanted = [key for key in keys if key == "a" or key.startswith("a.")]
-        if pattern == "a.*":
-            wanted = [key for key in keys if key.startswith("a.") and key.count(".") == 1]
-        equal([payload.decode() for payload in rabbit.bodies(channel, queue)], wanted, f"keys that match {pattern!r}")
+    for pattern, wanted in matches.items():
+        got = [payload.decode() for payload in rabbit.bodies(channel, queues[pattern])]
+        equal(got, wanted, f"keys that match {pattern!r}")
 
 
 @case("ACK-07", "EXCH-DIRECT-02")
