@@ -274,6 +274,8 @@ class Broker:
         self._changes += 1
         if self._waiting:
             self._changed.notify_all()
+        if self._server is not None and not self._closed and not isinstance(self.clock, ManualClock):
+            self._server.expect(self.node.timers.soonest)
 
     def add_pipe(self, pipe: Pipe) -> Session:
         """Begin the session of an in-process client.

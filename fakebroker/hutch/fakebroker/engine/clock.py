@@ -28,7 +28,8 @@ class SystemClock:
     """The machine's clock, read late: whatever patches ``time.monotonic`` and ``time.time`` (freezegun) moves it.
 
     When time is frozen, or runs again, another function stands behind ``time.monotonic``, which counts from elsewhere.
-    That is no leap to this clock: it goes on from where it was.
+    That is no leap to this clock, nor is a step back: it goes on from where it was, as soon as it is read. What passes
+    between the change and that is lost to it.
     """
 
     def __init__(self) -> None:
@@ -40,12 +41,12 @@ class SystemClock:
         """``time.monotonic()``, without the leaps between one that is patched and one that is not."""
         source = time.monotonic
         now = source() + self._shift
-        if source is not self._source:
+        if source is not self._source or now < self._latest:
             self._source = source
             self._shift += self._latest - now
             return self._latest
-        self._latest = max(self._latest, now)
-        return self._latest
+        self._latest = now
+        return now
 
     def time(self) -> float:
         """``time.time()``."""

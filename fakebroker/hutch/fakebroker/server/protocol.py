@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import math
 import selectors
 import socket
 import struct
@@ -107,6 +108,8 @@ class Listener:
         self.broker: Final = broker
         self.clients: Final[dict[Client, None]] = {}
         self.url = ""
+        #: The moment of the broker's soonest timer when the alarm was set.
+        self.armed_for = math.inf
         self._loop: Final = asyncio.get_running_loop()
         self._server: asyncio.Server | None = None
         self._alarm: asyncio.TimerHandle | None = None
@@ -138,6 +141,7 @@ class Listener:
     def arm(self) -> None:
         """Set the alarm for the broker's next timer."""
         with self.broker.lock:
+            self.armed_for = self.broker.node.timers.soonest
             seconds = self.broker.seconds_to_alarm()
         if self._alarm is not None:
             self._alarm.cancel()
@@ -170,6 +174,11 @@ class Listener:
 
     async def stop(self, grace: float = 1.0) -> None:
         """Accept no more, close the clients with 320, and give them ``grace`` seconds to take that in."""
+        # Whoever was accepted just now is a client once the task of that has run; asyncio loses the socket if the server
+        # is closed before that.
+        deadline = self._loop.time() + grace
+        while (others := asyncio.all_tasks() - {asyncio.current_task()}) and (left := deadline - self._loop.time()) > 0:
+            await asyncio.wait(others, timeout=left)
         if self._server is not None:
             self._server.close()
         with self.broker.lock:

@@ -72,6 +72,11 @@ class ServerThread:
         if threading.current_thread() is not self.thread:
             asyncio.run_coroutine_threadsafe(self._listener.catch_up(), self._loop).result(_PATIENCE)
 
+    def expect(self, moment: float) -> None:
+        """See to it that the listener looks after what falls due at ``moment``, whoever has set that timer."""
+        if moment < self._listener.armed_for:
+            self._listener.call_soon(self._listener.arm)
+
     def stop(self, grace: float) -> None:
         """Close the listener, and the clients within ``grace`` seconds, and wait for the thread to end."""
         self._grace = grace
