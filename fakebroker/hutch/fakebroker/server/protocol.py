@@ -174,8 +174,8 @@ class Listener:
 
     async def stop(self, grace: float = 1.0) -> None:
         """Accept no more, close the clients with 320, and give them ``grace`` seconds to take that in."""
-        # Whoever was accepted just now is a client once the task of that has run; asyncio loses the socket if the server
-        # is closed before that.
+        # Whoever was accepted just now is a client once the task of that has run; asyncio loses the socket of one that
+        # comes to run behind the closing.
         deadline = self._loop.time() + grace
         while (others := asyncio.all_tasks() - {asyncio.current_task()}) and (left := deadline - self._loop.time()) > 0:
             await asyncio.wait(others, timeout=left)
