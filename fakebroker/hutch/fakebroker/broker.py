@@ -117,8 +117,9 @@ class Broker:
         # Not the lock above: the listener's thread takes that while whoever has it listen waits for the start.
         self._listening: Final = threading.Lock()
         self._closed = False
-        # Threads that are older than the broker belong to whatever runs the program, not to the program.
-        self._older_threads: Final = frozenset(threading.enumerate())
+        # Threads older than the broker belong to whatever runs the program, not to the program; all but the one that
+        # makes the broker.
+        self._older_threads: Final = frozenset(threading.enumerate()) - {threading.current_thread()}
         if isinstance(self.clock, ManualClock):
             self.clock.subscribe(self)
 

@@ -6,6 +6,7 @@ as long as nobody else could bring anything, the clock jumps to the next timer i
 the read waits as it would on a socket, until some other thread brings something.
 """
 
+from errno import EISCONN
 from threading import get_ident
 from typing import TYPE_CHECKING, Final
 
@@ -31,8 +32,12 @@ class Pipe:
 
         Raises:
             ConnectionRefusedError: it is closed.
+            OSError: the pipe is connected already.
         """
         with self._broker.lock:
+            if self._session is not None:
+                raise OSError(EISCONN, "the pipe is connected already")
+            self.thread = get_ident()
             self._session = self._broker.add_pipe(self)
 
     def send(self, data: bytes, deadline: float | None = None) -> None:  # noqa: ARG002
@@ -79,10 +84,14 @@ class Pipe:
                     allowed = None if deadline is None else deadline - self.monotonic()
                 if allowed is None:
                     broker.wait(None)
-                elif (left := waited_since + allowed - now) > 0:
+                elif (left := waited_since + allowed - now) > 0 and not self._is_past(deadline):
                     broker.wait(left)
                 else:
                     raise TimeoutError("timed out")
+
+    def _is_past(self, deadline: float | None) -> bool:
+        """Whether somebody has moved a manual clock to the deadline."""
+        return deadline is not None and self.monotonic() >= deadline
 
     def _jump(self, clock: ManualClock, deadline: float | None) -> None:
         """Move on to what happens next; nothing happens of itself, so no one else's time is cut short."""
