@@ -27,7 +27,7 @@ from hutch.wire.methods import (
     QueueDeclareOk,
 )
 from hutch.wire.properties import PropertyValue, encode_properties
-from hutch.wire.transport import RecordingTransport
+from hutch.wire.transport import RecordingTransport, Transport
 
 from .conftest import Connect
 from .peers import TCP, Peer, publishing
@@ -37,27 +37,29 @@ Way = Callable[[], Peer]
 
 
 @pytest.fixture(params=["in-process", "TCP"])
-def way(request: pytest.FixtureRequest, broker: Broker) -> Iterator[Way]:
-    """Makes connections on which nothing was said yet."""
-    made: list[Peer] = []
+def transport(request: pytest.FixtureRequest, broker: Broker) -> Iterator[Callable[[], Transport]]:
+    """Makes transports, not connected."""
+    made: list[Transport] = []
 
-    def connect() -> Peer:
-        made.append(Peer(TCP(broker.url) if request.param == "TCP" else broker.transport()))
+    def make() -> Transport:
+        made.append(TCP(broker.url) if request.param == "TCP" else broker.transport())
         return made[-1]
 
-    yield connect
-    for peer in made:
-        peer.vanish()
+    yield make
+    for transport in made:
+        transport.close()
 
 
 @pytest.fixture
-def opened(way: Way) -> Way:
+def way(transport: Callable[[], Transport]) -> Way:
+    """Makes connections on which nothing was said yet."""
+    return lambda: Peer(transport())
+
+
+@pytest.fixture
+def opened(transport: Callable[[], Transport]) -> Way:
     """Makes connections that are open."""
-
-    def connect() -> Peer:
-        return Peer.opened(way().transport)
-
-    return connect
+    return lambda: Peer.opened(transport())
 
 
 def works(broker: Broker) -> bool:
