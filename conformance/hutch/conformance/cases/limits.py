@@ -89,9 +89,9 @@ def _deaths(content: Content) -> list[dict[str, FieldValue]]:
 
 def _expect_headers(rabbit: Rabbit, content: Content, queue: str, death: FieldTable, **more: FieldValue) -> None:
     """The headers must be those of a message that died of its queue's limit once; ``death`` adds to its x-death."""
-    headers: Any = dict(properties_of(content)["headers"])
-    times = [death.pop("time") for death in (deaths := [dict(death) for death in headers["x-death"]])]
-    equal([type_name(time) for time in times], ["timestamp"], "types of the times")
+    headers: Any = properties_of(content)["headers"]
+    deaths = [dict(each) for each in _deaths(content)]
+    equal([type_name(each.pop("time")) for each in deaths], ["timestamp"], "types of the times")
     wanted: dict[str, FieldValue] = {
         "count": Int64(1),
         "reason": "maxlen",

@@ -24,7 +24,7 @@ def _declared(rabbit: Rabbit, **arguments: FieldValue) -> tuple[RawChannel, str]
 def _publish(channel: RawChannel, queue: str, *priorities: int | None) -> None:
     """Publish a message of each priority, which its body tells after a count."""
     for number, priority in enumerate(priorities):
-        properties = {} if priority is None else {"priority": priority}
+        properties: dict[str, Any] = {} if priority is None else {"priority": priority}
         channel.publish(b"%d:%a" % (number, priority), routing_key=queue, **properties)
 
 
@@ -78,14 +78,21 @@ def as_many_priorities_as_there_may_be(rabbit: Rabbit) -> None:
 
 @case("PRIO-04")
 def queues_without_priorities(rabbit: Rabbit) -> None:
-    """A queue without priorities, or with 0 as the highest, keeps the order; the messages bear theirs all the same."""
-    tables: list[dict[str, FieldValue]] = [{}, {"max_priority": 0}]
-    for arguments in tables:
-        channel, queue = _declared(rabbit, **arguments)
-        _publish(channel, queue, 1, 9, None, 5)
-        got = [channel.got(queue, no_ack=True) for _ in range(4)]
-        equal([content.body for content in got], [b"0:1", b"1:9", b"2:None", b"3:5"])
-        equal([properties_of(content).get("priority") for content in got], [1, 9, None, 5])
+    """A queue without priorities keeps the order; the messages bear theirs all the same."""
+    channel, queue = _declared(rabbit)
+    _publish(channel, queue, 1, 9, None, 5)
+    got = [channel.got(queue, no_ack=True) for _ in range(4)]
+    equal([content.body for content in got], [b"0:1", b"1:9", b"2:None", b"3:5"])
+    equal([properties_of(content).get("priority") for content in got], [1, 9, None, 5])
+
+
+@case("PRIO-04", "QUEUE-ARG-08")
+def the_highest_priority_is_none(rabbit: Rabbit) -> None:
+    """With 0 as the highest priority a queue of 3.x keeps the order; in 4.x it counts as 1."""
+    channel, queue = _declared(rabbit, max_priority=0)
+    _publish(channel, queue, None, 1, 9, 0, 5)
+    in_order, two_levels = [b"0:None", b"1:1", b"2:9", b"3:0", b"4:5"], [b"1:1", b"2:9", b"4:5", b"0:None", b"3:0"]
+    equal(_bodies(channel, queue), rabbit.by_profile({"3.10": in_order, "4.3": two_levels}))
 
 
 @case("PRIO-06")
@@ -253,12 +260,12 @@ def room_at_a_higher_consumer(rabbit: Rabbit) -> None:
 
 @case("CONSUME-24", "CONSUME-22", "QOS-08")
 def equal_priorities_with_a_prefetch(rabbit: Rabbit) -> None:
-    """Equals with a prefetch are filled in turn before lower ones; who has room again is behind its equals."""
+    """Equals with a prefetch are filled in turn before lower ones; who is passed over for want of room goes last."""
     channel, queue = _declared(rabbit)
     channel.call(amqp.BasicQos(prefetch_count=2))
     for tag, priority in (("a", 3), ("b", 3), ("l", 0)):
         _consume(channel, queue, tag, priority)
-    equal(_served(channel, queue, range(8 - 2)), "ababll")
+    equal(_served(channel, queue, range(6)), "ababll")
     channel.publish(b"6", routing_key=queue)
     channel.publish(b"7", routing_key=queue)
     channel.publish(b"8", routing_key=queue)
@@ -269,9 +276,10 @@ def equal_priorities_with_a_prefetch(rabbit: Rabbit) -> None:
     equal(_deliveries(channel, queue, 1), [("b", 7)])
     channel.send(amqp.BasicAck(1))
     equal(_deliveries(channel, queue, 1), [("a", 8)])
+    # Since it was filled a was not passed over: no message was left. So it keeps its place, and b is behind it.
     channel.send(amqp.BasicAck(4))
     channel.send(amqp.BasicAck(3))
-    equal(_served(channel, queue, range(9, 11)), "ba")
+    equal(_served(channel, queue, range(9, 11)), "ab")
 
 
 @case("CONSUME-24")

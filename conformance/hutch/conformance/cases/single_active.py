@@ -21,9 +21,7 @@ def _declared(rabbit: Rabbit, **arguments: FieldValue) -> tuple[RawChannel, str]
 
 def _consume(channel: RawChannel, queue: str, tag: str, priority: int = 0) -> None:
     arguments: FieldTable = {"x-priority": priority} if priority else {}
-    equal(
-        channel.call(amqp.BasicConsume(queue=queue, consumer_tag=tag, arguments=arguments)), amqp.BasicConsumeOk(tag)
-    )
+    equal(channel.call(amqp.BasicConsume(queue=queue, consumer_tag=tag, arguments=arguments)), amqp.BasicConsumeOk(tag))
 
 
 def _publish(channel: RawChannel, queue: str, *bodies: bytes) -> None:
@@ -86,20 +84,54 @@ def a_full_active_consumer_stays_active(rabbit: Rabbit) -> None:
 def cancelling_the_active_consumer(rabbit: Rabbit) -> None:
     """When the active consumer is cancelled the next is served; what the old one has not acknowledged stays with it."""
     channel, queue = _declared(rabbit)
-    channel.call(amqp.BasicQos(prefetch_count=1))
     for tag in "abc":
         _consume(channel, queue, tag)
-    _publish(channel, queue, b"0", b"1", b"2")
+    _publish(channel, queue, b"0")
     (first,) = _expect(channel, queue, ("a", b"0", False))
-    channel.call(amqp.BasicCancel("a"))
-    (second,) = _expect(channel, queue, ("b", b"1", False))
+    for body, old, new in ((b"1", "a", "b"), (b"2", "b", "c")):
+        channel.call(amqp.BasicCancel(old))
+        channel.expect_nothing(queue)
+        _publish(channel, queue, body)
+        _expect(channel, queue, (new, body, False))
     channel.send(amqp.BasicAck(first))
     channel.expect_nothing(queue)
-    channel.send(amqp.BasicAck(second))
+
+
+@case("CONSUME-29", profiles=["4.3"])
+def messages_that_wait_when_the_active_consumer_is_cancelled(rabbit: Rabbit) -> None:
+    """In 4.x the next consumer gets at once what the active one had no room for when it was cancelled."""
+    channel, queue = _declared(rabbit)
+    channel.call(amqp.BasicQos(prefetch_count=1))
+    for tag in "ab":
+        _consume(channel, queue, tag)
+    _publish(channel, queue, b"0", b"1", b"2")
+    _expect(channel, queue, ("a", b"0", False))
+    channel.call(amqp.BasicCancel("a"))
+    (tag_,) = _expect(channel, queue, ("b", b"1", False))
+    channel.send(amqp.BasicAck(tag_))
     _expect(channel, queue, ("b", b"2", False))
-    channel.call(amqp.BasicCancel("b"))
-    _publish(channel, queue, b"3")
-    _expect(channel, queue, ("c", b"3", False))
+
+
+@case("CONSUME-29", profiles=["3.10"])
+def messages_left_when_the_active_consumer_is_cancelled(rabbit: Rabbit) -> None:
+    """In 3.x what the cancelled consumer had no room for stays until another consumer comes or a message comes back."""
+    for comes in (True, False):
+        channel, queue = _declared(rabbit)
+        channel.call(amqp.BasicQos(prefetch_count=1))
+        for tag in "ab":
+            _consume(channel, queue, tag)
+        _publish(channel, queue, b"0", b"1", b"2")
+        (first,) = _expect(channel, queue, ("a", b"0", False))
+        channel.call(amqp.BasicCancel("a"))
+        channel.expect_nothing(queue)
+        if comes:
+            channel.send(amqp.BasicAck(first))
+            channel.expect_nothing(queue)
+            _consume(channel, queue, "c")
+            _expect(channel, queue, ("b", b"1", False))
+        else:
+            channel.send(amqp.BasicReject(first, requeue=True))
+            _expect(channel, queue, ("b", b"0", True))
 
 
 @case("CONSUME-29", "ACK-07")
@@ -142,6 +174,21 @@ def closing_the_active_channel(rabbit: Rabbit) -> None:
     active.close()
     _publish(channel, queue, b"2")
     _expect(channel, queue, ("b", b"0", True), ("b", b"1", True), ("b", b"2", False))
+
+
+@case("CONSUME-29", "CHAN-11")
+def closing_a_channel_with_several_consumers(rabbit: Rabbit) -> None:
+    """When a channel with the active consumer and waiting ones closes, what waits goes to one of another channel."""
+    channel, queue = _declared(rabbit)
+    active = channel.connection.channel(2)
+    active.call(amqp.BasicQos(prefetch_count=1))
+    for tag in "ab":
+        _consume(active, queue, tag)
+    _consume(channel, queue, "c")
+    _publish(channel, queue, b"0", b"1", b"2")
+    _expect(active, queue, ("a", b"0", False))
+    active.close()
+    _expect(channel, queue, ("c", b"0", True), ("c", b"1", False), ("c", b"2", False))
 
 
 @case("CONSUME-29")
