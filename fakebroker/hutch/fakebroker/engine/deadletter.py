@@ -66,6 +66,7 @@ def dead_letter_message(queue: "Queue", message: Message, reason: str) -> Messag
     )
     if profile.tracks_deaths:
         dead.deaths = deaths
+    if override is None:
         dead.bcc = message.bcc
     return dead
 
