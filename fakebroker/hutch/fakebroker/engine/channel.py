@@ -160,14 +160,21 @@ class Channel:
             queues[consumer.queue] = None
         return queues
 
-    def end_consumers(self) -> None:
-        """End the consumers, because the channel or its connection ends."""
+    def end_consumers(self) -> Iterable[Queue]:
+        """End the consumers, because the channel or its connection ends; the queues to dispatch, where another consumer
+        may be active now.
+        """
+        queues: dict[Queue, None] = {}
         for consumer in list(self.consumers.values()):
             del self.consumers[consumer.tag]
             consumer.queue.remove_consumer(consumer)
+            queues[consumer.queue] = None
+        return queues
 
     def close(self) -> None:
         """End the consumers and requeue what is not acknowledged (CHAN-11)."""
         self.connection.channels.pop(self.number, None)
-        self.end_consumers()
+        queues = self.end_consumers()
         self.recover()
+        for queue in queues:
+            queue.dispatch()

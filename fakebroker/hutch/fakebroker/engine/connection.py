@@ -53,10 +53,12 @@ class Connection:
             return
         del node.connections[self]
         channels = list(self.channels.values())
-        for channel in channels:  # all of them first: what one gives back is not for another that ends as well
-            channel.end_consumers()
+        # All of them first: what one gives back is not for another that ends as well.
+        queues = dict.fromkeys(queue for channel in channels for queue in channel.end_consumers())
         for channel in channels:
             channel.close()
+        for queue in queues:
+            queue.dispatch()
         for queue in list(self.exclusive_queues):
             self.vhost.delete_queue(queue)
         node.history.record("disconnected", self.vhost.name, detail=self.name)

@@ -62,6 +62,12 @@ class Profile:
     consumer_arguments_refused: frozenset[str]
     #: Whether an empty x-queue-type stands for the default (QUEUE-ARG-14).
     empty_queue_type_is_default: bool
+    #: What a smaller x-max-priority counts as (PRIO-04).
+    least_max_priority: int
+    #: Whether ready messages go to the next single active consumer as soon as the one before is cancelled, else when
+    #: something else has the queue look for consumers (CONSUME-29). (What is published meanwhile waits too; it crashes
+    #: the queue in 3.10.)
+    cancel_serves_next_active: bool
 
 
 _QUORUM_AND_STREAM_ONLY = frozenset(
@@ -106,6 +112,8 @@ V3_10: Final = Profile(
     refused_by_classic=_QUORUM_AND_STREAM_ONLY,
     consumer_arguments_refused=frozenset({"x-stream-offset"}),
     empty_queue_type_is_default=False,
+    least_max_priority=0,
+    cancel_serves_next_active=False,
 )
 
 V4_3: Final = Profile(
@@ -138,6 +146,8 @@ V4_3: Final = Profile(
     | {"x-consumer-timeout", "x-consumer-disconnected-timeout", "x-stream-filter-size-bytes"},
     consumer_arguments_refused=frozenset({"x-consumer-timeout", "x-stream-offset"}),
     empty_queue_type_is_default=True,
+    least_max_priority=1,
+    cancel_serves_next_active=True,
 )
 
 PROFILES: Final = {profile.name: profile for profile in (V3_10, V4_3)}

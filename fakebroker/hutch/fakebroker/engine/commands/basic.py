@@ -87,13 +87,14 @@ def _check_arguments(channel: Channel, queue: Queue, arguments: FieldTable) -> i
 def cancel(channel: Channel, method: BasicCancel) -> None:
     """End a consumer; an unknown tag is no error (CONSUME-17)."""
     consumer = channel.consumers.pop(method.consumer_tag, None)
+    node = channel.vhost.node
     if consumer is not None:
-        channel.vhost.node.history.record(
-            "cancelled", channel.vhost.name, consumer.queue.name, detail=method.consumer_tag
-        )
+        node.history.record("cancelled", channel.vhost.name, consumer.queue.name, detail=method.consumer_tag)
         consumer.queue.remove_consumer(consumer)
     if not method.nowait:
         channel.output.method(channel.number, BasicCancelOk(method.consumer_tag))
+    if consumer is not None and node.profile.cancel_serves_next_active:
+        consumer.queue.dispatch()
 
 
 def get(channel: Channel, method: BasicGet) -> None:

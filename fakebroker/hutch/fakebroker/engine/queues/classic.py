@@ -46,12 +46,19 @@ class Queue:
         self.deleted = False
         self._max_length: Final = _number(arguments.get("x-max-length"))
         self._max_length_bytes: Final = _number(arguments.get("x-max-length-bytes"))
-        self._bounded: Final = self._max_length is not None or self._max_length_bytes is not None
-        self._overflow: Final = _text(arguments.get("x-overflow")) or "drop-head"
+        overflow = _text(arguments.get("x-overflow")) or "drop-head"
+        bounded = self._max_length is not None or self._max_length_bytes is not None
+        #: What it does when it is full; neither where it has no limit.
+        self._drops_head: Final = bounded and overflow == "drop-head"
+        self._rejects: Final = bounded and overflow != "drop-head"
+        self._dead_letters_rejected: Final = overflow == "reject-publish-dlx"
         #: Whether one consumer at a time is served, the next one when that ends (CONSUME-29).
         self.single_active: Final = arguments.get("x-single-active-consumer") is True
+        self._active: Consumer | None = None
         self._rotation: Final = Rotation()
-        self._ready: Final = Ready(_number(arguments.get("x-max-priority")) or 0)
+        max_priority = _number(arguments.get("x-max-priority"))
+        least = vhost.node.profile.least_max_priority
+        self._ready: Final = Ready(0 if max_priority is None else max(max_priority, least))
         self._positions = 0
         self._expiry: Timer | None = None
         self._lease: Timer | None = None
@@ -75,8 +82,8 @@ class Queue:
         """Take in a message, and hand it on at once where a consumer waits; ``False`` if the queue is full and
         refuses.
         """
-        if self._bounded and self._overflow != "drop-head" and self._is_full(1, len(message.body)):
-            if self._overflow == "reject-publish-dlx":
+        if self._rejects and self._is_full(1, len(message.body)):
+            if self._dead_letters_rejected:
                 self.vhost.dead_letter(self, message, "maxlen")
             return False
         self._positions += 1
@@ -91,9 +98,12 @@ class Queue:
                 consumer.channel.deliver(consumer, entry)
                 return True
         self._ready.append(entry)
-        if self._bounded:
+        if self._drops_head and self._is_full():
             self._drop_overflow()
-        if expires_at is not None:
+            # Another message is the head now, and it may have expired behind the one that was.
+            self.drop_expired()
+            self._watch_head()
+        elif expires_at is not None:
             self._watch_head()
         return True
 
@@ -123,7 +133,9 @@ class Queue:
         return entry
 
     def requeue(self, entries: Sequence[Entry]) -> None:
-        """Take deliveries back, each to where it stood (ACK-07); call :meth:`dispatch` to hand them on."""
+        """Take deliveries back, each to where it stood (ACK-07), and drop what is too much then, whoever waits for it
+        (DLX-24); call :meth:`dispatch` to hand on the rest.
+        """
         if self.deleted:
             return
         record = self.vhost.node.history.record
@@ -131,6 +143,8 @@ class Queue:
             entry.redelivered = True
             self._ready.put_back(entry)
             record("requeued", self.vhost.name, self.name, entry.message)
+        if self._drops_head:
+            self._drop_overflow()
 
     def purge(self) -> int:
         """Remove what is ready; how many messages that was."""
@@ -139,7 +153,7 @@ class Queue:
         return count
 
     def dispatch(self) -> None:
-        """Hand out ready messages while somebody has credit; what then still is too much has to go."""
+        """Hand out ready messages while somebody has credit."""
         while True:
             self.drop_expired()
             if not self._ready.count:
@@ -150,8 +164,6 @@ class Queue:
             entry = self._ready.pop()
             if entry is not None:
                 consumer.channel.deliver(consumer, entry)
-        if self._bounded:
-            self._drop_overflow()
         self._watch_head()
 
     # consumers
@@ -159,27 +171,37 @@ class Queue:
     def add_consumer(self, consumer: Consumer) -> None:
         """Put a consumer into the rotation; call :meth:`dispatch` to have it served."""
         self.consumers[consumer] = None
-        if not self.single_active or len(self.consumers) == 1:
+        if not self.single_active:
             self._rotation.add(consumer)
+        elif self._active is None:
+            self._activate(consumer)
         if self._lease is not None:
             self.vhost.node.timers.cancel(self._lease)
             self._lease = None
 
     def remove_consumer(self, consumer: Consumer) -> None:
-        """Take a consumer out. With its last consumer an auto-delete queue goes (QUEUE-AUTODEL-02)."""
+        """Take a consumer out; call :meth:`dispatch` to have the one that is active then served.
+
+        With its last consumer an auto-delete queue goes (QUEUE-AUTODEL-02).
+        """
         if consumer not in self.consumers:
             return
-        was_active = self.single_active and next(iter(self.consumers)) is consumer
         del self.consumers[consumer]
         self._rotation.remove(consumer)
-        if self.consumers:
-            if was_active:
-                self._rotation.add(next(iter(self.consumers)))
-                self.dispatch()
-        elif self.auto_delete:
-            self.vhost.delete_queue(self)
-        else:
-            self.renew_lease()
+        if self._active is consumer:
+            self._active = None
+            if self.consumers:
+                # The first of the highest priority, although that does not count while another is active (CONSUME-30).
+                self._activate(max(self.consumers, key=lambda waiting: waiting.priority))
+        if not self.consumers:
+            if self.auto_delete:
+                self.vhost.delete_queue(self)
+            else:
+                self.renew_lease()
+
+    def _activate(self, consumer: Consumer) -> None:
+        self._active = consumer
+        self._rotation.add(consumer)
 
     def unblock(self, consumer: Consumer) -> None:
         """Put a consumer back into the rotation, if it has credit again; call :meth:`dispatch` to have it served."""
