@@ -7,11 +7,10 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from typing import Any, Final, Protocol
 
-from hutch.client import AMQPError, Connection
+from hutch.client import AMQPError, Connection, TcpTransport
 from hutch.conformance.case import PROFILES
 from hutch.conformance.management import Management, ManagementError
 from hutch.conformance.site import Site
-from hutch.conformance.sockets import SocketTransport
 from hutch.fakebroker import Broker, ManualClock
 from hutch.wire.transport import Transport
 from hutch.wire.url import Address, InvalidURL, parse_url
@@ -214,7 +213,7 @@ class _TcpSite(_EmulatorSite):
             self._clock.advance(step)
 
 
-class _TickingStream(SocketTransport):
+class _TickingStream(TcpTransport):
     """A stream that moves the emulator's clock while it waits, a little at a time and as far as that is allowed."""
 
     def __init__(self, address: Address, tick: Callable[[], None]) -> None:
@@ -297,4 +296,4 @@ def _client(address: Address, virtual_host: str, **kwargs: Any) -> Connection:
 
 
 def _stream(address: Address) -> Transport:
-    return SocketTransport(address.host, address.port or 5672)
+    return TcpTransport(address.host, address.port or 5672)

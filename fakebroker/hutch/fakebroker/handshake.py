@@ -226,7 +226,8 @@ class Handshake:
                 return
             text = f"Login was refused using authentication mechanism {method.mechanism}. "
             session.fail(HardError(ReplyCode.ACCESS_REFUSED, text + "For details see the broker logfile.", blame=False))
-            session.drop()  # no close-ok is waited for here
+            # Less patience than with others is had for the close-ok here.
+            session.timers.set(SILENCE, session.drop, background=True)
             return
         self._send(ConnectionTune(CHANNEL_MAX, FRAME_MAX, HEARTBEAT_SECONDS))
 

@@ -136,10 +136,10 @@ def _logging_in(
     return raw
 
 
-def _expect_refusal(raw: RawConnection, mechanism: str) -> None:
+def _expect_refusal(rabbit: Rabbit, raw: RawConnection, mechanism: str) -> None:
     wanted = amqp.ConnectionClose(403, reply_text(403, _REFUSED.format(mechanism)), 0, 0)
     equal(raw.read_on(0), wanted)
-    raw.expect_gone()
+    rabbit.expect_dropped(raw)
 
 
 @case("CONN-AUTH-01")
@@ -158,7 +158,7 @@ def malformed_plain_is_dropped(rabbit: Rabbit) -> None:
 @case("CONN-AUTH-03")
 def wrong_password(rabbit: Rabbit) -> None:
     """A wrong password is answered by close 403 where the client can handle that."""
-    _expect_refusal(_logging_in(rabbit, b"\0" + rabbit.userid.encode() + b"\0not-the-password"), "PLAIN")
+    _expect_refusal(rabbit, _logging_in(rabbit, b"\0" + rabbit.userid.encode() + b"\0not-the-password"), "PLAIN")
 
 
 @case("CONN-AUTH-04")
@@ -174,7 +174,7 @@ def wrong_password_without_the_capability(rabbit: Rabbit) -> None:
 def unknown_user_and_empty_password(rabbit: Rabbit) -> None:
     """An unknown user and an empty password are refused with the words for a wrong password."""
     for response in (b"\0nobody-of-this-name\0guest", b"\0" + rabbit.userid.encode() + b"\0"):
-        _expect_refusal(_logging_in(rabbit, response), "PLAIN")
+        _expect_refusal(rabbit, _logging_in(rabbit, response), "PLAIN")
 
 
 @case("CONN-AUTH-06")
@@ -204,7 +204,7 @@ def amqplain_login(rabbit: Rabbit) -> None:
 @case("CONN-AUTH-08")
 def amqplain_with_a_wrong_password(rabbit: Rabbit) -> None:
     """The refusal names the mechanism."""
-    _expect_refusal(_logging_in(rabbit, _amqplain(rabbit.userid, "not-the-password"), "AMQPLAIN"), "AMQPLAIN")
+    _expect_refusal(rabbit, _logging_in(rabbit, _amqplain(rabbit.userid, "not-the-password"), "AMQPLAIN"), "AMQPLAIN")
 
 
 @case("CONN-AUTH-09")
