@@ -21,7 +21,8 @@ class FakeBroker(Broker):
 
     ``clock`` is a :class:`~hutch.fakebroker.ManualClock` unless another one is given: for the broker no time passes but
     by ``clock.advance(minutes=5)``, and by a client of :meth:`connect` that waits. Heartbeats of TCP clients go by real
-    time all the same.
+    time all the same. On a :class:`~hutch.fakebroker.SystemClock` time is what ``time.monotonic`` says, which freezegun
+    moves: call :meth:`catch_up` before a tick if a TCP client has sent something, and :meth:`settle` after it.
 
     Args:
         profile: the RabbitMQ version to be: ``"4.3"`` or ``"3.10"``.
