@@ -40,6 +40,7 @@ TOPICS: Final = (
     "confirm",
     "ttl",
     "deadletter",
+    "limits_arguments",
     "limits",
     "priority",
     "single_active",

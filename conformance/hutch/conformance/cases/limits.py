@@ -1,8 +1,5 @@
-"""Queues with a limit, and what they do with what is too much (QUEUE-ARG, QARG-M, CONFIRM, DLX)."""
+"""Queues with a limit, and what they do with what is too much (CONFIRM, DLX)."""
 
-from collections.abc import Iterable, Sequence
-from datetime import datetime
-from decimal import Decimal
 from typing import Any
 
 from hutch.conformance.case import case
@@ -11,23 +8,7 @@ from hutch.conformance.rabbit import Rabbit
 from hutch.conformance.raw import RawChannel, delivery_tag, fields, properties_of
 from hutch.wire import methods as amqp
 from hutch.wire.content import Content
-from hutch.wire.fields import (
-    ByteArray,
-    FieldTable,
-    FieldValue,
-    Float32,
-    Int8,
-    Int16,
-    Int64,
-    UInt8,
-    UInt16,
-    UInt32,
-    UInt64,
-    type_name,
-)
-
-_DECLARE = (50, 10)
-_INTEGER_ARGUMENTS = ("x-max-length", "x-max-length-bytes", "x-max-priority")
+from hutch.wire.fields import FieldTable, FieldValue, Int64, type_name
 
 
 class _Publisher:
@@ -104,148 +85,6 @@ def _expect_headers(rabbit: Rabbit, content: Content, queue: str, death: FieldTa
     for order in ("first",) if rabbit.profile == "3.10" else ("first", "last"):
         same |= {f"x-{order}-death-{key}": wanted[key] for key in ("reason", "queue", "exchange")}
     same_table({**headers, "x-death": deaths}, same)
-
-
-# arguments
-
-
-def _accepted(rabbit: Rabbit, tables: Iterable[FieldTable]) -> None:
-    channel = rabbit.raw().channel()
-    for arguments in tables:
-        channel.call(amqp.QueueDeclare(queue=rabbit.name(), arguments=arguments))
-
-
-def _refused(rabbit: Rabbit, refusals: Iterable[tuple[str, FieldTable, str]]) -> None:
-    """Declarations that must close their channels: the argument that is blamed, all arguments, the reason."""
-    raw = rabbit.raw()
-    for number, (blamed, arguments, reason) in enumerate(refusals, 1):
-        channel, queue = raw.channel(number), rabbit.name()
-        channel.send(amqp.QueueDeclare(queue=queue, arguments=arguments))
-        text = f"invalid arg '{blamed}' for queue '{queue}' in vhost '{rabbit.vhost}': {reason}"
-        channel.expect_close(406, text, _DECLARE)
-
-
-@case("QUEUE-ARG-04", "QARG-M045", "QARG-M053", "QARG-M067", "QARG-M075", "QARG-M089", "QARG-M097", "QARG-M102")
-def integers_for_limits(rabbit: Rabbit) -> None:
-    """Lengths and the highest priority are integers of any width, 0 among them; lengths may be very large."""
-    integers: Sequence[FieldValue] = (
-        *(0, 1, 255, Int8(5), UInt8(5), Int16(5), UInt16(5), 5, UInt32(5), Int64(5)),
-        UInt64(5),
-    )
-    _accepted(rabbit, ({name: value} for name in _INTEGER_ARGUMENTS for value in integers))
-    lengths = ("x-max-length", "x-max-length-bytes")
-    _accepted(rabbit, ({name: Int64(value)} for name in lengths for value in (256, 2**32, 2**32 * 1000)))
-
-
-@case("QUEUE-ARG-04", "QUEUE-ARG-01", "QARG-M048", "QARG-M050", "QARG-M070", "QARG-M092", "QARG-M110")
-def other_types_for_limits(rabbit: Rabbit) -> None:
-    """Lengths and the highest priority of any other type are refused, and the type is named."""
-    others: dict[str, Sequence[FieldValue]] = {
-        "longstr": ("1", ""),
-        "double": (1.5,),
-        "float": (Float32(1.5),),
-        "bool": (True, False),
-        "void": (None,),
-        "timestamp": (datetime(2020, 1, 1),),
-        "decimal": (Decimal("0.5"),),
-        "array": ([1],),
-        "table": ({"a": 1},),
-        "binary": (ByteArray(b"1"),),
-    }
-    _refused(
-        rabbit,
-        (
-            (name, {name: value}, f'"expected integer, got {kind}"')
-            for name in _INTEGER_ARGUMENTS
-            for kind, values in others.items()
-            for value in values
-        ),
-    )
-
-
-@case("QUEUE-ARG-05", "QARG-M047", "QARG-M069", "QARG-M091")
-def negative_limits(rabbit: Rabbit) -> None:
-    """A negative length or highest priority is refused."""
-    values = (-1, Int8(-1), Int64(-5))
-    _refused(
-        rabbit,
-        ((name, {name: value}, f"{{value_negative,{value}}}") for name in _INTEGER_ARGUMENTS for value in values),
-    )
-
-
-@case("QUEUE-ARG-08", "QARG-M105", "QARG-M106", "QARG-M107", "QARG-M108")
-def the_highest_priority_there_may_be(rabbit: Rabbit) -> None:
-    """There are up to 256 priorities, from 0 to 255."""
-    _accepted(rabbit, ({"x-max-priority": value} for value in (0, 1, 255, Int64(255))))
-    name = "x-max-priority"
-    values = (256, Int64(4294967296), Int64(4294967296000))
-    _refused(rabbit, ((name, {name: value}, f"{{max_value_exceeded,{value}}}") for value in values))
-
-
-@case("QUEUE-ARG-12", "QARG-M120", "QARG-M121", "QARG-M122", "QARG-M123", "QARG-M124", "QARG-M125")
-def ways_to_overflow(rabbit: Rabbit) -> None:
-    """A queue that is full drops its head, rejects what is published, or rejects and dead-letters it; no other way."""
-    name = "x-overflow"
-    _accepted(rabbit, ({name: way} for way in ("drop-head", "reject-publish", "reject-publish-dlx")))
-    wrong: list[tuple[FieldValue, str]] = [
-        *((way, "invalid_overflow") for way in ("bogus", "", "Drop-Head", "drop-head ")),
-        (5, "{unacceptable_type,signedint}"),
-        (True, "{unacceptable_type,bool}"),
-        (None, "{unacceptable_type,void}"),
-        (ByteArray(b"drop-head"), "{unacceptable_type,binary}"),
-    ]
-    _refused(rabbit, ((name, {name: value}, reason) for value, reason in wrong))
-
-
-@case("QUEUE-ARG-01", "QUEUE-ARG-05", "QUEUE-ARG-12")
-def several_wrong_limits(rabbit: Rabbit) -> None:
-    """Of several wrong arguments one is blamed, always by the same order, not that of the declaration."""
-    wrong: list[tuple[str, FieldValue, str]] = [
-        ("x-max-length", -1, "{value_negative,-1}"),
-        ("x-max-length-bytes", -1, "{value_negative,-1}"),
-        ("x-max-priority", 256, "{max_value_exceeded,256}"),
-        ("x-overflow", "bogus", "invalid_overflow"),
-        ("x-single-active-consumer", 1, "{unacceptable_type,signedint}"),
-    ]
-    _refused(
-        rabbit,
-        (
-            (name, {later: value for later, value, _ in reversed(wrong[rank:])}, reason)
-            for rank, (name, _, reason) in enumerate(wrong)
-        ),
-    )
-
-
-@case("QUEUE-DECLARE-15", "QUEUE-DECLARE-16", "QUEUE-DECLARE-17")
-def declaring_with_other_limits(rabbit: Rabbit) -> None:
-    """A queue cannot be declared again with another limit, one more or one less; the same in another width will do."""
-    channel = rabbit.raw().channel(1)
-    queue = rabbit.name()
-    limits: dict[str, FieldValue] = {"x-max-length": 5, "x-overflow": "drop-head", "x-max-priority": 3}
-    channel.call(amqp.QueueDeclare(queue=queue, arguments=limits))
-    channel.call(amqp.QueueDeclare(queue=queue, arguments={**limits, "x-max-length": Int64(5)}))
-    fewer = {name: value for name, value in limits.items() if name != "x-overflow"}
-    wrong: list[tuple[str, FieldTable, str]] = [
-        ("x-max-length", {**limits, "x-max-length": 6}, "'6' but current is '5'"),
-        ("x-max-priority", {**limits, "x-max-priority": 4}, "'4' but current is '3'"),
-        ("x-overflow", {**limits, "x-overflow": "reject-publish"}, "'reject-publish' but current is 'drop-head'"),
-        ("x-overflow", fewer, "none but current is the value 'drop-head' of type 'longstr'"),
-        (
-            "x-max-length-bytes",
-            {**limits, "x-max-length-bytes": 5},
-            "the value '5' of type 'signedint' but current is none",
-        ),
-        (
-            "x-single-active-consumer",
-            {**limits, "x-single-active-consumer": True},
-            "the value 'true' of type 'bool' but current is none",
-        ),
-    ]
-    for number, (blamed, arguments, received) in enumerate(wrong, 2):
-        channel = channel.connection.channel(number)
-        channel.send(amqp.QueueDeclare(queue=queue, arguments=arguments))
-        text = f"inequivalent arg '{blamed}' for queue '{queue}' in vhost '{rabbit.vhost}': received {received}"
-        channel.expect_close(406, text, _DECLARE)
 
 
 # dropping the head
