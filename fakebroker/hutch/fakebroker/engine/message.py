@@ -17,6 +17,8 @@ from hutch.wire.properties import NO_PROPERTIES, Properties, PropertyError, Prop
 MAX_TTL: Final = 315360000000
 _EXPIRATION = re.compile(r"([+-]?[0-9]+)(.*)", re.DOTALL)
 _CACHED_ENVELOPES = 1024
+#: Larger properties, bytes, are not kept: they hardly repeat themselves, and a thousand of them would fill the memory.
+_CACHED_SIZE = 2048
 
 
 class Envelope:
@@ -108,9 +110,10 @@ class Envelopes:
                 raise internal_error() from None
             except FieldError:
                 raise too_deep() from None
-            if len(self._recent) >= _CACHED_ENVELOPES:
-                self._recent.clear()
-            self._recent[raw] = envelope
+            if len(raw) <= _CACHED_SIZE:
+                if len(self._recent) >= _CACHED_ENVELOPES:
+                    self._recent.clear()
+                self._recent[raw] = envelope
         return envelope
 
 

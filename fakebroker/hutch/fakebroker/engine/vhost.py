@@ -89,12 +89,19 @@ class VHost:
 
     def delete_exchange(self, exchange: Exchange) -> None:
         """Delete an exchange and the bindings from and to it; auto-delete sources go too (EXCH-AUTODEL-04)."""
-        del self.exchanges[exchange.name]
-        for binding in list(exchange.outgoing.values()):
-            self._forget(binding)
-        for binding in list(exchange.incoming.values()):
-            self.remove_binding(binding)
-        self.node.history.record("deleted", self.name, detail=("exchange", exchange.name))
+        todo = [exchange]
+        while todo:
+            gone = todo.pop()
+            if self.exchanges.get(gone.name) is not gone:
+                continue
+            del self.exchanges[gone.name]
+            for binding in list(gone.outgoing.values()):
+                self._forget(binding)
+            for binding in list(gone.incoming.values()):
+                self._forget(binding)
+                if binding.source.auto_delete and not binding.source.outgoing:
+                    todo.append(binding.source)
+            self.node.history.record("deleted", self.name, detail=("exchange", gone.name))
 
     # bindings
 
@@ -120,7 +127,7 @@ class VHost:
         """Unbind; an auto-delete exchange that loses its last binding goes with it (EXCH-AUTODEL-02)."""
         self._forget(binding)
         source = binding.source
-        if source.auto_delete and not source.outgoing and self.exchanges.get(source.name) is source:
+        if source.auto_delete and not source.outgoing:
             self.delete_exchange(source)
 
     def _forget(self, binding: Binding) -> None:
