@@ -35,13 +35,19 @@ def main(argv: Sequence[str] | None = None) -> int:
     except OSError as error:
         number = error.errno or 0  # a failed name look-up has negative ones of its own
         reason = os.strerror(number) if number > 0 else error.strerror
-        print(f"hutch serve: cannot listen on {options.host}:{options.port}: {reason}", file=sys.stderr)
-        return 1
+        return _complain(options.host, options.port, reason)
+    except UnicodeError:
+        return _complain(options.host, options.port, "that is no host name")
     return 0
 
 
+def _complain(host: str, port: int, reason: str | None) -> int:
+    print(f"hutch serve: cannot listen on {host}:{port}: {reason}", file=sys.stderr)
+    return 1
+
+
 def _port(text: str) -> int:
-    if not text.isdecimal() or int(text) > 65535:
+    if not (text.isascii() and text.isdecimal()) or int(text) > 65535:
         raise argparse.ArgumentTypeError(f"{text!r} is no port (0 to 65535)")
     return int(text)
 
