@@ -4,6 +4,7 @@ An entry point names a function that takes the arguments behind the subcommand a
 docstring's first line is what the help says of it.
 """
 
+import os
 import sys
 from collections.abc import Callable, Sequence
 from importlib.metadata import EntryPoint, entry_points, version
@@ -26,7 +27,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     if name not in commands:
         print(f"hutch: no command {name!r}; there are {', '.join(sorted(commands))}", file=sys.stderr)
         return 2
-    return _load(commands[name])(rest)
+    try:
+        status = _load(commands[name])(rest)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # Whoever read the output has seen enough; Python is not to try again when it ends.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    return status
 
 
 def _load(entry_point: EntryPoint) -> Command:
