@@ -7,7 +7,7 @@ import selectors
 import socket
 import struct
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 from urllib.parse import quote
@@ -160,17 +160,20 @@ class Listener:
     async def catch_up(self) -> None:
         """Return once all that clients have sent by now is read, and done."""
         await asyncio.sleep(0)
+        behind = list(self.clients)
         for _ in range(_ROUNDS):
-            if not self._unread():
+            # Whoever has nothing to be read once is done with: what comes after that was sent later.
+            behind = self._unread(behind)
+            if not behind:
                 return
             await asyncio.sleep(0)
 
-    def _unread(self) -> bool:
+    def _unread(self, clients: Iterable[Client]) -> list[Client]:
         with selectors.DefaultSelector() as selector:
-            for client in self.clients:
+            for client in clients:
                 if not client.transport.is_closing():
-                    selector.register(client.transport.get_extra_info("socket"), selectors.EVENT_READ)
-            return bool(selector.get_map() and selector.select(0))
+                    selector.register(client.transport.get_extra_info("socket"), selectors.EVENT_READ, client)
+            return [key.data for key, _ in selector.select(0)] if selector.get_map() else []
 
     async def stop(self, grace: float = 1.0) -> None:
         """Accept no more, close the clients with 320, and give them ``grace`` seconds to take that in."""
