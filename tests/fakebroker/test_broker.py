@@ -269,7 +269,7 @@ def test_a_limited_history_keeps_the_newest_events(pipe: Connect) -> None:
 
 def test_closing_the_broker_closes_its_clients_with_320(manual: Broker, pipe: Connect, tcp: Connect) -> None:
     near, far = pipe(manual), tcp(manual)
-    manual.close()
+    manual.close(grace=0.1)
     for peer in (near, far):
         assert peer.read() == ConnectionClose(
             320, "CONNECTION_FORCED - broker forced connection closure with reason 'shutdown'"

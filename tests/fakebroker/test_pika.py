@@ -161,7 +161,7 @@ def test_a_body_of_many_frames(channel_of: Open) -> None:
 
 def test_the_end_of_the_broker_is_told(broker: Broker, channel_of: Open) -> None:
     channel = channel_of()
-    broker.close()
+    broker.close(grace=0.1)
     with pytest.raises(ConnectionClosedByBroker) as caught:
         channel.connection.process_data_events(PATIENCE)
     assert caught.value.reply_code == 320

@@ -152,6 +152,6 @@ def test_exchanges_are_bound_to_exchanges(connect: Connect) -> None:
 
 def test_the_end_of_the_broker_is_an_error_that_can_be_recovered_from(broker: Broker, connect: Connect) -> None:
     connection = connect()
-    broker.close()
+    broker.close(grace=0.1)
     with pytest.raises(connection.recoverable_connection_errors, match="CONNECTION_FORCED"):
         connection.drain_events(timeout=PATIENCE)

@@ -124,7 +124,7 @@ def test_closing_ends_although_time_stands_still_and_a_client_does_not_answer(br
     with freeze_time(NOW):
         tcp(broker)
         started = monotonic()
-        broker.close()
+        broker.close(grace=0.1)
         assert monotonic() - started < PATIENCE
 
 
