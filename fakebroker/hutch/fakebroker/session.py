@@ -337,7 +337,12 @@ class Session:
         self.timers.set(CLOSING_TIMEOUT, self.drop, background=True)
 
     def shut_down(self) -> None:
-        """Close the connection as a RabbitMQ that is stopped does (RESTART-01)."""
+        """Close the connection as a RabbitMQ that is stopped does (RESTART-01); one that is not open is dropped."""
+        if self.state is ConnectionState.CLOSING:
+            return
+        if self.state is not ConnectionState.RUNNING:
+            self.drop()
+            return
         self.close(
             ReplyCode.CONNECTION_FORCED,
             "CONNECTION_FORCED - broker forced connection closure with reason 'shutdown'",
