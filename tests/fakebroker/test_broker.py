@@ -280,6 +280,26 @@ def test_closing_the_broker_closes_its_clients_with_320(manual: Broker, pipe: Co
     manual.close()  # again
 
 
+@pytest.mark.parametrize("way", ["in-process", "TCP"])
+def test_who_is_not_yet_in_is_sent_away_without_a_word(manual: Broker, way: str) -> None:
+    stages: list[Peer] = []
+    for stage in range(4):
+        peer = Peer(TCP(manual.url) if way == "TCP" else manual.transport())
+        stages.append(peer)
+        if stage > 0:
+            peer.greet()
+        if stage > 1:
+            peer.log_in()
+            peer.expect(ConnectionTune)
+        if stage > 2:
+            peer.method(ConnectionTuneOk(2047, 131072, 0), 0)
+    manual.catch_up()
+    manual.close()
+    for peer in stages:
+        assert peer.ended()
+        peer.vanish()
+
+
 def test_a_closed_broker_takes_no_new_client() -> None:
     broker = Broker()
     url = broker.url

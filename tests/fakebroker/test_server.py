@@ -36,13 +36,13 @@ def flood(broker: Broker) -> Iterator[Callable[[str], threading.Thread]]:
     over = threading.Event()
     threads: list[threading.Thread] = []
 
-    def run(queue: str) -> None:
-        with suppress(OSError), Peer.opened(TCP(broker.url)) as peer:
+    def run(queue: str, peer: Peer) -> None:
+        with suppress(OSError), peer:
             while not over.is_set():
                 peer.send(publishing(queue, bytes(100)) * 50)
 
     def start(queue: str) -> threading.Thread:
-        thread = threading.Thread(target=run, args=(queue,))
+        thread = threading.Thread(target=run, args=(queue, Peer.opened(TCP(broker.url))))
         thread.start()
         threads.append(thread)
         return thread
