@@ -60,11 +60,9 @@ class Consumer:
 
     @property
     def has_credit(self) -> bool:
-        """Whether a delivery may be sent: without acknowledgements always (CONSUME-15), else by both limits
-        (QOS-07).
+        """Whether a delivery may be sent, by both limits (QOS-07); its own counts what it has to acknowledge, the
+        channel's holds it up even if that is nothing (CONSUME-15).
         """
-        if self.no_ack:
-            return True
         if self.prefetch and self.unacked >= self.prefetch:
             return False
         channel = self.channel

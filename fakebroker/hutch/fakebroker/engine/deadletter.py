@@ -83,11 +83,13 @@ def _same(death: Death, other: Death) -> bool:
 
 
 def _add_tracked(deaths: tuple[Death, ...], death: dict[str, FieldValue]) -> tuple[Death, ...]:
-    """The deaths with one more, newest first; dying again in the same way counts up (DLX-11, DLX-12)."""
+    """The deaths with one more, newest first; dying again in the same way counts up and leaves
+    the time of the first (DLX-11, DLX-12).
+    """
     earlier = next((known for known in deaths if _same(known, death)), None)
     rest = tuple(known for known in deaths if known is not earlier)
     if earlier is not None:
-        return ({**earlier, "count": _counted(earlier), "time": death["time"]}, *rest)
+        return ({**earlier, "count": _counted(earlier)}, *rest)
     original = {"original-expiration": death.pop("original-expiration")} if "original-expiration" in death else {}
     return ({**original, "count": Int64(1), **death}, *rest)
 
