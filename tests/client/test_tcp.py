@@ -1,5 +1,6 @@
 """The TCP transport, on sockets of this machine."""
 
+import errno
 import select
 import socket
 import threading
@@ -85,6 +86,54 @@ def test_a_deadline_for_sending(transport: TcpTransport, peer: socket.socket) ->
         transport.send(b"x", transport.monotonic() - 1)
     assert transport.sock is not None
     assert transport.sock.gettimeout() is None
+
+
+def test_the_deadline_for_sending_holds_while_another_thread_sends(
+    transport: TcpTransport, peer: socket.socket
+) -> None:
+    size = 50_000_000
+    thread = threading.Thread(target=transport.send, args=(b"x" * size,))
+    thread.start()
+    assert peer.recv(1) == b"x"
+    with pytest.raises(TimeoutError, match="another thread"):
+        transport.send(b"y", transport.monotonic() + 0.05)
+    rest = size - 1
+    while rest:
+        rest -= len(peer.recv(1 << 20))
+    thread.join()
+    transport.send(b"y", transport.monotonic() + 5)
+    assert peer.recv(10) == b"y"
+
+
+class Withheld:
+    """A socket whose first reads go wrong."""
+
+    def __init__(self, sock: socket.socket, *errors: OSError) -> None:
+        self._sock = sock
+        self._errors = list(errors)
+
+    def recv(self, size: int, flags: int) -> bytes:
+        if self._errors:
+            raise self._errors.pop(0)
+        return self._sock.recv(size, flags)
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self._sock, name)
+
+
+@pytest.mark.parametrize("error", [BlockingIOError(errno.EAGAIN, "read by another thread"), TimeoutError("timed out")])
+def test_what_other_threads_do_does_not_end_a_read(
+    transport: TcpTransport, peer: socket.socket, error: OSError
+) -> None:
+    peer.sendall(b"x")
+    transport.sock = Withheld(transport.sock, error)  # type: ignore[arg-type,assignment]
+    assert transport.receive(transport.monotonic() + 5) == b"x"
+
+
+def test_a_connection_that_the_kernel_gave_up_is_no_timeout(transport: TcpTransport, peer: socket.socket) -> None:
+    transport.sock = Withheld(transport.sock, TimeoutError(errno.ETIMEDOUT, "Connection timed out"))  # type: ignore[arg-type,assignment]
+    with pytest.raises(ConnectionAbortedError, match="Connection timed out"):
+        transport.receive()
 
 
 def test_large_sends_from_several_threads_do_not_mix(transport: TcpTransport, peer: socket.socket) -> None:

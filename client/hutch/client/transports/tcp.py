@@ -13,6 +13,7 @@ from contextlib import suppress
 from typing import Any, Final
 
 _RECEIVE_SIZE: Final = 65536
+_DO_NOT_WAIT: Final[int] = getattr(socket, "MSG_DONTWAIT", 0)
 
 #: Socket options set at IPPROTO_TCP where the platform has them; py-amqp's values, in seconds or, for
 #: TCP_USER_TIMEOUT, milliseconds.
@@ -60,6 +61,9 @@ class TcpTransport:
             except OSError as refused:
                 sock.close()
                 error = refused
+            except BaseException:
+                sock.close()
+                raise
             else:
                 self.sock = sock
                 return
@@ -89,10 +93,13 @@ class TcpTransport:
     def send(self, data: bytes, deadline: float | None = None) -> None:
         """Send all of ``data``; calls from several threads do not mix."""
         sock = self._connected()
-        with self._sending:
-            if deadline is None:
+        if deadline is None:
+            with self._sending:
                 sock.sendall(data)
-                return
+            return
+        if not self._sending.acquire(timeout=max(0.0, deadline - time.monotonic())):
+            raise TimeoutError("timed out while another thread was sending")
+        try:
             remaining = deadline - time.monotonic()
             if remaining <= 0:
                 raise TimeoutError("timed out before anything was sent")
@@ -101,13 +108,24 @@ class TcpTransport:
                 sock.sendall(data)
             finally:
                 sock.settimeout(None)
+        finally:
+            self._sending.release()
 
     def receive(self, deadline: float | None = None) -> bytes:
         """What has arrived, 64 KiB at most; ``b""`` at the end of the stream."""
-        sock = self._connected()
-        if deadline is not None and not self._wait_readable(sock, max(0.0, deadline - time.monotonic())):
-            raise TimeoutError("timed out")
-        return sock.recv(_RECEIVE_SIZE)
+        while True:
+            sock = self._connected()
+            if deadline is not None and not self._wait_readable(sock, max(0.0, deadline - time.monotonic())):
+                raise TimeoutError("timed out")
+            try:
+                return sock.recv(_RECEIVE_SIZE, 0 if deadline is None else _DO_NOT_WAIT)
+            except BlockingIOError:
+                continue  # another thread has read it
+            except TimeoutError as error:
+                if error.errno is None:
+                    continue  # the timeout of another thread's sending
+                # What the kernel gave up (ETIMEDOUT) is lost; it is no wait that may be repeated.
+                raise ConnectionAbortedError(error.errno, error.strerror) from None
 
     def readable(self) -> bool:
         """Whether :meth:`receive` would return, or fail, at once."""
