@@ -4,7 +4,14 @@ from collections.abc import Callable
 
 import pytest
 
-from hutch.client import Channel, Connection, ConnectionError, FrameSyntaxError, ResourceError  # noqa: A004
+from hutch.client import (
+    Channel,
+    Connection,
+    ConnectionError,  # noqa: A004
+    FrameSyntaxError,
+    RecoverableConnectionError,
+    ResourceError,
+)
 from hutch.wire.declaration import Method
 from hutch.wire.methods import (
     BasicCancel,
@@ -18,9 +25,11 @@ from hutch.wire.methods import (
     BasicRecoverOk,
     BasicReject,
     ChannelClose,
+    ChannelCloseOk,
     ChannelFlow,
     ChannelFlowOk,
     ChannelOpen,
+    ChannelOpenOk,
     ConfirmSelect,
     ConfirmSelectOk,
     ConnectionClose,
@@ -226,8 +235,42 @@ def test_all_numbers_in_use(server: Server) -> None:
 def test_a_channel_that_cannot_be_opened(server: Server) -> None:
     connection = connected(server, read_timeout=1)
     server.answers[ChannelOpen] = lambda _: None
+    server.answers[ChannelClose] = lambda _: None
     with pytest.raises(TimeoutError):
         connection.channel()
+    assert server.log == [(1, ChannelOpen()), (1, ChannelClose(0, "", 0, 0))]
+    with pytest.raises(ConnectionError, match="channel 1 is already open"):
+        connection.channel(1)
+    server.say(ChannelOpenOk(), ChannelCloseOk(), channel=1)  # late, and no violation
+    connection.drain_events(timeout=0)
+    connection.drain_events(timeout=0)
+    assert connection.channels == {0: connection}
+    del server.answers[ChannelClose]
+    server.answers[ChannelOpen] = lambda _: ChannelOpenOk()
+    assert connection.channel().channel_id == 1
+
+
+def test_a_callback_that_fails_while_a_channel_opens(server: Server, connection: Connection, channel: Channel) -> None:
+    def fail(message: object) -> None:
+        raise KeyError("of the application")
+
+    channel.basic_consume("q", callback=fail)
+    server.deliver()
+    with pytest.raises(KeyError):
+        connection.channel()
+    connection.drain_events(timeout=0)
+    connection.drain_events(timeout=0)
+    with pytest.raises(KeyError):
+        connection.channel(callback=fail)
+    connection.drain_events(timeout=0)
+    assert connection.channels == {0: connection, 1: channel}
+
+
+def test_no_channel_on_a_connection_that_was_never_open() -> None:
+    connection = Connection()
+    for _ in range(2):
+        with pytest.raises(RecoverableConnectionError, match=r"channel.open: connection already closed"):
+            connection.channel(7)
     assert connection.channels == {0: connection}
 
 

@@ -255,6 +255,17 @@ def test_callbacks_on_the_way(server: Server) -> None:
     assert calls == [("tune", connection), ("open", connection)]
 
 
+def test_an_error_of_on_open_leaves_nothing_open(server: Server) -> None:
+    def fail(_connection: Connection) -> None:
+        raise KeyError("of the application")
+
+    connection = connection_to(server, on_open=fail)
+    with pytest.raises(KeyError):
+        connection.connect()
+    assert server.closed
+    assert not connection.connected
+
+
 # what a server must not do
 
 

@@ -2,9 +2,10 @@
 
 import logging
 from collections.abc import Callable
+from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
-from hutch.client.exceptions import ChannelError, MethodSig, RecoverableConnectionError, error_for_code
+from hutch.client.exceptions import AMQPError, ChannelError, MethodSig, RecoverableConnectionError, error_for_code
 from hutch.client.exchange import ExchangeMethods
 from hutch.client.publish import PublishMethods
 from hutch.client.queue import QueueMethods
@@ -100,6 +101,19 @@ class Channel(ExchangeMethods, QueueMethods, PublishMethods):
             self.is_open = False
             self.connection = None
             self._link = None
+
+    def abandon(self) -> None:
+        """Close it without waiting, after an :meth:`open` that failed; its number is free once the broker answers."""
+        if self._link is None:
+            if self.connection is not None:  # it was never open
+                self.collect()
+            return
+        self.is_closing = True
+        self.is_open = False
+        self._link.forget_deliveries(self)
+        self._fail_requests(RecoverableConnectionError("the channel was closed meanwhile"))
+        with suppress(OSError, AMQPError):  # then the connection is lost, and the channel with it
+            self._post(ChannelClose(0, "", 0, 0), ChannelCloseOk)
 
     def _on_close_ok(self, _closed: ChannelCloseOk, _content: Content | None) -> None:
         self.is_closing = False

@@ -10,6 +10,7 @@ from hutch.client.channel import Channel as AMQPChannel
 from hutch.client.exceptions import (
     ChannelError,
     ConnectionError,  # noqa: A004
+    ConnectionForced,
     MessageNacked,
     MethodSig,
     RecoverableChannelError,
@@ -207,11 +208,11 @@ class Connection(OpeningMethods):
                     raise ConnectionError(f"the server wants another version of AMQP: {version}, not 0-0-9-1")
                 if not link.next_method():
                     link.receive(deadline, f"the server's next step in connection state {self._state.value}")
+            if self.on_open is not None:
+                self.on_open(self)
         except BaseException:
             self.collect()
             raise
-        if self.on_open is not None:
-            self.on_open(self)
         return None
 
     def _transport_to_use(self) -> Transport:
@@ -244,19 +245,20 @@ class Connection(OpeningMethods):
 
         Raises:
             RecoverableConnectionError: the connection is closed.
+            ConnectionError: the channel of that number is being closed.
             ResourceError: all channel numbers are in use.
             NotAllowed: the broker allows no more channels; the connection is lost.
         """
         if self.channels is None:
             raise RecoverableConnectionError("connection already closed")
         known = self.channels.get(channel_id) if channel_id else None
-        if isinstance(known, AMQPChannel):
+        if isinstance(known, AMQPChannel) and not known.is_closing:
             return known
         channel = self.Channel(self, channel_id, on_open=callback)
         try:
             channel.open()
         except BaseException:
-            channel.collect()
+            channel.abandon()
             raise
         return channel
 
@@ -325,7 +327,7 @@ class Connection(OpeningMethods):
                 link.receive(link.transport.monotonic(), "a sign of life")
             except TimeoutError:
                 return True
-            except OSError:
+            except (OSError, ConnectionForced):
                 return False
         return self.connected
 
@@ -412,6 +414,7 @@ class Connection(OpeningMethods):
         self.connection = None
         self._state = ConnectionState.CLOSED
         if link is not None:
+            link.heartbeats = None  # whoever waits further out has none to send any more
             with suppress(OSError):
                 link.transport.close()
         for channel in (channels or {}).values():
