@@ -268,6 +268,14 @@ def test_a_confirm_of_several(server: Server, channel: Channel) -> None:
     assert len(server.sent(ConfirmSelect)) == 1
 
 
+def test_messages_published_by_callbacks_while_confirms_are_selected_count(server: Server, channel: Channel) -> None:
+    channel.basic_consume("q", callback=lambda message: channel.basic_publish(Message(message.body)))
+    server.answers[ConfirmSelect] = lambda _: [delivery(b"1"), ConfirmSelectOk()]
+    server.answers[BasicPublish] = lambda _: BasicAck(len(server.sent(BasicPublish)), False)
+    channel.basic_publish_confirm(Message(b"2"))
+    assert [body for *_, body in server.contents] == [b"1", b"2"]
+
+
 def test_the_confirm_of_another_message_does_not_count(server: Server) -> None:
     _, channel = opened(server, read_timeout=5)
     channel.confirm_select()

@@ -77,6 +77,8 @@ class PublishMethods(BasicMethods):
         if link is None:
             raise RecoverableConnectionError("basic.publish: connection already closed")
         link.poll()
+        if self._link is None:
+            raise RecoverableConnectionError("basic.publish: a callback closed the channel")
         properties, body = msg.content()
         key = (exchange, routing_key, mandatory, immediate)
         method = self._methods.get(key) or self._method(key)
@@ -139,13 +141,14 @@ class PublishMethods(BasicMethods):
             PreconditionFailed: the channel is transactional.
         """
         method = ConfirmSelect(nowait)
+        self._opened(method.NAME)
+        if not self._confirm_selected:  # the broker counts from here, and callbacks may publish before it answers
+            self._confirm_selected = True
+            self._published = 0
         if nowait:
             self._send(method)
         else:
             self._call(method, ConfirmSelectOk)
-        if not self._confirm_selected:
-            self._confirm_selected = True
-            self._published = 0
 
     def _method(self, key: tuple[str, str, bool, bool]) -> bytes:
         exchange, routing_key, mandatory, immediate = key
