@@ -13,6 +13,7 @@ from hutch.client import (
 from hutch.wire.frames import HEARTBEAT_FRAME, method_frame
 from hutch.wire.methods import (
     BasicAck,
+    BasicPublish,
     ChannelClose,
     ConnectionBlocked,
     ConnectionClose,
@@ -97,6 +98,24 @@ def test_deliveries_do_not_extend_the_wait_for_an_answer(server: Server) -> None
         channel.queue_declare("q")
     assert server.now == started + 5
     assert len(got) == 5
+
+
+class SlowServer(Server):
+    """Each receive takes a second."""
+
+    def receive(self, deadline: float | None = None) -> bytes:
+        self.now += 1
+        return super().receive(deadline)
+
+
+def test_a_long_body_does_not_extend_the_wait_for_an_answer() -> None:
+    server = SlowServer()
+    _, channel = opened(server, read_timeout=5)
+    started = server.now
+    server.say_in_pieces(delivery(b"x" * 100_000), 1000)
+    with pytest.raises(TimeoutError, match=r"timed out waiting for queue.declare-ok"):
+        channel.queue_declare("q")
+    assert server.now == started + 5
 
 
 def test_an_answer_that_comes_too_late_is_nobody_elses(server: Server) -> None:
@@ -239,6 +258,60 @@ def test_heartbeats_missed_during_long_work_are_no_harm(server: Server) -> None:
     assert connection.connected
 
 
+def test_what_nobody_reads_is_a_sign_of_life(server: Server) -> None:
+    """An application that ticks and does not read is no reason to give the server up."""
+    connection = beating(server)
+    server.say(HEARTBEAT_FRAME)
+    for _ in range(100):
+        server.now += 1
+        connection.heartbeat_tick()
+    assert 18 <= server.heartbeats <= 21
+    connection.blocking_read(timeout=0)
+    connection.heartbeat_tick()
+    server.now += 21
+    with pytest.raises(ConnectionForced):
+        connection.heartbeat_tick()
+
+
+@pytest.mark.parametrize("waiting", ["drain_events", "an answer"])
+def test_heartbeats_are_sent_between_slow_callbacks(server: Server, waiting: str) -> None:
+    """One read may hold messages that take an hour to handle."""
+    connection = beating(server)
+    channel = connection.channel()
+    got: list[Message] = []
+
+    def slow(message: Message) -> None:
+        server.now += 3
+        got.append(message)
+
+    channel.basic_consume("q", no_ack=True, callback=slow)
+    pieces = [delivery(b"x", tag) for tag in range(1, 101)]
+    server.say(*pieces, method_frame(1, QueuePurgeOk(0).encode()))
+    server.say(HEARTBEAT_FRAME)
+    if waiting == "an answer":
+        assert channel.queue_purge("q") == 0
+    else:
+        for _ in range(100):
+            connection.drain_events()
+    assert len(got) == 100
+    assert 49 <= server.heartbeats <= 60
+
+
+def test_no_heartbeat_after_a_callback_has_closed_the_connection(server: Server) -> None:
+    connection = beating(server)
+    channel = connection.channel()
+
+    def close(_message: Message) -> None:
+        server.now += 8
+        connection.close()
+
+    channel.basic_consume("q", callback=close)
+    server.deliver()
+    connection.drain_events(timeout=1)
+    assert not connection.connected
+    assert server.heartbeats == 0
+
+
 # the end of the stream
 
 
@@ -302,6 +375,14 @@ def test_whether_it_is_alive(server: Server, connection: Connection) -> None:
     assert not connection.is_alive()
 
 
+def test_a_silent_server_is_not_alive(server: Server) -> None:
+    connection = beating(server)
+    connection.heartbeat_tick()
+    server.now += 21
+    assert not connection.is_alive()
+    assert not connection.connected
+
+
 def test_a_timeout_of_a_callbacks_own_comes_out(server: Server, connection: Connection, channel: Channel) -> None:
     def fail(_: Message) -> None:
         raise TimeoutError("the callback's own")
@@ -361,6 +442,42 @@ def test_a_callback_that_drains_gets_further_deliveries(
     server.say(delivery(b"x", 1), delivery(b"x", 2))
     connection.drain_events(timeout=1)
     assert seen == [1, 2, -1]
+
+
+@pytest.mark.parametrize("scope", ["channel", "connection"])
+def test_a_callback_that_closes_what_is_published_on(
+    server: Server, connection: Connection, channel: Channel, scope: str
+) -> None:
+    """Nothing goes out on the closed channel, which would end the connection."""
+    closes = {"channel": channel.close, "connection": connection.close}
+    channel.basic_consume("q", callback=lambda _: closes[scope]())
+    server.deliver()
+    with pytest.raises(RecoverableConnectionError, match="a callback closed the channel"):
+        channel.basic_publish(Message(b"x"))
+    assert not server.sent(BasicPublish)
+    assert connection.connected is (scope == "channel")
+
+
+def test_a_callback_that_connects_anew() -> None:
+    """What happens to the old stream is no matter of the new one."""
+    servers = [Server(), Server()]
+    spare = iter(servers)
+    connection = Connection(transport=lambda: next(spare), heartbeat=10)
+    connection.connect()
+    channel = connection.channel()
+
+    def reconnect(_message: Message) -> None:
+        connection.close()
+        connection.connect()
+        servers[0].closed = False
+        servers[0].end()
+
+    channel.basic_consume("q", callback=reconnect)
+    servers[0].deliver()
+    with pytest.raises(RecoverableConnectionError):
+        channel.queue_declare("q")
+    assert connection.connected
+    connection.channel().close()
 
 
 def test_a_wait_further_out_ends_with_the_channel(server: Server, connection: Connection, channel: Channel) -> None:

@@ -111,8 +111,8 @@ class BasicMethods(AbstractChannel):
     def basic_cancel(self, consumer_tag: str, nowait: bool = False) -> str | None:
         """End a consumer and return its tag, or ``None`` with ``nowait``.
 
-        Messages already on their way are still handed to its callback; none are after this returns. Cancelling on a
-        closed channel does nothing, and neither does cancelling what is no consumer.
+        Messages already on their way are still handed to its callback, before this returns or, where a callback calls
+        it, in later waits. Cancelling on a closed channel does nothing, and so does cancelling what is no consumer.
         """
         if self.connection is None:
             return None

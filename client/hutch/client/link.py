@@ -1,6 +1,7 @@
 """The bytes of one open connection: sending, and waiting with a deadline. Everything that blocks waits here."""
 
 import logging
+import threading
 from collections import deque
 from collections.abc import Callable
 from typing import Final, Protocol
@@ -64,6 +65,8 @@ class Link:
         # While a callback waits for an answer, further deliveries stay here, lest callbacks pile up on the stack.
         self._deferring = False
         self._deferred: deque[tuple[OnMessage, Message]] = deque()
+        # Threads may publish on a channel each; one of them at a time looks for news.
+        self._polling = threading.Lock()
         self._on_lost = on_lost
 
     def send(self, data: bytes, timeout: float | None = None) -> None:
@@ -155,6 +158,13 @@ class Link:
         except OSError as error:
             _log.debug("the peer did not take %s: %s", method.NAME, error)
 
+    def _hand_on(self) -> bool:
+        """:meth:`next_method`, and a heartbeat if one is due: callbacks take their time, and a read may hold many."""
+        handed_on = self.next_method()
+        if handed_on and self.heartbeats is not None and self.transport.monotonic() >= self.heartbeats.due:
+            self.beat()
+        return handed_on
+
     def drain(self, timeout: float | None) -> None:
         """Hand on at least one method, waiting for it up to ``timeout`` seconds in all.
 
@@ -166,7 +176,7 @@ class Link:
         outer = self._deferring
         self._deferring = False
         try:
-            if self.next_method():
+            if self._hand_on():
                 return
             deadline = self.deadline(self.read_timeout if timeout is None else timeout)
             while True:
@@ -194,9 +204,10 @@ class Link:
             while not awaited.ready:
                 if awaited.error is not None:
                     raise awaited.error
-                if not self.next_method():
+                if not self._hand_on():
                     self.receive(deadline, awaited)
-                elif not awaited.ready:
+                    self._hand_on()
+                if not awaited.ready and awaited.error is None:
                     self._check(deadline, awaited)
         finally:
             self._deferring = outer
@@ -244,13 +255,18 @@ class Link:
         """
         if self.in_callback or not (self._deferred or self.reader.buffered or self.transport.readable()):
             return
-        if self.next_method():
-            return
+        if not self._polling.acquire(blocking=False):
+            return  # another thread that publishes does it
         try:
-            self.receive(self.transport.monotonic(), "news")
-        except TimeoutError:
-            return
-        self.next_method()
+            if self.next_method():
+                return
+            try:
+                self.receive(self.transport.monotonic(), "news")
+            except TimeoutError:
+                return
+            self.next_method()
+        finally:
+            self._polling.release()
 
     def beat(self, rate: float = 2) -> None:
         """Send a heartbeat if one is due.
@@ -260,8 +276,11 @@ class Link:
         """
         if self.heartbeats is None:
             return
+        now = self.transport.monotonic()
+        if self.transport.readable():  # what nobody has read yet is a sign of life, too
+            self.heartbeats.last_received = now
         try:
-            due = self.heartbeats.tick(self.transport.monotonic(), self.sent, self.received, rate)
+            due = self.heartbeats.tick(now, self.sent, self.received, rate)
         except Exception:
             self._on_lost()
             raise
