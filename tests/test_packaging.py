@@ -30,7 +30,7 @@ def test_every_entry_point_can_be_loaded() -> None:
         for entry_point in entry_points(group=group)
         if entry_point.value.startswith("hutch.")
     ]
-    assert {entry_point.name for entry_point in ours} >= {"hutch", "serve", "demo", "conformance"}
+    assert {entry_point.name for entry_point in ours} >= {"hutch", "serve", "demo", "conformance", "memory"}
     for entry_point in ours:
         entry_point.load()
 

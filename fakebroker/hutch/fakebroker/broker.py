@@ -13,6 +13,7 @@ from hutch.fakebroker.engine.profiles import Profile
 from hutch.fakebroker.engine.profiles import profile as find_profile
 from hutch.fakebroker.engine.queues.classic import Queue
 from hutch.fakebroker.inprocess import Pipe
+from hutch.fakebroker.memory import forget_name, publish_name
 from hutch.fakebroker.realtime import monotonic
 from hutch.fakebroker.session import Session
 
@@ -117,6 +118,7 @@ class Broker:
         # Not the lock above: the listener's thread takes that while whoever has it listen waits for the start.
         self._listening: Final = threading.Lock()
         self._closed = False
+        self._memory_url: str | None = None
         # Threads older than the broker belong to whatever runs the program, not to the program; all but the one that
         # makes the broker.
         self._older_threads: Final = frozenset(threading.enumerate()) - {threading.current_thread()}
@@ -163,6 +165,21 @@ class Broker:
     def url(self) -> str:
         """An ``amqp://`` URL for any client, with the first user's credentials; the broker listens from now on."""
         return self.listen()
+
+    @property
+    def memory_url(self) -> str:
+        """A ``memory://`` URL for :func:`hutch.client.connect` in this process, with the first user's credentials.
+
+        Raises:
+            RuntimeError: the broker is closed.
+        """
+        with self.lock:
+            if self._closed:
+                raise RuntimeError("the broker is closed, and cannot be reached")
+            if self._memory_url is None:
+                user, password = next(iter(self.node.users.items()), ("", ""))
+                self._memory_url = publish_name(self, user, password, next(iter(self.node.vhosts), "/"))
+            return self._memory_url
 
     # what is in it
 
@@ -309,6 +326,7 @@ class Broker:
             if self._closed:
                 return
             self._closed = True
+            forget_name(self)
             for session in self._pipes.values():
                 session.shut_down()
             self.node.settle()
