@@ -30,7 +30,7 @@ def test_another_profile(capsys: pytest.CaptureFixture[str]) -> None:
 def test_a_live_broker(capsys: pytest.CaptureFixture[str]) -> None:
     with Broker("3.10") as broker:
         assert main([broker.url, "-k", "get-01"]) == 0
-    assert "(RabbitMQ 3.10.8 as 3.10): 1 cases\n.\n1 passed" in capsys.readouterr().out
+    assert "(RabbitMQ 3.10.8 as 3.10): 1 case\n.\n1 passed" in capsys.readouterr().out
 
 
 def test_a_broker_that_behaves_otherwise(capsys: pytest.CaptureFixture[str]) -> None:
@@ -50,8 +50,10 @@ def test_reports(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_a_report_that_cannot_be_written(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["-k", "get-01", "--junit", str(tmp_path / "missing" / "junit.xml")]) == 1
-    assert capsys.readouterr().err.startswith("hutch conformance: cannot write the report: ")
+    written = tmp_path / "report.md"
+    arguments = ("--report", str(written), "--junit", str(tmp_path / "missing" / "junit.xml"))
+    assert refusal(capsys, *arguments).startswith("cannot write the report: ")
+    assert not written.exists()
 
 
 def test_list(capsys: pytest.CaptureFixture[str]) -> None:
@@ -87,8 +89,12 @@ def test_bad_login_and_missing_vhost(capsys: pytest.CaptureFixture[str]) -> None
 def test_unusable_management(capsys: pytest.CaptureFixture[str]) -> None:
     with Broker() as broker:
         port = unused_port()
-        assert main([broker.url, "--management", f"http://127.0.0.1:{port}", "-k", "get-01"]) == 1
-        assert f"http://127.0.0.1:{port}/api/ cannot be reached: " in capsys.readouterr().out
+        told = refusal(capsys, broker.url, "--management", f"http://127.0.0.1:{port}")
+        assert told.startswith(f"http://127.0.0.1:{port}/api/ cannot be reached: ")
+        amqp_port = broker.url.rstrip("/").rpartition(":")[2]
+        told = refusal(capsys, broker.url, "--management", f"http://127.0.0.1:{amqp_port}")
+        assert told.startswith(f"http://127.0.0.1:{amqp_port}/api/ ")
+        assert "is no URL of a management API" in refusal(capsys, broker.url, "--management", "http://localhost:port")
         assert "is no URL of a management API" in refusal(capsys, broker.url, "--management", "localhost")
     assert refusal(capsys, "--management", "http://localhost") == (
         "--management belongs to a live broker, and no URL is given"

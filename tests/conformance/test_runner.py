@@ -1,3 +1,4 @@
+import signal
 import threading
 
 import pytest
@@ -110,3 +111,32 @@ def test_a_live_broker_that_refuses() -> None:
 def test_urls_that_are_of_no_use(url: str) -> None:
     with pytest.raises(TargetError):
         Live(url)
+
+
+def test_an_interrupted_case_cleans_up_behind_itself() -> None:
+    main = threading.main_thread().ident
+    assert main is not None
+
+    def interrupted(rabbit: Rabbit) -> None:
+        connection = rabbit.connect()
+        rabbit.queue(connection.channel())
+        signal.pthread_kill(main, signal.SIGINT)
+        connection.drain_events()
+
+    with Broker() as broker:
+        target = Live(broker.url)
+        with pytest.raises(KeyboardInterrupt):
+            run_case(made(interrupted), target)
+        assert broker.node.vhosts["/"].queues == {}
+        assert broker.node.connections == {}
+
+
+def test_a_case_that_needs_what_the_target_lacks_does_not_apply() -> None:
+    def between_two(rabbit: Rabbit) -> None:
+        assert rabbit.another_vhost() != rabbit.vhost
+
+    with Broker() as broker:
+        result = run_case(made(between_two), Live(broker.url))
+    assert (result.outcome, result.error) == (Outcome.NOT_APPLICABLE, None)
+    assert result.message == "needs the management API, to create a virtual host"
+    assert run_case(made(between_two), InProcess()).outcome is Outcome.PASSED

@@ -14,6 +14,10 @@ from hutch.conformance.targets import InProcess, Live, Target, TargetError, Tcp
 _DESCRIPTION = """Run the conformance suite: on the emulator, in-process and over TCP, or on the live broker at URL."""
 
 
+class _ReportError(Exception):
+    """A report cannot be written; one line that says why."""
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the conformance suite on the emulator or on a live broker.
 
@@ -28,18 +32,18 @@ def main(argv: Sequence[str] | None = None) -> int:
             return 0
         if not cases:
             return _refuse(f"no case matches -k {options.keyword!r}")
+        reports = [(path, write) for path, write in ((options.junit, junit), (options.report, markdown)) if path]
+        for path, _ in reports:
+            _try_writing(path)
         targets = _targets(options.url, options.management, options.profile)
         results = [result for target in targets for result in _run(cases, target)]
-    except (TargetError, ManagementError, ValueError) as error:
+        for path, write in reports:
+            _write(path, write(results))
+    except (TargetError, ManagementError, _ReportError, ValueError) as error:
         return _refuse(str(error))
     except KeyboardInterrupt:
+        print()
         return _refuse("interrupted")
-    try:
-        for path, write in ((options.junit, junit), (options.report, markdown)):
-            if path is not None:
-                path.write_text(write(results), encoding="utf-8")
-    except OSError as error:
-        return _refuse(f"cannot write the report: {error}")
     return int(any(result.outcome is Outcome.FAILED for result in results))
 
 
@@ -75,12 +79,16 @@ def _list(cases: Sequence[Case]) -> None:
     for case in cases:
         limited = "" if case.profiles == PROFILES else f" [{', '.join(case.profiles)}]"
         print(f"{case.id}{limited}\n    {case.summary}")
-    print(f"{len(cases)} cases")
+    print(_counted(len(cases)))
+
+
+def _counted(cases: int) -> str:
+    return f"{cases} case{'' if cases == 1 else 's'}"
 
 
 def _run(cases: Sequence[Case], target: Target) -> list[Result]:
     """Run all cases on one target; a line for each that fails, dots for the rest, the counts at the end."""
-    print(f"{target.name}: {len(cases)} cases")
+    print(f"{target.name}: {_counted(len(cases))}")
     results = []
     column = 0
     for result in run(cases, target):
@@ -96,6 +104,22 @@ def _run(cases: Sequence[Case], target: Target) -> list[Result]:
         column %= 80
     print(f"{chr(10) if column else ''}{summary(results)} in {sum(result.seconds for result in results):.1f} s")
     return results
+
+
+def _try_writing(path: Path) -> None:
+    """Tell before the cases run, not after, that a report cannot be written."""
+    is_new = not path.exists()
+    _write(path, "", "a")
+    if is_new:
+        path.unlink()
+
+
+def _write(path: Path, text: str, mode: str = "w") -> None:
+    try:
+        with path.open(mode, encoding="utf-8") as report:
+            report.write(text)
+    except OSError as error:
+        raise _ReportError(f"cannot write the report: {error}") from None
 
 
 def _refuse(reason: str) -> int:

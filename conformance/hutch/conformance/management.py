@@ -3,6 +3,7 @@
 import base64
 import urllib.error
 import urllib.request
+from http.client import HTTPException
 from urllib.parse import quote, unquote, urlsplit
 
 
@@ -18,10 +19,14 @@ class Management:
 
     def __init__(self, url: str, userid: str, password: str) -> None:
         parts = urlsplit(url)
-        if parts.scheme not in {"http", "https"} or not parts.hostname:
+        try:
+            port = parts.port
+        except ValueError:
+            port = -1
+        if parts.scheme not in {"http", "https"} or not parts.hostname or port == -1:
             raise ManagementError(f"{url!r} is no URL of a management API: http://host:15672 is wanted")
         host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
-        self._base = f"{parts.scheme}://{host}:{parts.port or 15672}{parts.path.rstrip('/')}/api/"
+        self._base = f"{parts.scheme}://{host}:{port or 15672}{parts.path.rstrip('/')}/api/"
         login = f"{unquote(parts.username or userid)}:{unquote(parts.password or password)}"
         self._headers = {
             "Authorization": "Basic " + base64.b64encode(login.encode()).decode(),
@@ -48,5 +53,7 @@ class Management:
                 raise ManagementError(
                     f"{self._base}{path}: {method} was answered by {error.code} {error.reason}"
                 ) from None
+        except HTTPException as error:
+            raise ManagementError(f"{self._base} does not speak HTTP: {error!r}") from None
         except OSError as error:
             raise ManagementError(f"{self._base} cannot be reached: {getattr(error, 'reason', error)}") from None

@@ -8,9 +8,10 @@ from typing import Any, Final, TypeVar
 from hutch.client import AMQPError, Channel, Connection, Message
 from hutch.conformance.check import equal, reply_text, true
 from hutch.conformance.deliveries import Deliveries, connection_of
-from hutch.conformance.raw import RawConnection
+from hutch.conformance.raw import RawChannel, RawConnection
 from hutch.conformance.site import Site
 from hutch.wire.fields import FieldTable
+from hutch.wire.methods import QueueDeclare
 
 T = TypeVar("T")
 
@@ -52,6 +53,19 @@ class Rabbit:
         connection.handshake(**handshake)
         return connection
 
+    def raw_queue(
+        self, messages: int = 0, arguments: FieldTable | None = None, **handshake: Any
+    ) -> tuple[RawChannel, str]:
+        """A channel spoken frame by frame, and a new queue to which so many messages, ``0``, ``1`` ..., were published.
+
+        ``handshake`` as in :meth:`RawConnection.handshake`.
+        """
+        channel, queue = self.raw(**handshake).channel(), self.name()
+        channel.call(QueueDeclare(queue=queue, arguments=dict(arguments or {})))
+        for number in range(messages):
+            channel.publish(b"%d" % number, routing_key=queue)
+        return channel, queue
+
     def raw_unopened(self) -> RawConnection:
         """A new stream to the broker on which nothing was sent."""
         site = self._site
@@ -74,6 +88,10 @@ class Rabbit:
         for raw in self._raw:
             with contextlib.suppress(Exception):
                 raw.close()
+
+    def another_vhost(self) -> str:
+        """The name of another virtual host than ``vhost``; where none can be had, the case does not apply."""
+        return self._site.another_vhost()
 
     # names and entities
 
@@ -115,9 +133,9 @@ class Rabbit:
         """Whether there is a queue of this name."""
         return self._is_there(lambda channel: channel.queue_declare(queue, passive=True), connection)
 
-    def has_exchange(self, exchange: str) -> bool:
+    def has_exchange(self, exchange: str, connection: Connection | None = None) -> bool:
         """Whether there is an exchange of this name."""
-        return self._is_there(lambda channel: channel.exchange_declare(exchange, "direct", passive=True))
+        return self._is_there(lambda channel: channel.exchange_declare(exchange, "direct", passive=True), connection)
 
     def _is_there(self, look: Callable[[Channel], object], connection: Connection | None = None) -> bool:
         channel = self.channel(connection)

@@ -11,10 +11,13 @@ from typing import Final
 
 from hutch.conformance.case import Case
 from hutch.conformance.rabbit import Rabbit
+from hutch.conformance.site import Inapplicable
 from hutch.conformance.targets import Target
 
 #: Seconds that a case may take.
 CASE_DEADLINE: Final = 30.0
+#: Seconds that a case which is given up may take to clean up behind itself.
+_CLEAN_UP: Final = 5.0
 
 
 class Outcome(StrEnum):
@@ -44,19 +47,28 @@ def run(cases: Iterable[Case], target: Target, deadline: float = CASE_DEADLINE) 
 
 
 def run_case(case: Case, target: Target, deadline: float = CASE_DEADLINE) -> Result:
-    """Run one case. One that takes longer than ``deadline`` seconds has failed, and its connections are cut."""
+    """Run one case. One that takes longer than ``deadline`` seconds has failed, and its connections are cut; so are
+    they on a KeyboardInterrupt, and what the case has made is removed before that goes on.
+    """
     if reason := case.inapplicable(target.profile):
         return Result(case, target.name, Outcome.NOT_APPLICABLE, reason)
     play = _Play(case, target)
     began = time.monotonic()
     play.start()
-    play.join(deadline)
+    try:
+        play.ended.wait(deadline)
+    except KeyboardInterrupt:
+        play.abandon()
+        play.ended.wait(_CLEAN_UP)
+        raise
     message, error = play.message, play.error
-    if play.is_alive():
+    if not play.ended.is_set():
         message = f"no end after {deadline:g} s{_whereabouts(play)}"
         error = TimeoutError(message)
         play.abandon()
-        play.join(1.0)
+        play.ended.wait(1.0)
+    if isinstance(error, Inapplicable):
+        return Result(case, target.name, Outcome.NOT_APPLICABLE, str(error), time.monotonic() - began)
     outcome = Outcome.FAILED if error else Outcome.PASSED
     return Result(case, target.name, outcome, message, time.monotonic() - began, error)
 
@@ -71,6 +83,8 @@ class _Play(threading.Thread):
         self._rabbit: Rabbit | None = None
         self.error: BaseException | None = None
         self.message = ""
+        #: Set at the end. (A join that was interrupted takes the thread for ended in some versions of Python.)
+        self.ended = threading.Event()
 
     def run(self) -> None:
         try:
@@ -83,6 +97,8 @@ class _Play(threading.Thread):
         except BaseException as error:
             self.error = error
             self.message = _explain(error)
+        finally:
+            self.ended.set()
 
     def abandon(self) -> None:
         if self._rabbit is not None:

@@ -6,6 +6,10 @@ from hutch.client import Connection
 from hutch.wire.transport import Transport
 
 
+class Inapplicable(Exception):
+    """What a case needs this target does not have; the message says what."""
+
+
 class Site(Protocol):
     """One case's place.
 
@@ -25,6 +29,13 @@ class Site(Protocol):
 
     def transport(self) -> Transport:
         """A stream to here, not yet connected."""
+
+    def another_vhost(self) -> str:
+        """The name of another virtual host, with nothing in it.
+
+        Raises:
+            Inapplicable: none can be had here.
+        """
 
     def name(self, prefix: str) -> str:
         """A name that nothing has here."""

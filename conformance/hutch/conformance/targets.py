@@ -10,7 +10,7 @@ from typing import Any, Final, Protocol
 from hutch.client import AMQPError, Connection, TcpTransport
 from hutch.conformance.case import PROFILES
 from hutch.conformance.management import Management, ManagementError
-from hutch.conformance.site import Site
+from hutch.conformance.site import Inapplicable, Site
 from hutch.fakebroker import Broker, ManualClock
 from hutch.wire.transport import Transport
 from hutch.wire.url import Address, InvalidURL, parse_url
@@ -85,7 +85,8 @@ class Live:
 
     Raises:
         TargetUnreachable: nobody listens there.
-        TargetError: the login or the virtual host is refused, or no profile fits the version.
+        TargetError: the login or the virtual host is refused, the management API is not usable, or no profile fits the
+            version.
     """
 
     def __init__(self, url: str, management_url: str | None = None, profile: str | None = None) -> None:
@@ -98,6 +99,7 @@ class Live:
         if management_url is not None:
             try:
                 self._management = Management(management_url, address.userid, address.password)
+                self._try_management()
             except ManagementError as error:
                 raise TargetError(str(error)) from None
 
@@ -128,23 +130,40 @@ class Live:
         finally:
             connection.close()
 
+    def _try_management(self) -> None:
+        """One virtual host comes and goes, so that an API that is refused or another broker's is told of at once."""
+        with self.site() as site:
+            connection = site.connection()
+            try:
+                connection.connect()
+            except (AMQPError, OSError) as error:
+                raise TargetError(
+                    f"a virtual host made by the management API cannot be opened; is it this broker's? {error}"
+                ) from None
+            finally:
+                connection.collect()
+
     @contextmanager
     def site(self) -> Iterator[Site]:
         """A new virtual host, or names of its own in the URL's."""
         address = self._address
         unique = f"hutch-{secrets.token_hex(4)}"
-        if self._management is None:
+        management = self._management
+        if management is None:
             site = _LiveSite(self.profile, address, address.virtual_host, f"{unique}-")
             try:
                 yield site
             finally:
                 site.clear()
             return
-        self._management.create_vhost(unique)
-        try:
-            yield _LiveSite(self.profile, address, unique, "")
-        finally:
-            self._management.delete_vhost(unique)
+        with contextlib.ExitStack() as vhosts:
+
+            def vhost(name: str) -> str:
+                management.create_vhost(name)
+                vhosts.callback(management.delete_vhost, name)
+                return name
+
+            yield _LiveSite(self.profile, address, vhost(unique), "", lambda: vhost(f"{unique}-2"))
 
 
 class _Names:
@@ -185,6 +204,9 @@ class _EmulatorSite(_Names):
     def advance(self, seconds: float) -> None:
         self._clock.advance(seconds)
 
+    def another_vhost(self) -> str:
+        return "/"
+
     def allow(self, seconds: float) -> None:
         """Nothing: reading from the pipe moves the clock to whatever comes next."""
 
@@ -198,7 +220,7 @@ class _TcpSite(_EmulatorSite):
         self._allowed = 0.0
 
     def connection(self, **kwargs: Any) -> Connection:
-        return _client(self._address, self.vhost, **kwargs)
+        return _client(self._address, **{"virtual_host": self.vhost, **kwargs})
 
     def transport(self) -> Transport:
         return _TickingStream(self._address, self._tick)
@@ -235,8 +257,16 @@ class _LiveSite(_Names):
     patience = 8.0
     settled = False
 
-    def __init__(self, profile: str, address: Address, vhost: str, beginning: str) -> None:
+    def __init__(
+        self,
+        profile: str,
+        address: Address,
+        vhost: str,
+        beginning: str,
+        create_vhost: Callable[[], str] | None = None,
+    ) -> None:
         super().__init__(beginning)
+        self._create_vhost = create_vhost
         self.profile = profile
         self.vhost = vhost
         self.userid = address.userid
@@ -244,7 +274,7 @@ class _LiveSite(_Names):
         self._address = address
 
     def connection(self, **kwargs: Any) -> Connection:
-        return _client(self._address, self.vhost, **kwargs)
+        return _client(self._address, **{"virtual_host": self.vhost, **kwargs})
 
     def transport(self) -> Transport:
         return _stream(self._address)
@@ -255,6 +285,11 @@ class _LiveSite(_Names):
 
     def allow(self, seconds: float) -> None:
         """Nothing: the wait that follows takes its time."""
+
+    def another_vhost(self) -> str:
+        if self._create_vhost is None:
+            raise Inapplicable("needs the management API, to create a virtual host")
+        return self._create_vhost()
 
     def clear(self) -> None:
         """Delete what may have been made under the names given out."""

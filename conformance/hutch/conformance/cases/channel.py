@@ -3,18 +3,9 @@
 from hutch.conformance.case import case
 from hutch.conformance.check import equal, reply_text
 from hutch.conformance.rabbit import Rabbit, delivered
-from hutch.conformance.raw import RawChannel, delivery_tag, fields
+from hutch.conformance.raw import delivery_tag, fields
 from hutch.wire import methods as amqp
 from hutch.wire.frames import method_frame
-
-
-def _declared(rabbit: Rabbit, messages: int = 0) -> tuple[RawChannel, str]:
-    channel = rabbit.raw().channel()
-    queue = rabbit.name()
-    channel.call(amqp.QueueDeclare(queue=queue))
-    for number in range(messages):
-        channel.publish(b"%d" % number, routing_key=queue)
-    return channel, queue
 
 
 def _missing(rabbit: Rabbit, queue: str) -> str:
@@ -54,14 +45,14 @@ def access_request(rabbit: Rabbit) -> None:
 @case("CHAN-05")
 def tickets_are_ignored(rabbit: Rabbit) -> None:
     """A ticket in a method has no effect."""
-    channel, queue = _declared(rabbit)
+    channel, queue = rabbit.raw_queue()
     equal(channel.call(amqp.QueueDeclare(99, queue)), amqp.QueueDeclareOk(queue))
 
 
 @case("CHAN-06")
 def a_channel_number_is_free_after_close(rabbit: Rabbit) -> None:
     """After close-ok a channel's number can be opened again, and its delivery tags begin at 1 again."""
-    channel, queue = _declared(rabbit, 2)
+    channel, queue = rabbit.raw_queue(2)
     for _ in range(2):
         equal(delivery_tag(channel.got(queue)), 1)
         channel.close()
@@ -71,7 +62,7 @@ def a_channel_number_is_free_after_close(rabbit: Rabbit) -> None:
 @case("CHAN-07")
 def methods_behind_an_error_are_discarded(rabbit: Rabbit) -> None:
     """Between the broker's channel.close and the client's close-ok everything on the channel is discarded."""
-    channel, queue = _declared(rabbit)
+    channel, queue = rabbit.raw_queue()
     other = rabbit.name()
     channel.send(amqp.QueueDeclare(queue="missing", passive=True))
     channel.publish(b"late", routing_key=queue)
@@ -86,7 +77,7 @@ def methods_behind_an_error_are_discarded(rabbit: Rabbit) -> None:
 @case("CHAN-08")
 def open_before_close_ok(rabbit: Rabbit) -> None:
     """Channel.open while the broker waits for close-ok closes the connection with 504."""
-    channel, _ = _declared(rabbit)
+    channel, _ = rabbit.raw_queue()
     channel.send(amqp.QueueDeclare(queue="missing", passive=True))
     channel.expect(amqp.ChannelClose)
     channel.send(amqp.ChannelOpen())
@@ -96,7 +87,7 @@ def open_before_close_ok(rabbit: Rabbit) -> None:
 @case("CHAN-09")
 def closes_that_cross(rabbit: Rabbit) -> None:
     """A client's channel.close that crosses the broker's is answered too; once both are, the number is free."""
-    channel, _ = _declared(rabbit)
+    channel, _ = rabbit.raw_queue()
     channel.send(amqp.QueueDeclare(queue="missing", passive=True))
     equal(channel.expect(amqp.ChannelClose).reply_code, 404)
     channel.send(amqp.ChannelClose(200))
@@ -108,7 +99,7 @@ def closes_that_cross(rabbit: Rabbit) -> None:
 @case("CHAN-10")
 def messages_published_before_an_error(rabbit: Rabbit) -> None:
     """What was published on a channel before its error is in its queue."""
-    channel, queue = _declared(rabbit, 3)
+    channel, queue = rabbit.raw_queue(3)
     channel.send(amqp.QueueDeclare(queue="missing", passive=True))
     channel.expect_close(404, _missing(rabbit, "missing"), (50, 10))
     channel.connection.channel(channel.number).expect_ready(queue, 3)
@@ -118,7 +109,7 @@ def messages_published_before_an_error(rabbit: Rabbit) -> None:
 def unacknowledged_messages_survive_their_channel(rabbit: Rabbit) -> None:
     """What a channel got or was delivered and did not acknowledge is back in its place, redelivered, when it closes."""
     for error in (False, True):
-        channel, queue = _declared(rabbit, 4)
+        channel, queue = rabbit.raw_queue(4)
         channel.call(amqp.BasicQos(prefetch_count=1))
         channel.get(queue)
         channel.call(amqp.BasicConsume(queue=queue))
@@ -156,7 +147,7 @@ def two_channels_give_back_in_order(rabbit: Rabbit) -> None:
 @case("CHAN-13")
 def acks_before_an_error_hold(rabbit: Rabbit) -> None:
     """A message acknowledged before its channel's error is gone; the others come back."""
-    channel, queue = _declared(rabbit, 3)
+    channel, queue = rabbit.raw_queue(3)
     for _ in range(3):
         channel.get(queue)
     channel.send(amqp.BasicAck(2))
@@ -190,7 +181,7 @@ def nowait_does_not_hide_errors(rabbit: Rabbit) -> None:
 @case("CHAN-07", "CHAN-13")
 def an_error_spares_the_other_channels(rabbit: Rabbit) -> None:
     """A channel that is closed by an error takes no other channel of its connection with it."""
-    channel, queue = _declared(rabbit, 1)
+    channel, queue = rabbit.raw_queue(1)
     other = channel.connection.channel(2)
     other.call(amqp.BasicConsume(queue=queue))
     channel.send(amqp.QueueDeclare(queue="missing", passive=True))
@@ -203,7 +194,7 @@ def an_error_spares_the_other_channels(rabbit: Rabbit) -> None:
 @case("CHAN-07", "CONN-CHAN-04")
 def close_ok_frees_the_number(rabbit: Rabbit) -> None:
     """After an error and the client's close-ok the channel's number can be opened again."""
-    channel, _ = _declared(rabbit)
+    channel, _ = rabbit.raw_queue()
     raw = channel.connection
     for _ in range(3):
         raw.send(method_frame(1, amqp.BasicGet(queue="missing").encode()))

@@ -9,9 +9,7 @@ from hutch.wire.content import Content
 
 
 def _confirming(rabbit: Rabbit) -> tuple[RawChannel, str]:
-    channel = rabbit.raw().channel()
-    queue = rabbit.name()
-    channel.call(amqp.QueueDeclare(queue=queue))
+    channel, queue = rabbit.raw_queue()
     channel.call(amqp.ConfirmSelect())
     return channel, queue
 

@@ -1,7 +1,7 @@
 """Tuning, opening and closing a connection, and methods that are wrong on it (CONN-TUNE, -OPEN, -METHOD, -CLOSE)."""
 
 from hutch.conformance.case import case
-from hutch.conformance.check import equal
+from hutch.conformance.check import equal, true
 from hutch.conformance.rabbit import Rabbit
 from hutch.conformance.raw import RawConnection, fields
 from hutch.wire import methods as amqp
@@ -49,6 +49,19 @@ def smallest_frame_max(rabbit: Rabbit) -> None:
     rabbit.expect_dropped(_tuned(rabbit, frame_max=smallest - 1), within=7.0)
 
 
+@case("CONN-TUNE-08")
+def no_heartbeats(rabbit: Rabbit) -> None:
+    """With a heartbeat of 0 none is sent, and a silent client is kept."""
+    raw = rabbit.raw(heartbeat=0)
+    rabbit.allow(4.0)
+    try:
+        sent = raw.read_frame(4.0)
+    except TimeoutError:
+        raw.expect_alive()
+        return
+    raise AssertionError(f"expected nothing, got {sent!r}")
+
+
 @case("CONN-TUNE-09")
 def heartbeats_are_sent_twice_an_interval(rabbit: Rabbit) -> None:
     """With a heartbeat of one second an idle connection gets one every half second."""
@@ -71,7 +84,7 @@ def silence_of_three_heartbeats_ends_the_connection(rabbit: Rabbit) -> None:
         channel.send(amqp.BasicQos())
         channel.expect(amqp.BasicQosOk)
     rabbit.allow(0.4)
-    silent.expect_gone()
+    silent.expect_gone(1.0)
     beating.expect_alive()
 
 
@@ -345,3 +358,25 @@ def the_stream_ends_after_close_ok(rabbit: Rabbit) -> None:
     raw.send_method(amqp.ConnectionOpen("/"))
     raw.expect_close(504, _RUNNING, (10, 40))
     raw.expect_gone()
+
+
+@case("CONN-OPEN-01")
+def virtual_hosts_are_apart(rabbit: Rabbit) -> None:
+    """A virtual host has its own queues, exchanges, bindings and messages, though another uses the same names."""
+    elsewhere = rabbit.connect(virtual_host=rabbit.another_vhost())
+    here, there = rabbit.connect().channel(), elsewhere.channel()
+    queue, exchange = rabbit.name(), rabbit.exchange(here, "fanout")
+    rabbit.queue(here, queue, exclusive=True)
+    here.queue_bind(queue, exchange)
+    true(not rabbit.has_queue(queue, elsewhere), "a queue is in two virtual hosts")
+    true(not rabbit.has_exchange(exchange, elsewhere), "an exchange is in two virtual hosts")
+    rabbit.queue(there, queue, durable=True)
+    rabbit.exchange(there, "direct", exchange)
+    rabbit.publish_confirmed(here, b"here", exchange)
+    rabbit.publish_confirmed(there, b"there", routing_key=queue)
+    rabbit.publish_confirmed(there, b"nowhere", exchange)
+    equal((rabbit.bodies(here, queue), rabbit.bodies(there, queue)), ([b"here"], [b"there"]))
+    there.queue_delete(queue)
+    there.exchange_delete(exchange)
+    rabbit.publish_confirmed(here, b"still here", exchange)
+    equal(rabbit.bodies(here, queue), [b"still here"])

@@ -12,15 +12,6 @@ _CONSUME = (60, 20)
 _GENERATED = r"amq\.ctag-[A-Za-z0-9_-]{22}"
 
 
-def _declared(rabbit: Rabbit, messages: int = 0, **handshake: object) -> tuple[RawChannel, str]:
-    channel = rabbit.raw(**handshake).channel()
-    queue = rabbit.name()
-    channel.call(amqp.QueueDeclare(queue=queue))
-    for number in range(messages):
-        channel.publish(b"%d" % number, routing_key=queue)
-    return channel, queue
-
-
 def _bodies(channel: RawChannel, count: int) -> list[bytes]:
     return [channel.message(amqp.BasicDeliver).body for _ in range(count)]
 
@@ -28,7 +19,7 @@ def _bodies(channel: RawChannel, count: int) -> list[bytes]:
 @case("CONSUME-01")
 def generated_consumer_tags(rabbit: Rabbit) -> None:
     """Without a consumer tag the broker makes one up, with nowait too."""
-    channel, queue = _declared(rabbit)
+    channel, queue = rabbit.raw_queue()
     tag = fields(channel.call(amqp.BasicConsume(queue=queue))).consumer_tag
     true(re.fullmatch(_GENERATED, tag), f"{tag!r} is not of the form amq.ctag-...")
     channel.call(amqp.BasicCancel(tag))
@@ -42,7 +33,7 @@ def generated_consumer_tags(rabbit: Rabbit) -> None:
 @case("CONSUME-02")
 def consumer_tags_of_the_client(rabbit: Rabbit) -> None:
     """A client may choose any tag of up to 255 bytes, and the same on another channel."""
-    channel, queue = _declared(rabbit)
+    channel, queue = rabbit.raw_queue()
     other = channel.connection.channel(2)
     for tag in ("a", "amq.ctag-x", "t" * 255, "größe"):
         for consumer in (channel, other):
@@ -52,7 +43,7 @@ def consumer_tags_of_the_client(rabbit: Rabbit) -> None:
 @case("CONSUME-03")
 def a_consumer_tag_twice(rabbit: Rabbit) -> None:
     """A tag that is in use on its channel closes the connection with 530."""
-    channel, queue = _declared(rabbit)
+    channel, queue = rabbit.raw_queue()
     channel.call(amqp.BasicConsume(queue=queue, consumer_tag="a"))
     channel.send(amqp.BasicConsume(queue=queue, consumer_tag="a"))
     channel.connection.expect_close(530, "attempt to reuse consumer tag 'a'", _CONSUME)
@@ -61,7 +52,7 @@ def a_consumer_tag_twice(rabbit: Rabbit) -> None:
 @case("CONSUME-04")
 def a_consumer_tag_again(rabbit: Rabbit) -> None:
     """A tag is free again when its consumer is cancelled."""
-    channel, queue = _declared(rabbit)
+    channel, queue = rabbit.raw_queue()
     for _ in range(2):
         channel.call(amqp.BasicConsume(queue=queue, consumer_tag="a"))
         equal(channel.call(amqp.BasicCancel("a")), amqp.BasicCancelOk("a"))
@@ -77,7 +68,7 @@ def consuming_from_a_missing_queue(rabbit: Rabbit) -> None:
 @case("CONSUME-06")
 def consume_ok_comes_first(rabbit: Rabbit) -> None:
     """Consume-ok comes before the first delivery."""
-    channel, queue = _declared(rabbit, 3)
+    channel, queue = rabbit.raw_queue(3)
     channel.send(amqp.BasicConsume(queue=queue, consumer_tag="a"))
     equal(channel.expect(amqp.BasicConsumeOk).consumer_tag, "a")
     equal(_bodies(channel, 3), [b"0", b"1", b"2"])
@@ -86,7 +77,7 @@ def consume_ok_comes_first(rabbit: Rabbit) -> None:
 @case("CONSUME-07")
 def consuming_without_a_reply(rabbit: Rabbit) -> None:
     """With nowait there is no consume-ok, only the deliveries."""
-    channel, queue = _declared(rabbit, 1)
+    channel, queue = rabbit.raw_queue(1)
     channel.send(amqp.BasicConsume(queue=queue, consumer_tag="a", nowait=True))
     content = channel.message(amqp.BasicDeliver)
     equal(content.method, amqp.BasicDeliver("a", 1, False, "", queue))
@@ -100,7 +91,7 @@ def _in_use(rabbit: Rabbit, queue: str) -> str:
 @case("CONSUME-08", "CONSUME-10")
 def exclusive_consumers(rabbit: Rabbit) -> None:
     """Beside an exclusive consumer nobody may consume, not even its own channel, until it is cancelled."""
-    channel, queue = _declared(rabbit)
+    channel, queue = rabbit.raw_queue()
     channel.call(amqp.BasicConsume(queue=queue, consumer_tag="a", exclusive=True))
     other = channel.connection.channel(2)
     equal(other.get(queue), None)
@@ -120,7 +111,7 @@ def exclusive_consumers(rabbit: Rabbit) -> None:
 @case("CONSUME-09")
 def exclusive_beside_another_consumer(rabbit: Rabbit) -> None:
     """A consumer cannot become exclusive where there is another."""
-    channel, queue = _declared(rabbit)
+    channel, queue = rabbit.raw_queue()
     channel.call(amqp.BasicConsume(queue=queue))
     other = channel.connection.channel(2)
     other.send(amqp.BasicConsume(queue=queue, exclusive=True))
@@ -130,7 +121,7 @@ def exclusive_beside_another_consumer(rabbit: Rabbit) -> None:
 @case("CONSUME-14")
 def no_local_is_ignored(rabbit: Rabbit) -> None:
     """With no_local a connection gets its own messages all the same."""
-    channel, queue = _declared(rabbit)
+    channel, queue = rabbit.raw_queue()
     channel.call(amqp.BasicConsume(queue=queue, no_local=True))
     channel.publish(b"own", routing_key=queue)
     equal(_bodies(channel, 1), [b"own"])
@@ -139,7 +130,7 @@ def no_local_is_ignored(rabbit: Rabbit) -> None:
 @case("CONSUME-15")
 def consuming_without_acknowledgement(rabbit: Rabbit) -> None:
     """With no_ack a message is gone when delivered, prefetch does not count, and there is nothing to acknowledge."""
-    channel, queue = _declared(rabbit, 5)
+    channel, queue = rabbit.raw_queue(5)
     channel.call(amqp.BasicQos(prefetch_count=1))
     channel.call(amqp.BasicConsume(queue=queue, consumer_tag="a", no_ack=True))
     equal(_bodies(channel, 5), [b"%d" % number for number in range(5)])
@@ -153,7 +144,7 @@ def consuming_without_acknowledgement(rabbit: Rabbit) -> None:
 @case("CONSUME-16")
 def delivery_tags_count_per_channel(rabbit: Rabbit) -> None:
     """Deliveries of all a channel's consumers and gets are numbered together, those that need no ack too."""
-    channel, queue = _declared(rabbit, 2)
+    channel, queue = rabbit.raw_queue(2)
     tags = [delivery_tag(channel.got(queue)), delivery_tag(channel.got(queue, no_ack=True))]
     for consumer_tag, no_ack in (("a", True), ("b", False)):
         channel.call(amqp.BasicConsume(queue=queue, consumer_tag=consumer_tag, no_ack=no_ack))
@@ -166,7 +157,7 @@ def delivery_tags_count_per_channel(rabbit: Rabbit) -> None:
 @case("CONSUME-17")
 def cancelling(rabbit: Rabbit) -> None:
     """Cancel-ok repeats the tag, of a consumer that is unknown too; with nowait there is none."""
-    channel, queue = _declared(rabbit)
+    channel, queue = rabbit.raw_queue()
     channel.call(amqp.BasicConsume(queue=queue, consumer_tag="a"))
     for tag in ("a", "a", "unknown"):
         equal(channel.call(amqp.BasicCancel(tag)), amqp.BasicCancelOk(tag))
@@ -200,7 +191,7 @@ def unacknowledged_messages_of_a_cancelled_consumer(rabbit: Rabbit) -> None:
 @case("CONSUME-19")
 def consumers_of_a_deleted_queue(rabbit: Rabbit) -> None:
     """When its queue is deleted each consumer is told by basic.cancel, the deleting channel's own after delete-ok."""
-    channel, queue = _declared(rabbit)
+    channel, queue = rabbit.raw_queue()
     other = channel.connection.channel(2)
     channel.call(amqp.BasicConsume(queue=queue, consumer_tag="a"))
     other.call(amqp.BasicConsume(queue=queue, consumer_tag="b"))
@@ -216,7 +207,7 @@ def consumers_of_a_deleted_queue(rabbit: Rabbit) -> None:
 def cancel_notification_needs_the_capability(rabbit: Rabbit) -> None:
     """A client that did not announce consumer_cancel_notify is not told that its consumer's queue is gone."""
     capabilities = {name: True for name in CAPABILITIES if name != "consumer_cancel_notify"}
-    channel, queue = _declared(rabbit, client_properties={"capabilities": capabilities})
+    channel, queue = rabbit.raw_queue(client_properties={"capabilities": capabilities})
     channel.call(amqp.BasicConsume(queue=queue))
     watch = rabbit.raw().channel()
     watch.call(amqp.BasicConsume(queue=queue, consumer_tag="w"))
@@ -228,7 +219,7 @@ def cancel_notification_needs_the_capability(rabbit: Rabbit) -> None:
 @case("CONSUME-21")
 def cancelling_a_consumer_that_the_broker_cancelled(rabbit: Rabbit) -> None:
     """Cancelling a consumer whose queue is gone is answered with cancel-ok."""
-    channel, queue = _declared(rabbit)
+    channel, queue = rabbit.raw_queue()
     channel.call(amqp.BasicConsume(queue=queue, consumer_tag="a"))
     channel.call(amqp.QueueDelete(queue=queue))
     channel.expect(amqp.BasicCancel)
@@ -238,7 +229,7 @@ def cancelling_a_consumer_that_the_broker_cancelled(rabbit: Rabbit) -> None:
 @case("CONSUME-22")
 def consumers_take_turns(rabbit: Rabbit) -> None:
     """A queue's consumers are served in turn, in the order they subscribed."""
-    channel, queue = _declared(rabbit)
+    channel, queue = rabbit.raw_queue()
     for tag in ("a", "b", "c"):
         channel.call(amqp.BasicConsume(queue=queue, consumer_tag=tag, no_ack=True))
     for number in range(7):
@@ -251,7 +242,7 @@ def consumers_take_turns(rabbit: Rabbit) -> None:
 @case("CONSUME-22", "QOS-08")
 def a_consumer_without_credit_is_passed_over(rabbit: Rabbit) -> None:
     """With a prefetch of one the consumer that acknowledges gets the next message."""
-    channel, queue = _declared(rabbit)
+    channel, queue = rabbit.raw_queue()
     channel.call(amqp.BasicQos(prefetch_count=1))
     for tag in ("a", "b"):
         channel.call(amqp.BasicConsume(queue=queue, consumer_tag=tag))
@@ -289,7 +280,7 @@ def consumer_arguments(rabbit: Rabbit) -> None:
 
     (The catalogue has that one taken too.)
     """
-    channel, queue = _declared(rabbit)
+    channel, queue = rabbit.raw_queue()
     for arguments in ({"foo": "bar"}, {"x-cancel-on-ha-failover": True}):
         channel.call(amqp.BasicConsume(queue=queue, arguments=arguments))
     channel.send(amqp.BasicConsume(queue=queue, arguments={"x-stream-offset": "first"}))
@@ -300,7 +291,7 @@ def consumer_arguments(rabbit: Rabbit) -> None:
 @case("CONSUME-31")
 def requeued_messages_go_to_the_next_consumer(rabbit: Rabbit) -> None:
     """A message that is requeued goes to the next consumer in turn; if there is one only, back to it at once."""
-    channel, queue = _declared(rabbit)
+    channel, queue = rabbit.raw_queue()
     channel.call(amqp.BasicQos(prefetch_count=1))
     for tags, wanted in ((["a"], "aaaa"), (["a", "b"], "abab")):
         for tag in tags:
@@ -321,7 +312,7 @@ def requeued_messages_go_to_the_next_consumer(rabbit: Rabbit) -> None:
 @case("CONSUME-16", "EXCH-DIRECT-02")
 def every_queue_gets_its_own_copy(rabbit: Rabbit) -> None:
     """A message routed to two queues is delivered from each, and acknowledged on each by itself."""
-    channel, queue = _declared(rabbit)
+    channel, queue = rabbit.raw_queue()
     other = rabbit.name()
     channel.call(amqp.QueueDeclare(queue=other))
     for name in (queue, other):
@@ -337,3 +328,17 @@ def every_queue_gets_its_own_copy(rabbit: Rabbit) -> None:
     kept = fields(contents[1]).consumer_tag
     again.expect_ready(kept, 1)
     equal(again.get(queue if kept == other else other), None)
+
+
+@case("CONSUME-27")
+def a_consumer_timeout_for_one_consumer(rabbit: Rabbit) -> None:
+    """3.x does not look at a consumer's x-consumer-timeout; 4.x refuses it on a classic queue."""
+    channel, queue = rabbit.raw_queue()
+    consume = amqp.BasicConsume(queue=queue, arguments={"x-consumer-timeout": 60000})
+    if rabbit.profile == "3.10":
+        channel.call(consume)
+        return
+    channel.send(consume)
+    where = f"queue '{queue}' in vhost '{rabbit.vhost}'"
+    text = f"invalid arg 'x-consumer-timeout' for {where} of queue type rabbit_classic_queue"
+    channel.expect_close(406, text, _CONSUME)

@@ -390,3 +390,54 @@ def dead_letters_are_routed_to_every_queue(rabbit: Rabbit) -> None:
     for copy in copies:
         yard.expect_headers(yard.get(copy), [_death(queue, "rejected")])
         equal(yard.channel.get(copy), None)
+
+
+@case("DLX-12", "DLX-11")
+def dying_of_several_causes_in_one_queue(rabbit: Rabbit) -> None:
+    """Two deaths in one queue of different causes are told apart, each with its own count."""
+    yard = _Yard(rabbit)
+    back = rabbit.name()
+    queue = yard.queue(back, message_ttl=300)
+    yard.queue(queue, back)
+    yard.publish(queue)
+    yard.reject(queue)
+    yard.reject(back)
+    rabbit.advance(0.4)
+    content = yard.get(back)
+    deaths = [(death["queue"], death["reason"], death["count"]) for death in yard.deaths(content)]
+    wanted = [(queue, "expired", 1), (back, "rejected", 1), (queue, "rejected", 1)]
+    equal(sorted(deaths), sorted(wanted))
+    equal(deaths[0], wanted[0])
+
+
+@case("DLX-13")
+def a_rejection_lets_a_cycle_go_on(rabbit: Rabbit) -> None:
+    """A message that was rejected on its way may come again to a queue it was in, though it expired last."""
+    yard = _Yard(rabbit)
+    other = rabbit.name()
+    queue = yard.queue(other, message_ttl=100)
+    yard.queue(queue, other)
+    yard.publish(queue)
+    for count in (1, 2, 3):
+        rabbit.advance(0.2)
+        content = yard.get(other)
+        equal(yard.deaths(content)[0], {**_death(queue, "expired"), "count": count})
+        yard.channel.send(amqp.BasicReject(delivery_tag(content), requeue=False))
+
+
+@case("DLX-11", "DLX-02")
+def time_of_a_death(rabbit: Rabbit) -> None:
+    """When a message dies again of the same cause in the same queue, x-death goes on telling of the first time."""
+    yard = _Yard(rabbit)
+    queue = rabbit.name()
+    yard.queue(queue, queue)
+    yard.publish(queue)
+    times = []
+    for _ in range(2):
+        yard.reject(queue)
+        content = yard.get(queue)
+        headers: Any = properties_of(content)["headers"]
+        times.append(headers["x-death"][0]["time"])
+        yard.channel.send(amqp.BasicReject(delivery_tag(content), requeue=True))
+        rabbit.advance(1.1)
+    equal(times[1], times[0], "time of the second death")

@@ -331,3 +331,23 @@ def publishing_to_a_missing_exchange(rabbit: Rabbit) -> None:
             channel.call(amqp.ConfirmSelect())
         channel.publish(b"x", "missing", "key", mandatory=mandatory)
         channel.expect_close(404, _missing(rabbit, "missing"), (60, 40))
+
+
+@case("EXCH-DECLARE-04", "EXCH-DELETE-01", "EXCH-BIND-05")
+def exchange_methods_without_a_reply(rabbit: Rabbit) -> None:
+    """With nowait, binding and unbinding exchanges and deleting one is carried out and not answered."""
+    channel, queue = rabbit.raw_queue()
+    source, destination = rabbit.name("x"), rabbit.name("x")
+    for exchange in (source, destination):
+        channel.send(amqp.ExchangeDeclare(exchange=exchange, type="fanout", nowait=True))
+    channel.call(amqp.QueueBind(queue=queue, exchange=destination))
+    channel.send(amqp.ExchangeBind(destination=destination, source=source, nowait=True))
+    channel.publish(b"bound", source)
+    channel.send(amqp.ExchangeUnbind(destination=destination, source=source, nowait=True))
+    channel.publish(b"unbound", source)
+    channel.publish(b"direct", destination)
+    channel.expect_ready(queue, 2)
+    equal([channel.got(queue, no_ack=True).body for _ in range(2)], [b"bound", b"direct"])
+    channel.send(amqp.ExchangeDelete(exchange=source, nowait=True))
+    channel.expect_nothing()
+    true(not rabbit.has_exchange(source), "the exchange is still there")

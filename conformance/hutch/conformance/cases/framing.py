@@ -119,13 +119,6 @@ def another_frame_for_a_body(rabbit: Rabbit) -> None:
         _refused(rabbit, [(METHOD, 1, _PUBLISH), header, wrong], 505, _NO_BODY, (60, 40))
 
 
-def _declared(rabbit: Rabbit) -> tuple[RawChannel, str]:
-    channel = rabbit.raw().channel(1)
-    queue = rabbit.name()
-    channel.call(amqp.QueueDeclare(queue=queue))
-    return channel, queue
-
-
 def _received(channel: RawChannel, queue: str) -> bytes:
     return channel.got(queue).body
 
@@ -136,7 +129,7 @@ def more_body_than_announced_never_ends(rabbit: Rabbit) -> None:
 
     (The catalogue has the message end where its size is reached.)
     """
-    channel, queue = _declared(rabbit)
+    channel, queue = rabbit.raw_queue()
     raw = channel.connection
     channel.send(amqp.BasicPublish(routing_key=queue))
     raw.send_frame(HEADER, 1, content_header(3, NO_PROPERTIES))
@@ -157,7 +150,7 @@ def more_body_than_announced_is_refused(rabbit: Rabbit) -> None:
 @case("CONN-FRAME-13")
 def empty_body_frames(rabbit: Rabbit) -> None:
     """A body frame of no bytes within a content is passed over."""
-    channel, queue = _declared(rabbit)
+    channel, queue = rabbit.raw_queue()
     channel.send(amqp.BasicPublish(routing_key=queue))
     channel.connection.send_frame(HEADER, 1, content_header(4, NO_PROPERTIES))
     for part in (b"ab", b"", b"cd"):
@@ -217,7 +210,7 @@ def short_string_that_is_not_utf_8(rabbit: Rabbit) -> None:
 @case("CONN-FRAME-20")
 def properties_that_are_not_utf_8(rabbit: Rabbit) -> None:
     """Message properties and header values that are not UTF-8 pass through byte for byte."""
-    channel, queue = _declared(rabbit)
+    channel, queue = rabbit.raw_queue()
     properties = b"\xa4\0" + b"\2\xff\xfe" + b"\0\0\0\x09" + b"\1aS\0\0\0\2\xff\xfd" + b"\1\xfc"
     channel.publish_raw(amqp.BasicPublish(routing_key=queue), properties, b"x")
     equal(channel.got(queue).header[12:], properties)
@@ -239,7 +232,7 @@ def frames_that_are_too_large(rabbit: Rabbit) -> None:
 @case("CONN-FRAME-22")
 def payloads_up_to_frame_max(rabbit: Rabbit) -> None:
     """A payload may be as large as frame_max itself, though the spec counts eight bytes more to the frame."""
-    channel, queue = _declared(rabbit)
+    channel, queue = rabbit.raw_queue()
     channel.send(amqp.BasicPublish(routing_key=queue))
     channel.connection.send_frame(HEADER, 1, content_header(131072, NO_PROPERTIES))
     channel.connection.send_frame(BODY, 1, b"x" * 131072)
@@ -257,7 +250,7 @@ def undecodable_properties(rabbit: Rabbit) -> None:
 @case("CONN-FRAME-25", "CONN-FRAME-24")
 def the_unused_property_flags(rabbit: Rabbit) -> None:
     """The lowest two property flags are ignored, although the spec has the last say that more flags follow."""
-    channel, queue = _declared(rabbit)
+    channel, queue = rabbit.raw_queue()
     for properties in (b"\0\2", b"\0\1", b"\x80\3\1a"):
         channel.publish_raw(amqp.BasicPublish(routing_key=queue), properties, b"x")
         equal(_received(channel, queue), b"x")
@@ -293,7 +286,7 @@ def unknown_field_type_in_headers(rabbit: Rabbit) -> None:
 @case("CONN-FRAME-28")
 def interleaved_channels(rabbit: Rabbit) -> None:
     """Two channels' methods, headers and bodies may alternate frame by frame; each channel gets its own together."""
-    channel, queue = _declared(rabbit)
+    channel, queue = rabbit.raw_queue()
     raw = channel.connection
     raw.channel(2)
     publish = amqp.BasicPublish(routing_key=queue).encode()
@@ -319,3 +312,12 @@ def many_methods_in_one_write(rabbit: Rabbit) -> None:
         raw.send(data[start : start + 7])
     for _ in range(50):
         equal(raw.read(), (1, amqp.ChannelFlowOk(active=True)))
+
+
+@case("CONN-FRAME-21")
+def frames_larger_than_was_agreed(rabbit: Rabbit) -> None:
+    """The frame_max that counts is the client's, where that is smaller."""
+    raw = rabbit.raw(frame_max=8192)
+    raw.channel(1)
+    raw.send(b"\1\0\1" + (8193).to_bytes(4))
+    raw.expect_close(501, "type 1, all octets = <<>>: {frame_too_large,8193,8184}", (0, 0))

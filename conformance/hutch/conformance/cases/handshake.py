@@ -8,6 +8,7 @@ from hutch.conformance.rabbit import Rabbit
 from hutch.conformance.raw import CAPABILITIES, EndOfStream, RawConnection
 from hutch.wire import methods as amqp
 from hutch.wire.fields import FieldTable, type_name, write_table
+from hutch.wire.frames import HEARTBEAT_FRAME
 
 _091 = b"AMQP\x00\x00\x09\x01"
 _SASL_10 = b"AMQP\x03\x01\x00\x00"
@@ -293,3 +294,15 @@ def client_properties_of_every_type(rabbit: Rabbit) -> None:
     raw.log_in(client_properties=properties)
     raw.tune()
     raw.open()
+
+
+@case("CONN-HDR-10", "CONN-HDR-09")
+def a_handshake_has_ten_seconds(rabbit: Rabbit) -> None:
+    """A client that says nothing, too little, or nothing but heartbeats is cut off ten seconds after it came."""
+    silent, short, beating = (rabbit.raw_unopened() for _ in range(3))
+    short.send(b"AMQ")
+    beating.start()
+    for _ in range(2):
+        rabbit.advance(4.0)
+        beating.send(HEARTBEAT_FRAME)
+    rabbit.expect_dropped(silent, short, beating, within=4.0)

@@ -430,3 +430,20 @@ def overflow_without_a_limit(rabbit: Rabbit) -> None:
         queue = publisher.queue(overflow=way)
         publisher.fill(queue, b"0", b"1", b"2")
         equal(publisher.bodies(queue), [b"0", b"1", b"2"])
+
+
+@case("CONFIRM-10")
+def the_one_queue_that_rejects(rabbit: Rabbit) -> None:
+    """Whichever of three queues rejects a message, the first bound or the last, there is one nack."""
+    for which in range(3):
+        publisher = _Publisher(rabbit)
+        exchange = rabbit.name("x")
+        publisher.channel.call(amqp.ExchangeDeclare(exchange=exchange, type="fanout"))
+        queues = [publisher.queue() for _ in range(3)]
+        queues[which] = publisher.queue(max_length=1, overflow="reject-publish")
+        for queue in queues:
+            publisher.channel.call(amqp.QueueBind(queue=queue, exchange=exchange))
+        equal([publisher.accepts(b"%d" % number, "", exchange) for number in range(2)], [True, False])
+        publisher.channel.expect_nothing()
+        kept = [[b"0"] if number == which else [b"0", b"1"] for number in range(3)]
+        equal([publisher.bodies(queue) for queue in queues], kept)

@@ -1,80 +1,44 @@
 """The arguments that limit queues, and how wrong ones are refused (QUEUE-ARG, QARG-M)."""
 
-from collections.abc import Iterable, Sequence
-from datetime import datetime
-from decimal import Decimal
+from collections.abc import Iterable
 
+from hutch.conformance.arguments import INTEGERS, OTHERS, expect_accepted, expect_refused
 from hutch.conformance.case import case
 from hutch.conformance.rabbit import Rabbit
 from hutch.wire import methods as amqp
-from hutch.wire.fields import (
-    ByteArray,
-    FieldTable,
-    FieldValue,
-    Float32,
-    Int8,
-    Int16,
-    Int64,
-    UInt8,
-    UInt16,
-    UInt32,
-    UInt64,
-)
+from hutch.wire.fields import ByteArray, FieldTable, FieldValue, Int8, Int64
 
-_DECLARE = (50, 10)
 _INTEGER_ARGUMENTS = ("x-max-length", "x-max-length-bytes", "x-max-priority")
 
 
-def _accepted(rabbit: Rabbit, tables: Iterable[FieldTable]) -> None:
-    channel = rabbit.raw().channel()
-    for arguments in tables:
-        channel.call(amqp.QueueDeclare(queue=rabbit.name(), arguments=arguments))
-
-
 def _refused(rabbit: Rabbit, refusals: Iterable[tuple[str, FieldTable, str]]) -> None:
-    """Declarations that must close their channels: the argument that is blamed, all arguments, the reason."""
-    raw = rabbit.raw()
-    for number, (blamed, arguments, reason) in enumerate(refusals, 1):
-        channel, queue = raw.channel(number), rabbit.name()
-        channel.send(amqp.QueueDeclare(queue=queue, arguments=arguments))
-        text = f"invalid arg '{blamed}' for queue '{queue}' in vhost '{rabbit.vhost}': {reason}"
-        channel.expect_close(406, text, _DECLARE)
+    """Declarations that must be refused: the argument that is blamed, all arguments, the reason."""
+    expect_refused(
+        rabbit,
+        ((arguments, f"invalid arg '{blamed}' for <>: {reason}") for blamed, arguments, reason in refusals),
+        durable=False,
+    )
 
 
 @case("QUEUE-ARG-04", "QARG-M045", "QARG-M053", "QARG-M067", "QARG-M075", "QARG-M089", "QARG-M097", "QARG-M102")
 def integers_for_limits(rabbit: Rabbit) -> None:
     """Lengths and the highest priority are integers of any width, 0 among them; lengths may be very large."""
-    integers: Sequence[FieldValue] = (
-        *(0, 1, 255, Int8(5), UInt8(5), Int16(5), UInt16(5), 5, UInt32(5), Int64(5)),
-        UInt64(5),
-    )
-    _accepted(rabbit, ({name: value} for name in _INTEGER_ARGUMENTS for value in integers))
+    integers = (0, 1, 255, *INTEGERS)
+    expect_accepted(rabbit, ({name: value} for name in _INTEGER_ARGUMENTS for value in integers))
     lengths = ("x-max-length", "x-max-length-bytes")
-    _accepted(rabbit, ({name: Int64(value)} for name in lengths for value in (256, 2**32, 2**32 * 1000)))
+    expect_accepted(rabbit, ({name: Int64(value)} for name in lengths for value in (256, 2**32, 2**32 * 1000)))
 
 
 @case("QUEUE-ARG-04", "QUEUE-ARG-01", "QARG-M048", "QARG-M050", "QARG-M070", "QARG-M092", "QARG-M110")
 def other_types_for_limits(rabbit: Rabbit) -> None:
     """Lengths and the highest priority of any other type are refused, and the type is named."""
-    others: dict[str, Sequence[FieldValue]] = {
-        "longstr": ("1", ""),
-        "double": (1.5,),
-        "float": (Float32(1.5),),
-        "bool": (True, False),
-        "void": (None,),
-        "timestamp": (datetime(2020, 1, 1),),
-        "decimal": (Decimal("0.5"),),
-        "array": ([1],),
-        "table": ({"a": 1},),
-        "binary": (ByteArray(b"1"),),
-    }
+    others = [*OTHERS.items(), ("longstr", ""), ("bool", False)]
     _refused(
         rabbit,
         (
             (name, {name: value}, f'"expected integer, got {kind}"')
             for name in _INTEGER_ARGUMENTS
-            for kind, values in others.items()
-            for value in values
+            for kind, value in others
         ),
     )
 
@@ -92,7 +56,7 @@ def negative_limits(rabbit: Rabbit) -> None:
 @case("QUEUE-ARG-08", "QARG-M105", "QARG-M106", "QARG-M107", "QARG-M108")
 def the_highest_priority_there_may_be(rabbit: Rabbit) -> None:
     """There are up to 256 priorities, from 0 to 255."""
-    _accepted(rabbit, ({"x-max-priority": value} for value in (0, 1, 255, Int64(255))))
+    expect_accepted(rabbit, ({"x-max-priority": value} for value in (0, 1, 255, Int64(255))))
     name = "x-max-priority"
     values = (256, Int64(4294967296), Int64(4294967296000))
     _refused(rabbit, ((name, {name: value}, f"{{max_value_exceeded,{value}}}") for value in values))
@@ -102,7 +66,7 @@ def the_highest_priority_there_may_be(rabbit: Rabbit) -> None:
 def ways_to_overflow(rabbit: Rabbit) -> None:
     """A queue that is full drops its head, rejects what is published, or rejects and dead-letters it; no other way."""
     name = "x-overflow"
-    _accepted(rabbit, ({name: way} for way in ("drop-head", "reject-publish", "reject-publish-dlx")))
+    expect_accepted(rabbit, ({name: way} for way in ("drop-head", "reject-publish", "reject-publish-dlx")))
     wrong: list[tuple[FieldValue, str]] = [
         *((way, "invalid_overflow") for way in ("bogus", "", "Drop-Head", "drop-head ")),
         (5, "{unacceptable_type,signedint}"),
@@ -161,4 +125,4 @@ def declaring_with_other_limits(rabbit: Rabbit) -> None:
         channel = channel.connection.channel(number)
         channel.send(amqp.QueueDeclare(queue=queue, arguments=arguments))
         text = f"inequivalent arg '{blamed}' for queue '{queue}' in vhost '{rabbit.vhost}': received {received}"
-        channel.expect_close(406, text, _DECLARE)
+        channel.expect_close(406, text, (50, 10))

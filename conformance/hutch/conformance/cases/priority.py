@@ -15,10 +15,8 @@ from hutch.wire.fields import FieldTable, FieldValue, Int8, Int16, Int64, UInt8,
 
 def _declared(rabbit: Rabbit, **arguments: FieldValue) -> tuple[RawChannel, str]:
     """A channel and a queue; arguments without ``x-``, ``_`` for ``-``."""
-    channel, queue = rabbit.raw().channel(), rabbit.name()
     table: FieldTable = {f"x-{key.replace('_', '-')}": value for key, value in arguments.items()}
-    channel.call(amqp.QueueDeclare(queue=queue, arguments=table))
-    return channel, queue
+    return rabbit.raw_queue(arguments=table)
 
 
 def _publish(channel: RawChannel, queue: str, *priorities: int | None) -> None:

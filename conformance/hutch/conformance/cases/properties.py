@@ -15,13 +15,6 @@ from hutch.wire.fields import ByteArray, FieldValue, Float32, Int8, Int16, Int64
 from hutch.wire.properties import PropertyValue
 
 
-def _declared(rabbit: Rabbit) -> tuple[RawChannel, str]:
-    channel = rabbit.raw().channel()
-    queue = rabbit.name()
-    channel.call(amqp.QueueDeclare(queue=queue))
-    return channel, queue
-
-
 def _raw_properties(channel: RawChannel, queue: str) -> bytes:
     content = channel.get(queue, no_ack=True)
     if content is None:
@@ -40,7 +33,7 @@ def _round_trip(channel: RawChannel, queue: str, **properties: Any) -> Mapping[s
 @case("PUB-13")
 def all_properties_round_trip(rabbit: Rabbit) -> None:
     """All fourteen properties come back as they were."""
-    channel, queue = _declared(rabbit)
+    channel, queue = rabbit.raw_queue()
     properties: dict[str, PropertyValue] = {
         "content_type": "text/plain",
         "content_encoding": "utf-8",
@@ -63,7 +56,7 @@ def all_properties_round_trip(rabbit: Rabbit) -> None:
 @case("PUB-13")
 def absent_properties_stay_absent(rabbit: Rabbit) -> None:
     """A message without properties has none; an empty string, a zero and an empty table are not absent."""
-    channel, queue = _declared(rabbit)
+    channel, queue = rabbit.raw_queue()
     equal(_round_trip(channel, queue), {})
     present: dict[str, PropertyValue] = {"correlation_id": "", "priority": 0, "timestamp": 0, "headers": {}}
     for name, value in present.items():
@@ -73,7 +66,7 @@ def absent_properties_stay_absent(rabbit: Rabbit) -> None:
 @case("PUB-11", profiles=["3.10"])
 def unknown_delivery_modes_are_refused(rabbit: Rabbit) -> None:
     """3.x knows the delivery modes 1 and 2 only."""
-    channel, queue = _declared(rabbit)
+    channel, queue = rabbit.raw_queue()
     for number, mode in enumerate((0, 3, 255), 2):
         refused = channel.connection.channel(number)
         refused.publish(b"x", routing_key=queue, delivery_mode=mode)
@@ -83,7 +76,7 @@ def unknown_delivery_modes_are_refused(rabbit: Rabbit) -> None:
 @case("PUB-11", profiles=["4.3"])
 def unknown_delivery_modes_are_kept(rabbit: Rabbit) -> None:
     """4.x takes any delivery mode and gives it back."""
-    channel, queue = _declared(rabbit)
+    channel, queue = rabbit.raw_queue()
     for mode in (0, 3, 255):
         equal(_round_trip(channel, queue, delivery_mode=mode), {"delivery_mode": mode})
 
@@ -91,7 +84,7 @@ def unknown_delivery_modes_are_kept(rabbit: Rabbit) -> None:
 @case("PUB-12")
 def priorities_are_kept(rabbit: Rabbit) -> None:
     """Any priority comes back, on a queue without priorities too."""
-    channel, queue = _declared(rabbit)
+    channel, queue = rabbit.raw_queue()
     for priority in (0, 1, 9, 255):
         equal(_round_trip(channel, queue, priority=priority), {"priority": priority})
 
@@ -99,7 +92,7 @@ def priorities_are_kept(rabbit: Rabbit) -> None:
 @case("PUB-14")
 def header_types_round_trip(rabbit: Rabbit) -> None:
     """Every type of header field comes back with its wire type and value, nested ones and empty ones too."""
-    channel, queue = _declared(rabbit)
+    channel, queue = rabbit.raw_queue()
     headers: dict[str, FieldValue] = {
         "t": True,
         "b": Int8(-5),
@@ -128,7 +121,7 @@ def header_types_round_trip(rabbit: Rabbit) -> None:
 @case("PUB-14")
 def unsigned_64_bit_headers(rabbit: Rabbit) -> None:
     """An unsigned 64-bit integer comes back as one in 3.x, as a signed one in 4.x."""
-    channel, queue = _declared(rabbit)
+    channel, queue = rabbit.raw_queue()
     got = _round_trip(channel, queue, headers={"L": UInt64(5)})["headers"]
     same_table(got, {"L": rabbit.by_profile({"3.10": UInt64(5), "4.3": Int64(5)})})
 
@@ -142,7 +135,7 @@ def _table(*pairs: tuple[bytes, int]) -> bytes:
 @case("PUB-15")
 def order_of_headers(rabbit: Rabbit) -> None:
     """Headers come back in the order they were published in 3.x, sorted in 4.x."""
-    channel, queue = _declared(rabbit)
+    channel, queue = rabbit.raw_queue()
     published = _table((b"b", 1), (b"a", 2), (b"C", 3), (b"aa", 4))
     channel.publish_raw(amqp.BasicPublish(routing_key=queue), published, b"x")
     wanted = {"3.10": published, "4.3": _table((b"C", 3), (b"a", 2), (b"aa", 4), (b"b", 1))}
@@ -152,7 +145,7 @@ def order_of_headers(rabbit: Rabbit) -> None:
 @case("PUB-16")
 def repeated_headers(rabbit: Rabbit) -> None:
     """A header that is there twice comes back twice in 3.x; in 4.x its first value does."""
-    channel, queue = _declared(rabbit)
+    channel, queue = rabbit.raw_queue()
     published = _table((b"b", 1), (b"a", 2), (b"b", 3))
     channel.publish_raw(amqp.BasicPublish(routing_key=queue), published, b"x")
     wanted = {"3.10": published, "4.3": _table((b"a", 2), (b"b", 1))}
@@ -162,7 +155,7 @@ def repeated_headers(rabbit: Rabbit) -> None:
 @case("PUB-24")
 def headers_that_the_broker_writes(rabbit: Rabbit) -> None:
     """Headers with the names of those the broker writes are delivered as they were published, whatever their types."""
-    channel, queue = _declared(rabbit)
+    channel, queue = rabbit.raw_queue()
     headers: dict[str, FieldValue] = {"x-death": "never", "x-delivery-count": "many", "x-first-death-queue": 5}
     same_table(_round_trip(channel, queue, headers=headers)["headers"], headers)
 
@@ -177,3 +170,18 @@ def bodies_are_not_looked_at(rabbit: Rabbit) -> None:
     message = rabbit.get(channel, queue)
     equal(body(message), payload)
     true(message.properties["content_type"] == "application/json", "the content type is another")
+
+
+@case("PUB-13", "CONSUME-07", "PUB-27")
+def properties_of_deliveries(rabbit: Rabbit) -> None:
+    """A consumer is told a message's properties and headers, its exchange and its routing key."""
+    channel, queue = rabbit.raw_queue()
+    channel.call(amqp.QueueBind(queue=queue, exchange="amq.direct", routing_key="key"))
+    channel.call(amqp.BasicConsume(queue=queue, consumer_tag="a", no_ack=True))
+    properties: dict[str, Any] = {"content_type": "text/plain", "delivery_mode": 2, "priority": 3, "message_id": "m"}
+    channel.publish(b"x", "amq.direct", "key", headers={"a": "1"}, **properties)
+    content = channel.message(amqp.BasicDeliver)
+    equal((content.method, content.body), (amqp.BasicDeliver("a", 1, False, "amq.direct", "key"), b"x"))
+    found = dict(properties_of(content))
+    same_table(found.pop("headers"), {"a": "1"})
+    equal(found, properties)

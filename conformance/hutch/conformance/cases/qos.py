@@ -9,11 +9,7 @@ from hutch.wire import methods as amqp
 
 def _filled(rabbit: Rabbit, count: int) -> tuple[RawChannel, str]:
     """A channel, and a queue with ``count`` ready messages."""
-    channel = rabbit.raw().channel()
-    queue = rabbit.name()
-    channel.call(amqp.QueueDeclare(queue=queue))
-    for number in range(count):
-        channel.publish(b"%d" % number, routing_key=queue)
+    channel, queue = rabbit.raw_queue(count)
     channel.expect_ready(queue, count)
     return channel, queue
 
@@ -144,3 +140,21 @@ def requeueing_makes_room(rabbit: Rabbit) -> None:
         content = channel.message(amqp.BasicDeliver)
         equal((content.method, content.body), (amqp.BasicDeliver("a", tag + 1, True, "", queue), b"0"))
     channel.expect_nothing(queue)
+
+
+@case("QOS-06", "CONSUME-15", profiles=["3.10"])
+def a_global_prefetch_and_no_acknowledgements(rabbit: Rabbit) -> None:
+    """In 3.x a consumer that does not acknowledge takes nothing of a global prefetch, but waits while it is used up."""
+    channel, queue = _filled(rabbit, 5)
+    other = rabbit.name()
+    channel.call(amqp.QueueDeclare(queue=other))
+    channel.call(amqp.BasicQos(prefetch_count=1, global_=True))
+    channel.call(amqp.BasicConsume(queue=other, consumer_tag="a"))
+    channel.publish(b"x", routing_key=other)
+    (tag,) = _expect(channel, other, 1)
+    channel.call(amqp.BasicConsume(queue=queue, consumer_tag="b", no_ack=True))
+    channel.expect_nothing(queue)
+    channel.send(amqp.BasicAck(tag))
+    _expect(channel, queue, 5)
+    channel.publish(b"y", routing_key=other)
+    _expect(channel, other, 1)

@@ -13,10 +13,8 @@ _ARGUMENT = "x-single-active-consumer"
 
 def _declared(rabbit: Rabbit, **arguments: FieldValue) -> tuple[RawChannel, str]:
     """A channel and a queue with a single active consumer; more arguments without ``x-``, ``_`` for ``-``."""
-    channel, queue = rabbit.raw().channel(), rabbit.name()
     table: FieldTable = {_ARGUMENT: True, **{f"x-{key.replace('_', '-')}": value for key, value in arguments.items()}}
-    channel.call(amqp.QueueDeclare(queue=queue, arguments=table))
-    return channel, queue
+    return rabbit.raw_queue(arguments=table)
 
 
 def _consume(channel: RawChannel, queue: str, tag: str, priority: int = 0) -> None:

@@ -138,3 +138,14 @@ def alternate_exchanges_and_mandatory(rabbit: Rabbit) -> None:
             equal(raw.message(amqp.BasicReturn).method, amqp.BasicReturn(312, "NO_ROUTE", exchange, queue))
         equal(raw.expect(amqp.BasicAck), amqp.BasicAck(tag))
     equal(rabbit.bodies(channel, queue), [], "messages through the default exchange as an alternate")
+
+
+@case("EXCH-DEFAULT-05", "EXCH-DIRECT-01")
+def the_default_exchange_compares_names(rabbit: Rabbit) -> None:
+    """The default exchange tells upper from lower case, and takes no part of a name for the name."""
+    channel = rabbit.channel()
+    lower = rabbit.queue(channel)
+    upper = rabbit.queue(channel, lower.upper())
+    for key in (lower, upper, lower[:-1], f"{lower}.", "#", "*"):
+        rabbit.publish_confirmed(channel, key.encode(), routing_key=key)
+    equal((rabbit.bodies(channel, lower), rabbit.bodies(channel, upper)), ([lower.encode()], [upper.encode()]))

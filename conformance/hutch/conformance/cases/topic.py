@@ -73,3 +73,17 @@ def unbinding_topic_patterns(rabbit: Rabbit) -> None:
         left = {"a.#", "a.*", "a.b", "#"} - set(patterns[: patterns.index(removed) + 1])
         matched = {pattern for pattern, queue in queues.items() if rabbit.bodies(channel, queue)}
         equal(matched, left, f"patterns that match after {removed!r} was unbound")
+
+
+@case("EXCH-TOPIC-01", "EXCH-BIND-03")
+def unbinding_the_beginning_of_a_pattern(rabbit: Rabbit) -> None:
+    """Unbinding a pattern leaves a longer one that begins like it, and a shorter one that it begins with."""
+    channel = rabbit.channel()
+    exchange = rabbit.exchange(channel, "topic")
+    queues = {pattern: rabbit.bound(channel, exchange, pattern) for pattern in ("a", "a.b", "a.b.c", "a.#", "a.#.c")}
+    for removed in ("a.b", "a.#"):
+        channel.queue_unbind(queues.pop(removed), exchange, removed)
+        for key, patterns in (("a", ["a"]), ("a.b", []), ("a.b.c", ["a.b.c", "a.#.c"]), ("a.c", ["a.#.c"])):
+            rabbit.publish(channel, b"x", exchange, key)
+            wanted = {*patterns, *({"a.#"} & set(queues))}
+            equal({pattern for pattern, queue in queues.items() if rabbit.bodies(channel, queue)}, wanted, key)
