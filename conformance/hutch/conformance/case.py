@@ -30,8 +30,6 @@ TOPICS: Final = (
     "headers",
     "queue",
     "queue_arguments",
-    "classic_arguments",
-    "names",
     "exclusive",
     "publish",
     "properties",
