@@ -74,7 +74,9 @@ def test_a_port_that_is_taken_is_told_in_one_line(capsys: pytest.CaptureFixture[
         assert main(["serve", "--port", str(port)]) == 1
     told = capsys.readouterr()
     assert told.out == ""
-    assert told.err == f"hutch serve: cannot listen on 127.0.0.1:{port}: Address already in use\n"
+    assert told.err.startswith(f"hutch serve: cannot listen on 127.0.0.1:{port}: Address already in use; ")
+    assert "--port" in told.err
+    assert told.err.count("\n") == 1
 
 
 @pytest.mark.parametrize("host", ["203.0.113.7", "a" * 70, ".."])

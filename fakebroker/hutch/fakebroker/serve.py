@@ -2,6 +2,7 @@
 
 import argparse
 import asyncio
+import errno
 import logging
 import os
 import signal
@@ -11,9 +12,6 @@ from collections.abc import Sequence
 from hutch.fakebroker.broker import Broker
 from hutch.fakebroker.engine.profiles import PROFILES
 from hutch.fakebroker.server.protocol import Listener
-
-#: How much of what happened a served broker remembers, events.
-HISTORY_LIMIT = 10_000
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -35,6 +33,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     except OSError as error:
         number = error.errno or 0  # a failed name look-up has negative ones of its own
         reason = os.strerror(number) if number > 0 else error.strerror
+        if number == errno.EADDRINUSE:
+            reason = f"{reason}; another broker may run there, --port takes another port (0 a free one)"
         return _complain(options.host, options.port, reason)
     except UnicodeError:
         return _complain(options.host, options.port, "that is no host name")
@@ -57,7 +57,8 @@ async def _serve(host: str, port: int, profile: str) -> None:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stopping.set)
-    with Broker(profile, history_limit=HISTORY_LIMIT) as broker:
+    # Nobody can ask a served broker for its history, which would hold on to thousands of bodies.
+    with Broker(profile, history_limit=0) as broker:
         listener = Listener(broker)
         await listener.start(host, port)
         print(f"hutch serves as RabbitMQ {profile} on {listener.url} (Ctrl-C stops)", flush=True)

@@ -52,7 +52,7 @@ class History:
         events = self._events
         events.append((self._clock.monotonic(), kind, vhost, queue, message, detail))
         if self._limit is not None and len(events) > 2 * self._limit:
-            del events[: -self._limit]
+            del events[: len(events) - self._limit]
 
     def __len__(self) -> int:
         return len(self._events)
