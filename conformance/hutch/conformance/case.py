@@ -30,6 +30,8 @@ TOPICS: Final = (
     "headers",
     "queue",
     "queue_arguments",
+    "classic_arguments",
+    "names",
     "exclusive",
     "publish",
     "properties",

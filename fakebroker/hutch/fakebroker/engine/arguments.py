@@ -117,10 +117,10 @@ def _master_locator(value: FieldValue, _arguments: FieldTable, profile: Profile)
     if profile.master_locators is None:
         text = (
             "Feature `queue_master_locator` is deprecated.\nBy default, this feature is not permitted anymore.\n"
-            "Its use is not permitted per the configuration (overriding the default, which is not permitted):\n"
-            "  deprecated_features.permit.queue_master_locator = false"
+            "The feature will be removed from a future major RabbitMQ version, regardless of the configuration; "
+            "actual version to be determined.\nTo continue using it, permit it in the configuration."
         )
-        raise HardError(ReplyCode.INTERNAL_ERROR, text, blame=False)
+        raise HardError(ReplyCode.INTERNAL_ERROR, text)
     if value not in profile.master_locators:
         raise internal_error()
 
@@ -236,7 +236,7 @@ def compare_queue_arguments(name: str, vhost: str, new: FieldTable, old: FieldTa
     """
     for argument in QUEUE_ARGUMENTS:
         if argument.name == "x-queue-type":
-            types = [table.get("x-queue-type") or "classic" for table in (new, old)]
+            types = [table.get("x-queue-type", "classic") for table in (new, old)]
             if types[0] == types[1]:
                 continue
             if profile.names_queue_type:

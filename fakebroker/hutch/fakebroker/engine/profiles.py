@@ -60,6 +60,10 @@ class Profile:
     refused_by_classic: frozenset[str]
     #: Consumer arguments that classic queues refuse (CONSUME-26, CONSUME-27).
     consumer_arguments_refused: frozenset[str]
+    #: Whether the consumer argument x-cancel-on-ha-failover has to be a boolean, else it is not looked at.
+    checks_cancel_on_ha_failover: bool
+    #: Whether a consumer may be limited by the argument x-credit, which the emulator lacks.
+    has_consumer_credit: bool
     #: Whether an empty x-queue-type stands for the default (QUEUE-ARG-14).
     empty_queue_type_is_default: bool
     #: What a smaller x-max-priority counts as (PRIO-04).
@@ -111,6 +115,8 @@ V3_10: Final = Profile(
     master_locators=frozenset({"min-masters", "client-local", "random"}),
     refused_by_classic=_QUORUM_AND_STREAM_ONLY,
     consumer_arguments_refused=frozenset({"x-stream-offset"}),
+    checks_cancel_on_ha_failover=True,
+    has_consumer_credit=True,
     empty_queue_type_is_default=False,
     least_max_priority=0,
     cancel_serves_next_active=False,
@@ -143,8 +149,19 @@ V4_3: Final = Profile(
     leader_locators=frozenset({"client-local", "balanced", "random", "least-leaders", "min-masters"}),
     master_locators=None,
     refused_by_classic=_QUORUM_AND_STREAM_ONLY
-    | {"x-consumer-timeout", "x-consumer-disconnected-timeout", "x-stream-filter-size-bytes"},
-    consumer_arguments_refused=frozenset({"x-consumer-timeout", "x-stream-offset"}),
+    | {
+        "x-consumer-disconnected-timeout",
+        "x-consumer-timeout",
+        "x-delayed-retry-max",
+        "x-delayed-retry-min",
+        "x-delayed-retry-type",
+        "x-stream-filter-size-bytes",
+    },
+    consumer_arguments_refused=frozenset(
+        {"x-consumer-timeout", "x-stream-filter", "x-stream-match-unfiltered", "x-stream-offset"}
+    ),
+    checks_cancel_on_ha_failover=False,
+    has_consumer_credit=False,
     empty_queue_type_is_default=True,
     least_max_priority=1,
     cancel_serves_next_active=True,

@@ -8,7 +8,11 @@ from hutch.wire.codes import ReplyCode
 
 
 def stripped(name: str) -> str:
-    """A name as RabbitMQ keeps it: without carriage returns and line feeds (QUEUE-DECLARE-10)."""
+    """A name as RabbitMQ keeps it: without carriage returns and line feeds (QUEUE-DECLARE-10).
+
+    Declaring, binding, unbinding and deleting read names so; publishing, getting, consuming and purging take them as
+    they are. Routing keys are never stripped.
+    """
     return name.replace("\r", "").replace("\n", "")
 
 
@@ -37,7 +41,11 @@ def queue_name(channel: Channel, name: str) -> str:
 
 def find_queue(channel: Channel, name: str) -> Queue:
     """The queue, or 404, or 405 for another connection's exclusive queue."""
-    name = queue_name(channel, name)
+    return owned_queue(channel, queue_name(channel, name))
+
+
+def owned_queue(channel: Channel, name: str) -> Queue:
+    """The queue of this very name, else as :func:`find_queue`."""
     found = channel.vhost.queues.get(name)
     if found is None:
         raise not_found("queue", name, channel.vhost.name)

@@ -1,13 +1,15 @@
 """basic.qos, consume, cancel, get, ack, nack, reject and recover."""
 
+from collections.abc import Mapping
+
 from hutch.fakebroker.engine.channel import Channel
 from hutch.fakebroker.engine.commands.access import find_queue
 from hutch.fakebroker.engine.commands.queue import REPLY_TO
 from hutch.fakebroker.engine.consumers import Consumer
-from hutch.fakebroker.engine.errors import HardError, not_implemented, precondition_failed, refused
+from hutch.fakebroker.engine.errors import HardError, internal_error, not_implemented, precondition_failed, refused
 from hutch.fakebroker.engine.queues.classic import Queue
 from hutch.wire.codes import ReplyCode
-from hutch.wire.fields import FieldTable, type_name
+from hutch.wire.fields import FieldTable, FieldValue, type_name
 from hutch.wire.methods import (
     BasicAck,
     BasicCancel,
@@ -74,14 +76,31 @@ def consume(channel: Channel, method: BasicConsume) -> None:
 
 def _check_arguments(channel: Channel, queue: Queue, arguments: FieldTable) -> int:
     """The consumer's priority; 406 for arguments that a classic queue refuses (CONSUME-24, CONSUME-27)."""
+    profile = channel.vhost.node.profile
     where = f"for queue '{queue.name}' in vhost '{channel.vhost.name}'"
-    for name in arguments:
-        if name in channel.vhost.node.profile.consumer_arguments_refused:
-            raise precondition_failed(f"invalid arg '{name}' {where} of queue type rabbit_classic_queue")
     priority = arguments.get("x-priority", 0)
     if not isinstance(priority, int) or isinstance(priority, bool):
         raise precondition_failed(f"invalid arg 'x-priority' {where}: \"expected integer, got {type_name(priority)}\"")
+    on_failover = arguments.get("x-cancel-on-ha-failover", False)
+    if profile.checks_cancel_on_ha_failover and not isinstance(on_failover, bool):
+        kind = type_name(on_failover)
+        raise precondition_failed(f"invalid arg 'x-cancel-on-ha-failover' {where}: {{unacceptable_type,{kind}}}")
+    for name in arguments:
+        if name in profile.consumer_arguments_refused:
+            raise precondition_failed(f"invalid arg '{name}' {where} of queue type rabbit_classic_queue")
+    if profile.has_consumer_credit and "x-credit" in arguments:
+        _check_credit(arguments["x-credit"])
     return priority
+
+
+def _check_credit(credit: FieldValue) -> None:
+    """What makes a limit is more than the emulator does; RabbitMQ ignores incomplete ones, and crashes if it is no
+    table.
+    """
+    if not isinstance(credit, Mapping):
+        raise internal_error()
+    if type_name(credit.get("credit")) == "long" and isinstance(credit.get("drain"), bool):
+        raise not_implemented("x-credit")
 
 
 def cancel(channel: Channel, method: BasicCancel) -> None:

@@ -105,10 +105,11 @@ def delete(channel: Channel, method: ExchangeDelete) -> None:
 
 def bind(channel: Channel, method: ExchangeBind) -> None:
     """Bind an exchange to an exchange (EXCH-BIND-04)."""
-    refuse_default_exchange(method.destination)
-    refuse_default_exchange(method.source)
-    source = find_exchange(channel, method.source)
-    destination = find_exchange(channel, method.destination)
+    to, from_ = stripped(method.destination), stripped(method.source)
+    refuse_default_exchange(to)
+    refuse_default_exchange(from_)
+    source = find_exchange(channel, from_)
+    destination = find_exchange(channel, to)
     check_binding(source, method.arguments)
     channel.vhost.add_binding(source, destination, method.routing_key, method.arguments)
     if not method.nowait:
@@ -123,10 +124,11 @@ def check_binding(source: Exchange, arguments: FieldTable) -> None:
 
 def unbind(channel: Channel, method: ExchangeUnbind) -> None:
     """Remove such a binding; one that is not there is no error (EXCH-BIND-05)."""
-    refuse_default_exchange(method.destination)
-    refuse_default_exchange(method.source)
+    to, from_ = stripped(method.destination), stripped(method.source)
+    refuse_default_exchange(to)
+    refuse_default_exchange(from_)
     vhost = channel.vhost
-    source, destination = vhost.exchanges.get(method.source), vhost.exchanges.get(method.destination)
+    source, destination = vhost.exchanges.get(from_), vhost.exchanges.get(to)
     if source is not None and destination is not None:
         binding = vhost.find_binding(source, destination, method.routing_key, method.arguments)
         if binding is not None:

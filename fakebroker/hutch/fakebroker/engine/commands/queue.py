@@ -7,6 +7,7 @@ from hutch.fakebroker.engine.commands.access import (
     find_exchange,
     find_queue,
     locked,
+    owned_queue,
     queue_name,
     refuse_default_exchange,
     stripped,
@@ -87,10 +88,10 @@ def _compare(channel: Channel, existing: Queue, method: QueueDeclare) -> None:
 
 def bind(channel: Channel, method: QueueBind) -> None:
     """Bind the queue to an exchange (EXCH-BIND)."""
-    refuse_default_exchange(method.exchange)
-    name = queue_name(channel, method.queue)
-    source = find_exchange(channel, method.exchange)
-    queue = find_queue(channel, name)
+    exchange, name = stripped(method.exchange), stripped(queue_name(channel, method.queue))
+    refuse_default_exchange(exchange)
+    source = find_exchange(channel, exchange)
+    queue = owned_queue(channel, name)
     check_binding(source, method.arguments)
     channel.vhost.add_binding(source, queue, _routing_key(method, name), method.arguments)
     if not method.nowait:
@@ -104,10 +105,10 @@ def _routing_key(method: QueueBind | QueueUnbind, name: str) -> str:
 
 def unbind(channel: Channel, method: QueueUnbind) -> None:
     """Remove such a binding; one that is not there is no error (EXCH-BIND-03)."""
-    refuse_default_exchange(method.exchange)
+    exchange, name = stripped(method.exchange), stripped(queue_name(channel, method.queue))
+    refuse_default_exchange(exchange)
     vhost = channel.vhost
-    name = queue_name(channel, method.queue)
-    source, queue = vhost.exchanges.get(method.exchange), vhost.queues.get(name)
+    source, queue = vhost.exchanges.get(exchange), vhost.queues.get(name)
     if source is not None and queue is not None:
         binding = vhost.find_binding(source, queue, _routing_key(method, name), method.arguments)
         if binding is not None:
@@ -130,7 +131,7 @@ def delete(channel: Channel, method: QueueDelete) -> None:
     (CONSUME-19).
     """
     vhost = channel.vhost
-    name = queue_name(channel, method.queue)
+    name = stripped(queue_name(channel, method.queue))
     queue = vhost.queues.get(name)
     count = 0
     orphans = []
