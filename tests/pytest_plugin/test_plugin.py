@@ -146,6 +146,42 @@ def test_a_failure_shows_what_was_published_and_what_happened(pytester: pytest.P
     assert "matching.py" not in result.stdout.str(), "the traceback ends in the test"
 
 
+def test_a_fixture_of_that_name_that_is_something_else_is_let_alone(pytester: pytest.Pytester) -> None:
+    pytester.makepyfile(
+        """
+        import pytest
+
+        @pytest.fixture
+        def fakebroker():
+            return "another one"
+
+        def test_one(fakebroker):
+            assert fakebroker == "this one"
+        """
+    )
+    result = pytester.runpytest(*ALONE)
+    result.assert_outcomes(failed=1)
+    result.stdout.no_fnmatch_line("*INTERNALERROR*")
+
+
+def test_the_report_does_not_wait_for_a_broker_that_is_stuck(pytester: pytest.Pytester) -> None:
+    pytester.makepyfile(
+        """
+        from hutch.fakebroker import Broker
+
+        def test_one(fakebroker, monkeypatch):
+            def stuck(self):
+                raise TimeoutError
+            monkeypatch.setattr(type(fakebroker), "catch_up", stuck)
+            assert fakebroker.queue("orders").ready == 1
+        """
+    )
+    result = pytester.runpytest(*ALONE)
+    result.assert_outcomes(failed=1)
+    result.stdout.no_fnmatch_line("*INTERNALERROR*")
+    result.stdout.fnmatch_lines(["-* what happened in fakebroker -*", "nothing"])
+
+
 def test_a_failure_without_a_broker_shows_nothing_of_it(pytester: pytest.Pytester) -> None:
     pytester.makepyfile("def test_one(): assert False")
     result = pytester.runpytest(*ALONE)

@@ -101,7 +101,10 @@ def pytest_runtest_makereport(
     report = yield
     broker = getattr(item, "funcargs", {}).get(FIXTURE)
     if report.failed and call.when == "call" and broker is not None:
+        from hutch.pytest_plugin.fakebroker import FakeBroker  # noqa: PLC0415
         from hutch.pytest_plugin.timeline import timeline  # noqa: PLC0415
 
-        report.sections.append(("what happened in fakebroker", timeline(broker.history, _EVENTS_IN_REPORT)))
+        if isinstance(broker, FakeBroker):  # a project may have a fixture of that name that is something else
+            # Without catching up: the test may have failed because its broker is stuck.
+            report.sections.append(("what happened in fakebroker", timeline(broker.node.history, _EVENTS_IN_REPORT)))
     return report
