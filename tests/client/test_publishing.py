@@ -1,5 +1,7 @@
 """basic.publish and confirms."""
 
+from collections.abc import Callable
+
 import pytest
 
 from hutch.client import (
@@ -248,6 +250,32 @@ def test_confirm_publish_makes_every_publish_wait(server: Server) -> None:
     server.answers[BasicPublish] = lambda _: BasicNack(2)
     with pytest.raises(MessageNacked):
         channel.basic_publish(Message(b"x"))
+
+
+class InterruptedServer(Server):
+    """Something else is done in the middle of a receive, as by another thread."""
+
+    receives = 0
+    meanwhile: Callable[[], None] | None = None
+
+    def receive(self, deadline: float | None = None) -> bytes:
+        self.receives += 1
+        meanwhile, self.meanwhile = self.meanwhile, None
+        if meanwhile is not None:
+            meanwhile()
+        return super().receive(deadline)
+
+
+def test_one_of_several_publishing_threads_looks_for_news() -> None:
+    server = InterruptedServer()
+    connection, channel = opened(server)
+    other = connection.channel()
+    server.receives = 0
+    server.meanwhile = lambda: other.basic_publish(Message(b"2"))
+    server.say(ConnectionBlocked("low on memory"))
+    channel.basic_publish(Message(b"1"))
+    assert server.receives == 1
+    assert [body for *_, body in server.contents] == [b"2", b"1"]
 
 
 def test_a_nack(server: Server, channel: Channel) -> None:

@@ -64,6 +64,9 @@ def split_host(host: str) -> tuple[str, int]:
 class Connection(OpeningMethods):
     """A connection to a broker; :meth:`connect`, or a ``with`` statement, opens it.
 
+    It is for one thread at a time, as py-amqp's is. Only :meth:`Channel.basic_publish` without confirms may be called
+    from several threads, each with a channel of its own, while no thread waits for anything on this connection.
+
     Args:
         host: ``host``, ``host:port`` or ``[IPv6 address]:port``.
         userid: for the login mechanisms that want one, as ``password``.
