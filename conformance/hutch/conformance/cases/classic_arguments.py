@@ -32,7 +32,7 @@ def cancelling_on_failover_is_a_boolean(rabbit: Rabbit) -> None:
     ]
     if rabbit.profile == "3.10":
         refusals.append(({name: "yes"}, f"invalid arg '{name}' for <>: {{unacceptable_type,longstr}}"))
-        offset = {name: 1, "x-stream-offset": "first"}
+        offset: FieldTable = {name: 1, "x-stream-offset": "first"}
         refusals.append((offset, f"invalid arg '{name}' for <>: {{unacceptable_type,signedint}}"))
     else:
         channel, queue = rabbit.raw_queue()
