@@ -322,3 +322,17 @@ def test_a_whole_story(fakebroker: FakeBroker) -> None:
     fakebroker.clock.advance(minutes=5)
     assert fakebroker.queue("orders").ready == 1
     assert fakebroker.published("orders", count=1, json={"id": 17}, message_id="17")
+
+
+def test_settings_of_the_wrong_shape_are_refused_in_words() -> None:
+    with pytest.raises(TypeError, match=r"collection of names, \('test',\) say"):
+        FakeBroker(vhosts="test")
+    with pytest.raises(TypeError, match="passwords by user name"):
+        FakeBroker(users="guest")  # type: ignore[arg-type]
+
+
+def test_nobody_can_connect_where_there_is_no_user_or_vhost() -> None:
+    with FakeBroker(users={}) as broker, pytest.raises(LookupError, match="without any users"):
+        broker.connect()
+    with FakeBroker(vhosts=()) as broker, pytest.raises(LookupError, match="without any vhosts"):
+        broker.connect()

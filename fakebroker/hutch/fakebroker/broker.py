@@ -84,6 +84,7 @@ class Broker:
 
     Raises:
         ValueError: there is no such profile.
+        TypeError: ``users`` is no mapping, or ``vhosts`` one text, which would be taken for its letters.
     """
 
     def __init__(
@@ -97,6 +98,10 @@ class Broker:
         history_limit: int | None = None,
         peer_clock: Clock | None = None,
     ) -> None:
+        if isinstance(vhosts, str):
+            raise TypeError(f"vhosts takes a collection of names, ({vhosts!r},) say, not {vhosts!r}")
+        if users is not None and not isinstance(users, Mapping):
+            raise TypeError(f"users takes passwords by user name, {{'guest': 'guest'}} say, not {users!r}")
         self.clock: Clock = SystemClock() if clock is None else clock
         self.lock: Final = threading.RLock()
         self.node: Final = Node(

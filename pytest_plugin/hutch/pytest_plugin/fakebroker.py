@@ -33,6 +33,7 @@ class FakeBroker(Broker):
 
     Raises:
         ValueError: there is no such profile.
+        TypeError: ``users`` is no mapping, or ``vhosts`` one text.
     """
 
     clock: ManualClock | SystemClock
@@ -60,9 +61,12 @@ class FakeBroker(Broker):
 
         Raises:
             AMQPError: login or virtual host are refused.
+            LookupError: the broker has no user, or no virtual host.
         """
         from hutch.client import Connection  # noqa: PLC0415  (tests of other clients do without)
 
+        if not self.node.users or not self.node.vhosts:
+            raise LookupError(f"nobody can connect to a broker without any {'vhosts' if self.node.users else 'users'}")
         userid, password = next(iter(self.node.users.items()))
         defaults = {"userid": userid, "password": password, "virtual_host": next(iter(self.node.vhosts))}
         connection = Connection(transport=self.transport, **{**defaults, **kwargs})

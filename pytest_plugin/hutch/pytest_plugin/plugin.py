@@ -78,7 +78,8 @@ def _check_profile(profile: object, source: str) -> None:
     from hutch.fakebroker import PROFILES  # noqa: PLC0415
 
     if profile not in PROFILES:
-        _refuse(f"profile {profile!r} is none of {', '.join(map(repr, PROFILES))}", source)
+        hint = "" if isinstance(profile, str) else " (a text, in quotes)"
+        _refuse(f"profile {profile!r} is none of {', '.join(map(repr, PROFILES))}{hint}", source)
 
 
 def _clock(name: object) -> "ManualClock | SystemClock":
