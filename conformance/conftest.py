@@ -42,9 +42,9 @@ def target(request: pytest.FixtureRequest) -> Target:
         if name == "tcp":
             return Tcp(profile or "4.3")
         return Live(name, management, profile)
-    except TargetUnreachable as error:
-        if os.environ.get("CI") != "true":
-            pytest.skip(str(error))
-        pytest.fail(str(error), pytrace=False)
     except TargetError as error:
-        pytest.fail(str(error), pytrace=False)
+        unreachable = isinstance(error, TargetUnreachable)
+        reason = str(error)
+    if unreachable and os.environ.get("CI") != "true":
+        pytest.skip(reason)
+    pytest.fail(reason, pytrace=False)
