@@ -238,3 +238,16 @@ def recovering_leaves_other_channels_alone(rabbit: Rabbit) -> None:
     equal([delivered(rabbit.get(channel, queue))], [(b"0", True)])
     other.basic_ack(1)
     equal(other.basic_get(queue), None)
+
+
+@case("ACK-09", "EXCH-DIRECT-02")
+def redelivered_concerns_one_queue(rabbit: Rabbit) -> None:
+    """Of a message in two queues only what was requeued is marked redelivered."""
+    channel = rabbit.channel()
+    exchange = rabbit.exchange(channel, "fanout")
+    first, second = rabbit.bound(channel, exchange), rabbit.bound(channel, exchange)
+    rabbit.publish(channel, b"x", exchange)
+    rabbit.get(channel, first)
+    channel.basic_reject(1, requeue=True)
+    equal(delivered(rabbit.get(channel, second)), (b"x", False))
+    equal(delivered(rabbit.get(channel, first)), (b"x", True))

@@ -209,3 +209,37 @@ def fanout_exchanges_ignore_keys(rabbit: Rabbit) -> None:
     queues = [rabbit.bound(channel, exchange, key) for key in ("", "a", "b")]
     rabbit.publish(channel, b"x", exchange, "a")
     equal([rabbit.bodies(channel, queue) for queue in queues], [[b"x"]] * 3)
+
+
+@case("EXCH-BIND-06", "EXCH-BIND-04")
+def a_queue_and_an_exchange_of_one_name(rabbit: Rabbit) -> None:
+    """Bindings to a queue and to an exchange of the same name, under the same key, are two."""
+    channel, name = rabbit.raw_queue()
+    source, queue = rabbit.name("x"), rabbit.name()
+    channel.call(amqp.QueueDeclare(queue=queue))
+    for exchange in (source, name):
+        channel.call(amqp.ExchangeDeclare(exchange=exchange, type="direct"))
+    channel.call(amqp.QueueBind(queue=queue, exchange=name, routing_key="key"))
+    channel.call(amqp.ExchangeBind(destination=name, source=source, routing_key="key"))
+    channel.call(amqp.QueueBind(queue=name, exchange=source, routing_key="key"))
+    channel.publish(b"both", source, "key")
+    channel.expect_ready(queue, 1)
+    channel.call(amqp.ExchangeUnbind(destination=name, source=source, routing_key="key"))
+    channel.publish(b"queue", source, "key")
+    channel.expect_ready(name, 2)
+    channel.expect_ready(queue, 1)
+    channel.call(amqp.ExchangeDelete(exchange=name))
+
+
+@case("EXCH-BIND-13")
+def the_last_declared_queue_belongs_to_its_channel(rabbit: Rabbit) -> None:
+    """What one channel has declared last means nothing to another of its connection."""
+    channel, _ = rabbit.raw_queue(1)
+    other = channel.connection.channel(2)
+    other.send(amqp.BasicGet(queue=""))
+    other.expect_close(404, "no previously declared queue", (60, 70))
+    equal(channel.got("").body, b"0")
+    channel.close()
+    again = channel.connection.channel(1)
+    again.send(amqp.QueuePurge(queue=""))
+    again.expect_close(404, "no previously declared queue", (50, 30))

@@ -202,3 +202,22 @@ def close_ok_frees_the_number(rabbit: Rabbit) -> None:
         equal(raw.read(), (1, wanted))
         raw.send_method(amqp.ChannelCloseOk(), 1)
         raw.channel(1)
+
+
+@case("CHAN-06", "CONFIRM-04", "QOS-02")
+def a_reopened_channel_begins_anew(rabbit: Rabbit) -> None:
+    """Confirms, a prefetch and consumers end with their channel; the next one of its number has none of them."""
+    channel, queue = rabbit.raw_queue(3)
+    channel.expect_ready(queue, 3)
+    channel.call(amqp.ConfirmSelect())
+    channel.call(amqp.BasicQos(prefetch_count=1))
+    channel.call(amqp.BasicConsume(queue=queue, consumer_tag="a"))
+    channel.message(amqp.BasicDeliver)
+    channel.close()
+    again = channel.connection.channel(channel.number)
+    again.publish(b"x", routing_key="no-such-queue")
+    again.expect_nothing()
+    again.expect_ready(queue, 3)
+    again.call(amqp.BasicConsume(queue=queue, consumer_tag="a"))
+    deliveries = [again.message(amqp.BasicDeliver) for _ in range(3)]
+    equal([content.body for content in deliveries], [b"0", b"1", b"2"])

@@ -342,3 +342,14 @@ def a_consumer_timeout_for_one_consumer(rabbit: Rabbit) -> None:
     where = f"queue '{queue}' in vhost '{rabbit.vhost}'"
     text = f"invalid arg 'x-consumer-timeout' for {where} of queue type rabbit_classic_queue"
     channel.expect_close(406, text, _CONSUME)
+
+
+@case("CONSUME-17", "CONSUME-02")
+def cancelling_another_channels_consumer(rabbit: Rabbit) -> None:
+    """A consumer tag belongs to its channel: cancelled on another, its consumer goes on."""
+    channel, queue = rabbit.raw_queue()
+    channel.call(amqp.BasicConsume(queue=queue, consumer_tag="a", no_ack=True))
+    other = channel.connection.channel(2)
+    equal(other.call(amqp.BasicCancel("a")), amqp.BasicCancelOk("a"))
+    channel.publish(b"x", routing_key=queue)
+    equal(channel.message(amqp.BasicDeliver).body, b"x")

@@ -441,3 +441,19 @@ def time_of_a_death(rabbit: Rabbit) -> None:
         yard.channel.send(amqp.BasicReject(delivery_tag(content), requeue=True))
         rabbit.advance(1.1)
     equal(times[1], times[0], "time of the second death")
+
+
+@case("QUEUE-DELETE-09", "DLX-18")
+def rejecting_what_a_deleted_queue_delivered(rabbit: Rabbit) -> None:
+    """A message that is rejected when its queue is gone is not dead-lettered."""
+    yard = _Yard(rabbit)
+    dead = yard.queue()
+    queue = yard.queue(dead)
+    yard.publish(queue, b"lost")
+    tag = delivery_tag(yard.get(queue))
+    yard.channel.call(amqp.QueueDelete(queue=queue))
+    yard.channel.send(amqp.BasicReject(tag, requeue=False))
+    yard.queue(dead, queue)
+    yard.publish(queue, b"found")
+    yard.reject(queue)
+    equal(yard.get(dead).body, b"found")

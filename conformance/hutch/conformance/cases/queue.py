@@ -237,6 +237,7 @@ def auto_delete_queue_without_consumers(rabbit: Rabbit) -> None:
     queue = rabbit.queue(channel, auto_delete=True)
     rabbit.publish(channel, b"x", routing_key=queue)
     rabbit.get(channel, queue, no_ack=True)
+    equal(channel.basic_get(queue), None)
     watch = rabbit.connect()
     connection.close()
     watch.channel().queue_declare(queue, passive=True)
