@@ -6,6 +6,7 @@ from contextlib import suppress
 
 import pytest
 
+from hutch.client import AMQPError, Connection
 from hutch.fakebroker import Broker, ManualClock
 from hutch.fakebroker.realtime import monotonic
 from hutch.wire.frames import HEARTBEAT_FRAME
@@ -311,3 +312,15 @@ def test_many_threads_may_use_one_broker(manual: Broker, pipe: Connect) -> None:
         assert [int(body[1]) for body in bodies if int(body[0]) == number] == list(range(50))
     with suppress(TimeoutError):
         assert not consumer.transport.receive(manual.clock.monotonic())
+
+
+def test_connections_that_ended_leave_no_timer_behind() -> None:
+    with Broker(clock=ManualClock()) as broker:
+        for _ in range(3):
+            connection = Connection(transport=broker.transport, heartbeat=10)
+            connection.connect()
+            connection.close()
+            Peer.opened(broker.transport()).close()
+            with suppress(AMQPError):
+                Connection(transport=broker.transport, password="wrong").connect()
+        assert broker.next_timer_at() is None

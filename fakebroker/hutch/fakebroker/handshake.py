@@ -41,6 +41,9 @@ HANDSHAKE_TIMEOUT: Final = 10.0
 #: How long RabbitMQ keeps a client waiting whose login or tuning it does not like, seconds (CONN-AUTH-04).
 SILENCE: Final = 3.0
 
+#: How long a connection that was closed waits for the client to end it, seconds (CONN-CLOSE-01, CONN-CLOSE-05).
+CLOSING_TIMEOUT: Final = 30.0
+
 _HEADER_0_9 = b"AMQP\x01\x01\x00\x09"
 _HEADER_0_8 = b"AMQP\x01\x01\x08\x00"
 _HEADER_1_0_SASL = b"AMQP\x03\x01\x00\x00"
@@ -99,7 +102,7 @@ class Handshake:
         self._user = ""
         self._capabilities: FieldTable = {}
         self._heartbeat: Heartbeat | None = None
-        self._limit: Final = session.timers.set(HANDSHAKE_TIMEOUT, session.drop, background=True)
+        session.end_in(HANDSHAKE_TIMEOUT)
 
     @property
     def speaks_errors(self) -> bool:
@@ -122,9 +125,8 @@ class Handshake:
             self._heartbeat.sent = True
 
     def closing(self, state: ConnectionState) -> None:
-        """The connection ends: no more heartbeats, no more limit on the handshake."""
+        """The connection ends: no more heartbeats."""
         self.state = state
-        self._session.timers.cancel(self._limit)
         if self._heartbeat is not None:
             self._heartbeat.stop()
             self._heartbeat = None
@@ -132,7 +134,7 @@ class Handshake:
     def drop_later(self) -> None:
         """Say nothing, hear nothing, and end in a while."""
         self.deaf = True
-        self._session.timers.set(SILENCE, self._session.drop, background=True)
+        self._session.end_in(SILENCE)
 
     # the protocol header
 
@@ -202,7 +204,7 @@ class Handshake:
             self.closing(ConnectionState.CLOSED)
             self._session.method(0, ConnectionCloseOk())
             # The client is to end the stream; the broker does so in the end (CONN-CLOSE-01).
-            self._session.timers.set(30.0, self._session.drop, background=True)
+            self._session.end_in(CLOSING_TIMEOUT)
 
     def _send(self, method: Method) -> None:
         self.state = next_connection_state(FROM_SERVER, self.state, type(method))
@@ -227,7 +229,7 @@ class Handshake:
             text = f"Login was refused using authentication mechanism {method.mechanism}. "
             session.fail(HardError(ReplyCode.ACCESS_REFUSED, text + "For details see the broker logfile.", blame=False))
             # Less patience than with others is had for the close-ok here.
-            session.timers.set(SILENCE, session.drop, background=True)
+            session.end_in(SILENCE)
             return
         self._send(ConnectionTune(CHANNEL_MAX, FRAME_MAX, HEARTBEAT_SECONDS))
 
@@ -251,7 +253,7 @@ class Handshake:
         if vhost is None:
             text = f"vhost {method.virtual_host} not found"
             raise HardError(ReplyCode.NOT_ALLOWED, text, method=ConnectionOpen)
-        session.timers.cancel(self._limit)
+        session.end_in(None)
         cancel_notify = self._capabilities.get("consumer_cancel_notify") is True
         session.connection = Connection(vhost, self._user, session.peer, session, cancel_notify=cancel_notify)
         self._send(ConnectionOpenOk())

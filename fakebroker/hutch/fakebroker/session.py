@@ -7,7 +7,7 @@ from struct import Struct
 from typing import Final
 
 from hutch.fakebroker.engine.channel import Channel
-from hutch.fakebroker.engine.clock import Timers
+from hutch.fakebroker.engine.clock import Timer, Timers
 from hutch.fakebroker.engine.commands import COMMANDS
 from hutch.fakebroker.engine.commands.publish import publish
 from hutch.fakebroker.engine.connection import Connection
@@ -17,7 +17,7 @@ from hutch.fakebroker.engine.message import Message
 from hutch.fakebroker.engine.node import Node
 from hutch.fakebroker.engine.tables import NotFinite, check_table, too_deep
 from hutch.fakebroker.engine.terms import frame_snippet, print_binary
-from hutch.fakebroker.handshake import Handshake
+from hutch.fakebroker.handshake import CLOSING_TIMEOUT, Handshake
 from hutch.wire.codes import ReplyCode
 from hutch.wire.content import Content, ContentAssembler, ContentError, MalformedHeader, whole_content
 from hutch.wire.fields import FieldError, TruncatedField, UnknownFieldType
@@ -59,9 +59,6 @@ _RUNNABLE: Final = frozenset({BasicPublish, *COMMANDS})
 _PUBLISH_ID = BasicPublish.ID.to_bytes(4)
 _CACHED_PUBLISHES = 256
 
-#: How long a connection that the broker closed waits for the client's close-ok, seconds (CONN-CLOSE-05).
-CLOSING_TIMEOUT: Final = 30.0
-
 
 class _Slot:
     """A channel number in use: its state, its content under way and, while it is open, the engine's channel."""
@@ -97,6 +94,7 @@ class Session:
         self._frame_max = 131072
         self._channel_max = 0
         self.connection: Connection | None = None
+        self._end: Timer | None = None
         self._handshake: Final = Handshake(self)
 
     @property
@@ -334,7 +332,7 @@ class Session:
         self.release()
         self._handshake.closing(ConnectionState.CLOSING)
         self.method(0, ConnectionClose(code, text, class_id, method_id))
-        self.timers.set(CLOSING_TIMEOUT, self.drop, background=True)
+        self.end_in(CLOSING_TIMEOUT)
 
     def shut_down(self) -> None:
         """Close the connection as a RabbitMQ that is stopped does (RESTART-01); one that is not open is dropped."""
@@ -355,10 +353,17 @@ class Session:
         if connection is not None:
             connection.close()
 
+    def end_in(self, seconds: float | None) -> None:
+        """Have the broker drop the connection in so many seconds, and at no moment set before; ``None``: at none."""
+        if self._end is not None:
+            self.timers.cancel(self._end)
+        self._end = None if seconds is None else self.timers.set(seconds, self.drop, background=True)
+
     def drop(self) -> None:
         """End the stream without a word, once what was sent is out."""
         if not self.dropped:
             self.dropped = True
+            self.end_in(None)
             self.release()
             self._handshake.closing(ConnectionState.CLOSED)
             self._wake()
