@@ -165,11 +165,11 @@ class Handshake:
             return
         if frame_type == HEARTBEAT and number == 0 and not payload:
             return
-        snippet = frame_snippet(frame_type, payload)
         if frame_type not in {METHOD, HEADER, BODY} and (frame_type != HEARTBEAT or number == 0):
-            raise HardError(ReplyCode.FRAME_ERROR, f"{snippet}: unknown_frame", blame=False)
+            text = f"{frame_snippet(frame_type, payload)}: unknown_frame"
+            raise HardError(ReplyCode.FRAME_ERROR, text, blame=False)
         if number or frame_type != METHOD:
-            raise HardError(ReplyCode.UNEXPECTED_FRAME, snippet, blame=False)
+            raise HardError(ReplyCode.UNEXPECTED_FRAME, frame_snippet(frame_type, payload), blame=False)
         method = self._session.decode(payload)
         if method is not None:
             self._method(method)

@@ -2,7 +2,7 @@
 frames.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from struct import Struct
 from typing import Final
 
@@ -221,9 +221,8 @@ class Session:
         """
         try:
             method = decode_method(payload)
-            for name in method.FIELDS:
-                if isinstance(value := getattr(method, name), Mapping):
-                    check_table(value)
+            for name in method.TABLES:
+                check_table(getattr(method, name))
             return method
         except (KeyError, NotFinite, UnknownFieldType):
             self.drop()

@@ -49,7 +49,7 @@ class Method:
     Class attributes:
         CLASS_ID, METHOD_ID: the two ids. ID: both in one ``int``, the class in the upper 16 bits.
         NAME: as the spec writes it, ``queue.purge``.
-        FIELDS: the names of the fields, in wire order.
+        FIELDS: the names of the fields, in wire order. TABLES: those of them that are field tables.
         REPLIES: names of the methods that answer it; empty for one that nobody answers.
         CONTENT: whether a content header and body follow.
         CLIENT, SERVER: whether a client, or a server, may send it.
@@ -60,6 +60,7 @@ class Method:
     ID: ClassVar[int]
     NAME: ClassVar[str]
     FIELDS: ClassVar[tuple[str, ...]]
+    TABLES: ClassVar[tuple[str, ...]]
     REPLIES: ClassVar[tuple[str, ...]]
     CONTENT: ClassVar[bool]
     CLIENT: ClassVar[bool]
@@ -77,6 +78,7 @@ class Method:
         cls.NAME = _spec_name(cls.__name__)
         kinds = {name: hint.__metadata__[0] for name, hint in cls.__annotations__.items()}
         cls.FIELDS = tuple(kinds)
+        cls.TABLES = tuple(name for name, kind in kinds.items() if kind == "table")
         cls.REPLIES = replies
         cls.CONTENT = content
         cls.CLIENT = sent_by in {"client", "both"}

@@ -5,7 +5,7 @@ Codes and texts of what is illegal are RabbitMQ's (behaviours CONN-METHOD, CONN-
 """
 
 from collections.abc import Mapping
-from enum import Enum
+from enum import StrEnum
 from typing import Final
 
 from hutch.wire.codes import ReplyCode
@@ -46,7 +46,7 @@ class IllegalMethod(ValueError):
         self.method = method
 
 
-class ConnectionState(Enum):
+class ConnectionState(StrEnum):
     """Where a connection is; the values are RabbitMQ's names, which its reply texts print."""
 
     GREETING = "greeting"
@@ -119,7 +119,7 @@ def next_connection_state(table: _Table, state: ConnectionState, method: type[Me
     return following
 
 
-class ChannelState(Enum):
+class ChannelState(StrEnum):
     """Where a channel is. CLOSING: this side has sent channel.close and awaits close-ok."""
 
     CLOSED = "closed"

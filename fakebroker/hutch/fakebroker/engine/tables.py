@@ -1,7 +1,6 @@
 """Field tables that can be read, and still are too much: for RabbitMQ, or for the emulator."""
 
 import math
-from collections.abc import Mapping, Sequence
 from typing import Final
 
 from hutch.fakebroker.engine.errors import HardError, not_implemented
@@ -22,7 +21,7 @@ def too_deep() -> HardError:
 
 
 def check_table(table: FieldTable) -> None:
-    """Refuse a table that cannot be worked with.
+    """Refuse a table that cannot be worked with; it was read from the wire, so it is made of dicts and lists.
 
     Raises:
         NotFinite: there is an infinite float in it, or one that is not a number.
@@ -32,9 +31,9 @@ def check_table(table: FieldTable) -> None:
     for _ in range(MAX_DEPTH + 1):
         below: list[FieldValue] = []
         for value in level:
-            if isinstance(value, Mapping):
+            if isinstance(value, dict):
                 below.extend(value.values())
-            elif isinstance(value, Sequence) and not isinstance(value, str | bytes):
+            elif isinstance(value, list):
                 below.extend(value)
             elif isinstance(value, float) and not math.isfinite(value):
                 raise NotFinite(repr(value))
