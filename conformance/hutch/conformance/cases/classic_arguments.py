@@ -1,5 +1,6 @@
 """Arguments that classic queues and their consumers do not take, or take in one version alone (QUEUE-ARG, CONSUME)."""
 
+from hutch.conformance.arguments import expect_refused
 from hutch.conformance.case import case
 from hutch.conformance.check import equal
 from hutch.conformance.rabbit import Rabbit
@@ -92,6 +93,19 @@ def an_empty_queue_type_is_not_the_name_of_the_default(rabbit: Rabbit) -> None:
         channel.send(amqp.QueueDeclare(queue=queue, durable=True, arguments=after))
         text = f"inequivalent arg '{name}' for queue '{queue}' in vhost '{rabbit.vhost}': {difference}"
         channel.expect_close(406, text, (50, 10))
+
+
+@case("QUEUE-ARG-14", "QUEUE-ARG-21", profiles=["4.3"])
+def an_empty_queue_type_refuses_what_the_default_refuses(rabbit: Rabbit) -> None:
+    """With an empty x-queue-type, arguments of other queue types are refused as without one."""
+    others: dict[str, FieldValue] = {"x-delivery-limit": 5, "x-max-age": "1h"}
+    expect_refused(
+        rabbit,
+        [
+            ({"x-queue-type": "", name: value}, f"invalid arg '{name}' for <> of queue type rabbit_classic_queue")
+            for name, value in others.items()
+        ],
+    )
 
 
 @case("QUEUE-ARG-18", profiles=["4.3"])

@@ -89,8 +89,12 @@ def _queue_type(value: FieldValue, arguments: FieldTable, profile: Profile) -> N
     name = _longstr(value, arguments, profile)
     if name in {"quorum", "stream"}:
         raise not_implemented(f"x-queue-type={name}")
-    if name != "classic" and not (name == "" and profile.empty_queue_type_is_default):
+    if not _is_classic(name, profile):
         raise InvalidArgument(f"\"unsupported queue type '{name}'\"")
+
+
+def _is_classic(queue_type: FieldValue, profile: Profile) -> bool:
+    return queue_type == "classic" or (queue_type == "" and profile.empty_queue_type_is_default)
 
 
 def _queue_mode(value: FieldValue, arguments: FieldTable, profile: Profile) -> None:
@@ -157,7 +161,7 @@ def check_queue_arguments(name: str, vhost: str, arguments: FieldTable, profile:
 
     Raises:
         SoftError: 406, with RabbitMQ's texts (QUEUE-ARG).
-        HardError: 540 for an argument that the emulator lacks; 541 where RabbitMQ crashes (QUEUE-ARG-18).
+        HardError: 540 for a value that the emulator lacks; 541 where RabbitMQ crashes (QUEUE-ARG-18).
     """
     if not arguments:
         return
@@ -169,9 +173,10 @@ def check_queue_arguments(name: str, vhost: str, arguments: FieldTable, profile:
     refused = profile.refused_by_classic
     if profile.leader_locators is None:
         refused |= {"x-queue-leader-locator"}
-    for argument in arguments:
-        if argument in refused and arguments.get("x-queue-type", "classic") == "classic":
-            raise precondition_failed(f"invalid arg '{argument}' {where} of queue type rabbit_classic_queue")
+    if _is_classic(arguments.get("x-queue-type", "classic"), profile):
+        for argument in arguments:
+            if argument in refused:
+                raise precondition_failed(f"invalid arg '{argument}' {where} of queue type rabbit_classic_queue")
     for declared in QUEUE_ARGUMENTS:
         if declared.name in arguments:
             try:
