@@ -1,5 +1,6 @@
 """What connection and channel have in common: requests that wait for their answer."""
 
+from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Callable
 from struct import error as StructError
@@ -36,7 +37,7 @@ class Request:
         return " or ".join(reply.NAME for reply in self.replies) + f", the answer to {self.name}"
 
 
-class AbstractChannel:
+class AbstractChannel(ABC):
     """Base of :class:`Connection`, which counts as channel 0, and :class:`Channel`.
 
     A broker answers the requests of one channel in their order; so an answer belongs to the oldest open request, be its
@@ -67,9 +68,9 @@ class AbstractChannel:
     ) -> None:
         self.close()
 
+    @abstractmethod
     def close(self) -> None:
         """End it."""
-        raise NotImplementedError
 
     def receive_method(self, method: Method, content: Content | None) -> None:
         """Take a method that the broker sent: the answer to a request, or news. The link calls it."""

@@ -13,21 +13,17 @@ from typing import Any, Final, Protocol
 from hutch.client.exceptions import AMQPError, ConnectionError, error_for_code  # noqa: A004
 from hutch.client.message import Envelope, ReceivedMessage
 from hutch.wire.codes import ReplyCode
-from hutch.wire.content import Content, ContentAssembler, ContentError, MalformedHeader
+from hutch.wire.content import Content, ContentAssembler, ContentError, MalformedHeader, whole_content
 from hutch.wire.declaration import Method, decode_method
 from hutch.wire.frames import BODY, END, HEADER, HEARTBEAT, METHOD, OVERHEAD, Frame
 from hutch.wire.methods import METHODS, BasicAck, BasicDeliver
 
 _PREFIX = Struct(">BHI")
 _METHOD_START = Struct(">BHII")  # a method's frame up to and with its ids
-_HEADER_START = Struct(">BBHIHHQ")  # from the end octet of a method's frame up to the properties
-_BODY_START = Struct(">BBHI")  # from the end octet of a header's frame up to the body
 _DELIVERY_TAG = Struct(">Q")
 _ACK_ARGUMENTS = Struct(">QB")
 _ACK_SIZE: Final = 13  # of the payload
-_HEADER_SIZE: Final = 14  # of a content header's payload, at least
-_CONNECTION: Final = 10  # class ids
-_BASIC: Final = 60
+_CONNECTION: Final = 10  # a class id
 _DELIVER: Final = BasicDeliver.ID
 _ACK: Final = BasicAck.ID
 _ENVELOPES_LIMIT: Final = 1024
@@ -141,7 +137,7 @@ class Reader:
                 frame_type, number, size, method_id = _METHOD_START.unpack_from(data, offset)
                 if frame_type == METHOD and number:
                     if method_id == _DELIVER:
-                        if self._take_delivery(data, offset, number, size):
+                        if self._take_delivery(data, offset):
                             return True
                     elif method_id == _ACK and size == _ACK_SIZE and self._take_ack(data, offset, number):
                         return True
@@ -151,41 +147,27 @@ class Reader:
             if self._take(*frame):
                 return True
 
-    def _take_delivery(self, data: bytes, offset: int, number: int, size: int) -> bool:
+    def _take_delivery(self, data: bytes, offset: int) -> bool:
         """Hand on a delivery, if all of it is there in a method's frame, a header's and one body's or none.
 
         ``False`` if it is not, or not as it should be; nothing was touched then.
         """
-        middle = offset + size + 7
+        whole = whole_content(data, offset, self.frame_max or _ANY_SIZE)
+        if whole is None:
+            return False
+        number, payload, header, body, behind = whole
         try:
-            end, kind, owner, header_size, class_id, weight, body_size = _HEADER_START.unpack_from(data, middle)
-            finish = after = middle + 8 + header_size
-            if body_size:
-                after += body_size + 8
-                if _BODY_START.unpack_from(data, finish) != (END, BODY, number, body_size):
-                    return False
             peer = self._peers[number]
-            if (
-                data[after] != END
-                or end != END
-                or kind != HEADER
-                or owner != number
-                or class_id != _BASIC
-                or weight
-                or header_size < _HEADER_SIZE
-                or peer.is_closing
-                or 0 < self.frame_max < body_size
-            ):
+            if peer.is_closing:
                 return False
-            tag_end = offset + 12 + data[offset + 11]
-            key = data[offset + 11 : tag_end] + data[tag_end + 8 : middle]
-            envelope = self._envelopes.get(key) or self._decode_envelope(key, data[offset + 7 : middle])
-            (delivery_tag,) = _DELIVERY_TAG.unpack_from(data, tag_end)
+            tag_end = 5 + payload[4]
+            key = payload[4:tag_end] + payload[tag_end + 8 :]
+            envelope = self._envelopes.get(key) or self._decode_envelope(key, payload)
+            (delivery_tag,) = _DELIVERY_TAG.unpack_from(payload, tag_end)
         except (LookupError, StructError, ValueError):
             return False
-        self._offset = after + 1
-        message = ReceivedMessage(peer, data[finish + 8 : after], data[middle + 20 : finish], delivery_tag, envelope)
-        peer.receive_delivery(message, envelope[0])
+        self._offset = behind
+        peer.receive_delivery(ReceivedMessage(peer, body, header[12:], delivery_tag, envelope), envelope[0])
         return True
 
     def _take_ack(self, data: bytes, offset: int, number: int) -> bool:

@@ -11,7 +11,7 @@ from hutch.fakebroker.engine.profiles import Profile
 from hutch.fakebroker.engine.tables import NotFinite, check_table, too_deep
 from hutch.wire.fields import FieldError, FieldTable, FieldValue, TruncatedField, UnknownFieldType, type_name
 from hutch.wire.frames import content_header
-from hutch.wire.properties import NO_PROPERTIES, Properties, PropertyError, PropertyValue, encode_properties
+from hutch.wire.properties import Properties, PropertyError, PropertyValue, encode_properties
 
 #: The longest time to live that RabbitMQ takes, ms (PUB-07).
 MAX_TTL: Final = 315360000000
@@ -178,4 +178,4 @@ def with_headers(message: Message, headers: FieldTable, without: tuple[str, ...]
     """The message's properties with other headers, and without the properties named."""
     values = {name: value for name, value in message.properties.values.items() if name not in without}
     values["headers"] = headers
-    return encode_properties(values) if values else NO_PROPERTIES
+    return encode_properties(values)
