@@ -99,6 +99,13 @@ class AbstractChannel(ABC):
         request = self._request(method, reply)
         return cast("_Reply", request.reply)
 
+    def _call_unless(self, nowait: bool, method: Method, reply: type[_Reply]) -> _Reply | None:
+        """:meth:`_call`; with ``nowait`` :meth:`_send`, for the broker will not answer."""
+        if nowait:
+            self._send(method)
+            return None
+        return self._call(method, reply)
+
     def _request(self, method: Method, *replies: type[Method]) -> Request:
         """Send a method and wait for one of several answers."""
         request = self._post(method, *replies)

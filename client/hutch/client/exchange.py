@@ -52,10 +52,7 @@ class ExchangeMethods(AbstractChannel):
             nowait=nowait,
             arguments=arguments or EMPTY_TABLE,
         )
-        if nowait:
-            self._send(method)
-        else:
-            self._call(method, ExchangeDeclareOk)
+        self._call_unless(nowait, method, ExchangeDeclareOk)
 
     def exchange_delete(self, exchange: str, if_unused: bool = False, nowait: bool = False) -> None:
         """Delete an exchange; one that is not there counts as deleted.
@@ -64,10 +61,7 @@ class ExchangeMethods(AbstractChannel):
             PreconditionFailed: ``if_unused``, and something is bound to it.
         """
         method = ExchangeDelete(exchange=exchange or "", if_unused=if_unused, nowait=nowait)
-        if nowait:
-            self._send(method)
-        else:
-            self._call(method, ExchangeDeleteOk)
+        self._call_unless(nowait, method, ExchangeDeleteOk)
 
     def exchange_bind(
         self,
@@ -89,10 +83,7 @@ class ExchangeMethods(AbstractChannel):
             nowait=nowait,
             arguments=arguments or EMPTY_TABLE,
         )
-        if nowait:
-            self._send(method)
-        else:
-            self._call(method, ExchangeBindOk)
+        self._call_unless(nowait, method, ExchangeBindOk)
 
     def exchange_unbind(
         self,
@@ -110,7 +101,4 @@ class ExchangeMethods(AbstractChannel):
             nowait=nowait,
             arguments=arguments or EMPTY_TABLE,
         )
-        if nowait:
-            self._send(method)
-        else:
-            self._call(method, ExchangeUnbindOk)
+        self._call_unless(nowait, method, ExchangeUnbindOk)

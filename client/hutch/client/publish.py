@@ -145,10 +145,7 @@ class PublishMethods(BasicMethods):
         if not self._confirm_selected:  # the broker counts from here, and callbacks may publish before it answers
             self._confirm_selected = True
             self._published = 0
-        if nowait:
-            self._send(method)
-        else:
-            self._call(method, ConfirmSelectOk)
+        self._call_unless(nowait, method, ConfirmSelectOk)
 
     def _method(self, key: tuple[str, str, bool, bool]) -> bytes:
         exchange, routing_key, mandatory, immediate = key

@@ -53,10 +53,9 @@ class QueueMethods(AbstractChannel):
             nowait=nowait,
             arguments=arguments or EMPTY_TABLE,
         )
-        if nowait:
-            self._send(method)
+        answer = self._call_unless(nowait, method, QueueDeclareOk)
+        if answer is None:
             return None
-        answer = self._call(method, QueueDeclareOk)
         return queue_declare_ok_t(answer.queue, answer.message_count, answer.consumer_count)
 
     def queue_bind(
@@ -79,10 +78,7 @@ class QueueMethods(AbstractChannel):
             nowait=nowait,
             arguments=arguments or EMPTY_TABLE,
         )
-        if nowait:
-            self._send(method)
-        else:
-            self._call(method, QueueBindOk)
+        self._call_unless(nowait, method, QueueBindOk)
 
     def queue_unbind(
         self,
@@ -121,10 +117,8 @@ class QueueMethods(AbstractChannel):
             ResourceLocked: it is exclusive to another connection.
         """
         method = QueueDelete(queue=queue or "", if_unused=if_unused, if_empty=if_empty, nowait=nowait)
-        if nowait:
-            self._send(method)
-            return None
-        return self._call(method, QueueDeleteOk).message_count
+        answer = self._call_unless(nowait, method, QueueDeleteOk)
+        return None if answer is None else answer.message_count
 
     def queue_purge(self, queue: str = "", nowait: bool = False) -> int | None:
         """Remove a queue's ready messages and tell how many they were.
@@ -133,7 +127,5 @@ class QueueMethods(AbstractChannel):
             NotFound: it is not there.
         """
         method = QueuePurge(queue=queue or "", nowait=nowait)
-        if nowait:
-            self._send(method)
-            return None
-        return self._call(method, QueuePurgeOk).message_count
+        answer = self._call_unless(nowait, method, QueuePurgeOk)
+        return None if answer is None else answer.message_count
