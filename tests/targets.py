@@ -1,0 +1,125 @@
+"""The brokers that the client's tests run on: the emulator in each of its ways in, and live RabbitMQ.
+
+Live brokers are named by the environment, as ``.ci/rabbitmq start`` prints it. Where one is not named its tests are
+skipped, or failed if the environment has ``CI`` as ``true``.
+"""
+
+import os
+import secrets
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import pytest
+
+from hutch.client import Connection
+from hutch.conformance.management import Management
+from hutch.fakebroker import Broker
+from hutch.wire.url import parse_url
+
+#: Seconds that anything may take here before the test fails; RabbitMQ 4.3 may take five to greet.
+PATIENCE = 20.0
+
+
+@dataclass
+class Target:
+    """A broker under test. ``url`` reaches it, with credentials and a virtual host that is the tests' own."""
+
+    id: str
+    profile: str
+    url: str
+    #: Further parameters for :class:`Connection`.
+    parameters: dict[str, Any] = field(default_factory=dict)
+    #: The emulator behind it; ``None`` for a live broker.
+    broker: Broker | None = None
+    #: Called behind the test.
+    cleanup: ExitStack = field(default_factory=ExitStack)
+
+    @property
+    def live(self) -> bool:
+        """Whether it is a real RabbitMQ."""
+        return self.broker is None
+
+    def name(self, prefix: str) -> str:
+        """A name that nobody else has."""
+        return f"{prefix}-{secrets.token_hex(4)}"
+
+    def connection(self, **parameters: Any) -> Connection:
+        """A connection, not yet opened; it is collected behind the test."""
+        (address,) = parse_url(self.url)
+        settings: dict[str, Any] = {
+            "userid": address.userid,
+            "password": address.password,
+            "virtual_host": address.virtual_host,
+            "connect_timeout": PATIENCE,
+            "read_timeout": PATIENCE,
+        }
+        if address.port is not None:
+            settings["host"] = f"{address.host}:{address.port}"
+        connection = Connection(**{**settings, **self.parameters, **parameters})
+        self.cleanup.callback(connection.collect)
+        return connection
+
+    def connect(self, **parameters: Any) -> Connection:
+        """An open connection."""
+        connection = self.connection(**parameters)
+        connection.connect()
+        return connection
+
+
+@contextmanager
+def emulator_in_process(profile: str) -> Iterator[Target]:
+    """The emulator over its pipe."""
+    with Broker(profile) as broker:
+        parameters = {"transport": broker.transport}
+        yield Target(f"memory-{profile}", profile, broker.memory_url, parameters, broker)
+
+
+@contextmanager
+def emulator_over_tcp(profile: str) -> Iterator[Target]:
+    """The emulator behind a port."""
+    with Broker(profile) as broker:
+        yield Target(f"tcp-{profile}", profile, broker.url, {}, broker)
+
+
+_live: dict[str, Target] = {}
+
+
+@contextmanager
+def live(profile: str) -> Iterator[Target]:
+    """A live RabbitMQ, in a virtual host that lasts for the session (:func:`end_session`)."""
+    if profile not in _live:
+        variable = f"HUTCH_RABBITMQ_{profile.replace('.', '_')}"
+        url, management_url = os.environ.get(variable), os.environ.get(f"{variable}_MANAGEMENT")
+        if not url or not management_url:
+            reason = f"{variable} and {variable}_MANAGEMENT do not name a live RabbitMQ {profile}"
+            if os.environ.get("CI") == "true":
+                pytest.fail(reason, pytrace=False)
+            pytest.skip(reason)
+        (address,) = parse_url(url)
+        management = Management(management_url, address.userid, address.password)
+        vhost = f"hutch-tests-{secrets.token_hex(4)}"
+        management.create_vhost(vhost)
+        _session.callback(management.delete_vhost, vhost)
+        _live[profile] = Target(f"live-{profile}", profile, url.rpartition("/")[0] + "/" + vhost)
+    yield replace(_live[profile], cleanup=ExitStack())
+
+
+_session = ExitStack()
+
+
+def end_session() -> None:
+    """Delete what was made on live brokers."""
+    _live.clear()
+    _session.close()
+
+
+#: What opens each target, by its id.
+TARGETS: dict[str, Callable[[], Any]] = {
+    "memory-4.3": lambda: emulator_in_process("4.3"),
+    "memory-3.10": lambda: emulator_in_process("3.10"),
+    "tcp-4.3": lambda: emulator_over_tcp("4.3"),
+    "live-3.10": lambda: live("3.10"),
+    "live-4.3": lambda: live("4.3"),
+}
