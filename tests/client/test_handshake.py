@@ -169,7 +169,7 @@ def test_a_login_method_without_a_password(method: str) -> None:
 
 def test_tls_is_refused() -> None:
     with pytest.raises(ValueError, match="TLS is not supported yet"):
-        Connection(ssl=True)
+        Connection(ssl=True).connect()
 
 
 def test_unknown_parameters_are_refused() -> None:

@@ -31,7 +31,6 @@ DIFFERENT = {
 #: Public names of py-amqp that this client does not have, and why.
 ABSENT = {
     "Connection": {
-        "Transport": "the parameter transport takes its place",
         "dispatch_method": "internal: takes py-amqp's own encodings",
         "frame_handler_cls": "to come with what it hooks into",
         "frame_writer": "to come with what it hooks into",

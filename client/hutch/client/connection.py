@@ -38,7 +38,7 @@ from hutch.wire.methods import (
     ConnectionUpdateSecretOk,
 )
 from hutch.wire.states import ConnectionState
-from hutch.wire.transport import Transport
+from hutch.wire.transport import Transport as AMQPTransport
 
 DEFAULT_PORT: Final = 5672
 
@@ -136,10 +136,8 @@ class Connection(OpeningMethods):
         write_timeout: float | None = None,
         socket_settings: Mapping[int, Any] | None = None,
         *,
-        transport: Callable[[], Transport] | None = None,
+        transport: Callable[[], AMQPTransport] | None = None,
     ) -> None:
-        if ssl:
-            raise ValueError("ssl: TLS is not supported yet")
         super().__init__(self, 0, client_properties=client_properties)
         self.authentication = negotiation.authentication(authentication, login_method, login_response, userid, password)
         self._servers_choice = not authentication and login_method is None
@@ -190,7 +188,11 @@ class Connection(OpeningMethods):
         """
         if self.connected:
             return callback() if callback else None
-        transport = self._transport_to_use()
+        if self._make_transport is not None:
+            transport = self._make_transport()
+        else:
+            timeouts = (self.read_timeout, self.write_timeout)
+            transport = self.Transport(self.host, self.connect_timeout, self.ssl, *timeouts, self.socket_settings)
         self.connection = self
         self.channel_id = 0
         self.channels = {0: self}
@@ -218,11 +220,22 @@ class Connection(OpeningMethods):
             raise
         return None
 
-    def _transport_to_use(self) -> Transport:
-        if self._make_transport is not None:
-            return self._make_transport()
-        host, port = split_host(self.host)
-        return TcpTransport(host, port, self.socket_settings)
+    def Transport(  # noqa: N802  (py-amqp's name)
+        self,
+        host: str,
+        connect_timeout: float | None,  # noqa: ARG002
+        ssl: bool = False,
+        read_timeout: float | None = None,  # noqa: ARG002
+        write_timeout: float | None = None,  # noqa: ARG002
+        socket_settings: Mapping[int, Any] | None = None,
+    ) -> AMQPTransport:
+        """Make what carries the bytes, not yet connected; to be overridden for another kind of transport.
+
+        The parameters are the constructor's. The timeouts need no heed: every call of a transport has its deadline.
+        """
+        if ssl:
+            raise ValueError("ssl: TLS is not supported yet")
+        return TcpTransport(*split_host(host), socket_settings)
 
     def receive_delivery(self, message: ReceivedMessage, consumer_tag: str) -> NoReturn:
         """Never called: there are no consumers on channel 0."""
@@ -433,7 +446,7 @@ class Connection(OpeningMethods):
         return self._link is not None
 
     @property
-    def transport(self) -> Transport | None:
+    def transport(self) -> AMQPTransport | None:
         """What carries the bytes; ``None`` while closed."""
         return self._link.transport if self._link is not None else None
 
