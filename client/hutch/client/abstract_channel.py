@@ -21,13 +21,19 @@ _Reply = TypeVar("_Reply", bound=Method)
 
 
 class Request:
-    """A request on its way. ``replies`` are the types of method that answer it."""
+    """A request on its way. ``replies`` are the types of method that answer it; ``on_reply`` is called with the answer
+    before anything behind it is handed on.
+    """
 
-    __slots__ = ("content", "error", "name", "ready", "replies", "reply")
+    __slots__ = ("content", "error", "followed", "name", "on_reply", "ready", "replies", "reply")
 
-    def __init__(self, name: str, replies: tuple[type[Method], ...]) -> None:
+    def __init__(
+        self, name: str, replies: tuple[type[Method], ...], on_reply: Callable[[Any], None] | None = None
+    ) -> None:
         self.name = name
         self.replies = replies
+        self.on_reply = on_reply
+        self.followed = False
         self.reply: Method | None = None
         self.content: Content | None = None
         self.ready = False
@@ -79,6 +85,8 @@ class AbstractChannel(ABC):
             request = requests.popleft()
             request.reply = method
             request.content = content
+            if request.on_reply is not None:
+                request.on_reply(method)
             request.ready = True
         handler = self._handlers.get(type(method))
         if handler is not None:
@@ -94,9 +102,9 @@ class AbstractChannel(ABC):
         """Send a method that nobody answers."""
         self._opened(method.NAME).send(self._frame(method))
 
-    def _call(self, method: Method, reply: type[_Reply]) -> _Reply:
-        """Send a method and wait for its answer."""
-        request = self._request(method, reply)
+    def _call(self, method: Method, reply: type[_Reply], on_reply: Callable[[_Reply], None] | None = None) -> _Reply:
+        """Send a method and wait for its answer; ``on_reply`` is called with it before anything else is handed on."""
+        request = self._request(method, reply, on_reply=on_reply)
         return cast("_Reply", request.reply)
 
     def _call_unless(self, nowait: bool, method: Method, reply: type[_Reply]) -> _Reply | None:
@@ -106,19 +114,22 @@ class AbstractChannel(ABC):
             return None
         return self._call(method, reply)
 
-    def _request(self, method: Method, *replies: type[Method]) -> Request:
+    def _request(
+        self, method: Method, *replies: type[Method], on_reply: Callable[[Any], None] | None = None
+    ) -> Request:
         """Send a method and wait for one of several answers."""
-        request = self._post(method, *replies)
+        request = self._post(method, *replies, on_reply=on_reply)
         self._opened(method.NAME).wait_for(request, None)
         return request
 
-    def _post(self, method: Method, *replies: type[Method]) -> Request:
+    def _post(self, method: Method, *replies: type[Method], on_reply: Callable[[Any], None] | None = None) -> Request:
         """Send a method whose answer comes, but is not awaited here."""
         link = self._opened(method.NAME)
         frame = self._frame(method)
-        request = Request(method.NAME, replies)
-        self._requests.append(request)
-        link.send(frame)
+        request = Request(method.NAME, replies, on_reply)
+        with link.requesting:
+            self._requests.append(request)
+            link.send(frame)
         return request
 
     def _frame(self, method: Method) -> bytes:

@@ -97,16 +97,20 @@ class BasicMethods(AbstractChannel):
             nowait=nowait,
             arguments=arguments or EMPTY_TABLE,
         )
+
+        def register(consumer_tag: str) -> None:
+            self.callbacks[consumer_tag] = callback
+            if on_cancel:
+                self.cancel_callbacks[consumer_tag] = on_cancel
+            if no_ack:
+                self.no_ack_consumers.add(consumer_tag)
+
         if nowait:
+            register(consumer_tag)
             self._send(method)
-        else:
-            consumer_tag = self._call(method, BasicConsumeOk).consumer_tag
-        self.callbacks[consumer_tag] = callback
-        if on_cancel:
-            self.cancel_callbacks[consumer_tag] = on_cancel
-        if no_ack:
-            self.no_ack_consumers.add(consumer_tag)
-        return consumer_tag
+            return consumer_tag
+        # Where another thread is reading, deliveries may be handed on before this one has seen the answer.
+        return self._call(method, BasicConsumeOk, on_reply=lambda answer: register(answer.consumer_tag)).consumer_tag
 
     def basic_cancel(self, consumer_tag: str, nowait: bool = False) -> str | None:
         """End a consumer and return its tag, or ``None`` with ``nowait``.

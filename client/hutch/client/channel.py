@@ -5,10 +5,12 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
+from hutch.client.abstract_channel import Request
 from hutch.client.exceptions import AMQPError, ChannelError, MethodSig, RecoverableConnectionError, error_for_code
 from hutch.client.exchange import ExchangeMethods
 from hutch.client.publish import PublishMethods
 from hutch.client.queue import QueueMethods
+from hutch.client.turn import Awaited
 from hutch.wire.content import Content
 from hutch.wire.declaration import Method
 from hutch.wire.methods import (
@@ -123,21 +125,28 @@ class Channel(ExchangeMethods, QueueMethods, PublishMethods):
         link = self._owner.link
         if link is None:
             return
-        link.send(self._frame(ChannelCloseOk()))
         link.forget_deliveries(self)
         if self.is_closing:
+            link.send(self._frame(ChannelCloseOk()))
             return
         method_sig = (close.class_id, close.method_id)
         error = error_for_code(close.reply_code, close.reply_text, method_sig, ChannelError)
-        self._fail_requests(error)
-        self._fail_confirms(error)
-        self.is_open = False
-        reopening = self._post(ChannelOpen(), ChannelOpenOk)
+        waits: list[Awaited] = [*self._requests, *self._confirms.values()]
+        followed = any(awaited.followed for awaited in waits)
+        reopening = Request(ChannelOpen.NAME, (ChannelOpenOk,))
+        with link.requesting:
+            # In one piece: another thread may be publishing, which between the two would end the connection.
+            link.send(self._frame(ChannelCloseOk()) + self._frame(ChannelOpen()))
+            self._fail_requests(error)
+            self._fail_confirms(error)
+            self.is_open = False
+            self._requests.append(reopening)
         try:
             link.wait_for(reopening, _REOPEN_TIMEOUT, defer=True)
         except TimeoutError:
             _log.debug("channel %d: reopening takes its time", self._number)
-        raise error
+        if not followed:  # else it is told to another thread, which waits on this channel
+            raise error
 
     def collect(self) -> None:
         """Forget everything without a word to the broker."""

@@ -64,8 +64,9 @@ def split_host(host: str) -> tuple[str, int]:
 class Connection(OpeningMethods):
     """A connection to a broker; :meth:`connect`, or a ``with`` statement, opens it.
 
-    It is for one thread at a time, as py-amqp's is. Only :meth:`Channel.basic_publish` without confirms may be called
-    from several threads, each with a channel of its own, while no thread waits for anything on this connection.
+    Threads may share it, and its channels, for publishing (with confirms too), acknowledging and all other calls that
+    have an answer: one thread at a time reads for all. That thread also calls the callbacks of what it reads, so have
+    one thread drain events; :meth:`drain_events` in a second one raises RuntimeError at once.
 
     Args:
         host: ``host``, ``host:port`` or ``[IPv6 address]:port``.
@@ -326,11 +327,7 @@ class Connection(OpeningMethods):
 
     def blocking_read(self, timeout: float | None = None) -> bool:
         """:meth:`drain_events` for a single read; whether that completed a method."""
-        link = self._opened("blocking_read")
-        if link.next_method():
-            return True
-        link.receive(link.deadline(self.read_timeout if timeout is None else timeout), "a frame")
-        return link.next_method()
+        return self._opened("blocking_read").read_once(timeout)
 
     def is_alive(self) -> bool:
         """Whether the connection is open, as far as can be told without waiting; py-amqp refuses to answer.
@@ -340,10 +337,8 @@ class Connection(OpeningMethods):
         link = self._link
         if link is not None:
             try:
-                link.receive(link.transport.monotonic(), "a sign of life")
-            except TimeoutError:
-                return True
-            except (OSError, ConnectionForced):
+                link.look_alive()
+            except (OSError, ConnectionForced, RecoverableConnectionError):
                 return False
         return self.connected
 
@@ -430,6 +425,7 @@ class Connection(OpeningMethods):
         self.connection = None
         self._state = ConnectionState.CLOSED
         if link is not None:
+            link.closed = True
             link.heartbeats = None  # whoever waits further out has none to send any more
             with suppress(OSError):
                 link.transport.close()

@@ -4,11 +4,14 @@ import logging
 import threading
 from collections import deque
 from collections.abc import Callable
-from typing import Final, Protocol
+from threading import get_ident
+from typing import Final
 
+from hutch.client.exceptions import RecoverableConnectionError
 from hutch.client.heartbeats import Heartbeats
 from hutch.client.message import Message
 from hutch.client.reader import Reader, Violation
+from hutch.client.turn import Awaited, Turn
 from hutch.wire.declaration import Method
 from hutch.wire.frames import FRAME_MIN_SIZE, HEARTBEAT_FRAME, OVERHEAD, method_frame
 from hutch.wire.methods import ConnectionClose
@@ -22,24 +25,18 @@ _FAREWELL: Final = 1.0  # seconds for a last frame to a peer that is given up
 OnMessage = Callable[[Message], object]
 
 
-class Awaited(Protocol):
-    """Something to wait for."""
-
-    #: Whether it has come.
-    ready: bool
-    #: Why it will not come any more, or ``None``.
-    error: Exception | None
-
-    def __str__(self) -> str:
-        """Its name, for the text of a timeout."""
-        ...
-
-
 class Link:
     """A transport with its reader, heartbeats and deadlines.
 
     ``read_timeout`` and ``write_timeout`` are seconds for a whole wait, or a whole write, ``None`` for no limit.
     ``on_lost`` is called once the stream is of no more use, before the error that tells so is raised.
+
+    Any thread may send, and wait for an answer: one of them reads for all (:class:`~hutch.client.turn.Turn`), and calls
+    the callbacks of what it reads.
+
+    Attributes:
+        requesting: to hold while a request is noted and sent, so that both are in the same order.
+        closed: whether this end has closed it.
     """
 
     def __init__(
@@ -65,8 +62,9 @@ class Link:
         # While a callback waits for an answer, further deliveries stay here, lest callbacks pile up on the stack.
         self._deferring = False
         self._deferred: deque[tuple[OnMessage, Message]] = deque()
-        # Threads may publish on a channel each; one of them at a time looks for news.
-        self._polling = threading.Lock()
+        self._turn = Turn()
+        self.requesting = threading.RLock()
+        self.closed = False
         self._on_lost = on_lost
 
     def send(self, data: bytes, timeout: float | None = None) -> None:
@@ -87,8 +85,15 @@ class Link:
             self._on_lost()
             raise
         except OSError:
-            self._last_words()
-            self._on_lost()
+            turn = self._turn
+            nested = turn.holder == get_ident()
+            if nested or turn.take():  # else whoever reads will see it
+                try:
+                    self._last_words()
+                    self._on_lost()
+                finally:
+                    if not nested:
+                        turn.give_back()
             raise
         self.sent += 1
 
@@ -120,8 +125,11 @@ class Link:
         """
         try:
             if self._deferred and not self._deferring:
-                self.deliver(*self._deferred.popleft())
-                return True
+                with self.requesting:
+                    deferred = self._deferred.popleft() if self._deferred else None
+                if deferred:
+                    self.deliver(*deferred)
+                    return True
             return self.reader.next_method()
         except Violation as violation:
             self.refuse(violation)
@@ -141,7 +149,8 @@ class Link:
 
     def forget_deliveries(self, channel: object) -> None:
         """Drop the deliveries that ``channel`` has still to get."""
-        self._deferred = deque(pair for pair in self._deferred if pair[1].channel is not channel)
+        with self.requesting:
+            self._deferred = deque(pair for pair in self._deferred if pair[1].channel is not channel)
 
     def refuse(self, violation: Violation) -> None:
         """Tell the peer which rule it broke, and give the connection up without waiting for its answer."""
@@ -161,6 +170,8 @@ class Link:
     def _hand_on(self) -> bool:
         """:meth:`next_method`, and a heartbeat if one is due: callbacks take their time, and a read may hold many."""
         handed_on = self.next_method()
+        if self._turn.followers:
+            self._turn.announce()
         if handed_on and self.heartbeats is not None and self.transport.monotonic() >= self.heartbeats.due:
             self.beat()
         return handed_on
@@ -171,8 +182,10 @@ class Link:
         Raises:
             TimeoutError: nothing came in time.
             OSError, AMQPError: the connection is lost.
+            RuntimeError: another thread is reading.
             Exception: whatever the receiver of the method raises.
         """
+        nested = self.take_turn()
         outer = self._deferring
         self._deferring = False
         try:
@@ -181,16 +194,49 @@ class Link:
             deadline = self.deadline(self.read_timeout if timeout is None else timeout)
             while True:
                 self.receive(deadline, "a method")
-                if self.next_method():
+                if self._hand_on():
                     return
                 self._check(deadline, "a method")
         finally:
             self._deferring = outer
+            if not nested:
+                self._turn.give_back()
+
+    def read_once(self, timeout: float | None) -> bool:
+        """Hand on one method of what is there, or of what a single read brings; whether there was one.
+
+        Raises as :meth:`drain`.
+        """
+        nested = self.take_turn()
+        try:
+            if self._hand_on():
+                return True
+            self.receive(self.deadline(self.read_timeout if timeout is None else timeout), "a frame")
+            return self._hand_on()
+        finally:
+            if not nested:
+                self._turn.give_back()
+
+    def take_turn(self) -> bool:
+        """Take the turn to read; whether this thread had it before.
+
+        Raises:
+            RuntimeError: another thread has it.
+        """
+        turn = self._turn
+        if turn.holder == get_ident():
+            return True
+        if not turn.take():
+            raise RuntimeError(
+                "another thread is reading from this connection, and gets what comes: drain events in one thread only"
+            )
+        return False
 
     def wait_for(self, awaited: Awaited, timeout: float | None, defer: bool = False) -> None:
         """Hand on methods until ``awaited`` is ready, within ``timeout`` seconds in all (``None``: the read timeout).
 
-        With ``defer``, and within a consumer's callback, deliveries stay for a later wait.
+        Where another thread is reading, wait until it has handed on the answer. With ``defer``, and within a consumer's
+        callback, deliveries stay for a later wait.
 
         Raises:
             TimeoutError: it did not come in time.
@@ -198,6 +244,16 @@ class Link:
             Exception: whatever the receiver of a method raises.
         """
         deadline = self.deadline(self.read_timeout if timeout is None else timeout)
+        turn = self._turn
+        nested = turn.holder == get_ident()
+        while not nested and not turn.take():
+            seconds = None if deadline is None else deadline - self.transport.monotonic()
+            if not turn.follow(awaited, seconds):
+                raise TimeoutError(f"timed out waiting for {awaited}, while another thread was reading")
+            if awaited.error is not None:
+                raise awaited.error
+            if awaited.ready:
+                return
         outer = self._deferring
         self._deferring = defer or self.in_callback
         try:
@@ -211,6 +267,8 @@ class Link:
                     self._check(deadline, awaited)
         finally:
             self._deferring = outer
+            if not nested:
+                turn.give_back()
 
     def _check(self, deadline: float | None, awaited: object) -> None:
         """Hold to the deadline although the peer goes on sending."""
@@ -238,9 +296,11 @@ class Link:
                     raise TimeoutError(f"timed out waiting for {awaited}") from None
                 self.beat()
             except OSError:
+                self._not_if_closed(awaited)
                 self._on_lost()
                 raise
         if not data:
+            self._not_if_closed(awaited)
             self._on_lost()
             raise ConnectionResetError(f"the server ended the connection while {awaited} was awaited")
         self.received += 1
@@ -248,25 +308,50 @@ class Link:
         if heartbeats is not None and transport.monotonic() >= heartbeats.due:
             self.beat()
 
-    def poll(self) -> None:
-        """Hand on what has come, at most one method, without waiting; nothing while a consumer's callback runs.
+    def _not_if_closed(self, awaited: object) -> None:
+        if self.closed:
+            raise RecoverableConnectionError(f"the connection was closed while {awaited} was awaited")
 
-        Raises as :meth:`drain`, but for the timeout.
+    def poll(self) -> None:
+        """Hand on what has come, at most one method, without waiting.
+
+        Nothing while a consumer's callback runs, or another thread is reading. Raises as :meth:`drain`, but for the
+        timeout.
         """
-        if self.in_callback or not (self._deferred or self.reader.buffered or self.transport.readable()):
+        turn = self._turn
+        if self.in_callback or turn.holder == get_ident() or not turn.take():
             return
-        if not self._polling.acquire(blocking=False):
-            return  # another thread that publishes does it
         try:
-            if self.next_method():
-                return
+            if self._deferred or self.reader.buffered or self.transport.readable():
+                self._look()
+        finally:
+            turn.give_back()
+
+    def _look(self) -> None:
+        if self._hand_on():
+            return
+        try:
+            self.receive(self.transport.monotonic(), "news")
+        except TimeoutError:
+            return
+        self._hand_on()
+
+    def look_alive(self) -> None:
+        """Take in what has come, and hand on nothing; also nothing if another thread is reading.
+
+        Raises:
+            OSError, ConnectionForced: the connection is lost.
+        """
+        turn = self._turn
+        nested = turn.holder == get_ident()
+        if nested or turn.take():
             try:
-                self.receive(self.transport.monotonic(), "news")
+                self.receive(self.transport.monotonic(), "a sign of life")
             except TimeoutError:
                 return
-            self.next_method()
-        finally:
-            self._polling.release()
+            finally:
+                if not nested:
+                    turn.give_back()
 
     def beat(self, rate: float = 2) -> None:
         """Send a heartbeat if one is due.

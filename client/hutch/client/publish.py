@@ -5,6 +5,7 @@ from typing import Any, Final
 
 from hutch.client.basic import BasicMethods
 from hutch.client.exceptions import MessageNacked, RecoverableConnectionError
+from hutch.client.link import Link
 from hutch.client.message import Message
 from hutch.wire.content import Content
 from hutch.wire.frames import BODY, END, HEADER, OVERHEAD, content_frames, content_header
@@ -22,12 +23,13 @@ _METHODS_LIMIT: Final = 1024
 class Confirm:
     """A confirm that is waited for: of the message with ``delivery_tag``, counted from 1 on its channel."""
 
-    __slots__ = ("delivery_tag", "error", "nacked", "ready")
+    __slots__ = ("delivery_tag", "error", "followed", "nacked", "ready")
 
     def __init__(self, delivery_tag: int) -> None:
         self.delivery_tag = delivery_tag
         self.nacked = False
         self.ready = False
+        self.followed = False
         self.error: Exception | None = None
 
     def __str__(self) -> str:
@@ -77,7 +79,21 @@ class PublishMethods(BasicMethods):
         if link is None:
             raise RecoverableConnectionError("basic.publish: connection already closed")
         link.poll()
-        if self._link is None:
+        data = self._encode(msg, exchange, routing_key, mandatory, immediate)
+        try:
+            if self._confirm_selected:
+                with link.requesting:  # the count has to go as the messages go
+                    link.send(data, timeout)
+                    self._published += 1
+            else:
+                link.send(data, timeout)
+        except TimeoutError:
+            raise RecoverableConnectionError("basic.publish: timed out, and the connection with it") from None
+
+    def _encode(self, msg: Message, exchange: str, routing_key: str, mandatory: bool, immediate: bool) -> bytes:
+        """The frames of a publish."""
+        link = self._link
+        if link is None:
             raise RecoverableConnectionError("basic.publish: a callback closed the channel")
         properties, body = msg.content()
         key = (exchange, routing_key, mandatory, immediate)
@@ -85,21 +101,13 @@ class PublishMethods(BasicMethods):
         size = len(body)
         number = self._number
         if not 0 < size <= link.frame_limit or len(properties) + _HEADER_SIZE > link.frame_limit:
-            data = method + self._content(properties, body, link.frame_limit)
-        elif properties == NO_PROPERTIES:
-            data = (
+            return method + self._content(properties, body, link.frame_limit)
+        if properties == NO_PROPERTIES:
+            return (
                 method + _pack_bare_content(HEADER, number, 14, 60, 0, size, 0, END, BODY, number, size) + body + _END
             )
-        else:
-            head = _pack_header(HEADER, number, _HEADER_SIZE + len(properties), 60, 0, size)
-            data = method + head + properties + _pack_body_start(END, BODY, number, size) + body + _END
-        try:
-            link.send(data, timeout)
-        except TimeoutError:
-            raise RecoverableConnectionError("basic.publish: timed out, and the connection with it") from None
-        self._published += 1
-
-    _basic_publish = basic_publish
+        head = _pack_header(HEADER, number, _HEADER_SIZE + len(properties), 60, 0, size)
+        return method + head + properties + _pack_body_start(END, BODY, number, size) + body + _END
 
     def basic_publish_confirm(
         self,
@@ -121,18 +129,34 @@ class PublishMethods(BasicMethods):
             TimeoutError: no confirm came in time; the message may have arrived or not.
             NotFound, ChannelError: what the broker says of this publish or of an earlier one.
         """
-        if not self._confirm_selected:
-            self.confirm_select()
-        self._basic_publish(msg, exchange, routing_key, mandatory, immediate, timeout)
         link = self._opened("basic.publish")
-        delivery_tag = self._published
-        self._confirms[delivery_tag] = confirm = Confirm(delivery_tag)
+        link.poll()
+        data = self._encode(msg, exchange, routing_key, mandatory, immediate)
+        confirm = None
+        while confirm is None:
+            if not self._confirm_selected:
+                self.confirm_select()
+            with link.requesting:
+                if self._confirm_selected:  # still: an error that another thread reads ends confirm mode
+                    confirm = self._send_to_confirm(link, data, timeout)
         try:
             link.wait_for(confirm, confirm_timeout or timeout)
         finally:
-            self._confirms.pop(delivery_tag, None)
+            self._confirms.pop(confirm.delivery_tag, None)
         if confirm.nacked:
-            raise MessageNacked(f"message {delivery_tag} on its channel, to exchange {exchange!r} by {routing_key!r}")
+            raise MessageNacked(
+                f"message {confirm.delivery_tag} on its channel, to exchange {exchange!r} by {routing_key!r}"
+            )
+
+    def _send_to_confirm(self, link: Link, data: bytes, timeout: float | None) -> Confirm:
+        self._published += 1
+        # Noted before it is sent: another thread may be reading, and see the confirm at once.
+        confirm = self._confirms[self._published] = Confirm(self._published)
+        try:
+            link.send(data, timeout)
+        except TimeoutError:
+            raise RecoverableConnectionError("basic.publish: timed out, and the connection with it") from None
+        return confirm
 
     def confirm_select(self, nowait: bool = False) -> None:
         """Have the broker confirm each publish on this channel from now on; see :attr:`events` for how they come.
@@ -141,11 +165,18 @@ class PublishMethods(BasicMethods):
             PreconditionFailed: the channel is transactional.
         """
         method = ConfirmSelect(nowait)
-        self._opened(method.NAME)
-        if not self._confirm_selected:  # the broker counts from here, and callbacks may publish before it answers
-            self._confirm_selected = True
-            self._published = 0
-        self._call_unless(nowait, method, ConfirmSelectOk)
+        link = self._opened(method.NAME)
+        request = None
+        with link.requesting:
+            if not self._confirm_selected:  # the broker counts from here, and others may publish before it answers
+                self._confirm_selected = True
+                self._published = 0
+            if nowait:
+                self._send(method)
+            else:
+                request = self._post(method, ConfirmSelectOk)
+        if request is not None:
+            link.wait_for(request, None)
 
     def _method(self, key: tuple[str, str, bool, bool]) -> bytes:
         exchange, routing_key, mandatory, immediate = key
@@ -162,7 +193,7 @@ class PublishMethods(BasicMethods):
         return content_frames(self._number, header, body, limit + OVERHEAD)
 
     def _fail_confirms(self, error: Exception) -> None:
-        for confirm in self._confirms.values():
+        for confirm in tuple(self._confirms.values()):
             confirm.error = error
         self._confirms.clear()
         self._confirm_selected = False
@@ -170,7 +201,8 @@ class PublishMethods(BasicMethods):
 
     def _settle(self, delivery_tag: int, multiple: bool, nacked: bool) -> None:
         if multiple:
-            settled = [confirm for tag, confirm in self._confirms.items() if tag <= delivery_tag or not delivery_tag]
+            open_ones = tuple(self._confirms.items())  # other threads add to them
+            settled = [confirm for tag, confirm in open_ones if tag <= delivery_tag or not delivery_tag]
         else:
             found = self._confirms.get(delivery_tag)
             settled = [found] if found else []

@@ -1,0 +1,69 @@
+"""Several threads on one connection: whose turn it is to read."""
+
+import threading
+from threading import get_ident
+from typing import Protocol
+
+
+class Awaited(Protocol):
+    """Something to wait for."""
+
+    #: Whether it has come.
+    ready: bool
+    #: Why it will not come any more, or ``None``.
+    error: Exception | None
+    #: Whether its thread leaves the reading to another one, so that an error is told to it alone.
+    followed: bool
+
+    def __str__(self) -> str:
+        """Its name, for the text of a timeout."""
+        ...
+
+
+class Turn:
+    """The turn to read, one thread's at a time.
+
+    Who has it hands on all that comes, the answers of other threads among it. A thread that waits and finds it taken
+    *follows*: it sleeps until its answer is there or the turn is free.
+    """
+
+    __slots__ = ("_lock", "_news", "followers", "holder")
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._news = threading.Condition()
+        #: The thread that has it, as :func:`threading.get_ident` names it.
+        self.holder: int | None = None
+        #: How many threads follow.
+        self.followers = 0
+
+    def take(self) -> bool:
+        """Take it, if it is free."""
+        if self._lock.acquire(blocking=False):
+            self.holder = get_ident()
+            return True
+        return False
+
+    def give_back(self) -> None:
+        """Leave it to whoever waits for it."""
+        self.holder = None
+        self._lock.release()
+        if self.followers:
+            self.announce()
+
+    def announce(self) -> None:
+        """Have those who follow look whether their answer is there."""
+        with self._news:
+            self._news.notify_all()
+
+    def follow(self, awaited: Awaited, seconds: float | None) -> bool:
+        """Sleep until the answer is there or will not come, or the turn is free; ``False`` after ``seconds``."""
+        with self._news:
+            awaited.followed = True
+            self.followers += 1
+            try:
+                return self._news.wait_for(
+                    lambda: awaited.ready or awaited.error is not None or not self._lock.locked(), seconds
+                )
+            finally:
+                self.followers -= 1
