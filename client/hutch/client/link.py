@@ -19,6 +19,9 @@ from hutch.wire.transport import Transport
 
 _log = logging.getLogger("hutch.client")
 
+_SECOND_READER: Final = (
+    "another thread is reading from this connection, and gets what comes: drain events in one thread only"
+)
 _FAREWELL: Final = 1.0  # seconds for a last frame to a peer that is given up
 
 
@@ -117,23 +120,33 @@ class Link:
         return None if timeout is None else self.transport.monotonic() + timeout
 
     def next_method(self) -> bool:
-        """Hand on one method out of what has been received; ``False`` if that holds none.
+        """Hand on one method out of what has been received, and send a heartbeat if one is due; ``False`` for none.
 
         Raises:
             AMQPError: the peer broke the protocol, and the connection is closed for it.
             Exception: whatever the receiver of the method raises.
         """
-        try:
-            if self._deferred and not self._deferring:
-                with self.requesting:
-                    deferred = self._deferred.popleft() if self._deferred else None
-                if deferred:
-                    self.deliver(*deferred)
-                    return True
-            return self.reader.next_method()
-        except Violation as violation:
-            self.refuse(violation)
-            raise violation.error from None
+        if self._deferred and not self._deferring:
+            handed_on = self._deliver_deferred()
+        else:
+            try:
+                handed_on = self.reader.next_method()
+            except Violation as violation:
+                self.refuse(violation)
+                raise violation.error from None
+        if self._turn.followers:
+            self._turn.announce()
+        # Callbacks take their time, and a read may hold many.
+        if handed_on and self.heartbeats is not None and self.transport.monotonic() >= self.heartbeats.due:
+            self.beat()
+        return handed_on
+
+    def _deliver_deferred(self) -> bool:
+        with self.requesting:
+            deferred = self._deferred.popleft() if self._deferred else None
+        if deferred:
+            self.deliver(*deferred)
+        return deferred is not None
 
     def deliver(self, callback: OnMessage, message: Message) -> None:
         """Call a consumer with a message; later, if a callback is waiting for an answer just now."""
@@ -167,15 +180,6 @@ class Link:
         except OSError as error:
             _log.debug("the peer did not take %s: %s", method.NAME, error)
 
-    def _hand_on(self) -> bool:
-        """:meth:`next_method`, and a heartbeat if one is due: callbacks take their time, and a read may hold many."""
-        handed_on = self.next_method()
-        if self._turn.followers:
-            self._turn.announce()
-        if handed_on and self.heartbeats is not None and self.transport.monotonic() >= self.heartbeats.due:
-            self.beat()
-        return handed_on
-
     def drain(self, timeout: float | None) -> None:
         """Hand on at least one method, waiting for it up to ``timeout`` seconds in all.
 
@@ -185,52 +189,43 @@ class Link:
             RuntimeError: another thread is reading.
             Exception: whatever the receiver of the method raises.
         """
-        nested = self.take_turn()
+        turn = self._turn
+        nested = turn.holder == get_ident()
+        if not nested and not turn.take():
+            raise RuntimeError(_SECOND_READER)
         outer = self._deferring
         self._deferring = False
         try:
-            if self._hand_on():
+            if self.next_method():
                 return
             deadline = self.deadline(self.read_timeout if timeout is None else timeout)
             while True:
                 self.receive(deadline, "a method")
-                if self._hand_on():
+                if self.next_method():
                     return
                 self._check(deadline, "a method")
         finally:
             self._deferring = outer
             if not nested:
-                self._turn.give_back()
+                turn.give_back()
 
     def read_once(self, timeout: float | None) -> bool:
         """Hand on one method of what is there, or of what a single read brings; whether there was one.
 
         Raises as :meth:`drain`.
         """
-        nested = self.take_turn()
+        turn = self._turn
+        nested = turn.holder == get_ident()
+        if not nested and not turn.take():
+            raise RuntimeError(_SECOND_READER)
         try:
-            if self._hand_on():
+            if self.next_method():
                 return True
             self.receive(self.deadline(self.read_timeout if timeout is None else timeout), "a frame")
-            return self._hand_on()
+            return self.next_method()
         finally:
             if not nested:
-                self._turn.give_back()
-
-    def take_turn(self) -> bool:
-        """Take the turn to read; whether this thread had it before.
-
-        Raises:
-            RuntimeError: another thread has it.
-        """
-        turn = self._turn
-        if turn.holder == get_ident():
-            return True
-        if not turn.take():
-            raise RuntimeError(
-                "another thread is reading from this connection, and gets what comes: drain events in one thread only"
-            )
-        return False
+                turn.give_back()
 
     def wait_for(self, awaited: Awaited, timeout: float | None, defer: bool = False) -> None:
         """Hand on methods until ``awaited`` is ready, within ``timeout`` seconds in all (``None``: the read timeout).
@@ -260,9 +255,9 @@ class Link:
             while not awaited.ready:
                 if awaited.error is not None:
                     raise awaited.error
-                if not self._hand_on():
+                if not self.next_method():
                     self.receive(deadline, awaited)
-                    self._hand_on()
+                    self.next_method()
                 if not awaited.ready and awaited.error is None:
                     self._check(deadline, awaited)
         finally:
@@ -328,13 +323,13 @@ class Link:
             turn.give_back()
 
     def _look(self) -> None:
-        if self._hand_on():
+        if self.next_method():
             return
         try:
             self.receive(self.transport.monotonic(), "news")
         except TimeoutError:
             return
-        self._hand_on()
+        self.next_method()
 
     def look_alive(self) -> None:
         """Take in what has come, and hand on nothing; also nothing if another thread is reading.
