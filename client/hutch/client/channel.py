@@ -11,6 +11,7 @@ from hutch.client.exchange import ExchangeMethods
 from hutch.client.publish import PublishMethods
 from hutch.client.queue import QueueMethods
 from hutch.client.turn import Awaited
+from hutch.client.tx import TxMethods
 from hutch.wire.content import Content
 from hutch.wire.declaration import Method
 from hutch.wire.methods import (
@@ -31,11 +32,11 @@ _log = logging.getLogger("hutch.client")
 _REOPEN_TIMEOUT: Final = 1.0
 
 
-class Channel(ExchangeMethods, QueueMethods, PublishMethods):
+class Channel(ExchangeMethods, QueueMethods, PublishMethods, TxMethods):
     """A channel, made and opened by :meth:`Connection.channel`.
 
     When the broker closes it for an error, the channel opens itself anew before the error is raised: it can be used
-    further, but consumers, unacknowledged messages, prefetch and confirm mode are gone.
+    further, but consumers, unacknowledged messages, prefetch, confirm mode and transactions are gone.
 
     Every method raises RecoverableConnectionError once channel or connection are closed, OSError when the connection is
     lost meanwhile, and TimeoutError when an answer is not there within the connection's ``read_timeout``.
