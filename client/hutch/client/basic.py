@@ -1,8 +1,8 @@
 """The methods of AMQP's class ``basic`` for those who receive; those who publish have :mod:`hutch.client.publish`."""
 
 import logging
-from collections import defaultdict
-from collections.abc import Callable
+from collections import defaultdict, deque
+from collections.abc import Callable, Iterator
 from struct import Struct
 from struct import error as StructError
 from typing import Any, Final
@@ -41,6 +41,30 @@ _ACK_SIZE: Final = 13
 OnCancel = Callable[[str], object]
 
 
+class Inbox:
+    """What a consumer has got and nobody has taken yet; it is ready when there is something."""
+
+    __slots__ = ("consumer_tag", "error", "followed", "messages")
+
+    def __init__(self) -> None:
+        self.messages: deque[Message] = deque()
+        self.consumer_tag = ""
+        self.error: Exception | None = None
+        self.followed = False
+
+    @property
+    def ready(self) -> bool:
+        """Whether there is a message."""
+        return bool(self.messages)
+
+    def cancelled(self, consumer_tag: str) -> None:
+        """The broker has ended the consumer."""
+        self.error = ConsumerCancelled(consumer_tag, (60, 30))
+
+    def __str__(self) -> str:
+        return f"a message for consumer {self.consumer_tag!r}"
+
+
 class BasicMethods(AbstractChannel):
     """Consuming, fetching and acknowledging (https://www.rabbitmq.com/docs/consumers, https://www.rabbitmq.com/docs/confirms).
 
@@ -58,6 +82,7 @@ class BasicMethods(AbstractChannel):
         self.cancel_callbacks: dict[str, OnCancel] = {}
         self.no_ack_consumers: set[str] = set()
         self.events: defaultdict[str, set[Callable[..., object]]] = defaultdict(set)
+        self._inboxes: dict[str, Inbox] = {}
         self._handlers[BasicCancel] = self._on_cancel
         self._handlers[BasicCancelOk] = self._on_cancel_ok
         self._handlers[BasicReturn] = self._on_return
@@ -111,6 +136,68 @@ class BasicMethods(AbstractChannel):
             return consumer_tag
         # Where another thread is reading, deliveries may be handed on before this one has seen the answer.
         return self._call(method, BasicConsumeOk, on_reply=lambda answer: register(answer.consumer_tag)).consumer_tag
+
+    def consume(
+        self,
+        queue: str = "",
+        *,
+        no_ack: bool = False,
+        exclusive: bool = False,
+        arguments: Arguments = None,
+        timeout: float | None = None,
+    ) -> Iterator[Message]:
+        """Consume by iterating: ``for message in channel.consume("orders"): ...``. Not in py-amqp.
+
+        The consumer starts with the first message asked for and ends with the loop; what it was sent and the loop has
+        not taken goes back to its queue, or is lost with ``no_ack``. Each message is for :meth:`basic_ack`, unless
+        ``no_ack``; :meth:`basic_qos` limits how many are sent ahead.
+
+        Args:
+            queue: the queue's name, as the others are, of :meth:`basic_consume`.
+            no_ack: have the broker forget what it has sent.
+            exclusive: allow no other consumer.
+            arguments: ``x-priority`` and the like.
+            timeout: seconds without a message after which the iteration ends. By default it does not end; where the
+                connection has a ``read_timeout``, that raises TimeoutError.
+
+        Raises:
+            ConsumerCancelled: the broker has ended the consumer, because the queue was deleted for one.
+            RuntimeError: in a consumer's callback, where no deliveries come.
+            AMQPError, OSError: as :meth:`basic_consume`, and as waiting does.
+        """
+        inbox = Inbox()
+        messages = inbox.messages
+        if self._opened("consume").in_callback:
+            raise RuntimeError("consume: no deliveries come within a consumer's callback")
+        inbox.consumer_tag = tag = self.basic_consume(
+            queue,
+            no_ack=no_ack,
+            exclusive=exclusive,
+            callback=messages.append,
+            arguments=arguments,
+            on_cancel=inbox.cancelled,
+        )
+        self._inboxes[tag] = inbox
+        try:
+            while True:
+                if not messages:
+                    try:
+                        self._opened("consume").wait_for(inbox, timeout)
+                    except TimeoutError:
+                        if timeout is None:
+                            raise
+                        return
+                yield messages.popleft()
+        finally:
+            self._inboxes.pop(tag, None)
+            if tag in self.callbacks and self._link is not None:
+                self.basic_cancel(tag)
+                for message in () if no_ack else messages:
+                    self.basic_reject(message.delivery_tag or 0, requeue=True)
+
+    def _fail_inboxes(self, error: Exception) -> None:
+        for inbox in tuple(self._inboxes.values()):
+            inbox.error = error
 
     def basic_cancel(self, consumer_tag: str, nowait: bool = False) -> str | None:
         """End a consumer and return its tag, or ``None`` with ``nowait``.

@@ -132,7 +132,7 @@ class Channel(ExchangeMethods, QueueMethods, PublishMethods, TxMethods):
             return
         method_sig = (close.class_id, close.method_id)
         error = error_for_code(close.reply_code, close.reply_text, method_sig, ChannelError)
-        waits: list[Awaited] = [*self._requests, *self._confirms.values()]
+        waits: list[Awaited] = [*self._requests, *self._confirms.values(), *self._inboxes.values()]
         followed = any(awaited.followed for awaited in waits)
         reopening = Request(ChannelOpen.NAME, (ChannelOpenOk,))
         with link.requesting:
@@ -140,6 +140,7 @@ class Channel(ExchangeMethods, QueueMethods, PublishMethods, TxMethods):
             link.send(self._frame(ChannelCloseOk()) + self._frame(ChannelOpen()))
             self._fail_requests(error)
             self._fail_confirms(error)
+            self._fail_inboxes(error)
             self.is_open = False
             self._requests.append(reopening)
         try:
@@ -159,6 +160,7 @@ class Channel(ExchangeMethods, QueueMethods, PublishMethods, TxMethods):
         gone = RecoverableConnectionError("connection already closed")
         self._fail_requests(gone)
         self._fail_confirms(gone)
+        self._fail_inboxes(gone)
         self.callbacks.clear()
         self.cancel_callbacks.clear()
         self.events.clear()

@@ -8,12 +8,14 @@ from typing import Protocol
 class Awaited(Protocol):
     """Something to wait for."""
 
-    #: Whether it has come.
-    ready: bool
     #: Why it will not come any more, or ``None``.
     error: Exception | None
     #: Whether its thread leaves the reading to another one, so that an error is told to it alone.
     followed: bool
+
+    @property
+    def ready(self) -> bool:
+        """Whether it has come."""
 
     def __str__(self) -> str:
         """Its name, for the text of a timeout."""
