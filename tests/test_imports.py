@@ -51,6 +51,7 @@ SORTED = frozenset({"sortedcontainers"})
 RULES = (
     Rule(WIRE, (WIRE,), forbidden=IMPURE),
     Rule(CLIENT, (WIRE, CLIENT)),
+    Rule("hutch.client.sasl", (WIRE, CLIENT), others=frozenset({"gssapi"})),
     Rule("hutch.client.kombu", (WIRE, CLIENT), others=frozenset({"kombu"})),
     Rule(ENGINE, (WIRE, ENGINE), others=SORTED, forbidden=IMPURE),
     Rule("hutch.fakebroker.engine.clock", (WIRE, ENGINE), others=SORTED, forbidden=IMPURE - {"time"}),

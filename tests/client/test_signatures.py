@@ -126,6 +126,8 @@ def test_no_public_name_is_missing(name: str) -> None:
 def test_mechanisms(mechanism: str) -> None:
     mine, theirs = getattr(hutch.client.sasl, mechanism), getattr(amqp.sasl, mechanism)
     assert shape(mine.__init__) == shape(theirs.__init__)
+    if mechanism == "GSSAPI":  # where the library is missing, py-amqp has a stand-in
+        theirs = amqp.sasl.SASL
     assert shape(mine.start) == shape(theirs.start)
 
 

@@ -103,10 +103,11 @@ def test_no_host_answers() -> None:
         ("", "the URL is empty"),
         ("http://localhost", "unknown scheme http"),
         ("localhost", "no scheme"),
-        ("amqps://localhost", "TLS is not supported yet"),
+        ("amqps://localhost?verify=maybe", "option verify is verify_peer or verify_none, not 'maybe'"),
+        ("amqp://localhost?cacertfile=ca.pem", "option cacertfile is for amqps:// alone"),
         ("amqp://localhost?colour=red", "option colour is not supported"),
         ("amqp://localhost?heartbeat=often", "option heartbeat is a number, not 'often'"),
-        ("amqp://localhost?auth_mechanism=external", "EXTERNAL is not supported yet"),
+        ("amqp://localhost?auth_mechanism=scram", "unknown login method 'SCRAM'"),
     ],
 )
 def test_wrong_urls(url: str, text: str) -> None:

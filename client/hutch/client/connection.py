@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from typing import Any, ClassVar, Final, NoReturn, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Final, NoReturn, Self
 
 from hutch.client import negotiation
 from hutch.client.abstract_channel import AbstractChannel
@@ -40,6 +40,9 @@ from hutch.wire.methods import (
 from hutch.wire.states import ConnectionState
 from hutch.wire.transport import Transport as AMQPTransport
 
+if TYPE_CHECKING:
+    from ssl import SSLContext
+
 DEFAULT_PORT: Final = 5672
 
 
@@ -71,13 +74,15 @@ class Connection(OpeningMethods):
     Args:
         host: ``host``, ``host:port`` or ``[IPv6 address]:port``.
         userid: for the login mechanisms that want one, as ``password``.
-        login_method: ``PLAIN`` or ``AMQPLAIN``; by default whichever the server offers.
+        login_method: ``PLAIN``, ``AMQPLAIN``, ``EXTERNAL`` or ``GSSAPI``. By default whichever of the first two the
+            server names first, then, without a password or where it takes none, EXTERNAL and GSSAPI.
         login_response: the response of a ``login_method`` of another name; deprecated.
         authentication: mechanisms to use instead, see :mod:`hutch.client.sasl`.
         virtual_host: the virtual host to open.
         locale: for the server's texts.
         client_properties: what to tell the server beside :attr:`library_properties`.
-        ssl: ``False``; TLS is not supported yet.
+        ssl: ``True`` for TLS, or a mapping of :data:`hutch.client.transports.tls_settings.KEYS`, or an
+            :class:`ssl.SSLContext`. The port stays 5672 unless ``host`` names it, as in py-amqp.
         connect_timeout: seconds for connecting and opening together; by default without limit.
         channel_max: how many channels to allow if the server names no limit.
         frame_max: bytes of a frame to allow if the server names no limit.
@@ -123,7 +128,7 @@ class Connection(OpeningMethods):
         virtual_host: str = "/",
         locale: str = "en_US",
         client_properties: Mapping[str, Any] | None = None,
-        ssl: bool = False,
+        ssl: "bool | Mapping[str, Any] | SSLContext" = False,
         connect_timeout: float | None = None,
         channel_max: int | None = None,
         frame_max: int | None = None,
@@ -181,8 +186,10 @@ class Connection(OpeningMethods):
         On an open connection nothing happens but that ``callback`` is called, and its result returned.
 
         Raises:
-            OSError: the broker cannot be reached, or ended the connection (some do where they refuse a login).
+            OSError: the broker cannot be reached, or ended the connection (some do where they refuse a login); an
+                :class:`ssl.SSLError` where TLS failed, an :class:`ssl.SSLCertVerificationError` if by the certificate.
             TimeoutError: it was not done in time.
+            TypeError: ``ssl`` cannot be understood.
             AccessRefused: the login was refused.
             NotAllowed: there is no such virtual host, or no access to it, or a limit is reached.
             ConnectionError: no common login mechanism, or whatever else the broker says.
@@ -225,7 +232,7 @@ class Connection(OpeningMethods):
         self,
         host: str,
         connect_timeout: float | None,  # noqa: ARG002
-        ssl: bool = False,
+        ssl: "bool | Mapping[str, Any] | SSLContext" = False,
         read_timeout: float | None = None,  # noqa: ARG002
         write_timeout: float | None = None,  # noqa: ARG002
         socket_settings: Mapping[int, Any] | None = None,
@@ -233,10 +240,17 @@ class Connection(OpeningMethods):
         """Make what carries the bytes, not yet connected; to be overridden for another kind of transport.
 
         The parameters are the constructor's. The timeouts need no heed: every call of a transport has its deadline.
+
+        Raises:
+            ValueError: a port that is no number.
+            TypeError: ``ssl`` cannot be understood.
+            OSError: a file that ``ssl`` names cannot be loaded.
         """
-        if ssl:
-            raise ValueError("ssl: TLS is not supported yet")
-        return TcpTransport(*split_host(host), socket_settings)
+        if ssl is False or ssl is None:
+            return TcpTransport(*split_host(host), socket_settings)
+        from hutch.client.transports.tls import TlsTransport  # noqa: PLC0415  (the ssl module, only when needed)
+
+        return TlsTransport(*split_host(host), ssl, socket_settings)
 
     def receive_delivery(self, message: ReceivedMessage, consumer_tag: str) -> NoReturn:
         """Never called: there are no consumers on channel 0."""

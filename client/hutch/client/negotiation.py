@@ -43,21 +43,40 @@ def authentication(
     """The mechanisms that a connection's parameters allow, the preferred one first.
 
     Raises:
-        ValueError: a ``login_method`` that is unknown, or not supported, or wants a password where none is given.
+        ValueError: a ``login_method`` that is unknown, or wants a password where none is given.
+        NotImplementedError: the library that a ``login_method`` needs is not installed.
     """
     if given:
         return (given,) if isinstance(given, sasl.SASL) else tuple(given)
     if login_method is None:
-        return (sasl.AMQPLAIN(userid, password), sasl.PLAIN(userid, password))
+        passwords = (sasl.AMQPLAIN(userid, password), sasl.PLAIN(userid, password))
+        return (*passwords, sasl.EXTERNAL(), sasl.GSSAPI(userid, fail_soft=True))
     if login_method in {"AMQPLAIN", "PLAIN"}:
         if userid is None or password is None:
             raise ValueError(f"login method {login_method} needs userid and password, or authentication")
         return ((sasl.PLAIN if login_method == "PLAIN" else sasl.AMQPLAIN)(userid, password),)
-    if login_method in {"EXTERNAL", "GSSAPI"}:
-        raise ValueError(f"login method {login_method} is not supported yet; PLAIN and AMQPLAIN are")
+    if login_method == "EXTERNAL":
+        return (sasl.EXTERNAL(),)
+    if login_method == "GSSAPI":
+        return (sasl.GSSAPI(userid),)
     if login_response is None:
-        raise ValueError(f"unknown login method {login_method!r}; PLAIN and AMQPLAIN are known")
+        raise ValueError(f"unknown login method {login_method!r}; PLAIN, AMQPLAIN, EXTERNAL and GSSAPI are known")
     return (sasl.RAW(login_method.encode(), login_response),)
+
+
+def in_servers_order(mechanisms: Sequence[sasl.SASL], offered: Sequence[bytes]) -> list[sasl.SASL]:
+    """The mechanisms that take a password as the server orders them, then the others.
+
+    py-amqp tries GSSAPI and EXTERNAL first. But RabbitMQ offers EXTERNAL also to clients without a certificate, and
+    then refuses it, so a password that is there goes first.
+    """
+    places = {name: place for place, name in enumerate(offered)}
+
+    def rank(mechanism: sasl.SASL) -> tuple[bool, int]:
+        place = places.get(mechanism.mechanism, len(places))
+        return (False, place) if isinstance(mechanism, sasl.PLAIN | sasl.AMQPLAIN) else (True, 0)
+
+    return sorted(mechanisms, key=rank)
 
 
 def first_response(

@@ -105,8 +105,7 @@ class OpeningMethods(AbstractChannel):
             self.client_properties["capabilities"] = {**given, **wanted}
         mechanisms: Sequence[SASL] = self.authentication
         if self._servers_choice:
-            order = {name: place for place, name in enumerate(self.mechanisms)}
-            mechanisms = sorted(mechanisms, key=lambda mechanism: order.get(mechanism.mechanism, len(order)))
+            mechanisms = negotiation.in_servers_order(mechanisms, self.mechanisms)
         mechanism, response = negotiation.first_response(self, mechanisms, self.mechanisms)
         self._step(ConnectionStartOk(self.client_properties, mechanism.decode(), response, self.locale))
 

@@ -1,8 +1,9 @@
 """How a client proves who it is (SASL, RFC 4422): one object per mechanism, asked for its first response."""
 
+import socket
 import warnings
 from types import NotImplementedType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from hutch.wire.fields import write_table
 
@@ -56,6 +57,87 @@ class AMQPLAIN(_Password):
         if self.username is not None and self.password is not None:
             response = write_table({"LOGIN": self.username, "PASSWORD": self.password})[4:]
         return response
+
+
+class EXTERNAL(SASL):
+    """Whoever the client is known as by other means: to RabbitMQ, the subject of its TLS certificate (RFC 4422, A;
+    https://www.rabbitmq.com/docs/ssl#peer-verification-and-authentication).
+    """
+
+    mechanism = b"EXTERNAL"
+
+    def start(self, connection: "OpeningMethods") -> bytes | NotImplementedType:  # noqa: ARG002
+        """Nothing more to say."""
+        return b""
+
+
+class GSSAPI(SASL):
+    """A Kerberos ticket for ``service`` at the server's host (RFC 4752), by the library gssapi.
+
+    ``client_name`` is the principal to be, by default whichever the credentials at hand are for. With ``rdns`` the host
+    is the one that the server's address belongs to, else the one that the connection names. With ``fail_soft`` another
+    mechanism is tried where this one fails.
+
+    Raises:
+        NotImplementedError: gssapi is not installed; not with ``fail_soft``.
+    """
+
+    mechanism = b"GSSAPI"
+
+    def __init__(
+        self,
+        client_name: str | bytes | None = None,
+        service: bytes = b"amqp",
+        rdns: bool = False,
+        fail_soft: bool = False,
+    ) -> None:
+        self.client_name = client_name.encode("ascii") if isinstance(client_name, str) else client_name
+        self.service = service
+        self.rdns = rdns
+        self.fail_soft = fail_soft
+        if not fail_soft:
+            _gssapi()
+
+    def get_hostname(self, connection: "OpeningMethods") -> bytes:
+        """The host whose service the ticket is for."""
+        opened: Any = connection
+        transport = opened.transport
+        sock = getattr(transport, "sock", None)
+        if self.rdns and sock is not None and sock.family in {socket.AF_INET, socket.AF_INET6}:
+            return socket.gethostbyaddr(sock.getpeername()[0])[0].encode("ascii")
+        host: str = transport.host
+        return host.encode("ascii")
+
+    def start(self, connection: "OpeningMethods") -> bytes | NotImplementedType:
+        """The first token; passes where there is none, with ``fail_soft``.
+
+        Raises:
+            gssapi.raw.misc.GSSError: there is no ticket to be had; not with ``fail_soft``.
+        """
+        token: bytes | NotImplementedType = NotImplemented
+        try:
+            gssapi = _gssapi()
+        except NotImplementedError:
+            return token
+        try:
+            credentials = gssapi.Credentials(name=gssapi.Name(self.client_name)) if self.client_name else None
+            service = self.service + b"@" + self.get_hostname(connection)
+            name = gssapi.Name(service, gssapi.NameType.hostbased_service)
+            token = gssapi.SecurityContext(name=name, creds=credentials).step(None)
+        except gssapi.raw.misc.GSSError:
+            if not self.fail_soft:
+                raise
+        return token
+
+
+def _gssapi() -> Any:
+    """The library, which is imported only by who needs it."""
+    try:
+        import gssapi  # noqa: PLC0415
+        import gssapi.raw.misc  # noqa: PLC0415  (another, older library of that name has none)
+    except ImportError as error:
+        raise NotImplementedError(f"the login mechanism GSSAPI needs the library gssapi: {error}") from None
+    return gssapi
 
 
 class RAW(SASL):

@@ -17,17 +17,28 @@ _OPTIONS: Final[Mapping[str, tuple[str, Callable[[str], Any]]]] = {
     "frame_max": ("frame_max", int),
     "auth_mechanism": ("login_method", str.upper),
 }
+#: Those of amqps URLs, with the key of the connection's ``ssl`` that each is.
+_TLS_OPTIONS: Final[Mapping[str, str]] = {
+    "cacertfile": "ca_certs",
+    "certfile": "certfile",
+    "keyfile": "keyfile",
+    "server_name_indication": "server_hostname",
+    "verify": "cert_reqs",
+}
 
 
 def connect(url: str, **connection_kwargs: Any) -> Connection:
     """Connect to the first host of ``url`` that can be reached: ``amqp://user:password@host:port/vhost?heartbeat=10``.
 
     Several hosts are separated by ``;``. ``memory://name`` and other schemes work where something installed registers
-    them. ``connection_kwargs`` are :class:`Connection`'s parameters; they win over what the URL says.
+    them. ``amqps://`` is TLS, on port 5671 by default; the server's certificate is verified, for the host that is
+    connected to, unless the URL's options say otherwise (``verify=verify_none``, ``server_name_indication=name``).
+    ``connection_kwargs`` are :class:`Connection`'s parameters; they win over what the URL says.
 
     Raises:
         InvalidURL: a ``ValueError``; the URL is not one, or has an option or scheme that is not supported.
-        OSError: no host can be reached; with several hosts the text tells of each.
+        OSError: no host can be reached, or a file that the URL names not be loaded; with several hosts the text tells
+            of each.
         AMQPError: a broker was reached and refused: AccessRefused the login, NotAllowed the virtual host.
     """
     attempts = [_connection(address, connection_kwargs) for address in parse_url(url)]
@@ -51,23 +62,41 @@ def _connection(address: Address, given: Mapping[str, Any]) -> Connection:
         "password": address.password,
         "virtual_host": address.virtual_host,
     }
+    secure = address.scheme == "amqps"
+    if secure:
+        settings["ssl"] = _tls_settings(address.options) or True
     for name, value in address.options.items():
+        if name in _TLS_OPTIONS:
+            if not secure:
+                raise InvalidURL(f"option {name} is for amqps:// alone")
+            continue
         if name not in _OPTIONS:
-            raise InvalidURL(f"option {name} is not supported; {', '.join(_OPTIONS)} are")
+            raise InvalidURL(f"option {name} is not supported; {', '.join([*_OPTIONS, *_TLS_OPTIONS])} are")
         parameter, read = _OPTIONS[name]
         try:
             settings[parameter] = read(value)
         except ValueError:
             raise InvalidURL(f"option {name} is a number, not {value!r}") from None
-    if address.scheme == "amqps":
-        raise InvalidURL("amqps: TLS is not supported yet")
-    if address.scheme != "amqp" and "transport" not in given:
+    if address.scheme not in {"amqp", "amqps"} and "transport" not in given:
         try:
             open_transport = opener(address.scheme)
         except LookupError as error:
             raise InvalidURL(str(error)) from None
         settings["transport"] = lambda: open_transport(address)
     return Connection(**{**settings, **given})
+
+
+def _tls_settings(options: Mapping[str, str]) -> dict[str, Any]:
+    """What a URL says of TLS, for the connection's ``ssl``."""
+    settings: dict[str, Any] = {key: options[name] for name, key in _TLS_OPTIONS.items() if name in options}
+    if "cert_reqs" in settings:
+        import ssl  # noqa: PLC0415  (takes long, and few need it)
+
+        wanted = {"verify_peer": ssl.CERT_REQUIRED, "verify_none": ssl.CERT_NONE}
+        if settings["cert_reqs"] not in wanted:
+            raise InvalidURL(f"option verify is {' or '.join(wanted)}, not {settings['cert_reqs']!r}")
+        settings["cert_reqs"] = wanted[settings["cert_reqs"]]
+    return settings
 
 
 def _host(address: Address) -> str:
