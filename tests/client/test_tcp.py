@@ -172,13 +172,32 @@ def test_no_time_left(listener: socket.socket) -> None:
         TcpTransport(*listener.getsockname()[:2]).connect(time.monotonic() - 1)
 
 
-def test_an_unknown_host(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("seconds", [None, 5])
+def test_an_unknown_host(seconds: float | None, monkeypatch: pytest.MonkeyPatch) -> None:
     def unknown(*args: object, **kwargs: object) -> None:
         raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
 
     monkeypatch.setattr(socket, "getaddrinfo", unknown)
     with pytest.raises(socket.gaierror, match=r"cannot connect to no\.such\.host:5672: Name or service not known"):
-        TcpTransport("no.such.host", 5672).connect(None)
+        TcpTransport("no.such.host", 5672).connect(seconds and time.monotonic() + seconds)
+
+
+def test_a_name_server_that_does_not_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+    given_up = threading.Event()
+    before = set(threading.enumerate())
+
+    def silent(*_args: object, flags: int = 0, **_kwargs: object) -> list[object]:
+        if flags & socket.AI_NUMERICHOST:
+            raise socket.gaierror(socket.EAI_NONAME, "not an address")
+        given_up.wait(20)
+        return []
+
+    monkeypatch.setattr(socket, "getaddrinfo", silent)
+    with pytest.raises(TimeoutError, match=r"cannot connect to slow\.host:5672: timed out looking up the name"):
+        TcpTransport("slow.host", 5672).connect(time.monotonic() + 0.1)
+    given_up.set()
+    for thread in set(threading.enumerate()) - before:
+        thread.join(20)
 
 
 def test_the_next_address_is_tried(listener: socket.socket, monkeypatch: pytest.MonkeyPatch) -> None:

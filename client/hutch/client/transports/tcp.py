@@ -9,6 +9,7 @@ import socket
 import threading
 import time
 from collections.abc import Mapping
+from concurrent.futures import Future
 from contextlib import suppress
 from typing import Any, Final
 
@@ -24,6 +25,31 @@ SOCKET_SETTINGS: Final[Mapping[str, int]] = {
     "TCP_KEEPINTVL": 10,
     "TCP_KEEPCNT": 9,
 }
+
+
+def _resolve(host: str, port: int, deadline: float | None) -> list[tuple[Any, ...]]:
+    """The addresses of a host, by ``deadline``.
+
+    The system's look-up of a name knows no timeout. Where there is a deadline, a thread does it, and is left to itself
+    if it takes too long.
+    """
+    if deadline is None:
+        return socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    with suppress(socket.gaierror):  # an address is no name to look up
+        return socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_NUMERICHOST)
+    found: Future[list[tuple[Any, ...]]] = Future()
+
+    def look_up() -> None:
+        try:
+            found.set_result(socket.getaddrinfo(host, port, type=socket.SOCK_STREAM))
+        except Exception as error:
+            found.set_exception(error)
+
+    threading.Thread(target=look_up, name=f"look-up of {host}", daemon=True).start()
+    try:
+        return found.result(max(0.0, deadline - time.monotonic()))
+    except TimeoutError:
+        raise TimeoutError("timed out looking up the name") from None
 
 
 class TcpTransport:
@@ -51,7 +77,7 @@ class TcpTransport:
         """
         error: OSError | None = None
         try:
-            addresses = socket.getaddrinfo(self.host, self.port, type=socket.SOCK_STREAM)
+            addresses = _resolve(self.host, self.port, deadline)
         except OSError as unknown:
             raise self._explained(unknown) from None
         for family, kind, protocol, _, address in addresses:
