@@ -311,9 +311,3 @@ def test_update_secret(server: Server, connection: Connection, secret: str | byt
     server.answers[ConnectionUpdateSecret] = lambda _: ConnectionUpdateSecretOk()
     connection.update_secret(secret, "expired")
     assert server.log == [(0, ConnectionUpdateSecret(b"token", "expired"))]
-
-
-def test_what_is_not_supported_yet_is_absent(channel: Channel, connection: Connection) -> None:
-    for name in ("tx_select", "tx_commit", "tx_rollback", "then"):
-        assert not hasattr(channel, name)
-    assert not hasattr(connection, "then")

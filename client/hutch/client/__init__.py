@@ -39,6 +39,7 @@ from hutch.client.exceptions import (
     error_for_code,
 )
 from hutch.client.message import Message
+from hutch.client.promise import promise
 from hutch.client.protocol import queue_declare_ok_t
 from hutch.client.transports.tcp import TcpTransport
 from hutch.client.urls import connect
@@ -76,5 +77,6 @@ __all__ = [
     "UnexpectedFrame",
     "connect",
     "error_for_code",
+    "promise",
     "queue_declare_ok_t",
 ]

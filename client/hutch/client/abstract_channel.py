@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar, cast
 
 from hutch.client.exceptions import FrameSyntaxError, RecoverableConnectionError
 from hutch.client.link import Link
+from hutch.client.promise import ensure_promise
 from hutch.wire.content import Content
 from hutch.wire.declaration import Method
 from hutch.wire.fields import FieldError
@@ -54,7 +55,10 @@ class AbstractChannel(ABC):
         channel_id: the number, ``None`` once closed.
         is_closing: whether a close is sent and not yet answered.
         auto_decode: whether a body that names its ``content_encoding`` is made text.
+        on_open: a promise, fulfilled with it each time it has been opened.
     """
+
+    on_open: Any
 
     def __init__(self, connection: "Connection", channel_id: int) -> None:
         self.connection: Connection | None = connection
@@ -73,6 +77,14 @@ class AbstractChannel(ABC):
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         self.close()
+
+    def then(self, on_success: Any, on_error: Callable[[BaseException], object] | None = None) -> Any:
+        """Have ``on_success`` called with this once it is open, at once if it is; or ``on_error`` with why it failed.
+
+        Both may be promises too (:mod:`hutch.client.promise`); returns the promise of ``on_success``.
+        """
+        self.on_open = ensure_promise(self.on_open)
+        return self.on_open.then(on_success, on_error)
 
     @abstractmethod
     def close(self) -> None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 from hutch.client.abstract_channel import Request
 from hutch.client.exceptions import AMQPError, ChannelError, MethodSig, RecoverableConnectionError, error_for_code
 from hutch.client.exchange import ExchangeMethods
+from hutch.client.promise import Thenable, break_promise, ensure_promise
 from hutch.client.publish import PublishMethods
 from hutch.client.queue import QueueMethods
 from hutch.client.turn import Awaited
@@ -44,7 +45,7 @@ class Channel(ExchangeMethods, QueueMethods, PublishMethods, TxMethods):
     Attributes:
         is_open: whether it is open.
         active: whether the broker lets content flow (``channel.flow``).
-        on_open: called with the channel each time it has been opened.
+        on_open: a promise, fulfilled with the channel each time it has been opened.
     """
 
     def __init__(
@@ -52,7 +53,7 @@ class Channel(ExchangeMethods, QueueMethods, PublishMethods, TxMethods):
         connection: "Connection",
         channel_id: int | None = None,
         auto_decode: bool = True,
-        on_open: "Callable[[Channel], object] | None" = None,
+        on_open: "Callable[[Channel], object] | Thenable | None" = None,
     ) -> None:
         """Take number ``channel_id``, or the lowest free one; :meth:`open` is for the caller to call."""
         super().__init__(connection, connection.claim_channel_id(channel_id))
@@ -62,7 +63,7 @@ class Channel(ExchangeMethods, QueueMethods, PublishMethods, TxMethods):
         self.auto_decode = auto_decode
         self.is_open = False
         self.active = True
-        self.on_open = on_open
+        self.on_open = ensure_promise(on_open)
         if connection.confirm_publish:
             self.basic_publish = self.basic_publish_confirm  # type: ignore[method-assign]
         self._handlers[ChannelOpenOk] = self._on_open_ok
@@ -80,13 +81,17 @@ class Channel(ExchangeMethods, QueueMethods, PublishMethods, TxMethods):
 
     def open(self) -> None:
         """Open it on the broker; an open channel stays as it is."""
-        if not self.is_open:
+        if self.is_open:
+            return
+        try:
             self._call(ChannelOpen(), ChannelOpenOk)
+        except Exception as error:
+            break_promise(self.on_open, error)
+            raise
 
     def _on_open_ok(self, _opened: ChannelOpenOk, _content: Content | None) -> None:
         self.is_open = True
-        if self.on_open is not None:
-            self.on_open(self)
+        ensure_promise(self.on_open)(self)
 
     def close(self, reply_code: int = 0, reply_text: str = "", method_sig: MethodSig = (0, 0)) -> None:
         """Close it, with a reason if there is one; a closed channel stays closed.

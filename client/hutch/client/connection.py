@@ -23,6 +23,7 @@ from hutch.client.heartbeats import RATE
 from hutch.client.link import Link
 from hutch.client.message import ReceivedMessage
 from hutch.client.opening import OpeningMethods
+from hutch.client.promise import Thenable, break_promise, ensure_promise
 from hutch.client.reader import Reader
 from hutch.client.sasl import SASL
 from hutch.client.transports.tcp import TcpTransport
@@ -87,11 +88,11 @@ class Connection(OpeningMethods):
         channel_max: how many channels to allow if the server names no limit.
         frame_max: bytes of a frame to allow if the server names no limit.
         heartbeat: seconds; 0 for none, else the smaller one of this and the server's.
-        on_open: called with the connection once it is open.
+        on_open: called with the connection once it is open: a function, or a promise (:mod:`hutch.client.promise`).
         on_blocked: called with the reason when the broker stops reading what is published.
         on_unblocked: called when it goes on.
         confirm_publish: have every :meth:`Channel.basic_publish` wait for its confirm.
-        on_tune_ok: called with the connection once the limits are agreed.
+        on_tune_ok: likewise, once the limits are agreed.
         read_timeout: seconds that any wait without a timeout of its own may last; by default without limit.
         write_timeout: seconds that sending may take; by default without limit.
         socket_settings: options for the socket, see :class:`hutch.client.transports.tcp.TcpTransport`.
@@ -133,11 +134,11 @@ class Connection(OpeningMethods):
         channel_max: int | None = None,
         frame_max: int | None = None,
         heartbeat: float = 0,
-        on_open: "Callable[[Connection], object] | None" = None,
+        on_open: "Callable[[Connection], object] | Thenable | None" = None,
         on_blocked: Callable[[str], object] | None = None,
         on_unblocked: Callable[[], object] | None = None,
         confirm_publish: bool = False,
-        on_tune_ok: "Callable[[Connection], object] | None" = None,
+        on_tune_ok: "Callable[[Connection], object] | Thenable | None" = None,
         read_timeout: float | None = None,
         write_timeout: float | None = None,
         socket_settings: Mapping[int, Any] | None = None,
@@ -160,10 +161,10 @@ class Connection(OpeningMethods):
         self.frame_max = frame_max or self.frame_max
         self.client_heartbeat = heartbeat
         self.confirm_publish = confirm_publish
-        self.on_open = on_open
+        self.on_open = ensure_promise(on_open)
         self.on_blocked = on_blocked
         self.on_unblocked = on_unblocked
-        self.on_tune_ok = on_tune_ok
+        self.on_tune_ok = ensure_promise(on_tune_ok)
         self.channels: dict[int, AbstractChannel] | None = {0: self}
         self._make_transport = transport
         self._channel_ids: set[int] = set()
@@ -221,10 +222,10 @@ class Connection(OpeningMethods):
                     raise ConnectionError(f"the server wants another version of AMQP: {version}, not 0-0-9-1")
                 if not link.next_method():
                     link.receive(deadline, f"the server's next step in connection state {self._state.value}")
-            if self.on_open is not None:
-                self.on_open(self)
-        except BaseException:
+            ensure_promise(self.on_open)(self)
+        except BaseException as error:
             self.collect()
+            break_promise(self.on_open, error)
             raise
         return None
 
@@ -268,11 +269,11 @@ class Connection(OpeningMethods):
         return self._link
 
     def channel(
-        self, channel_id: int | None = None, callback: Callable[[AMQPChannel], object] | None = None
+        self, channel_id: int | None = None, callback: Callable[[AMQPChannel], object] | Thenable | None = None
     ) -> AMQPChannel:
         """The channel of that number, opened if it is not there; without a number a new one.
 
-        ``callback`` is called with a new channel once it is open.
+        ``callback``, a function or a promise, is called with a new channel once it is open.
 
         Raises:
             RecoverableConnectionError: the connection is closed.

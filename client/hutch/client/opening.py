@@ -1,7 +1,7 @@
 """How a connection opens: from connection.start to connection.open-ok, and the states it goes through meanwhile."""
 
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, Final
 
@@ -9,6 +9,7 @@ from hutch.client import negotiation
 from hutch.client.abstract_channel import AbstractChannel
 from hutch.client.exceptions import ConnectionError, UnexpectedFrame  # noqa: A004
 from hutch.client.heartbeats import Heartbeats
+from hutch.client.promise import ensure_promise
 from hutch.client.reader import Violation
 from hutch.client.sasl import SASL
 from hutch.wire.content import Content
@@ -52,7 +53,7 @@ class OpeningMethods(AbstractChannel):
         self.client_heartbeat: float = 0
         self.server_heartbeat: int | None = None
         self.heartbeat: int | None = None
-        self.on_tune_ok: Callable[[Any], object] | None = None
+        self.on_tune_ok: Any = None
         self.version_major = 0
         self.version_minor = 0
         self.server_properties: FieldTable = _NOTHING_YET
@@ -123,8 +124,7 @@ class OpeningMethods(AbstractChannel):
         link.reader.frame_max = self.frame_max
         if self.heartbeat:
             link.heartbeats = Heartbeats(self.heartbeat, link.transport.monotonic())
-        if self.on_tune_ok is not None:
-            self.on_tune_ok(self)
+        ensure_promise(self.on_tune_ok)(self)
         self._step(ConnectionOpen(self.virtual_host))
 
     def _on_open_ok(self, _opened: ConnectionOpenOk, _content: Content | None) -> None:
