@@ -1,7 +1,6 @@
 """Reconnecting leaves nothing behind: no object, no descriptor, no thread, no memory."""
 
 import gc
-import os
 import threading
 import tracemalloc
 from collections import Counter
@@ -35,7 +34,7 @@ def client_objects() -> Counter[str]:
 
 
 def descriptors() -> int:
-    return len(os.listdir(DESCRIPTORS)) if DESCRIPTORS.exists() else 0
+    return len(list(DESCRIPTORS.iterdir())) if DESCRIPTORS.exists() else 0
 
 
 @pytest.mark.parametrize("ending", ["close", "collect"])
