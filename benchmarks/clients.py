@@ -19,6 +19,7 @@ from pathlib import Path
 from hutch.client import Connection, Message
 from hutch.wire.url import parse_url
 from peers.job import BODY, CLIENTS
+from table import print_table
 
 _JOB_PROGRAM = Path(__file__).parent / "peers" / "job.py"
 _DISTRIBUTIONS = ("amqp", "pika", "amqpstorm", "rabbitpy", "aio-pika")
@@ -117,13 +118,7 @@ def main(arguments: list[str] | None = None) -> None:
     measure(options.url, options.clients, options.rounds, options.messages)
     headings = ["CPU us, best (worst)", "hutch/py-amqp", "aim", *options.clients]
     table = [headings, *[job.cells(options.clients) for job in JOBS]]
-    if options.markdown:
-        table.insert(1, ["---"] * len(headings))
-        print("\n".join(f"| {' | '.join(line)} |" for line in table))
-    else:
-        widths = [max(len(line[column]) for line in table) for column in range(len(headings))]
-        for line in table:
-            print("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip())
+    print_table(table, options.markdown)
     print(f"\nPython {sys.version.split()[0]}, " + ", ".join(f"{name} {version(name)}" for name in _DISTRIBUTIONS))
 
 

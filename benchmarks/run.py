@@ -22,6 +22,7 @@ import amqp
 from hutch.client import Connection, Message
 from hutch.fakebroker import Broker, ManualClock
 from hutch.wire.url import parse_url
+from table import print_table
 
 BODY = b"x" * 100
 ROUNDS = 5
@@ -168,13 +169,7 @@ def main() -> None:
     ]
     headings = ["", "hutch in-process", "py-amqp on RabbitMQ", "ratio", "aim"]
     table = [headings, *[row.cells() for row in rows]]
-    if options.markdown:
-        table.insert(1, ["---"] * len(headings))
-        print("\n".join(f"| {' | '.join(line)} |" for line in table))
-        return
-    widths = [max(len(line[column]) for line in table) for column in range(len(headings))]
-    for line in table:
-        print("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip())
+    print_table(table, options.markdown)
 
 
 if __name__ == "__main__":
