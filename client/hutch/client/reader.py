@@ -226,7 +226,7 @@ class Reader:
                 known = frame_type in {HEADER, BODY}
                 code = ReplyCode.UNEXPECTED_FRAME if known else ReplyCode.FRAME_ERROR
                 raise Violation.of(code, f"a frame of type {frame_type} where a method was expected")
-            method = _decode(payload)
+            method = server_method(payload)
             if method.CONTENT:
                 self._assemblers[number] = assembler = ContentAssembler(_ANY_SIZE)
                 assembler.begin(method)
@@ -249,22 +249,36 @@ class Reader:
         peer = self._peers.get(number)
         if peer is None:
             raise Violation.of(ReplyCode.CHANNEL_ERROR, f"{method.NAME} on channel {number}, not open", type(method))
-        if number and method.CLASS_ID == _CONNECTION:
-            raise Violation.of(ReplyCode.COMMAND_INVALID, f"{method.NAME} on channel {number}", type(method))
-        if isinstance(method, BasicAck) and number:
-            if not peer.is_closing:
-                peer.receive_ack(method.delivery_tag, method.multiple)
-        elif isinstance(method, BasicDeliver) and content is not None and number:
-            if not peer.is_closing:
-                envelope = (method.consumer_tag, method.redelivered, method.exchange, method.routing_key)
-                message = ReceivedMessage(peer, content.body, content.header[12:], method.delivery_tag, envelope)
-                peer.receive_delivery(message, method.consumer_tag)
-        else:
-            peer.receive_method(method, content)
+        hand_on(peer, number, method, content)
 
 
-def _decode(payload: bytes) -> Method:
-    """The method in a frame, if a server may send it."""
+def hand_on(peer: Peer, number: int, method: Method, content: Content | None) -> None:
+    """Hand a method to the peer whose number it came on.
+
+    Raises:
+        Violation: a method of the connection on a channel.
+        Exception: whatever the peer raises.
+    """
+    if number and method.CLASS_ID == _CONNECTION:
+        raise Violation.of(ReplyCode.COMMAND_INVALID, f"{method.NAME} on channel {number}", type(method))
+    if isinstance(method, BasicAck) and number:
+        if not peer.is_closing:
+            peer.receive_ack(method.delivery_tag, method.multiple)
+    elif isinstance(method, BasicDeliver) and content is not None and number:
+        if not peer.is_closing:
+            envelope = (method.consumer_tag, method.redelivered, method.exchange, method.routing_key)
+            message = ReceivedMessage(peer, content.body, content.header[12:], method.delivery_tag, envelope)
+            peer.receive_delivery(message, method.consumer_tag)
+    else:
+        peer.receive_method(method, content)
+
+
+def server_method(payload: bytes) -> Method:
+    """The method in a frame, if a server may send it.
+
+    Raises:
+        Violation: it may not, or the bytes are no method's.
+    """
     try:
         method = decode_method(payload)
     except KeyError:
