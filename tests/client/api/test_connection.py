@@ -1,12 +1,311 @@
-"""Connections, on every target."""
+"""A connection from its opening to its end, on every broker."""
 
+import pytest
+
+from hutch.client import (
+    Channel,
+    ChannelError,
+    Connection,
+    ConnectionError,  # noqa: A004
+    ConnectionForced,
+    Message,
+    MessageNacked,
+    NotAllowed,
+    NotFound,
+    PreconditionFailed,
+    RecoverableChannelError,
+    RecoverableConnectionError,
+    ResourceError,
+    ResourceLocked,
+)
+from hutch.wire.methods import ChannelOpen, ConnectionClose
+from tests.client.api import admin
 from tests.client.api.reference import shows
-from tests.targets import Target
+from tests.client.api.relay import Relay
+from tests.client.api.steps import drain_until, publish
+from tests.client.api.tap import tapped
+from tests.client.api.ways_in import over_tcp, tcp_address
+from tests.targets import PATIENCE, Target
 
 
-@shows("Connection.connected")
+@shows("Connection.connect", "Connection.connected", "Connection.close")
 def test_opens_and_closes(target: Target) -> None:
-    connection = target.connect()
+    connection = target.connection()
+    assert not connection.connected
+    connection.connect()
     assert connection.connected
     connection.close()
     assert not connection.connected
+    connection.close()  # a closed one stays closed
+
+
+@shows("Connection.connect(callback)")
+def test_connecting_when_it_is_open(target: Target) -> None:
+    connection = target.connect()
+    channel = connection.channel()
+    assert connection.connect() is None
+    assert connection.connect(lambda: "called") == "called"
+    assert channel.is_open
+
+
+@shows("Connection.connect")
+def test_connecting_anew(target: Target) -> None:
+    connection = target.connect()
+    channel = connection.channel()
+    connection.close()
+    connection.connect()
+    assert connection.channel(channel_id=1).is_open
+    assert not channel.is_open
+
+
+@shows("Connection.__enter__", "Connection.__exit__")
+def test_as_a_context_manager(target: Target) -> None:
+    connection, tap = tapped(target)
+    with connection as entered:
+        assert entered is connection
+        assert connection.connected
+        channel = connection.channel()
+    assert not connection.connected
+    assert not channel.is_open
+    assert tap.sent(ConnectionClose) == [ConnectionClose(0, "", 0, 0)]
+
+
+@shows("Connection.__exit__")
+def test_an_error_leaves_the_context(target: Target) -> None:
+    with pytest.raises(ZeroDivisionError), target.connection() as connection:
+        _ = 1 / 0
+    assert not connection.connected
+
+
+@shows("Connection.close(reply_code, reply_text, method_sig)")
+def test_closing_with_a_reason(target: Target) -> None:
+    connection, tap = tapped(target)
+    connection.connect()
+    connection.close(320, "off for the day", (60, 40))
+    assert tap.sent(ConnectionClose) == [ConnectionClose(320, "off for the day", 60, 40)]
+
+
+@shows("Connection.close", "Connection.is_closing")
+def test_closing_ends_everything(target: Target) -> None:
+    connection = target.connect()
+    channel = connection.channel()
+    name = target.name("queue")
+    channel.queue_declare(name, exclusive=True)
+    assert not connection.is_closing
+    connection.close()
+    assert not connection.is_closing
+    with pytest.raises(RecoverableConnectionError):
+        connection.channel()
+    with pytest.raises(RecoverableConnectionError):
+        connection.drain_events(timeout=0)
+    with pytest.raises(RecoverableConnectionError):
+        channel.queue_declare(name)
+    with pytest.raises(RecoverableConnectionError):
+        channel.basic_publish(Message(b"x"), routing_key=name)
+    with pytest.raises(NotFound):  # the exclusive queue went with it
+        target.connect().channel().queue_declare(name, passive=True)
+
+
+@shows("Connection.collect")
+def test_collecting(target: Target) -> None:
+    connection, tap = tapped(target)
+    connection.connect()
+    channel = connection.channel()
+    name = target.name("queue")
+    channel.queue_declare(name, exclusive=True)
+    connection.collect()
+    assert not connection.connected
+    assert not channel.is_open
+    assert tap.sent(ConnectionClose) == []  # not a word, and the broker sees it all the same
+    other = target.connect()
+
+    def is_gone() -> bool | None:
+        try:
+            other.channel().queue_declare(name, passive=True)
+        except NotFound:
+            return True
+        except ResourceLocked:
+            return None
+        return None
+
+    assert admin.eventually(is_gone, "the end of the exclusive queue")
+
+
+@shows("Connection.channel(channel_id)", "Connection.channels", "Connection.Channel")
+def test_channels_have_numbers(target: Target) -> None:
+    connection = target.connect()
+    first = connection.channel()
+    seventh = connection.channel(7)
+    second = connection.channel()
+    assert [channel.channel_id for channel in (first, second, seventh)] == [1, 2, 7]
+    assert all(isinstance(channel, connection.Channel) for channel in (first, second, seventh))
+    assert connection.channel(7) is seventh  # there already
+    assert connection.channels == {0: connection, 1: first, 2: second, 7: seventh}
+    first.close()
+    assert connection.channels == {0: connection, 2: second, 7: seventh}
+    assert connection.channel().channel_id == 1  # free again
+
+
+@shows("Connection.channel(callback)")
+def test_the_callback_of_a_channel(target: Target) -> None:
+    connection = target.connect()
+    opened: list[Channel] = []
+    channel = connection.channel(callback=opened.append)
+    assert opened == [channel]
+    assert connection.channel(channel.channel_id, callback=opened.append) is channel
+    assert opened == [channel]  # it was open
+
+
+@shows("Connection.channel")
+def test_as_many_channels_as_agreed(target: Target) -> None:
+    connection = target.connect()
+    connection.channel_max = 2
+    connection.channel()
+    connection.channel()
+    with pytest.raises(ResourceError, match="all 2 channel numbers are in use"):
+        connection.channel()
+    assert connection.connected
+
+
+@shows("Connection.Channel")
+def test_a_channel_class_of_ones_own(target: Target) -> None:
+    class Own(Channel):
+        pass
+
+    connection = target.connection()
+    connection.Channel = Own  # type: ignore[misc]
+    connection.connect()
+    assert type(connection.channel()) is Own
+
+
+@shows("Connection.connection", "Connection.channel_id", "Connection.auto_decode")
+def test_a_connection_is_channel_0(target: Target) -> None:
+    connection = target.connect()
+    assert connection.connection is connection
+    assert connection.channel_id == 0
+    assert connection.auto_decode is False
+    connection.close()
+    assert connection.connection is None
+
+
+@shows("Connection.drain_events", "Connection.drain_events(timeout)")
+def test_drain_events(target: Target) -> None:
+    connection = target.connect()
+    channel = connection.channel()
+    name = target.name("queue")
+    channel.queue_declare(name, exclusive=True)
+    got: list[str | bytes] = []
+    channel.basic_consume(name, no_ack=True, callback=lambda message: got.append(message.body))
+    publish(channel, name, "1", "2", "3")
+    drain_until(connection, lambda: len(got) == 3)
+    assert got == [b"1", b"2", b"3"]
+    with pytest.raises(TimeoutError):
+        connection.drain_events(timeout=0)
+
+
+@shows("Connection.blocking_read", "Connection.blocking_read(timeout)")
+def test_blocking_read(target: Target) -> None:
+    connection = target.connect()
+    channel = connection.channel()
+    channel.events["basic_return"].add(lambda *returned: got.append(returned))
+    got: list[tuple[object, ...]] = []
+    channel.basic_publish(Message(b"x"), routing_key=target.name("nowhere"), mandatory=True)
+    while not got:
+        connection.blocking_read(timeout=PATIENCE)
+    assert len(got) == 1
+
+
+@shows("Connection.is_alive", "Connection.connected")
+def test_is_alive(target: Target) -> None:
+    with Relay(tcp_address(target)) as relay:
+        connection = over_tcp(target, host=relay.host)
+        assert not connection.is_alive()
+        connection.connect()
+        assert connection.is_alive()
+    assert connection.connected  # as far as has been noticed
+    assert not connection.is_alive()
+    assert not connection.connected
+
+
+@shows("Connection.heartbeat_tick(rate)", "Connection.send_heartbeat", "Connection.bytes_sent", "Connection.bytes_recv")
+def test_heartbeats(target: Target) -> None:
+    connection = target.connect(heartbeat=60)
+    sent, received = connection.bytes_sent, connection.bytes_recv
+    assert sent > 0
+    assert received > 0
+    connection.heartbeat_tick(rate=2)  # none is due
+    assert connection.bytes_sent == sent
+    connection.send_heartbeat()
+    assert connection.bytes_sent == sent + 1
+    channel = connection.channel()  # the broker took it
+    assert channel.is_open
+    assert connection.bytes_recv > received
+
+
+@shows(
+    "Connection.connection_errors",
+    "Connection.channel_errors",
+    "Connection.recoverable_connection_errors",
+    "Connection.recoverable_channel_errors",
+)
+def test_errors_are_sorted(target: Target) -> None:
+    connection = target.connect()
+    assert connection.connection_errors == (ConnectionError, OSError)
+    assert connection.channel_errors == (ChannelError,)
+    assert connection.recoverable_connection_errors == (RecoverableConnectionError, MessageNacked, OSError)
+    assert connection.recoverable_channel_errors == (RecoverableChannelError,)
+    with pytest.raises(connection.channel_errors) as caught:
+        connection.channel().queue_declare(target.name("missing"), passive=True)
+    assert not isinstance(caught.value, connection.recoverable_channel_errors)
+    channel = connection.channel()
+    channel.basic_consume(channel.queue_declare(exclusive=True).queue, "tag")  # type: ignore[union-attr]
+    with pytest.raises(connection.connection_errors) as lost:
+        channel.basic_consume(channel.queue_declare(exclusive=True).queue, "tag")  # type: ignore[union-attr]
+    assert not isinstance(lost.value, connection.recoverable_connection_errors)
+    with pytest.raises(connection.recoverable_connection_errors):
+        connection.channel()
+
+
+@shows("Connection.close", "Connection.connected")
+def test_the_broker_ends_the_connection(target: Target) -> None:
+    connection = target.connect()
+    channel = connection.channel()
+    text = admin.end_connection(target, connection)
+    with pytest.raises(ConnectionForced) as forced:
+        connection.drain_events(timeout=PATIENCE)
+    assert (forced.value.reply_code, forced.value.reply_text) == (320, text)
+    assert not connection.connected
+    assert not channel.is_open
+    with pytest.raises(RecoverableConnectionError):
+        channel.queue_declare(exclusive=True)
+    connection.close()
+
+
+@shows("Connection.connected")
+def test_an_error_that_ends_the_connection(target: Target) -> None:
+    connection, tap = tapped(target)
+    connection.connect()
+    channel = connection.channel()
+    queue = channel.queue_declare(exclusive=True)
+    assert queue is not None
+    channel.basic_consume(queue.queue, "tag")
+    with pytest.raises(NotAllowed, match="attempt to reuse consumer tag 'tag'") as caught:
+        channel.basic_consume(queue.queue, "tag")
+    assert (caught.value.reply_code, caught.value.method) == (530, "Basic.consume")
+    assert not connection.connected
+    assert len(tap.sent(ChannelOpen)) == 1  # not opened anew, as a channel is after an error of its own
+
+
+def test_a_channel_error_leaves_the_connection(connection: Connection, channel: Channel, queue: str) -> None:
+    with pytest.raises(PreconditionFailed):
+        channel.queue_declare(queue, exclusive=True, auto_delete=False, arguments={"x-max-length": 1})
+    assert connection.connected
+
+
+@pytest.mark.parametrize("secret", ["new secret", b"\x00\xff"])
+def test_update_secret(target: Target, secret: str | bytes) -> None:
+    connection = target.connect()
+    channel = connection.channel()
+    connection.update_secret(secret, "it was old")  # whoever logs in by password need not care (CONN-AUTH-13)
+    assert connection.connected
+    assert channel.is_open
