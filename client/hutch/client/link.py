@@ -331,6 +331,11 @@ class Link:
             return
         self.next_method()
 
+    @property
+    def holds_unread(self) -> bool:
+        """Whether something was read that has not been handed on, if only half a frame; no socket tells of it."""
+        return bool(self._deferred) or self.reader.buffered or getattr(self.transport, "holds_unread", False)
+
     def look_alive(self) -> None:
         """Take in what has come, and hand on nothing; also nothing if another thread is reading.
 

@@ -211,6 +211,12 @@ class TlsTransport:
             self._receiving.release()
         return True
 
+    @property
+    def holds_unread(self) -> bool:
+        """Whether something was read from the socket that has not been received, if only half a record."""
+        machine = self.ssl_object
+        return machine is not None and bool(self._found or self._incoming.pending or machine.pending())
+
     def _pull(self, deadline: float | None) -> bytes:
         """Plaintext, waiting for as much ciphertext as that takes; ``b""`` at the end."""
         while True:
