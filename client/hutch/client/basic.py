@@ -7,7 +7,7 @@ from struct import Struct
 from struct import error as StructError
 from typing import Any, Final
 
-from hutch.client.abstract_channel import AbstractChannel
+from hutch.client.abstract_channel import AbstractChannel, Request
 from hutch.client.exceptions import ChannelError, ConsumerCancelled, RecoverableConnectionError, error_for_code
 from hutch.client.exchange import Arguments
 from hutch.client.link import OnMessage
@@ -37,6 +37,8 @@ _log = logging.getLogger("hutch.client")
 
 _pack_ack = Struct(">BHIHHQBB").pack
 _ACK_SIZE: Final = 13
+_GET_REPLIES: Final = (BasicGetOk, BasicGetEmpty)
+_GETS_LIMIT: Final = 64
 
 OnCancel = Callable[[str], object]
 
@@ -83,6 +85,7 @@ class BasicMethods(AbstractChannel):
         self.no_ack_consumers: set[str] = set()
         self.events: defaultdict[str, set[Callable[..., object]]] = defaultdict(set)
         self._inboxes: dict[str, Inbox] = {}
+        self._gets: dict[tuple[str, bool], bytes] = {}  # encoded
         self._handlers[BasicCancel] = self._on_cancel
         self._handlers[BasicCancelOk] = self._on_cancel_ok
         self._handlers[BasicReturn] = self._on_return
@@ -223,7 +226,17 @@ class BasicMethods(AbstractChannel):
             NotFound: there is no such queue.
             ResourceLocked: it is exclusive to another connection.
         """
-        request = self._request(BasicGet(queue=queue or "", no_ack=no_ack), BasicGetOk, BasicGetEmpty)
+        link = self._opened("basic.get")
+        frame = self._gets.get((queue, no_ack))
+        if frame is None:
+            if len(self._gets) >= _GETS_LIMIT:
+                self._gets.clear()
+            frame = self._gets[queue, no_ack] = self._frame(BasicGet(queue=queue or "", no_ack=no_ack))
+        request = Request("basic.get", _GET_REPLIES)
+        with link.requesting:
+            self._requests.append(request)
+            link.send(frame)
+        link.wait_for(request, None)
         content = request.content
         if content is None or not isinstance(content.method, BasicGetOk):
             return None

@@ -130,7 +130,6 @@ class PublishMethods(BasicMethods):
             NotFound, ChannelError: what the broker says of this publish or of an earlier one.
         """
         link = self._opened("basic.publish")
-        link.poll()
         data = self._encode(msg, exchange, routing_key, mandatory, immediate)
         confirm = None
         while confirm is None:

@@ -5,10 +5,10 @@ Deliveries whose frames have all arrived, which are nearly all, and confirms tak
 frame by frame through :class:`hutch.wire.content.ContentAssembler`.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from struct import Struct
 from struct import error as StructError
-from typing import Any, Final, Protocol
+from typing import Any, ClassVar, Final, Protocol
 
 from hutch.client.exceptions import AMQPError, ConnectionError, error_for_code  # noqa: A004
 from hutch.client.message import Envelope, ReceivedMessage
@@ -16,7 +16,7 @@ from hutch.wire.codes import ReplyCode
 from hutch.wire.content import Content, ContentAssembler, ContentError, MalformedHeader, whole_content
 from hutch.wire.declaration import Method, decode_method
 from hutch.wire.frames import BODY, END, HEADER, HEARTBEAT, METHOD, OVERHEAD, Frame
-from hutch.wire.methods import METHODS, BasicAck, BasicDeliver
+from hutch.wire.methods import METHODS, BasicAck, BasicDeliver, BasicGetOk
 
 _PREFIX = Struct(">BHI")
 _METHOD_START = Struct(">BHII")  # a method's frame up to and with its ids
@@ -24,8 +24,6 @@ _DELIVERY_TAG = Struct(">Q")
 _ACK_ARGUMENTS = Struct(">QB")
 _ACK_SIZE: Final = 13  # of the payload
 _CONNECTION: Final = 10  # a class id
-_DELIVER: Final = BasicDeliver.ID
-_ACK: Final = BasicAck.ID
 _ENVELOPES_LIMIT: Final = 1024
 _ANY_SIZE: Final = (1 << 64) - 1
 _NO_METHOD: Final = (0, 0)
@@ -134,12 +132,10 @@ class Reader:
             if offset == len(data):
                 return False
             if offset + 11 <= len(data) and not self._assemblers:
-                frame_type, number, size, method_id = _METHOD_START.unpack_from(data, offset)
+                frame_type, number, _, method_id = _METHOD_START.unpack_from(data, offset)
                 if frame_type == METHOD and number:
-                    if method_id == _DELIVER:
-                        if self._take_delivery(data, offset):
-                            return True
-                    elif method_id == _ACK and size == _ACK_SIZE and self._take_ack(data, offset, number):
+                    take = self._WHOLE.get(method_id)
+                    if take is not None and take(self, data, offset):
                         return True
             frame = self._next_frame()
             if frame is None:
@@ -170,15 +166,40 @@ class Reader:
         peer.receive_delivery(ReceivedMessage(peer, body, header[12:], delivery_tag, envelope), envelope[0])
         return True
 
-    def _take_ack(self, data: bytes, offset: int, number: int) -> bool:
+    def _take_got(self, data: bytes, offset: int) -> bool:
+        """Hand on the answer to a basic.get, as :meth:`_take_delivery` does a delivery."""
+        whole = whole_content(data, offset, self.frame_max or _ANY_SIZE)
+        if whole is None:
+            return False
+        number, payload, header, body, behind = whole
+        try:
+            peer = self._peers[number]
+            method = BasicGetOk.decode(payload)
+        except (LookupError, StructError, ValueError):
+            return False
+        self._offset = behind
+        peer.receive_method(method, Content(method, header, body))
+        return True
+
+    def _take_ack(self, data: bytes, offset: int) -> bool:
         """Hand on a confirm, if all of it is there; ``False`` as of :meth:`_take_delivery`."""
+        if len(data) < offset + 21 or data[offset + 20] != END:
+            return False
+        _, number, size, _ = _METHOD_START.unpack_from(data, offset)
         peer = self._peers.get(number)
-        if len(data) < offset + 21 or data[offset + 20] != END or peer is None or peer.is_closing:
+        if size != _ACK_SIZE or peer is None or peer.is_closing:
             return False
         delivery_tag, multiple = _ACK_ARGUMENTS.unpack_from(data, offset + 11)
         self._offset = offset + 21
         peer.receive_ack(delivery_tag, multiple & 1 != 0)
         return True
+
+    #: The paths for what comes most, by method; each takes a method whose frames are all there.
+    _WHOLE: ClassVar[Mapping[int, Callable[["Reader", bytes, int], bool]]] = {
+        BasicDeliver.ID: _take_delivery,
+        BasicAck.ID: _take_ack,
+        BasicGetOk.ID: _take_got,
+    }
 
     def _decode_envelope(self, key: bytes, payload: bytes) -> Envelope:
         deliver = BasicDeliver.decode(payload)
