@@ -1,8 +1,11 @@
 """The TCP transport, on sockets of this machine."""
 
 import errno
+import os
 import select
 import socket
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -209,6 +212,29 @@ def test_the_next_address_is_tried(listener: socket.socket, monkeypatch: pytest.
     assert transport.sock is not None
     assert transport.sock.getpeername() == good
     transport.close()
+
+
+FORKED = """
+import os, socket
+from hutch.client import TcpTransport
+listener = socket.create_server(("127.0.0.1", 0))
+transport = TcpTransport(*listener.getsockname())
+transport.connect(None)
+peer, _ = listener.accept()
+child = os.fork()
+if not child:
+    transport.close()
+    os._exit(0)
+os.waitpid(child, 0)
+transport.send(b"still there")
+print(peer.recv(100).decode())
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this system")
+def test_a_forked_process_that_closes_its_copy() -> None:
+    ran = subprocess.run([sys.executable, "-c", FORKED], capture_output=True, text=True, timeout=20, check=False)
+    assert (ran.stdout, ran.stderr) == ("still there\n", "")
 
 
 def test_closing_twice(transport: TcpTransport, peer: socket.socket) -> None:

@@ -4,6 +4,7 @@ The socket stays in blocking mode. Whoever waits with a deadline waits in ``poll
 behind on the socket for other users of it.
 """
 
+import os
 import select
 import socket
 import threading
@@ -63,6 +64,7 @@ class TcpTransport:
         self.port = port
         self._settings = socket_settings or {}
         self._sending = threading.Lock()
+        self._process = os.getpid()
         #: The socket, or ``None`` while not connected.
         self.sock: socket.socket | None = None
 
@@ -170,12 +172,21 @@ class TcpTransport:
         return self.sock
 
     def close(self) -> None:
-        """Shut the socket down and close it; closing again does nothing."""
+        """Shut the socket down and close it; closing again does nothing.
+
+        In a process forked since, only this process's hold on the socket ends: the connection is the other one's.
+        """
         sock, self.sock = self.sock, None
         if sock is not None:
-            with suppress(OSError):
-                sock.shutdown(socket.SHUT_RDWR)
+            if self.is_own_process:
+                with suppress(OSError):
+                    sock.shutdown(socket.SHUT_RDWR)
             sock.close()
+
+    @property
+    def is_own_process(self) -> bool:
+        """Whether this is the process that made it, and none forked from that."""
+        return self._process == os.getpid()
 
     def fileno(self) -> int | None:
         """The socket's, or ``None`` while not connected."""

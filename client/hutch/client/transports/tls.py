@@ -270,9 +270,14 @@ class TlsTransport:
         return self.ssl_object
 
     def close(self) -> None:
-        """Tell the peer of the end, wait for no answer, and close the socket; closing again does nothing."""
+        """Tell the peer of the end, wait for no answer, and close the socket; closing again does nothing.
+
+        In a process forked since, nothing is told: see :meth:`TcpTransport.close`.
+        """
         with self._machine:
             machine, self.ssl_object = self.ssl_object, None
+            if not self._tcp.is_own_process:
+                machine = None
             if machine is not None:
                 with suppress(ssl.SSLError):  # it wants to read the peer's word for the end
                     machine.unwrap()
