@@ -44,7 +44,7 @@ class Message:
     def __init__(
         self,
         body: str | bytes = "",
-        children: None = None,  # noqa: ARG002
+        children: object = None,  # noqa: ARG002
         channel: Any = None,
         **properties: Any,
     ) -> None:
@@ -97,6 +97,13 @@ class Message:
         if isinstance(body, bytes | bytearray | memoryview):
             return bytes(body)
         raise TypeError(f"a message's body is str or bytes, not {type(body).__name__}")
+
+
+def wire_content(message: Any) -> tuple[bytes, bytes]:
+    """:meth:`Message.content` of anything that has ``body`` and ``properties``; py-amqp's messages do, too."""
+    content: tuple[bytes, bytes]
+    content = (message if isinstance(message, Message) else Message(message.body, **message.properties)).content()
+    return content
 
 
 def _encode(properties: dict[str, Any]) -> bytes:
