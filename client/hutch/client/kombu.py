@@ -128,9 +128,12 @@ class _Watch:
     """
 
     def __init__(self, connection: "Connection", loop: Any) -> None:
+        fd = None if connection.transport is None else connection.transport.fileno()
+        if fd is None:
+            raise NotImplementedError(f"{connection} has no file descriptor that an event loop can watch: drain events")
         self._connection = connection
         self._loop = loop
-        self._fd = connection.sock.fileno()
+        self._fd = fd
         self._process = os.getpid()
 
     def start(self, on_readable: Any) -> None:
@@ -139,7 +142,8 @@ class _Watch:
 
     def forget_socket(self) -> None:
         """Have the loop look at the socket no more; before it is closed, for then its number may be another's."""
-        if self._process == os.getpid():  # else the system's part of the loop is the parent process's too
+        # In a forked process, the system's part of the loop is the parent's too. A loop that was closed knows no readers.
+        if self._process == os.getpid() and self._fd in self._loop.readers:
             self._loop.remove_reader(self._fd)
 
     def stop(self) -> None:
@@ -178,7 +182,11 @@ class Connection(hutch.client.Connection):
         return link is not None and link.holds_unread
 
     def watch(self, loop: Any, on_readable: Any) -> None:
-        """Have an event loop call ``on_readable`` when there is something to read."""
+        """Have an event loop call ``on_readable`` when there is something to read.
+
+        Raises:
+            NotImplementedError: the connection is closed, or passes through no file descriptor.
+        """
         self.unwatch()
         self._watch = _Watch(self, loop)
         self._watch.start(on_readable)
@@ -292,7 +300,7 @@ class Transport(KombuTransport):
             "connect_timeout": client.connect_timeout,
             "heartbeat": client.heartbeat or 0,
         }
-        parameters |= self._place(client, parameters)
+        parameters |= self._destination(parameters)
         connection = self.Connection(**{**parameters, **options})
         connection.client = client
         connection.connect()
@@ -302,14 +310,15 @@ class Transport(KombuTransport):
     def _split_bare_address(client: Any) -> None:
         """Read ``user:password@host:port/vhost``, which kombu, where there is no scheme, takes for a host's name."""
         hostname = client.hostname or ""
-        if "@" in hostname or "/" in hostname or hostname.count(":") == 1:
+        if any(mark in hostname for mark in "@/[") or hostname.count(":") == 1:
             parts = parse_url(f"bare://{hostname}")
             for name in ("hostname", "port", "userid", "password", "virtual_host"):
                 if parts[name] or name == "hostname":
                     setattr(client, name, parts[name])
 
-    def _place(self, client: Any, _parameters: Mapping[str, Any]) -> dict[str, Any]:
-        """The parameters that tell what to connect to."""
+    def _destination(self, _parameters: Mapping[str, Any]) -> dict[str, Any]:
+        """The parameters that tell what to connect to; the others are given."""
+        client = self.client
         host = f"[{client.hostname}]" if ":" in client.hostname else client.hostname
         return {"host": f"{host}:{client.port}", "ssl": client.ssl}
 
@@ -357,6 +366,9 @@ class Transport(KombuTransport):
 
         Out of the loop come the errors of :meth:`drain_events`, and RecoverableConnectionError where the connection
         was lost elsewhere.
+
+        Raises:
+            NotImplementedError: there is no file descriptor to watch, as on the way to a broker in this process.
         """
         connection.watch(loop, self.on_readable)
 
@@ -413,18 +425,11 @@ class MemoryTransport(Transport):
 
     implements = Transport.implements.extend(asynchronous=False)
 
-    def _place(self, client: Any, parameters: Mapping[str, Any]) -> dict[str, Any]:
+    def _destination(self, parameters: Mapping[str, Any]) -> dict[str, Any]:
+        client = self.client
+        if client.ssl:
+            raise ValueError("ssl: there is no TLS to a broker in this process")
         address = Address(
             "memory", client.hostname, None, parameters["userid"], parameters["password"], client.virtual_host
         )
         return {"host": client.hostname, "transport": lambda: opener("memory")(address)}
-
-    def register_with_event_loop(self, connection: _Connection, loop: Any) -> None:
-        """Not possible.
-
-        Raises:
-            NotImplementedError: always.
-        """
-        raise NotImplementedError(
-            "an event loop watches file descriptors, and the in-process pipe has none: drain events, or use hutch://"
-        )
