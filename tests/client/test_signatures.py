@@ -31,7 +31,6 @@ DIFFERENT = {
 #: Public names of py-amqp that this client does not have, and why.
 ABSENT = {
     "Connection": {
-        "dispatch_method": "internal: takes py-amqp's own encodings",
         "frame_handler_cls": "to come with what it hooks into",
         "frame_writer": "to come with what it hooks into",
         "frame_writer_cls": "to come with what it hooks into",
@@ -42,15 +41,10 @@ ABSENT = {
         "on_inbound_method": "internal: takes py-amqp's own encodings",
         "prev_recv": "internal to its bookkeeping",
         "prev_sent": "internal to its bookkeeping",
-        "send_method": "internal: takes py-amqp's own encodings",
-        "wait": "internal: takes py-amqp's own encodings",
     },
     "Channel": {
-        "dispatch_method": "internal: takes py-amqp's own encodings",
         "method_queue": "never used, in py-amqp neither",
         "returned_messages": "never filled, in py-amqp neither",
-        "send_method": "internal: takes py-amqp's own encodings",
-        "wait": "internal: takes py-amqp's own encodings",
     },
     "Message": {
         "CLASS_ID": "internal to its encoding",

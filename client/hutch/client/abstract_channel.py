@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar, cast
 
 from hutch.client.exceptions import FrameSyntaxError, RecoverableConnectionError
 from hutch.client.link import Link
+from hutch.client.message import ReceivedMessage
 from hutch.client.promise import ensure_promise
+from hutch.client.waiting import Request, Waiting
 from hutch.wire.content import Content
 from hutch.wire.declaration import Method
 from hutch.wire.fields import FieldError
@@ -19,29 +21,6 @@ if TYPE_CHECKING:
     from hutch.client.connection import Connection
 
 _Reply = TypeVar("_Reply", bound=Method)
-
-
-class Request:
-    """A request on its way. ``replies`` are the types of method that answer it; ``on_reply`` is called with the answer
-    before anything behind it is handed on.
-    """
-
-    __slots__ = ("content", "error", "followed", "name", "on_reply", "ready", "replies", "reply")
-
-    def __init__(
-        self, name: str, replies: tuple[type[Method], ...], on_reply: Callable[[Any], None] | None = None
-    ) -> None:
-        self.name = name
-        self.replies = replies
-        self.on_reply = on_reply
-        self.followed = False
-        self.reply: Method | None = None
-        self.content: Content | None = None
-        self.ready = False
-        self.error: Exception | None = None
-
-    def __str__(self) -> str:
-        return " or ".join(reply.NAME for reply in self.replies) + f", the answer to {self.name}"
 
 
 class AbstractChannel(ABC):
@@ -68,6 +47,7 @@ class AbstractChannel(ABC):
         self._number = channel_id
         self._link: Link | None = None
         self._requests: deque[Request] = deque()
+        self._waits: list[Waiting] = []
         self._handlers: dict[type[Method], Callable[[Any, Content | None], None]] = {}
 
     def __enter__(self) -> Self:
@@ -93,16 +73,51 @@ class AbstractChannel(ABC):
     def receive_method(self, method: Method, content: Content | None) -> None:
         """Take a method that the broker sent: the answer to a request, or news. The link calls it."""
         requests = self._requests
+        waiting = None
         if requests and type(method) in requests[0].replies:
             request = requests.popleft()
+            waiting = request.waiting
             request.reply = method
             request.content = content
             if request.on_reply is not None:
                 request.on_reply(method)
             request.ready = True
+        elif self._waits:
+            waiting = self._waiting_for(type(method))
         handler = self._handlers.get(type(method))
-        if handler is not None:
+        if waiting is not None:
+            self._tell(waiting, handler, method, content)
+        elif handler is not None:
             handler(method, content)
+
+    def _waiting_for(self, kind: type[Method]) -> Waiting | None:
+        """Who waits for a method of that kind that is no answer; the one who came last."""
+        return next((waiting for waiting in reversed(self._waits) if kind in waiting.kinds), None)
+
+    def _tell(
+        self,
+        waiting: Waiting,
+        handler: Callable[[Any, Content | None], None] | None,
+        method: Method,
+        content: Content | None,
+    ) -> None:
+        """Take a method that somebody waits for by its ids, and tell them."""
+        still_waits = waiting in self._waits
+        if still_waits:
+            self._waits.remove(waiting)
+        try:
+            if handler is not None:
+                handler(method, content)
+        except Exception as error:
+            waiting.error = error
+            raise
+        message = None
+        if content is not None:
+            message = ReceivedMessage(self, content.body, content.header[12:])
+            if self.auto_decode:
+                message.decode_body()
+        if still_waits:
+            waiting.take(method, message)
 
     def _opened(self, name: str) -> Link:
         """The link, for a call that needs one."""
@@ -130,19 +145,24 @@ class AbstractChannel(ABC):
         self, method: Method, *replies: type[Method], on_reply: Callable[[Any], None] | None = None
     ) -> Request:
         """Send a method and wait for one of several answers."""
-        request = self._post(method, *replies, on_reply=on_reply)
+        request = Request(method.NAME, replies, on_reply)
+        request.awaited = True
+        self._submit(method, request)
         self._opened(method.NAME).wait_for(request, None)
         return request
 
-    def _post(self, method: Method, *replies: type[Method], on_reply: Callable[[Any], None] | None = None) -> Request:
+    def _post(self, method: Method, *replies: type[Method]) -> Request:
         """Send a method whose answer comes, but is not awaited here."""
+        request = Request(method.NAME, replies)
+        self._submit(method, request)
+        return request
+
+    def _submit(self, method: Method, request: Request) -> None:
         link = self._opened(method.NAME)
         frame = self._frame(method)
-        request = Request(method.NAME, replies, on_reply)
         with link.requesting:
             self._requests.append(request)
             link.send(frame)
-        return request
 
     def _frame(self, method: Method) -> bytes:
         try:
@@ -156,4 +176,7 @@ class AbstractChannel(ABC):
         """Tell whoever waits further out that no answer will come any more."""
         for request in self._requests:
             request.error = error
+        for waiting in self._waits:
+            waiting.error = error
         self._requests.clear()
+        self._waits.clear()

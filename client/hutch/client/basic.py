@@ -7,11 +7,12 @@ from struct import Struct
 from struct import error as StructError
 from typing import Any, Final
 
-from hutch.client.abstract_channel import AbstractChannel, Request
+from hutch.client.abstract_channel import AbstractChannel
 from hutch.client.exceptions import ChannelError, ConsumerCancelled, RecoverableConnectionError, error_for_code
 from hutch.client.exchange import Arguments
 from hutch.client.link import OnMessage
 from hutch.client.message import Message, ReceivedMessage
+from hutch.client.waiting import Request
 from hutch.wire.content import Content
 from hutch.wire.frames import END, METHOD
 from hutch.wire.methods import (

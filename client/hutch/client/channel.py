@@ -5,23 +5,29 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
-from hutch.client.abstract_channel import Request
 from hutch.client.exceptions import AMQPError, ChannelError, MethodSig, RecoverableConnectionError, error_for_code
 from hutch.client.exchange import ExchangeMethods
+from hutch.client.message import ReceivedMessage
 from hutch.client.promise import Thenable, break_promise, ensure_promise
 from hutch.client.publish import PublishMethods
 from hutch.client.queue import QueueMethods
+from hutch.client.raw_methods import RawMethods
 from hutch.client.turn import Awaited
 from hutch.client.tx import TxMethods
+from hutch.client.waiting import Request
 from hutch.wire.content import Content
 from hutch.wire.declaration import Method
 from hutch.wire.methods import (
+    BasicAck,
+    BasicDeliver,
+    BasicPublish,
     ChannelClose,
     ChannelCloseOk,
     ChannelFlow,
     ChannelFlowOk,
     ChannelOpen,
     ChannelOpenOk,
+    ConfirmSelect,
 )
 
 if TYPE_CHECKING:
@@ -33,7 +39,7 @@ _log = logging.getLogger("hutch.client")
 _REOPEN_TIMEOUT: Final = 1.0
 
 
-class Channel(ExchangeMethods, QueueMethods, PublishMethods, TxMethods):
+class Channel(ExchangeMethods, QueueMethods, PublishMethods, TxMethods, RawMethods):
     """A channel, made and opened by :meth:`Connection.channel`.
 
     When the broker closes it for an error, the channel opens itself anew before the error is raised: it can be used
@@ -137,7 +143,7 @@ class Channel(ExchangeMethods, QueueMethods, PublishMethods, TxMethods):
             return
         method_sig = (close.class_id, close.method_id)
         error = error_for_code(close.reply_code, close.reply_text, method_sig, ChannelError)
-        waits: list[Awaited] = [*self._requests, *self._confirms.values(), *self._inboxes.values()]
+        waits: list[Awaited] = [*self._requests, *self._waits, *self._confirms.values(), *self._inboxes.values()]
         followed = any(awaited.followed for awaited in waits)
         reopening = Request(ChannelOpen.NAME, (ChannelOpenOk,))
         with link.requesting:
@@ -170,6 +176,40 @@ class Channel(ExchangeMethods, QueueMethods, PublishMethods, TxMethods):
         self.cancel_callbacks.clear()
         self.events.clear()
         self.no_ack_consumers.clear()
+
+    def _note_sent(self, method: Method) -> None:
+        if isinstance(method, ConfirmSelect):
+            if not self._confirm_selected:
+                self._confirm_selected = True
+                self._published = 0
+        elif isinstance(method, BasicPublish) and self._confirm_selected:
+            self._published += 1
+
+    def _listen_in(self) -> None:
+        """While somebody waits for a delivery or a confirm by its ids, put ears on the paths that these have."""
+        kinds = {kind for waiting in self._waits for kind in waiting.kinds}
+        for kind, name, ear in (
+            (BasicAck, "receive_ack", self._hear_ack),
+            (BasicDeliver, "receive_delivery", self._hear_delivery),
+        ):
+            if kind in kinds:
+                self.__dict__[name] = ear
+            else:
+                self.__dict__.pop(name, None)
+
+    def _hear_ack(self, delivery_tag: int, multiple: bool) -> None:
+        type(self).receive_ack(self, delivery_tag, multiple)
+        self._hear(BasicAck(delivery_tag, multiple), None)
+
+    def _hear_delivery(self, message: ReceivedMessage, consumer_tag: str) -> None:
+        type(self).receive_delivery(self, message, consumer_tag)
+        self._hear(BasicDeliver(**(message.delivery_info or {})), message)
+
+    def _hear(self, method: Method, message: ReceivedMessage | None) -> None:
+        waiting = self._waiting_for(type(method))
+        if waiting is not None:
+            self._waits.remove(waiting)
+            waiting.take(method, message)
 
     def flow(self, active: bool) -> None:
         """Ask the broker to pause (``False``) or restart deliveries on this channel.

@@ -169,6 +169,7 @@ class Connection(OpeningMethods):
         self._make_transport = transport
         self._channel_ids: set[int] = set()
         self._handlers[ConnectionClose] = self._on_close
+        self._handlers[ConnectionCloseOk] = self._on_close_ok
         self._handlers[ConnectionBlocked] = self._on_blocked
         self._handlers[ConnectionUnblocked] = self._on_unblocked
 
@@ -432,6 +433,9 @@ class Connection(OpeningMethods):
         self._fail_requests(error)
         self.collect()
         raise error
+
+    def _on_close_ok(self, _closed: ConnectionCloseOk, _content: Content | None) -> None:
+        self.collect()
 
     def collect(self) -> None:
         """Close the transport and forget everything, without a word to the broker."""

@@ -6,10 +6,10 @@ from types import MappingProxyType
 from typing import Any, Final
 
 from hutch.client import negotiation
-from hutch.client.abstract_channel import AbstractChannel
 from hutch.client.exceptions import ConnectionError, UnexpectedFrame  # noqa: A004
 from hutch.client.heartbeats import Heartbeats
 from hutch.client.promise import ensure_promise
+from hutch.client.raw_methods import RawMethods
 from hutch.client.reader import Violation
 from hutch.client.sasl import SASL
 from hutch.wire.content import Content
@@ -34,7 +34,7 @@ _log = logging.getLogger("hutch.client")
 _NOTHING_YET: Final[FieldTable] = MappingProxyType({})
 
 
-class OpeningMethods(AbstractChannel):
+class OpeningMethods(RawMethods):
     """What a server says while a connection opens, and the answers. Base of :class:`Connection`, which documents it."""
 
     #: What every connection tells the server of itself, beside ``client_properties``.
@@ -86,6 +86,9 @@ class OpeningMethods(AbstractChannel):
             error = UnexpectedFrame(f"{illegal.code} - {illegal.text}", signature, reply_code=illegal.code)
             raise Violation(error) from None
         super().receive_method(method, content)
+
+    def _note_sent(self, method: Method) -> None:
+        self._state = FROM_CLIENT[self._state].get(type(method), self._state)
 
     def _step(self, method: Method) -> None:
         self._last_step = method
