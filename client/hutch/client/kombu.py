@@ -142,7 +142,7 @@ class _Watch:
 
     def forget_socket(self) -> None:
         """Have the loop look at the socket no more; before it is closed, for then its number may be another's."""
-        # In a forked process, the system's part of the loop is the parent's too. A loop that was closed knows no readers.
+        # In a forked process, the system's part of the loop is the parent's too. A closed loop knows no readers.
         if self._process == os.getpid() and self._fd in self._loop.readers:
             self._loop.remove_reader(self._fd)
 
