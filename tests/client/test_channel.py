@@ -196,7 +196,7 @@ def test_an_argument_that_has_no_field_type(server: Server, channel: Channel) ->
     with pytest.raises(ValueError, match="255 bytes at most"):
         channel.queue_declare("q" * 256)
     with pytest.raises(TypeError, match="does not fit its field"):
-        channel.queue_declare(17)  # type: ignore[arg-type]
+        channel.queue_declare(17)  # type: ignore[call-overload]
     with pytest.raises(ValueError, match="prefetch_count=-1"):
         channel.basic_qos(0, -1, False)
     with pytest.raises(TypeError, match="delivery tag"):

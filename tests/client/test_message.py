@@ -41,7 +41,7 @@ def test_every_property_goes_out_and_comes_back() -> None:
         for name, _, kind in PROPERTIES
     }
     properties["application_headers"] = properties.pop("headers")
-    raw, body = Message(b"body", **properties).content()  # type: ignore[arg-type]
+    raw, body = Message(b"body", **properties).content()
     assert len(decode_properties(raw)) == 14
     received = ReceivedMessage(None, body, raw)
     assert received.properties == properties

@@ -1,5 +1,7 @@
 """The methods of AMQP's class ``queue``."""
 
+from typing import Literal, overload
+
 from hutch.client.abstract_channel import AbstractChannel
 from hutch.client.exchange import Arguments
 from hutch.client.protocol import queue_declare_ok_t
@@ -24,6 +26,30 @@ class QueueMethods(AbstractChannel):
     An empty ``queue`` stands for the one that this channel declared last. With ``nowait`` nothing is awaited or
     returned; an error closes the channel, as the next call that waits will tell.
     """
+
+    @overload
+    def queue_declare(
+        self,
+        queue: str = "",
+        passive: bool = False,
+        durable: bool = False,
+        exclusive: bool = False,
+        auto_delete: bool = True,
+        nowait: Literal[False] = False,
+        arguments: Arguments = None,
+    ) -> queue_declare_ok_t: ...
+
+    @overload
+    def queue_declare(
+        self,
+        queue: str = "",
+        passive: bool = False,
+        durable: bool = False,
+        exclusive: bool = False,
+        auto_delete: bool = True,
+        nowait: bool = False,
+        arguments: Arguments = None,
+    ) -> queue_declare_ok_t | None: ...
 
     def queue_declare(
         self,
@@ -103,6 +129,16 @@ class QueueMethods(AbstractChannel):
         else:
             self._call(method, QueueUnbindOk)
 
+    @overload
+    def queue_delete(
+        self, queue: str = "", if_unused: bool = False, if_empty: bool = False, nowait: Literal[False] = False
+    ) -> int: ...
+
+    @overload
+    def queue_delete(
+        self, queue: str = "", if_unused: bool = False, if_empty: bool = False, nowait: bool = False
+    ) -> int | None: ...
+
     def queue_delete(
         self,
         queue: str = "",
@@ -119,6 +155,12 @@ class QueueMethods(AbstractChannel):
         method = QueueDelete(queue=queue or "", if_unused=if_unused, if_empty=if_empty, nowait=nowait)
         answer = self._call_unless(nowait, method, QueueDeleteOk)
         return None if answer is None else answer.message_count
+
+    @overload
+    def queue_purge(self, queue: str = "", nowait: Literal[False] = False) -> int: ...
+
+    @overload
+    def queue_purge(self, queue: str = "", nowait: bool = False) -> int | None: ...
 
     def queue_purge(self, queue: str = "", nowait: bool = False) -> int | None:
         """Remove a queue's ready messages and tell how many they were.

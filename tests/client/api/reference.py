@@ -51,7 +51,7 @@ _CHANNEL = """
     __init__(connection, channel_id, auto_decode, on_open)
     __enter__ __exit__
     auto_decode channel_id connection is_closing method_queue is_open active events callbacks cancel_callbacks
-    no_ack_consumers returned_messages
+    no_ack_consumers returned_messages on_open
     open close(reply_code, reply_text, method_sig) collect flow(active)
     basic_ack(delivery_tag, multiple) basic_reject(delivery_tag, requeue) basic_cancel(consumer_tag, nowait)
     basic_consume(queue, consumer_tag, no_local, no_ack, exclusive, nowait, callback, arguments, on_cancel)

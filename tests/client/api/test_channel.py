@@ -93,7 +93,7 @@ def test_collecting(target: Target) -> None:
     connection, tap = tapped(target)
     connection.connect()
     channel = connection.channel()
-    channel.basic_consume(channel.queue_declare(exclusive=True).queue)  # type: ignore[union-attr]
+    channel.basic_consume(channel.queue_declare(exclusive=True).queue)
     channel.events["basic_return"].add(print)
     channel.collect()
     assert tap.sent(ChannelClose) == []  # not a word to the broker

@@ -258,9 +258,9 @@ def test_errors_are_sorted(target: Target) -> None:
         connection.channel().queue_declare(target.name("missing"), passive=True)
     assert not isinstance(caught.value, connection.recoverable_channel_errors)
     channel = connection.channel()
-    channel.basic_consume(channel.queue_declare(exclusive=True).queue, "tag")  # type: ignore[union-attr]
+    channel.basic_consume(channel.queue_declare(exclusive=True).queue, "tag")
     with pytest.raises(connection.connection_errors) as lost:
-        channel.basic_consume(channel.queue_declare(exclusive=True).queue, "tag")  # type: ignore[union-attr]
+        channel.basic_consume(channel.queue_declare(exclusive=True).queue, "tag")
     assert not isinstance(lost.value, connection.recoverable_connection_errors)
     with pytest.raises(connection.recoverable_connection_errors):
         connection.channel()
@@ -287,7 +287,6 @@ def test_an_error_that_ends_the_connection(target: Target) -> None:
     connection.connect()
     channel = connection.channel()
     queue = channel.queue_declare(exclusive=True)
-    assert queue is not None
     channel.basic_consume(queue.queue, "tag")
     with pytest.raises(NotAllowed, match="attempt to reuse consumer tag 'tag'") as caught:
         channel.basic_consume(queue.queue, "tag")

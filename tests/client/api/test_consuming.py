@@ -41,7 +41,6 @@ class Inbox(list[Message]):
 def settled(connection: Connection, channel: Channel, queue: str) -> tuple[int, int]:
     """Ready messages and consumers of a queue, when everything that is under way has been handed on."""
     state = channel.queue_declare(queue, passive=True)
-    assert state is not None
     while True:
         try:
             connection.drain_events(timeout=0.1)
@@ -133,7 +132,6 @@ def test_consuming_without_waiting(target: Target) -> None:
     connection.connect()
     channel = connection.channel()
     queue = channel.queue_declare(exclusive=True)
-    assert queue is not None
     inbox = Inbox()
     assert channel.basic_consume(queue.queue, "mine", nowait=True, callback=inbox, no_ack=True) == "mine"
     publish(channel, queue.queue, "1")
@@ -198,7 +196,6 @@ def test_cancelling_without_waiting(target: Target) -> None:
     connection.connect()
     channel = connection.channel()
     queue = channel.queue_declare(exclusive=True, auto_delete=False)
-    assert queue is not None
     assert channel.basic_cancel(channel.basic_consume(queue.queue), nowait=True) is None
     assert channel.queue_declare(queue.queue, passive=True) == (queue.queue, 0, 0)
     assert tap.received(BasicCancelOk) == []

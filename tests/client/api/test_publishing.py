@@ -112,7 +112,6 @@ def test_confirms_are_events(target: Target, nowait: bool) -> None:
     connection.connect()
     channel = connection.channel()
     queue = channel.queue_declare(exclusive=True)
-    assert queue is not None
     confirmed: set[int] = set()
 
     def confirm(delivery_tag: int, multiple: bool) -> None:
@@ -133,7 +132,6 @@ def test_publishing_with_confirm(target: Target) -> None:
     connection.connect()
     channel = connection.channel()
     queue = channel.queue_declare(exclusive=True)
-    assert queue is not None
     seen: list[int] = []
     channel.events["basic_ack"].add(lambda tag, _multiple: seen.append(tag))
     channel.basic_publish_confirm(Message(b"1"), routing_key=queue.queue)  # selects confirm mode
@@ -190,7 +188,6 @@ def test_publishing_a_received_message_again(target: Target) -> None:
     connection.connect()
     channel = connection.channel()
     queue = channel.queue_declare(exclusive=True)
-    assert queue is not None
     channel.basic_publish(Message(b"1", application_headers={"b": 1, "a": None}, priority=3), routing_key=queue.queue)
     first = fetch(channel, queue.queue)
     channel.basic_publish(first, routing_key=queue.queue)

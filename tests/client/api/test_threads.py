@@ -137,7 +137,7 @@ def test_consuming_in_one_thread_and_acknowledging_in_others(target: Target) -> 
     assert errors == []
     assert sorted(seen) == sorted(b"%d" % count for count in range(EACH))
     channel.close()
-    assert connection.channel().queue_declare(name, passive=True)[1:] == (0, 0)  # type: ignore[index]
+    assert connection.channel().queue_declare(name, passive=True)[1:] == (0, 0)
 
 
 def test_the_thread_that_caused_an_error_gets_it(target: Target) -> None:
