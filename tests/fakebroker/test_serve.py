@@ -108,7 +108,7 @@ def test_wrong_options_are_told(capsys: pytest.CaptureFixture[str], options: lis
 
 def test_the_command_knows_its_subcommands(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["--help"]) == 0
-    assert "serve        Run a broker on a TCP port until it is interrupted." in capsys.readouterr().out
+    assert "serve        Run a broker on a TCP port, and on one for TLS" in capsys.readouterr().out
     assert main([]) == 2
     capsys.readouterr()
     assert main(["surf"]) == 2

@@ -18,6 +18,9 @@ from hutch.fakebroker.realtime import monotonic
 from hutch.fakebroker.session import Session
 
 if TYPE_CHECKING:
+    import ssl
+    from os import PathLike
+
     from hutch.fakebroker.server.thread import ServerThread
 
 
@@ -68,8 +71,8 @@ class QueueView:
 class Broker:
     """An AMQP 0-9-1 broker that behaves as the RabbitMQ version that ``profile`` names.
 
-    Clients reach it in-process through :meth:`transport`, and over TCP through :attr:`url` or :meth:`listen`. It may be
-    used from several threads. Close it when done, or use it as a context manager.
+    Clients reach it in-process through :meth:`transport`, over TCP through :attr:`url` or :meth:`listen`, and with TLS
+    through :meth:`listen_tls`. It may be used from several threads. Close it when done, or use it as a context manager.
 
     Args:
         profile: ``"4.3"`` or ``"3.10"``.
@@ -120,6 +123,8 @@ class Broker:
         self._pipes: Final[dict[Pipe, Session]] = {}
         self._peers = 0
         self._server: ServerThread | None = None
+        self._tls_server: ServerThread | None = None
+        self._servers: Final[list[ServerThread]] = []
         # Not the lock above: the listener's thread takes that while whoever has it listen waits for the start.
         self._listening: Final = threading.Lock()
         self._closed = False
@@ -164,7 +169,49 @@ class Broker:
                 if self._closed:
                     raise RuntimeError("the broker is closed, and listens no more")
                 self._server = ServerThread(self, host, port)
+                self._servers.append(self._server)
             return self._server.url
+
+    def listen_tls(
+        self,
+        context: "ssl.SSLContext | None" = None,
+        *,
+        certfile: "str | PathLike[str] | None" = None,
+        keyfile: "str | PathLike[str] | None" = None,
+        cafile: "str | PathLike[str] | None" = None,
+        ssl_cert_login_from: str = "distinguished_name",
+        host: str = "127.0.0.1",
+        port: int = 0,
+    ) -> str:
+        """Accept TLS clients too, beside what :meth:`listen` accepts; the ``amqps://`` URL to reach it by.
+
+        Either with a server's ``context``, or with the files, PEM, of the certificate, its key (by default in the same
+        file) and, to verify the certificates that clients may present, of the authorities for these. Where they are
+        verified, the mechanism EXTERNAL is offered, as with RabbitMQ's plugin rabbitmq_auth_mechanism_ssl. It logs in
+        the user whose name is the certificate's subject: all of it for ``distinguished_name`` (``CN=ann,O=Acme``),
+        RabbitMQ's default, or its ``common_name``. ``port`` 0 takes a free one.
+
+        Raises:
+            OSError: the port is taken, or the host is not this machine's, or a file cannot be loaded.
+            ValueError, OverflowError: there is no such host name, or port, or way to log in.
+            TypeError: neither a context nor a certificate, or both.
+            RuntimeError: the broker listens with TLS already, or is closed.
+        """
+        from hutch.fakebroker.server.thread import ServerThread  # noqa: PLC0415  (asyncio, only when needed)
+        from hutch.fakebroker.server.tls import Tls, server_context  # noqa: PLC0415
+
+        if context is None and certfile is not None:
+            context = server_context(certfile, keyfile, cafile)
+        elif context is None or (certfile, keyfile, cafile) != (None, None, None):
+            raise TypeError("listen_tls takes either a context or a certfile, with which keyfile and cafile may stand")
+        with self._listening:
+            if self._closed:
+                raise RuntimeError("the broker is closed, and listens no more")
+            if self._tls_server is not None:
+                raise RuntimeError(f"the broker listens with TLS already, on {self._tls_server.url}")
+            self._tls_server = ServerThread(self, host, port, Tls(context, ssl_cert_login_from))
+            self._servers.append(self._tls_server)
+            return self._tls_server.url
 
     @property
     def url(self) -> str:
@@ -233,8 +280,9 @@ class Broker:
         thread that publishes and then asks has no race with the broker to win. What in-process clients send is done
         before they go on.
         """
-        if self._server is not None and not self._closed:
-            self._server.catch_up()
+        if not self._closed:
+            for server in self._servers:
+                server.catch_up()
 
     def next_timer_at(self) -> float | None:
         """When something falls due next of itself, on the clock's ``monotonic``; ``None`` for never."""
@@ -267,7 +315,7 @@ class Broker:
         """Whether nobody but this pipe's thread could bring anything: no TCP client, no other thread of the program."""
         if self._peers or any(other.thread != pipe.thread for other in self._pipes):
             return False
-        mine = {threading.current_thread(), self._server.thread if self._server else None}
+        mine = {threading.current_thread(), *(server.thread for server in self._servers)}
         return all(thread in self._older_threads or thread in mine for thread in threading.enumerate())
 
     def wait(self, seconds: float | None) -> None:
@@ -297,8 +345,9 @@ class Broker:
         self._changes += 1
         if self._waiting:
             self._changed.notify_all()
-        if self._server is not None and not self._closed and not isinstance(self.clock, ManualClock):
-            self._server.expect(self.node.timers.soonest)
+        if not self._closed and not isinstance(self.clock, ManualClock):
+            for server in self._servers:
+                server.expect(self.node.timers.soonest)
 
     def add_pipe(self, pipe: Pipe) -> Session:
         """Begin the session of an in-process client.
@@ -337,8 +386,8 @@ class Broker:
             self.node.settle()
             self.notify()
         with self._listening:
-            if self._server is not None:
-                self._server.stop(grace)
+            for server in self._servers:
+                server.stop(grace)
         if isinstance(self.clock, ManualClock):
             self.clock.unsubscribe(self)
 

@@ -79,25 +79,32 @@ def server_properties(profile: "Profile") -> FieldTable:
 
 
 @lru_cache
-def _start(profile: "Profile", major: int) -> bytes:
+def _start(profile: "Profile", mechanisms: tuple[str, ...], major: int) -> bytes:
     """The frame of connection.start, which is the same for every client."""
     start = ConnectionStart(
         version_major=major,
         version_minor=0 if major else 9,
         server_properties=server_properties(profile),
-        mechanisms=" ".join(profile.mechanisms).encode(),
+        mechanisms=" ".join(mechanisms).encode(),
     )
     return method_frame(0, start.encode())
 
 
 class Handshake:
-    """The connection-level half of a session. ``deaf`` is set once nothing that the client sends counts any more."""
+    """The connection-level half of a session. ``deaf`` is set once nothing that the client sends counts any more.
 
-    def __init__(self, session: "Session") -> None:
+    ``identity`` is as of :class:`Session`.
+    """
+
+    def __init__(self, session: "Session", identity: str | None) -> None:
         self.state = ConnectionState.GREETING
         self.deaf = False
         self._session: Final = session
         self._profile: Final = session.node.profile
+        self._identity: Final = identity
+        self._mechanisms: Final = (
+            self._profile.mechanisms if identity is None else self._profile.mechanisms_with_external
+        )
         self._header = b""
         self._user = ""
         self._capabilities: FieldTable = {}
@@ -147,7 +154,7 @@ class Handshake:
         speaks_0_8 = header == _HEADER_0_8 and self._profile.accepts_0_8
         if speaks_0_8 or header in {PROTOCOL_HEADER, _HEADER_0_9}:
             self.state = next_connection_state(FROM_SERVER, self.state, ConnectionStart)
-            self._session.write(_start(self._profile, 8 if speaks_0_8 else 0))
+            self._session.write(_start(self._profile, self._mechanisms, 8 if speaks_0_8 else 0))
             return rest
         # A wrong revision of the 0-9 family is told the right one; the rest depends on what else the version speaks.
         wrong_revision = header[:7] == PROTOCOL_HEADER[:7]
@@ -218,7 +225,9 @@ class Handshake:
         if isinstance(capabilities, Mapping):
             self._capabilities = capabilities
         try:
-            self._user = authenticate(method.mechanism, method.response, self._profile.mechanisms, session.node.users)
+            self._user = authenticate(
+                method.mechanism, method.response, self._mechanisms, session.node.users, self._identity
+            )
         except MalformedResponse:
             self.drop_later()
             return

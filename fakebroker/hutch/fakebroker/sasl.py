@@ -52,13 +52,20 @@ _MECHANISMS: Final[dict[str, Callable[[bytes, Mapping[str, str]], str]]] = {
 }
 
 
-def authenticate(mechanism: str, response: bytes, offered: tuple[str, ...], users: Mapping[str, str]) -> str:
-    """The user that a response proves; ``users`` maps names to passwords.
+def authenticate(
+    mechanism: str, response: bytes, offered: tuple[str, ...], users: Mapping[str, str], identity: str | None = None
+) -> str:
+    """The user that a response proves, or, with EXTERNAL, whatever else: the ``identity`` that the client has by its
+    certificate, if any. ``users`` maps names to passwords.
 
     Raises:
         MalformedResponse: a mechanism that was not offered, or a response that it cannot read (CONN-AUTH-02, -09, -10).
-        LoginRefused: unknown user, wrong or empty password (CONN-AUTH-03, -05).
+        LoginRefused: unknown user, wrong or empty password (CONN-AUTH-03, -05), no certificate, or one for no user.
     """
     if mechanism not in offered:
         raise MalformedResponse(f"mechanism {mechanism!r} is not offered")
+    if mechanism == "EXTERNAL":  # the response counts for nothing
+        if not identity or identity not in users:
+            raise LoginRefused(identity)
+        return identity
     return _MECHANISMS[mechanism](response, users)

@@ -12,10 +12,11 @@ from collections.abc import Sequence
 from hutch.fakebroker.broker import Broker
 from hutch.fakebroker.engine.profiles import PROFILES
 from hutch.fakebroker.server.protocol import Listener
+from hutch.fakebroker.server.tls import LOGIN_FROM, Tls, server_context
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run a broker on a TCP port until it is interrupted."""
+    """Run a broker on a TCP port, and on one for TLS if asked, until it is interrupted."""
     parser = argparse.ArgumentParser(
         prog="hutch serve",
         description="Run a broker in the foreground, in place of RabbitMQ. Ctrl-C or SIGTERM stops it.",
@@ -26,24 +27,57 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "--profile", choices=sorted(PROFILES), default="4.3", help="RabbitMQ version to be (default: %(default)s)"
     )
+    group = parser.add_argument_group("TLS", "on a port of its own, beside the other; with a certificate, PEM files")
+    group.add_argument("--tls-cert", metavar="FILE", help="the broker's certificate and its chain; turns TLS on")
+    group.add_argument("--tls-key", metavar="FILE", help="the key to it (default: in the file of the certificate)")
+    group.add_argument(
+        "--tls-ca", metavar="FILE", help="authorities whose certificates clients may log in with, by EXTERNAL"
+    )
+    group.add_argument("--tls-port", type=_port, default=5671, help="0 takes a free one (default: %(default)s)")
+    group.add_argument(
+        "--tls-login-from",
+        choices=LOGIN_FROM,
+        default="distinguished_name",
+        help="what of a client's certificate is the user name (default: %(default)s)",
+    )
     options = parser.parse_args(argv)
+    if options.tls_cert is None and (options.tls_key or options.tls_ca):
+        parser.error("--tls-key and --tls-ca need --tls-cert")
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", stream=sys.stderr)
     try:
-        asyncio.run(_serve(options.host, options.port, options.profile))
+        tls = _tls(options)
+        asyncio.run(_serve(options, tls))
+    except _CannotServe as error:
+        print(f"hutch serve: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+class _CannotServe(Exception):
+    """What is in the way, in a line."""
+
+
+def _tls(options: argparse.Namespace) -> Tls | None:
+    if options.tls_cert is None:
+        return None
+    try:
+        context = server_context(options.tls_cert, options.tls_key, options.tls_ca)
+    except OSError as error:
+        raise _CannotServe(f"no TLS with {error.strerror}") from None
+    return Tls(context, options.tls_login_from)
+
+
+async def _listen(listener: Listener, host: str, port: int, option: str) -> None:
+    try:
+        await listener.start(host, port)
     except OSError as error:
         number = error.errno or 0  # a failed name look-up has negative ones of its own
         reason = os.strerror(number) if number > 0 else error.strerror
         if number == errno.EADDRINUSE:
-            reason = f"{reason}; another broker may run there, --port takes another port (0 a free one)"
-        return _complain(options.host, options.port, reason)
+            reason = f"{reason}; another broker may run there, {option} takes another port (0 a free one)"
+        raise _CannotServe(f"cannot listen on {host}:{port}: {reason}") from None
     except UnicodeError:
-        return _complain(options.host, options.port, "that is no host name")
-    return 0
-
-
-def _complain(host: str, port: int, reason: str | None) -> int:
-    print(f"hutch serve: cannot listen on {host}:{port}: {reason}", file=sys.stderr)
-    return 1
+        raise _CannotServe(f"cannot listen on {host}:{port}: that is no host name") from None
 
 
 def _port(text: str) -> int:
@@ -52,16 +86,23 @@ def _port(text: str) -> int:
     return int(text)
 
 
-async def _serve(host: str, port: int, profile: str) -> None:
+async def _serve(options: argparse.Namespace, tls: Tls | None) -> None:
     stopping = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stopping.set)
     # Nobody can ask a served broker for its history, which would hold on to thousands of bodies.
-    with Broker(profile, history_limit=0) as broker:
-        listener = Listener(broker)
-        await listener.start(host, port)
-        print(f"hutch serves as RabbitMQ {profile} on {listener.url} (Ctrl-C stops)", flush=True)
-        await stopping.wait()
-        print("hutch stops", flush=True)
-        await listener.stop()
+    with Broker(options.profile, history_limit=0) as broker:
+        listeners = [(Listener(broker), options.port, "--port")]
+        if tls is not None:
+            listeners.append((Listener(broker, tls), options.tls_port, "--tls-port"))
+        try:
+            for listener, port, option in listeners:
+                await _listen(listener, options.host, port, option)
+            urls = " and ".join(listener.url for listener, _, _ in listeners)
+            print(f"hutch serves as RabbitMQ {options.profile} on {urls} (Ctrl-C stops)", flush=True)
+            await stopping.wait()
+            print("hutch stops", flush=True)
+        finally:
+            for listener, _, _ in listeners:
+                await listener.stop()

@@ -76,10 +76,18 @@ class Session:
 
     ``peer`` names the connection in logs. ``wake`` is called when output turns up where there was none, and when the
     session ends: then :meth:`take` it. After ``dropped`` turns true and the output is taken, the stream is to be reset
-    (CONN-HDR-14). ``timers`` are those of the time that the client lives in; default the node's.
+    (CONN-HDR-14). ``timers`` are those of the time that the client lives in; default the node's. ``identity`` is the
+    user that the client is by its certificate, ``""`` for one without; ``None`` where nobody presents any.
     """
 
-    def __init__(self, node: Node, peer: str, wake: Callable[[], None], timers: Timers | None = None) -> None:
+    def __init__(
+        self,
+        node: Node,
+        peer: str,
+        wake: Callable[[], None],
+        timers: Timers | None = None,
+        identity: str | None = None,
+    ) -> None:
         self.node: Final = node
         self.timers: Final = node.timers if timers is None else timers
         self.peer: Final = peer
@@ -95,7 +103,7 @@ class Session:
         self._channel_max = 0
         self.connection: Connection | None = None
         self._end: Timer | None = None
-        self._handshake: Final = Handshake(self)
+        self._handshake: Final = Handshake(self, identity)
 
     @property
     def state(self) -> ConnectionState:

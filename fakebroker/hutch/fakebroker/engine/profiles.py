@@ -15,6 +15,8 @@ class Profile:
     copyright: str
     #: SASL mechanisms offered, in RabbitMQ's order (CONN-HDR-11).
     mechanisms: tuple[str, ...]
+    #: The same where clients may present certificates: what the plugin rabbitmq_auth_mechanism_ssl makes of it.
+    mechanisms_with_external: tuple[str, ...]
     #: Whether the AMQP 0-8 header is taken for 0-9-1 (CONN-HDR-03).
     accepts_0_8: bool
     #: Whether a header of another protocol is answered with AMQP 1.0's SASL header, else with 0-9-1's (CONN-HDR-05,
@@ -93,6 +95,7 @@ V3_10: Final = Profile(
     platform="Erlang/OTP 25.2.3",
     copyright="Copyright (c) 2007-2022 VMware, Inc. or its affiliates.",
     mechanisms=("AMQPLAIN", "PLAIN"),
+    mechanisms_with_external=("EXTERNAL", "AMQPLAIN", "PLAIN"),
     accepts_0_8=True,
     speaks_1_0=False,
     frame_min=4096,
@@ -128,6 +131,7 @@ V4_3: Final = Profile(
     platform="Erlang/OTP 27.3.4.14",
     copyright="Copyright (c) 2007-2026 Broadcom Inc and/or its subsidiaries",
     mechanisms=("ANONYMOUS", "AMQPLAIN", "PLAIN"),
+    mechanisms_with_external=("ANONYMOUS", "AMQPLAIN", "PLAIN", "EXTERNAL"),
     accepts_0_8=False,
     speaks_1_0=True,
     frame_min=8192,

@@ -5,6 +5,7 @@ import logging
 import math
 import selectors
 import socket
+import ssl
 import struct
 import threading
 from collections.abc import Callable, Iterable
@@ -12,6 +13,8 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 from urllib.parse import quote
 
+from hutch.fakebroker.engine.clock import Timer
+from hutch.fakebroker.server.tls import HANDSHAKE_TIMEOUT, NOT_TLS, Encryption, Tls
 from hutch.fakebroker.session import Session
 
 if TYPE_CHECKING:
@@ -23,6 +26,7 @@ _log = logging.getLogger("hutch.fakebroker")
 #: enough for 16 MiB, which is more than sockets hold. Clients may go on sending meanwhile.
 _ROUNDS: Final = 64
 
+_EVERYWHERE: Final = frozenset({"", "0.0.0.0", "::"})
 _RESET_ON_CLOSE = struct.pack("ii", 1, 0)
 
 
@@ -33,12 +37,15 @@ class Client(asyncio.Protocol):
         self._listener = listener
         self._broker = listener.broker
         self._flush_is_due = False
+        self._encryption: Encryption | None = None
+        self._handshake_timer: Timer | None = None
         self.peer = ""
         self.transport: asyncio.Transport
-        self.session: Session
+        #: ``None`` before the TLS handshake is done.
+        self.session: Session | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Begin a session."""
+        """Begin a session, or a TLS handshake."""
         if not isinstance(transport, asyncio.Transport):
             raise TypeError(f"a stream transport is needed, not {transport!r}")
         self.transport = transport
@@ -50,15 +57,50 @@ class Client(asyncio.Protocol):
         _log.info("%s: accepted", self.peer)
         with self._broker.lock:
             self._broker.count_peers(+1)
-            self.session = Session(self._broker.node, self.peer, self._wake, self._broker.peer_timers)
+            if self._listener.tls is None:
+                self._begin(None)
+            else:
+                self._encryption = Encryption(self._listener.tls)
+                self._handshake_timer = self._broker.peer_timers.set(
+                    HANDSHAKE_TIMEOUT, lambda: self._listener.call_soon(self._reset), background=True
+                )
         self._listener.arm()
+
+    def _begin(self, identity: str | None) -> Session:
+        self.session = Session(self._broker.node, self.peer, self._wake, self._broker.peer_timers, identity)
+        return self.session
 
     def data_received(self, data: bytes) -> None:
         """Have the session do what the client asks for."""
+        encryption = self._encryption
+        if encryption is not None:
+            try:
+                data = encryption.decrypt(data)
+            except ssl.SSLError as error:
+                _log.info("%s: TLS failed: %s", self.peer, error.reason or error)
+                self.transport.write(encryption.take() or NOT_TLS)  # tells the client why
+                self.transport.close()
+                return
+            self.transport.write(encryption.take())
+            if not encryption.established:
+                return
         with self._broker.lock:
-            self.session.receive(data)
-            self._broker.notify()
+            session = self.session
+            if session is None and encryption is not None:
+                self._end_handshake()
+                session = self._begin(encryption.identity)
+            if session is not None and data:
+                session.receive(data)
+                self._broker.notify()
+        if encryption is not None and encryption.ended:
+            self.transport.close()
         self._listener.arm()
+
+    def _end_handshake(self) -> None:
+        # With the broker's lock held.
+        if self._handshake_timer is not None:
+            self._broker.peer_timers.cancel(self._handshake_timer)
+            self._handshake_timer = None
 
     def eof_received(self) -> bool:
         """A client that stops sending is gone (CONN-CLOSE-06)."""
@@ -69,10 +111,19 @@ class Client(asyncio.Protocol):
         self._listener.forget(self)
         with self._broker.lock:
             self._broker.count_peers(-1)
-            self.session.lost()
-        refusal = f" after {self.session.refusal}" if self.session.refusal else ""
+            self._end_handshake()
+            if self.session is not None:
+                self.session.lost()
+        refusal = f" after {self.session.refusal}" if self.session and self.session.refusal else ""
         _log.info("%s: closed%s", self.peer, refusal)
         self._listener.arm()
+
+    def shut_down(self) -> None:
+        """Tell the client that the broker is stopped; with the broker's lock held."""
+        if self.session is not None:
+            self.session.shut_down()
+        else:
+            self.transport.abort()
 
     def _wake(self) -> None:
         # Called with the broker's lock held, by whatever thread made the session speak.
@@ -82,17 +133,34 @@ class Client(asyncio.Protocol):
         self._broker.notify()
 
     def _flush(self) -> None:
+        session, encryption = self.session, self._encryption
+        if session is None:
+            return
         with self._broker.lock:
             self._flush_is_due = False
-            data = self.session.take()
-            dropped = self.session.dropped
+            data = session.take()
+            dropped = session.dropped
+        if self.transport.is_closing():
+            return
+        if encryption is not None:
+            if data:
+                encryption.encrypt(data)
+            if dropped:
+                encryption.end()
+            data = encryption.take()
         if data:
             self.transport.write(data)
-        if dropped and not self.transport.is_closing():
-            sock = self.transport.get_extra_info("socket")
-            if sock is not None:
-                sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_ON_CLOSE)
+        if dropped and encryption is not None:
             self.transport.close()
+        elif dropped:
+            self._reset()
+
+    def _reset(self) -> None:
+        """End the stream by RST, once what was sent is out (CONN-HDR-14)."""
+        sock = self.transport.get_extra_info("socket")
+        if sock is not None and not self.transport.is_closing():
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_ON_CLOSE)
+        self.transport.close()
 
 
 def _connection_name(transport: asyncio.Transport) -> str:
@@ -102,10 +170,11 @@ def _connection_name(transport: asyncio.Transport) -> str:
 
 
 class Listener:
-    """A TCP listener of a broker, to be used within a running event loop."""
+    """A TCP listener of a broker, with TLS if ``tls`` is given; to be used within a running event loop."""
 
-    def __init__(self, broker: "Broker") -> None:
+    def __init__(self, broker: "Broker", tls: Tls | None = None) -> None:
         self.broker: Final = broker
+        self.tls: Final = tls
         self.clients: Final[dict[Client, None]] = {}
         self.url = ""
         #: The moment of the broker's soonest timer when the alarm was set.
@@ -124,12 +193,15 @@ class Listener:
         """
         self._server = await self._loop.create_server(lambda: Client(self), host, port, backlog=128)
         bound = self._server.sockets[0].getsockname()
-        name = f"[{bound[0]}]" if ":" in bound[0] else bound[0]
+        # With TLS, the name counts that the certificate is for.
+        reached_by = bound[0] if self.tls is None or host in _EVERYWHERE else host
+        name = f"[{reached_by}]" if ":" in reached_by else reached_by
         node = self.broker.node
         user, password = next(iter(node.users.items()), ("", ""))
         vhost = next(iter(node.vhosts), "/")
         path = "" if vhost == "/" else quote(vhost, safe="")
-        self.url = f"amqp://{quote(user, safe='')}:{quote(password, safe='')}@{name}:{bound[1]}/{path}"
+        scheme = "amqp" if self.tls is None else "amqps"
+        self.url = f"{scheme}://{quote(user, safe='')}:{quote(password, safe='')}@{name}:{bound[1]}/{path}"
 
     def call_soon(self, callback: Callable[[], None]) -> None:
         """Run a callback in the loop, from whatever thread."""
@@ -185,8 +257,8 @@ class Listener:
         if self._server is not None:
             self._server.close()
         with self.broker.lock:
-            for client in self.clients:
-                client.session.shut_down()
+            for client in list(self.clients):
+                client.shut_down()
         if self.clients:
             self._idle.clear()
             with suppress(TimeoutError):

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from hutch.fakebroker.realtime import monotonic
 from hutch.fakebroker.server.protocol import Listener
+from hutch.fakebroker.server.tls import Tls
 
 if TYPE_CHECKING:
     from hutch.fakebroker.broker import Broker
@@ -25,16 +26,18 @@ class _Loop(asyncio.SelectorEventLoop):
 
 
 class ServerThread:
-    """Runs a listener until :meth:`stop`; ``url`` is where it is reached, ``thread`` what it runs on.
+    """Runs a listener, with TLS if ``tls`` is given, until :meth:`stop`; ``url`` is where it is reached, ``thread``
+    what it runs on.
 
     Raises:
         OSError: the port is taken, or the host is not this machine's.
         ValueError, OverflowError: there is no such host name, or port.
     """
 
-    def __init__(self, broker: "Broker", host: str, port: int) -> None:
+    def __init__(self, broker: "Broker", host: str, port: int, tls: Tls | None = None) -> None:
         started: Future[str] = Future()
         self._broker: Final = broker
+        self._tls: Final = tls
         self._grace = 0.0
         self.thread: Final = threading.Thread(
             target=lambda: self._run(host, port, started), name="hutch server", daemon=True
@@ -53,7 +56,7 @@ class ServerThread:
     async def _serve(self, host: str, port: int, started: "Future[str]") -> None:
         self._stopping = asyncio.Event()
         self._loop = asyncio.get_running_loop()
-        self._listener = listener = Listener(self._broker)
+        self._listener = listener = Listener(self._broker, self._tls)
         try:
             await listener.start(host, port)
         except Exception as error:  # whatever it is, the thread that waits for the start is to have it

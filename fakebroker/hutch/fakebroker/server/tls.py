@@ -1,0 +1,185 @@
+"""TLS on the broker's side (https://www.rabbitmq.com/docs/ssl): its context, whom a client's certificate is for, and
+the layer between a client's bytes and what they say.
+
+asyncio has TLS of its own, but there a client whose handshake fails is not told why, as RabbitMQ tells it.
+"""
+
+import logging
+import ssl
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from os import PathLike, fspath
+from typing import Any, Final
+
+_log = logging.getLogger("hutch.fakebroker")
+
+#: How long a client may take for its handshake, seconds; RabbitMQ's ssl_handshake_timeout.
+HANDSHAKE_TIMEOUT: Final = 5.0
+#: The answer to what is no TLS at all: the alert unexpected_message, as RabbitMQ sends it.
+NOT_TLS: Final = b"\x15\x03\x01\x00\x02\x02\x0a"
+_READ_SIZE: Final = 262144
+
+Subject = Iterable[Iterable[tuple[str, str]]]
+
+#: What RabbitMQ calls the attributes of a name, by what the ssl module calls them.
+_ATTRIBUTES: Final[Mapping[str, str]] = {
+    "commonName": "CN",
+    "countryName": "C",
+    "domainComponent": "DC",
+    "emailAddress": "EMAILADDRESS",
+    "generationQualifier": "GENERATIONQUALIFIER",
+    "givenName": "GIVENNAME",
+    "initials": "INITIALS",
+    "localityName": "L",
+    "organizationName": "O",
+    "organizationalUnitName": "OU",
+    "pseudonym": "PSEUDONYM",
+    "serialNumber": "SERIALNUMBER",
+    "stateOrProvinceName": "ST",
+    "surname": "SN",
+    "title": "TITLE",
+}
+_ESCAPED: Final = frozenset(b',+"\\<>;')
+
+
+def _escape(value: str) -> str:
+    """A value as it stands in a distinguished name (RFC 4514); what is not ASCII is written as its UTF-8 in hex."""
+    raw = value.encode()
+    pieces = []
+    for place, octet in enumerate(raw):
+        at_end = (place == 0 and octet in b"# ") or (place == len(raw) - 1 and octet == 0x20)
+        if octet in _ESCAPED or at_end:
+            pieces.append("\\" + chr(octet))
+        else:
+            pieces.append(chr(octet) if 0x20 <= octet < 0x7F else f"\\{octet:02X}")
+    return "".join(pieces)
+
+
+def _distinguished_name(subject: Subject) -> str:
+    """The whole name, last part first.
+
+    Raises:
+        LookupError: an attribute whose name in RabbitMQ is not known here.
+    """
+    parts = ["+".join(f"{_ATTRIBUTES[name]}={_escape(value)}" for name, value in part) for part in subject]
+    return ",".join(reversed(parts))
+
+
+def _common_name(subject: Subject) -> str:
+    """All common names; nobody without one."""
+    return ",".join(value for part in subject for name, value in part if name == "commonName")
+
+
+#: The values of RabbitMQ's setting ``ssl_cert_login_from`` that there are here.
+LOGIN_FROM: Final[Mapping[str, Callable[[Subject], str]]] = {
+    "distinguished_name": _distinguished_name,
+    "common_name": _common_name,
+}
+
+
+@dataclass(frozen=True)
+class Tls:
+    """What a listener needs for TLS. ``login_from`` is one of :data:`LOGIN_FROM`.
+
+    Raises:
+        ValueError: ``login_from`` is something else.
+    """
+
+    context: ssl.SSLContext
+    login_from: str = "distinguished_name"
+
+    def __post_init__(self) -> None:
+        if self.login_from not in LOGIN_FROM:
+            raise ValueError(f"ssl_cert_login_from is {' or '.join(LOGIN_FROM)}, not {self.login_from!r}")
+
+    def identity(self, certificate: Mapping[str, Any]) -> str | None:
+        """The user that a certificate is for: ``""`` for nobody, ``None`` where certificates count for nothing."""
+        if self.context.verify_mode == ssl.CERT_NONE:
+            return None
+        try:
+            return LOGIN_FROM[self.login_from](certificate.get("subject", ()))
+        except LookupError as unknown:
+            _log.warning("the subject of a client's certificate has an attribute that is not supported: %s", unknown)
+            return ""
+
+
+class Encryption:
+    """One client's TLS, bytes in and bytes out. After each call, what :meth:`take` gives is to be sent."""
+
+    def __init__(self, tls: Tls) -> None:
+        self._tls = tls
+        self._incoming = ssl.MemoryBIO()
+        self._outgoing = ssl.MemoryBIO()
+        self._machine = tls.context.wrap_bio(self._incoming, self._outgoing, server_side=True)
+        #: Whether the handshake is done.
+        self.established = False
+        #: Whether the client has announced the end of what it sends.
+        self.ended = False
+
+    def decrypt(self, ciphertext: bytes) -> bytes:
+        """What the client says, as far as it has come.
+
+        Raises:
+            ssl.SSLError: the client does not know TLS, or its certificate is not accepted, or the like.
+        """
+        self._incoming.write(ciphertext)
+        pieces = []
+        try:
+            if not self.established:
+                self._machine.do_handshake()
+                self.established = True
+            while piece := self._machine.read(_READ_SIZE):
+                pieces.append(piece)
+            self.ended = True
+        except ssl.SSLWantReadError:
+            pass
+        except ssl.SSLZeroReturnError:
+            self.ended = True
+        except ssl.SSLError:
+            if not pieces:
+                raise
+            self.ended = True
+        return b"".join(pieces)
+
+    def encrypt(self, data: bytes) -> None:
+        """Say something to the client."""
+        self._machine.write(data)
+
+    def end(self) -> None:
+        """Announce the end of what is sent."""
+        with suppress(ssl.SSLError):  # it wants the client's word for the same
+            self._machine.unwrap()
+
+    def take(self) -> bytes:
+        """The ciphertext to send."""
+        return self._outgoing.read()
+
+    @property
+    def identity(self) -> str | None:
+        """As :meth:`Tls.identity` of the client's certificate, after the handshake."""
+        return self._tls.identity(self._machine.getpeercert() or {})
+
+
+def server_context(
+    certfile: str | PathLike[str], keyfile: str | PathLike[str] | None, cafile: str | PathLike[str] | None
+) -> ssl.SSLContext:
+    """A context that presents ``certfile``; with ``cafile``, certificates that clients present are verified.
+
+    RabbitMQ's ``verify_peer`` without ``fail_if_no_peer_cert``: a client may do without.
+
+    Raises:
+        OSError: a file cannot be read, or does not hold what it should.
+    """
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    files = [fspath(file) for file in (certfile, keyfile) if file is not None]
+    try:
+        context.load_cert_chain(certfile, keyfile)
+        if cafile is not None:
+            files = [fspath(cafile)]
+            context.load_verify_locations(cafile)
+            context.verify_mode = ssl.CERT_OPTIONAL
+    except OSError as error:  # which does not tell the file by itself
+        error.strerror = f"{', '.join(files)}: {error.strerror or error}"
+        raise
+    return context
