@@ -38,7 +38,7 @@ from hutch.client.exceptions import (
     UnexpectedFrame,
     error_for_code,
 )
-from hutch.client.message import Message
+from hutch.client.message import Message, ReceivedMessage
 from hutch.client.promise import promise
 from hutch.client.protocol import queue_declare_ok_t
 from hutch.client.transports.tcp import TcpTransport
@@ -69,6 +69,7 @@ __all__ = [
     "NotAllowed",
     "NotFound",
     "PreconditionFailed",
+    "ReceivedMessage",
     "RecoverableChannelError",
     "RecoverableConnectionError",
     "ResourceError",

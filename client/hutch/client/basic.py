@@ -11,7 +11,7 @@ from hutch.client.abstract_channel import AbstractChannel
 from hutch.client.exceptions import ChannelError, ConsumerCancelled, RecoverableConnectionError, error_for_code
 from hutch.client.exchange import Arguments
 from hutch.client.link import OnMessage
-from hutch.client.message import Message, ReceivedMessage
+from hutch.client.message import ReceivedMessage
 from hutch.client.waiting import Request
 from hutch.wire.content import Content
 from hutch.wire.frames import END, METHOD
@@ -50,7 +50,7 @@ class Inbox:
     __slots__ = ("consumer_tag", "error", "followed", "messages")
 
     def __init__(self) -> None:
-        self.messages: deque[Message] = deque()
+        self.messages: deque[ReceivedMessage] = deque()
         self.consumer_tag = ""
         self.error: Exception | None = None
         self.followed = False
@@ -149,7 +149,7 @@ class BasicMethods(AbstractChannel):
         exclusive: bool = False,
         arguments: Arguments = None,
         timeout: float | None = None,
-    ) -> Iterator[Message]:
+    ) -> Iterator[ReceivedMessage]:
         """Consume by iterating: ``for message in channel.consume("orders"): ...``. Not in py-amqp.
 
         The consumer starts with the first message asked for and ends with the loop; what it was sent and the loop has
@@ -197,7 +197,7 @@ class BasicMethods(AbstractChannel):
             if tag in self.callbacks and self._link is not None:
                 self.basic_cancel(tag)
                 for message in () if no_ack else messages:
-                    self.basic_reject(message.delivery_tag or 0, requeue=True)
+                    self.basic_reject(message.delivery_tag, requeue=True)
 
     def _fail_inboxes(self, error: Exception) -> None:
         for inbox in tuple(self._inboxes.values()):
@@ -218,7 +218,7 @@ class BasicMethods(AbstractChannel):
             return None
         return self._call(method, BasicCancelOk).consumer_tag
 
-    def basic_get(self, queue: str = "", no_ack: bool = False) -> Message | None:
+    def basic_get(self, queue: str = "", no_ack: bool = False) -> ReceivedMessage | None:
         """Fetch one message; ``None`` if the queue has none ready.
 
         Its ``delivery_info`` has ``message_count``, how many more are ready, and no consumer tag.
@@ -306,7 +306,7 @@ class BasicMethods(AbstractChannel):
             callback = self.callbacks[consumer_tag]
         except KeyError:
             _log.warning("no consumer %r: its message %s goes back to its queue", consumer_tag, message.delivery_tag)
-            self.basic_reject(message.delivery_tag or 0, requeue=True)
+            self.basic_reject(message.delivery_tag, requeue=True)
             return
         if callback is None:
             return

@@ -9,7 +9,7 @@ from typing import Final
 
 from hutch.client.exceptions import RecoverableConnectionError
 from hutch.client.heartbeats import Heartbeats
-from hutch.client.message import Message
+from hutch.client.message import ReceivedMessage
 from hutch.client.reader import Reader, Violation
 from hutch.client.turn import Awaited, Turn
 from hutch.wire.declaration import Method
@@ -25,7 +25,7 @@ _SECOND_READER: Final = (
 _FAREWELL: Final = 1.0  # seconds for a last frame to a peer that is given up
 
 
-OnMessage = Callable[[Message], object]
+OnMessage = Callable[[ReceivedMessage], object]
 
 
 class Link:
@@ -64,7 +64,7 @@ class Link:
         self.in_callback = False
         # While a callback waits for an answer, further deliveries stay here, lest callbacks pile up on the stack.
         self._deferring = False
-        self._deferred: deque[tuple[OnMessage, Message]] = deque()
+        self._deferred: deque[tuple[OnMessage, ReceivedMessage]] = deque()
         self._turn = Turn()
         self.requesting = threading.RLock()
         self.closed = False
@@ -148,7 +148,7 @@ class Link:
             self.deliver(*deferred)
         return deferred is not None
 
-    def deliver(self, callback: OnMessage, message: Message) -> None:
+    def deliver(self, callback: OnMessage, message: ReceivedMessage) -> None:
         """Call a consumer with a message; later, if a callback is waiting for an answer just now."""
         if self._deferring:
             self._deferred.append((callback, message))

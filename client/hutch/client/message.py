@@ -1,7 +1,7 @@
 """Messages: body and properties, as an application makes them and as they come from a broker."""
 
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from hutch.client.exceptions import FrameSyntaxError
 from hutch.wire.fields import FieldError
@@ -134,7 +134,10 @@ Envelope = tuple[str, bool, str, str]
 
 
 class ReceivedMessage(Message):
-    """A message from a broker. Its properties are decoded when somebody looks at them.
+    """A message from a broker: what consumers' callbacks and ``basic_get`` give, with ``delivery_info`` and
+    ``delivery_tag``. A message that was returned has neither, and is to be taken as a :class:`Message`.
+
+    Its properties are decoded when somebody looks at them.
 
     ``raw`` is the properties as they came; ``envelope`` tells how a delivery came, and ``delivery_tag`` its number.
     Published again untouched, the very bytes go out. Looking at properties that cannot be decoded raises
@@ -172,7 +175,7 @@ class ReceivedMessage(Message):
         self._properties = properties
 
     @property
-    def delivery_info(self) -> dict[str, Any] | None:
+    def delivery_info(self) -> dict[str, Any]:
         """How it came."""
         if self._delivery_info is None and self._envelope is not None:
             consumer_tag, redelivered, exchange, routing_key = self._envelope
@@ -183,18 +186,17 @@ class ReceivedMessage(Message):
                 "exchange": exchange,
                 "routing_key": routing_key,
             }
-        return self._delivery_info
+        return cast("dict[str, Any]", self._delivery_info)
 
     @delivery_info.setter
     def delivery_info(self, delivery_info: dict[str, Any] | None) -> None:
         self._delivery_info = delivery_info
 
     @property
-    def delivery_tag(self) -> int | None:
-        """The number to acknowledge it by; ``None`` for a message that was returned, not delivered."""
-        if self._delivery_info is None:
-            return self._tag or None
-        return self._delivery_info.get("delivery_tag")
+    def delivery_tag(self) -> int:
+        """The number to acknowledge it by."""
+        info = self._delivery_info
+        return cast("int", (self._tag or None) if info is None else info.get("delivery_tag"))
 
     def content(self) -> tuple[bytes, bytes]:
         """Properties and body as they go on the wire; raises as :meth:`Message.content`."""

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
-from hutch.client import Channel, Connection, Message
+from hutch.client import Channel, Connection, Message, ReceivedMessage
 from tests.targets import PATIENCE
 
 
@@ -13,7 +13,7 @@ def drain_until(connection: Connection, done: Callable[[], Any]) -> None:
         connection.drain_events(timeout=PATIENCE)
 
 
-def fetch(channel: Channel, queue: str) -> Message:
+def fetch(channel: Channel, queue: str) -> ReceivedMessage:
     """The next message of a queue, acknowledged."""
     message = channel.basic_get(queue, no_ack=True)
     assert message is not None, f"queue {queue} is empty"

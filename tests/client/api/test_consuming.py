@@ -14,6 +14,7 @@ from hutch.client import (
     NotAllowed,
     NotFound,
     PreconditionFailed,
+    ReceivedMessage,
     ResourceLocked,
 )
 from hutch.wire.methods import BasicCancelOk, BasicConsume, BasicConsumeOk
@@ -23,10 +24,10 @@ from tests.client.api.tap import tapped
 from tests.targets import PATIENCE, Target
 
 
-class Inbox(list[Message]):
+class Inbox(list[ReceivedMessage]):
     """A callback that keeps what it is given."""
 
-    def __call__(self, message: Message) -> None:
+    def __call__(self, message: ReceivedMessage) -> None:
         self.append(message)
 
     @property
@@ -35,7 +36,7 @@ class Inbox(list[Message]):
 
     @property
     def tags(self) -> list[int]:
-        return [message.delivery_tag or 0 for message in self]
+        return [message.delivery_tag for message in self]
 
 
 def settled(connection: Connection, channel: Channel, queue: str) -> tuple[int, int]:
@@ -225,7 +226,7 @@ def take(channel: Channel, queue: str, count: int) -> list[int]:
     """Fetch so many messages; their delivery tags."""
     publish(channel, queue, *map(str, range(1, count + 1)))
     messages = [channel.basic_get(queue) for _ in range(count)]
-    return [message.delivery_tag or 0 for message in messages if message is not None]
+    return [message.delivery_tag for message in messages if message is not None]
 
 
 @shows("Channel.basic_ack(delivery_tag, multiple)")
@@ -261,8 +262,7 @@ def test_rejecting(channel: Channel, queue: str, requeue: bool) -> None:
     again = channel.basic_get(queue)
     if requeue:
         assert again is not None
-        assert again.delivery_info is not None
-        assert (again.body, again.delivery_tag, again.delivery_info["redelivered"]) == (b"1", 2, True)
+            assert (again.body, again.delivery_tag, again.delivery_info["redelivered"]) == (b"1", 2, True)
     else:
         assert again is None
 
@@ -274,7 +274,7 @@ def test_a_rejected_message_is_dead_lettered(channel: Channel, queue: str, targe
     channel.queue_declare(name, exclusive=True, arguments=arguments)
     (tag,) = take(channel, name, 1)
     channel.basic_reject(tag, requeue=False)
-    drained: list[Message] = []
+    drained: list[ReceivedMessage] = []
     channel.basic_consume(queue, no_ack=True, callback=drained.append)
     assert channel.connection is not None
     drain_until(channel.connection, lambda: drained)
@@ -303,7 +303,6 @@ def test_recovering(channel: Channel, queue: str, method: str) -> None:
     getattr(channel, method)(requeue=True)
     again = channel.basic_get(queue)
     assert again is not None
-    assert again.delivery_info is not None
     assert (again.body, again.delivery_info["redelivered"]) == (b"1", True)
     assert again.delivery_info["message_count"] == 1
 
