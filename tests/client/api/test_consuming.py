@@ -262,7 +262,7 @@ def test_rejecting(channel: Channel, queue: str, requeue: bool) -> None:
     again = channel.basic_get(queue)
     if requeue:
         assert again is not None
-            assert (again.body, again.delivery_tag, again.delivery_info["redelivered"]) == (b"1", 2, True)
+        assert (again.body, again.delivery_tag, again.delivery_info["redelivered"]) == (b"1", 2, True)
     else:
         assert again is None
 
