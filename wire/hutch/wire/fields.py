@@ -32,6 +32,7 @@ tag    RabbitMQ's name         Python value
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from functools import lru_cache
 from struct import Struct
 from struct import error as StructError
 
@@ -136,10 +137,9 @@ def _read_pairs(buffer: bytes, offset: int, end: int) -> dict[str, FieldValue]:
             start = offset + 1
             offset = start + buffer[offset]
             key = buffer[start:offset].decode("utf-8", "surrogateescape")
-            read = _READERS.get(buffer[offset])
-            if read is None:
-                raise UnknownFieldType(buffer[offset])
-            table[key], offset = read(buffer, offset + 1)
+            table[key], offset = _READERS[buffer[offset]](buffer, offset + 1)
+    except KeyError as unknown:
+        raise UnknownFieldType(unknown.args[0]) from None
     except (IndexError, StructError):
         raise TruncatedField("field runs past its table") from None
     except RecursionError:
@@ -180,11 +180,20 @@ def write_table(table: FieldTable) -> bytes:
     """
     if not table:
         return b"\0\0\0\0"
-    body = b"".join([_key(key) + _write_value(key, value) for key, value in table.items()])
+    fields: list[bytes] = []
+    for key, value in table.items():
+        write = _WRITERS.get(type(value)) or _writer_of_subclass(key, value)
+        try:
+            fields.append(_key(key) + write(value))
+        except (StructError, OverflowError) as error:
+            raise _out_of_range(key, value, error) from None
+    body = b"".join(fields)
     return _LONG.pack(len(body)) + body
 
 
+@lru_cache(maxsize=1024)
 def _key(key: str) -> bytes:
+    """The bytes of a field's name; messages of one application have the same few over and over."""
     encoded = key.encode("utf-8", "surrogateescape")
     if len(encoded) > 255:
         raise FieldError(f"field name of {len(encoded)} bytes, 255 at most: {key[:40]!r}...")
@@ -192,16 +201,18 @@ def _key(key: str) -> bytes:
 
 
 def _write_value(key: object, value: FieldValue) -> bytes:
-    write = _WRITERS.get(type(value)) or _writer_of_subclass(value)
-    if write is None:
-        raise FieldError(f"{key!r}: a value of type {type(value).__name__} cannot be a field: {value!r}")
+    write = _WRITERS.get(type(value)) or _writer_of_subclass(key, value)
     try:
         return write(value)
     except (StructError, OverflowError) as error:
-        raise FieldError(f"{key!r}: {value!r} is out of range for its field: {error}") from None
+        raise _out_of_range(key, value, error) from None
 
 
-def _writer_of_subclass(value: FieldValue) -> _Writer | None:
+def _out_of_range(key: object, value: FieldValue, error: Exception) -> FieldError:
+    return FieldError(f"{key!r}: {value!r} is out of range for its field: {error}")
+
+
+def _writer_of_subclass(key: object, value: FieldValue) -> _Writer:
     for kind in type(value).__mro__:
         if writer := _WRITERS.get(kind):
             return writer
@@ -209,7 +220,7 @@ def _writer_of_subclass(value: FieldValue) -> _Writer | None:
         return _WRITERS[dict]
     if isinstance(value, Sequence):
         return _WRITERS[list]
-    return None
+    raise FieldError(f"{key!r}: a value of type {type(value).__name__} cannot be a field: {value!r}")
 
 
 def type_name(value: FieldValue) -> str:
@@ -262,16 +273,16 @@ def _read_bool(buffer: bytes, offset: int) -> tuple[FieldValue, int]:
 
 
 def _read_longstr(buffer: bytes, offset: int) -> tuple[FieldValue, int]:
-    raw, offset = _sized(buffer, offset)
+    raw, end = _sized(buffer, offset)
     try:
-        return raw.decode(), offset
+        return raw.decode(), end
     except UnicodeDecodeError:
-        return raw, offset
+        return raw, end
 
 
 def _read_binary(buffer: bytes, offset: int) -> tuple[FieldValue, int]:
-    raw, offset = _sized(buffer, offset)
-    return ByteArray(raw), offset
+    raw, end = _sized(buffer, offset)
+    return ByteArray(raw), end
 
 
 def _read_decimal(buffer: bytes, offset: int) -> tuple[FieldValue, int]:
@@ -349,8 +360,12 @@ def _write_int(value: int) -> bytes:
     return _pack_unsignedlong(value)
 
 
-def _write_longstr(value: str | bytes) -> bytes:
-    raw = value.encode("utf-8", "surrogatepass") if isinstance(value, str) else value
+def _write_text(value: str) -> bytes:
+    raw = value.encode("utf-8", "surrogatepass")
+    return b"S" + _LONG.pack(len(raw)) + raw
+
+
+def _write_longstr(raw: bytes) -> bytes:
     return b"S" + _LONG.pack(len(raw)) + raw
 
 
@@ -376,7 +391,7 @@ def _write_array(values: Sequence[FieldValue]) -> bytes:
 
 # Each writer takes the one type it stands beside; the mapping's value type cannot say so.
 _WRITERS: dict[type, Callable[..., bytes]] = {
-    bool: _packer("t", "?"),
+    bool: {False: b"t\0", True: b"t\1"}.__getitem__,
     Int8: _packer("b", "b"),
     UInt8: _packer("B", "B"),
     Int16: _packer("s", "h"),
@@ -389,7 +404,7 @@ _WRITERS: dict[type, Callable[..., bytes]] = {
     Float32: _packer("f", "f"),
     float: _packer("d", "d"),
     Decimal: _write_decimal,
-    str: _write_longstr,
+    str: _write_text,
     bytes: _write_longstr,
     bytearray: _write_longstr,
     ByteArray: lambda value: b"x" + _LONG.pack(len(value)) + value,
