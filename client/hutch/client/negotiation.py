@@ -70,13 +70,9 @@ def in_servers_order(mechanisms: Sequence[sasl.SASL], offered: Sequence[bytes]) 
     py-amqp tries GSSAPI and EXTERNAL first. But RabbitMQ offers EXTERNAL also to clients without a certificate, and
     then refuses it, so a password that is there goes first.
     """
-    places = {name: place for place, name in enumerate(offered)}
-
-    def rank(mechanism: sasl.SASL) -> tuple[bool, int]:
-        place = places.get(mechanism.mechanism, len(places))
-        return (False, place) if isinstance(mechanism, sasl.PLAIN | sasl.AMQPLAIN) else (True, 0)
-
-    return sorted(mechanisms, key=rank)
+    by_password = {one.mechanism: one for one in mechanisms if isinstance(one, sasl.PLAIN | sasl.AMQPLAIN)}
+    first = [by_password[name] for name in offered if name in by_password]
+    return first + [one for one in mechanisms if one not in first]
 
 
 def first_response(

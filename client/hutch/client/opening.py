@@ -90,10 +90,11 @@ class OpeningMethods(RawMethods):
     def _note_sent(self, method: Method) -> None:
         self._state = FROM_CLIENT[self._state].get(type(method), self._state)
 
-    def _step(self, method: Method) -> None:
+    def _step(self, method: Method) -> bytes:
+        """The frame of our next step, for the caller to send."""
         self._last_step = method
         self._state = next_connection_state(FROM_CLIENT, self._state, type(method))
-        self._send(method)
+        return self._frame(method)
 
     def _on_start(self, start: ConnectionStart, _content: Content | None) -> None:
         self.version_major = start.version_major
@@ -111,7 +112,8 @@ class OpeningMethods(RawMethods):
         if self._servers_choice:
             mechanisms = negotiation.in_servers_order(mechanisms, self.mechanisms)
         mechanism, response = negotiation.first_response(self, mechanisms, self.mechanisms)
-        self._step(ConnectionStartOk(self.client_properties, mechanism.decode(), response, self.locale))
+        step = self._step(ConnectionStartOk(self.client_properties, mechanism.decode(), response, self.locale))
+        self._opened("connection.start-ok").send(step)
 
     def _on_secure(self, _secure: ConnectionSecure, _content: Content | None) -> None:
         raise ConnectionError("the server asks for a further step of the login, which no mechanism here has")
@@ -122,13 +124,13 @@ class OpeningMethods(RawMethods):
         self.frame_max = tune.frame_max or self.frame_max
         self.server_heartbeat = tune.heartbeat
         self.heartbeat = negotiation.heartbeat(self.client_heartbeat, tune.heartbeat)
-        self._step(ConnectionTuneOk(self.channel_max, self.frame_max, self.heartbeat))
+        tune_ok = self._step(ConnectionTuneOk(self.channel_max, self.frame_max, self.heartbeat))
         link.frame_limit = self.frame_max - OVERHEAD
         link.reader.frame_max = self.frame_max
         if self.heartbeat:
             link.heartbeats = Heartbeats(self.heartbeat, link.transport.monotonic())
         ensure_promise(self.on_tune_ok)(self)
-        self._step(ConnectionOpen(self.virtual_host))
+        link.send(tune_ok + self._step(ConnectionOpen(self.virtual_host)))  # one write, one thing to wake up for
 
     def _on_open_ok(self, _opened: ConnectionOpenOk, _content: Content | None) -> None:
         self._last_step = None

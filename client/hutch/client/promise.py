@@ -23,7 +23,7 @@ class Thenable(Protocol):
 
 def is_promise(value: object) -> TypeGuard[Thenable]:
     """Whether ``value`` is a promise, not a mere function: its class has a method ``then``."""
-    return any("then" in base.__dict__ for base in type(value).__mro__)
+    return hasattr(type(value), "then")
 
 
 class promise:  # noqa: N801  (py-amqp's name)

@@ -243,7 +243,7 @@ def test_on_tune_ok_and_on_open(target: Target) -> None:
 
     connection, tap = tapped(target, heartbeat=9, on_open=on_open, on_tune_ok=on_tune_ok)
     connection.connect()
-    assert seen == [("on_tune_ok", connection, 1, False), ("on_open", connection, 1, True)]
+    assert seen == [("on_tune_ok", connection, 0, False), ("on_open", connection, 1, True)]  # tune-ok goes with open
 
 
 @shows("Connection.__init__(confirm_publish)")

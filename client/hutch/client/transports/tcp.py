@@ -26,6 +26,9 @@ SOCKET_SETTINGS: Final[Mapping[str, int]] = {
     "TCP_KEEPINTVL": 10,
     "TCP_KEEPCNT": 9,
 }
+_SOCKET_OPTIONS: Final[Mapping[int, Any]] = {
+    getattr(socket, name): value for name, value in SOCKET_SETTINGS.items() if hasattr(socket, name)
+}
 
 
 def _resolve(host: str, port: int, deadline: float | None) -> list[tuple[Any, ...]]:
@@ -104,12 +107,10 @@ class TcpTransport:
                 raise TimeoutError("timed out")
             sock.settimeout(remaining)
         sock.connect(address)
-        sock.settimeout(None)
+        if deadline is not None:
+            sock.settimeout(None)
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-        options: dict[int, Any] = {
-            getattr(socket, name): value for name, value in SOCKET_SETTINGS.items() if hasattr(socket, name)
-        }
-        for option, value in (options | dict(self._settings)).items():
+        for option, value in {**_SOCKET_OPTIONS, **self._settings}.items():
             sock.setsockopt(socket.IPPROTO_TCP, option, value)
 
     def _explained(self, error: OSError) -> OSError:
