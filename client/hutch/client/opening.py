@@ -72,7 +72,7 @@ class OpeningMethods(RawMethods):
     def server_capabilities(self) -> Mapping[str, Any]:
         """The protocol extensions that the server has, name to ``True``."""
         capabilities = self.server_properties.get("capabilities")
-        return capabilities if isinstance(capabilities, Mapping) else {}
+        return capabilities if isinstance(capabilities, dict) else {}
 
     def receive_method(self, method: Method, content: Content | None) -> None:
         """Take a method on channel 0, if the connection's state allows it. The link calls it."""

@@ -37,15 +37,16 @@ def _resolve(host: str, port: int, deadline: float | None) -> list[tuple[Any, ..
     The system's look-up of a name knows no timeout. Where there is a deadline, a thread does it, and is left to itself
     if it takes too long.
     """
+    name = host.encode() if host.isascii() else host  # only what is not ASCII needs the codec for host names
     if deadline is None:
-        return socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+        return socket.getaddrinfo(name, port, type=socket.SOCK_STREAM)
     with suppress(socket.gaierror):  # an address is no name to look up
-        return socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_NUMERICHOST)
+        return socket.getaddrinfo(name, port, type=socket.SOCK_STREAM, flags=socket.AI_NUMERICHOST)
     found: Future[list[tuple[Any, ...]]] = Future()
 
     def look_up() -> None:
         try:
-            found.set_result(socket.getaddrinfo(host, port, type=socket.SOCK_STREAM))
+            found.set_result(socket.getaddrinfo(name, port, type=socket.SOCK_STREAM))
         except Exception as error:
             found.set_exception(error)
 
