@@ -37,6 +37,12 @@ def test_every_kind_of_event_has_its_line(fakebroker: FakeBroker) -> None:
     with pytest.raises(NotFound):
         channel.queue_declare("nobody's", passive=True)
     channel.exchange_delete("shop")
+    channel.tx_select()
+    channel.basic_publish(Message(b"regretted"), routing_key="failed")
+    channel.tx_rollback()
+    for body in (b"second", b"third"):
+        channel.basic_publish(Message(body), routing_key="failed")
+    channel.tx_commit()
     channel.connection.close()
     assert timeline(fakebroker.history).splitlines() == [
         " +0.0 s  declared exchange shop",
@@ -62,6 +68,10 @@ def test_every_kind_of_event_has_its_line(fakebroker: FakeBroker) -> None:
         "+60.0 s  unbound orders from shop, key 'order.*'",
         "+60.0 s  refused: NOT_FOUND - no queue 'nobody's' in vhost '/'",
         "+60.0 s  deleted exchange shop",
+        "+60.0 s  rolled back a transaction: 1 publish, 0 acknowledgements",
+        "+60.0 s  published to the default exchange, key 'failed', routed to failed: second",
+        "+60.0 s  published to the default exchange, key 'failed', routed to failed: third",
+        "+60.0 s  committed a transaction: 2 publishes, 0 acknowledgements",
         "+60.0 s  disconnected: in-process client 1",
     ]
 

@@ -108,7 +108,7 @@ def illegal(state: ChannelState, method: type[Method]) -> tuple[int, str]:
 def test_channels(method: type[Method]) -> None:
     if method is NAMES["channel.open"]:
         assert next_channel_state(ChannelState.CLOSED, method) is ChannelState.OPEN
-        for state in (ChannelState.OPEN, ChannelState.CLOSING):  # CONN-CHAN-06, CHAN-08
+        for state in (ChannelState.OPEN, ChannelState.COMMITTING, ChannelState.CLOSING):  # CONN-CHAN-06, CHAN-08
             assert illegal(state, method) == (504, "second 'channel.open' seen")
         return
     assert illegal(ChannelState.CLOSED, method) == (504, "expected 'channel.open'")  # CONN-CHAN-04
@@ -117,6 +117,11 @@ def test_channels(method: type[Method]) -> None:
         assert next_channel_state(ChannelState.OPEN, method) is (ChannelState.CLOSED if closes else ChannelState.OPEN)
     else:  # CONN-METHOD-04 to CONN-METHOD-06
         assert illegal(ChannelState.OPEN, method) == (503, "unimplemented method")
+    if method is NAMES["channel.close"]:
+        assert next_channel_state(ChannelState.COMMITTING, method) is ChannelState.CLOSED
+    else:  # TX-16
+        text = "unexpected command while processing 'tx.commit'"
+        assert illegal(ChannelState.COMMITTING, method) == (504, text)
     ends = method.NAME == "channel.close-ok"  # CHAN-07, CHAN-09
     assert next_channel_state(ChannelState.CLOSING, method) is (ChannelState.CLOSED if ends else ChannelState.CLOSING)
 

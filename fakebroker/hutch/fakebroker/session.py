@@ -45,6 +45,7 @@ from hutch.wire.methods import (
     MalformedShortStr,
     Method,
     MethodDecodeError,
+    TxCommit,
     decode_method,
 )
 from hutch.wire.states import ChannelState, ConnectionState, IllegalMethod, next_channel_state
@@ -99,6 +100,8 @@ class Session:
         self._parser: Final = FrameParser(131072)
         self._slots: Final[dict[int, _Slot]] = {}
         self._publishes: Final[dict[bytes, BasicPublish]] = {}
+        #: By channel, what completes the commit that came with the bytes in hand.
+        self._commits: dict[int, Callable[[], None]] = {}
         self._frame_max = 131072
         self._channel_max = 0
         self.connection: Connection | None = None
@@ -122,6 +125,8 @@ class Session:
             data = self._handshake.greet(data)
         if data and not self.dropped:
             self._read(data)
+            if self._commits:
+                self._complete_commits()
         self.node.settle()
 
     def _publishes_at(self, data: bytes) -> bytes:
@@ -281,16 +286,39 @@ class Session:
             else:
                 raise not_implemented(method.NAME)
         except SoftError as error:
-            cause = error.method or type(method)
-            self._close_channel(slot)
-            slot.state = ChannelState.CLOSING
-            self._note(error)
-            ids = (cause.CLASS_ID, cause.METHOD_ID) if error.blame else (0, 0)
-            self.method(channel.number, ChannelClose(error.code, error.reply_text, *ids))
+            self._refuse(slot, channel.number, error, type(method))
         except HardError as error:
             if error.blame and error.method is None:
                 error.method = type(method)
             raise
+
+    def _refuse(self, slot: _Slot, number: int, error: SoftError, cause: type[Method]) -> None:
+        """Close a channel because of an error of ``cause``, unless that names another."""
+        cause = error.method or cause
+        self._close_channel(slot)
+        slot.state = ChannelState.CLOSING
+        self._note(error)
+        ids = (cause.CLASS_ID, cause.METHOD_ID) if error.blame else (0, 0)
+        self.method(number, ChannelClose(error.code, error.reply_text, *ids))
+
+    def committing(self, channel: int, complete: Callable[[], None]) -> None:
+        """Take nothing but channel.close on a channel until what came with tx.commit is used up; then ``complete``.
+
+        RabbitMQ has to hear from the queues first, and whoever does not wait for commit-ok loses that race.
+        """
+        self._slots[channel].state = ChannelState.COMMITTING
+        self._commits[channel] = complete
+
+    def _complete_commits(self) -> None:
+        commits, self._commits = self._commits, {}
+        for number, complete in commits.items():
+            slot = self._slots.get(number)
+            if slot is not None and slot.state is ChannelState.COMMITTING:
+                slot.state = ChannelState.OPEN
+                try:
+                    complete()
+                except SoftError as error:
+                    self._refuse(slot, number, error, TxCommit)
 
     def _open_channel(self, number: int, slot: _Slot) -> None:
         connection = self.connection

@@ -68,6 +68,16 @@ def _dead_lettered(event: Event) -> str:
     return f"dead-lettered ({reason}) from {event.queue} to {names(queues)}"
 
 
+def _transaction(event: Event) -> str:
+    publishes, acknowledgements = event.detail
+    how = "committed" if event.kind == "committed" else "rolled back"
+    return f"{how} a transaction: {_count(publishes, 'publish')}, {_count(acknowledgements, 'acknowledgement')}"
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number} {what}{'' if number == 1 else 'es' if what.endswith('sh') else 's'}"
+
+
 def _bound(event: Event) -> str:
     source, target, key = event.detail
     return f"{event.kind} {target} {'to' if event.kind == 'bound' else 'from'} {source}, key {key!r}"
@@ -93,6 +103,8 @@ _TELL: Final[Mapping[str, Callable[[Event], str]]] = {
     "purged": lambda event: f"purged {event.queue} of {event.detail} messages",
     "consuming": lambda event: f"consumer {event.detail} on {event.queue}",
     "cancelled": lambda event: f"consumer {event.detail} off {event.queue}",
+    "committed": _transaction,
+    "rolled-back": _transaction,
     "connected": lambda event: f"connected: {event.detail}",
     "disconnected": lambda event: f"disconnected: {event.detail}",
     "refused": lambda event: f"refused: {event.detail}",

@@ -120,10 +120,14 @@ def next_connection_state(table: _Table, state: ConnectionState, method: type[Me
 
 
 class ChannelState(StrEnum):
-    """Where a channel is. CLOSING: this side has sent channel.close and awaits close-ok."""
+    """Where a channel is.
+
+    CLOSING: this side has sent channel.close and awaits close-ok. COMMITTING: tx.commit is not answered yet.
+    """
 
     CLOSED = "closed"
     OPEN = "open"
+    COMMITTING = "committing"
     CLOSING = "closing"
 
 
@@ -131,6 +135,7 @@ class ChannelState(StrEnum):
 CHANNEL_FROM_CLIENT: Final[Mapping[ChannelState, Mapping[type[Method], ChannelState]]] = {
     ChannelState.CLOSED: {ChannelOpen: ChannelState.OPEN},
     ChannelState.OPEN: {ChannelClose: ChannelState.CLOSED},
+    ChannelState.COMMITTING: {ChannelClose: ChannelState.CLOSED},
     ChannelState.CLOSING: {ChannelClose: ChannelState.CLOSING, ChannelCloseOk: ChannelState.CLOSED},
 }
 
@@ -145,7 +150,7 @@ def next_channel_state(state: ChannelState, method: type[Method]) -> ChannelStat
     While CLOSING, what the table does not name is to be ignored, and leaves the state as it is (CHAN-07).
 
     Raises:
-        IllegalMethod: not legal in ``state`` (CONN-CHAN-04, CONN-CHAN-06, CHAN-08, CONN-METHOD-04 to 06). For
+        IllegalMethod: not legal in ``state`` (CONN-CHAN-04, CONN-CHAN-06, CHAN-08, CONN-METHOD-04 to 06, TX-16). For
             basic.cancel-ok alone, RabbitMQ 4.3 has another code and text: 541 and ``INTERNAL_ERROR``, naming no method.
     """
     following = CHANNEL_FROM_CLIENT[state].get(method)
@@ -155,6 +160,8 @@ def next_channel_state(state: ChannelState, method: type[Method]) -> ChannelStat
         raise IllegalMethod(ReplyCode.CHANNEL_ERROR, "second 'channel.open' seen", method)
     if state is ChannelState.CLOSED:
         raise IllegalMethod(ReplyCode.CHANNEL_ERROR, "expected 'channel.open'", method)
+    if state is ChannelState.COMMITTING:
+        raise IllegalMethod(ReplyCode.CHANNEL_ERROR, "unexpected command while processing 'tx.commit'", method)
     if state is ChannelState.OPEN and (method in _UNASKED or method.CLASS_ID == 10 or not method.CLIENT):
         raise IllegalMethod(ReplyCode.COMMAND_INVALID, "unimplemented method", method)
     return state

@@ -11,14 +11,16 @@ from hutch.fakebroker.engine.consumers import Consumer
 from hutch.fakebroker.engine.errors import precondition_failed
 from hutch.fakebroker.engine.queues.classic import Queue
 from hutch.fakebroker.engine.queues.ready import Entry
+from hutch.fakebroker.engine.transactions import ACKED, Outcome, Transaction
 
 
 class Delivery:
     """A message handed to the client, not acknowledged yet. ``consumer`` is ``None`` for one from basic.get."""
 
-    __slots__ = ("consumer", "entry", "queue")
+    __slots__ = ("consumer", "entry", "queue", "tag")
 
-    def __init__(self, queue: Queue, entry: Entry, consumer: Consumer | None) -> None:
+    def __init__(self, tag: int, queue: Queue, entry: Entry, consumer: Consumer | None) -> None:
+        self.tag = tag
         self.queue = queue
         self.entry = entry
         self.consumer = consumer
@@ -29,8 +31,8 @@ class Channel:
 
     ``prefetch`` is what consumers started from now on get; ``shared_prefetch`` the limit over the whole channel where
     the profile has that (QOS-06), 0 for none, and ``shared_unacked`` what counts towards it. ``publishes`` counts
-    publishes once ``confirming``. ``last_queue`` is the queue declared last, which an empty name stands for
-    (EXCH-BIND-12, EXCH-BIND-13).
+    publishes once ``confirming``; ``transaction`` is what a transactional channel holds back. ``last_queue`` is the
+    queue declared last, which an empty name stands for (EXCH-BIND-12, EXCH-BIND-13).
     """
 
     def __init__(self, connection: Connection, number: int) -> None:
@@ -45,6 +47,7 @@ class Channel:
         self.shared_unacked = 0
         self.confirming = False
         self.publishes = 0
+        self.transaction: Transaction | None = None
         self._delivery_tag = 0
         # Delivery tags are consecutive, so "all up to a tag" is a walk from the oldest one that may be outstanding,
         # which no tag is met on twice: a sorted container would cost more on every delivery and give nothing.
@@ -59,7 +62,7 @@ class Channel:
         queue = consumer.queue
         message = entry.message
         if not consumer.no_ack:
-            self._unacked[tag] = Delivery(queue, entry, consumer)
+            self._unacked[tag] = Delivery(tag, queue, entry, consumer)
             consumer.unacked += 1
             self.shared_unacked += 1
             queue.unacked += 1
@@ -70,7 +73,7 @@ class Channel:
         """Count a message that basic.get takes; its delivery tag. Limits do not count it (QOS-05)."""
         self._delivery_tag += 1
         if not no_ack:
-            self._unacked[self._delivery_tag] = Delivery(queue, entry, None)
+            self._unacked[self._delivery_tag] = Delivery(self._delivery_tag, queue, entry, None)
             queue.unacked += 1
         detail = (None, self._delivery_tag, entry.redelivered)
         self._record("got", self.vhost.name, queue.name, entry.message, detail)
@@ -101,19 +104,38 @@ class Channel:
     def ack(self, tag: int, multiple: bool) -> None:
         """Acknowledge; see :meth:`_settle` for the errors."""
         deliveries = self._settle(tag, multiple)
-        for delivery in deliveries:
-            self._record("acked", self.vhost.name, delivery.queue.name, delivery.entry.message)
-        for queue in self._release(deliveries):
-            queue.dispatch()
+        if self.transaction is None:
+            self._ack(deliveries)
+        else:
+            self.transaction.decide(ACKED, deliveries)
 
     def refuse(self, tag: int, *, multiple: bool, requeue: bool, arrives_redelivered: bool = False) -> None:
         """Requeue or dead-letter; see :meth:`_settle` for the errors. ``arrives_redelivered`` marks the dead letters
         (DLX-03).
         """
         deliveries = self._settle(tag, multiple)
-        if requeue:
+        outcome = Outcome(acked=False, requeue=requeue, arrives_redelivered=arrives_redelivered)
+        if self.transaction is None:
+            self.carry_out(outcome, deliveries)
+        else:
+            self.transaction.decide(outcome, deliveries)
+
+    def carry_out(self, outcome: Outcome, deliveries: Iterable[Delivery]) -> None:
+        """Do with deliveries, which are not outstanding any more, what the client decided."""
+        if outcome.acked:
+            self._ack(deliveries)
+        elif outcome.requeue:
             self._requeue(deliveries)
-            return
+        else:
+            self._discard(deliveries, outcome.arrives_redelivered)
+
+    def _ack(self, deliveries: Iterable[Delivery]) -> None:
+        for delivery in deliveries:
+            self._record("acked", self.vhost.name, delivery.queue.name, delivery.entry.message)
+        for queue in self._release(deliveries):
+            queue.dispatch()
+
+    def _discard(self, deliveries: Iterable[Delivery], arrives_redelivered: bool) -> None:
         for delivery in deliveries:
             queue, message = delivery.queue, delivery.entry.message
             self._record("rejected", self.vhost.name, queue.name, message)
@@ -121,6 +143,13 @@ class Channel:
                 self.vhost.dead_letter(queue, message, "rejected", redelivered=arrives_redelivered)
         for queue in self._release(deliveries):
             queue.dispatch()
+
+    def restore(self, deliveries: Iterable[Delivery]) -> None:
+        """Have deliveries outstanding again, each in the place of its tag (TX-09)."""
+        outstanding = sorted((*self._unacked.values(), *deliveries), key=lambda delivery: delivery.tag)
+        self._unacked = {delivery.tag: delivery for delivery in outstanding}
+        if outstanding:
+            self._oldest = outstanding[0].tag
 
     def recover(self) -> None:
         """Requeue all that is not acknowledged (ACK-10)."""
@@ -175,6 +204,8 @@ class Channel:
         """End the consumers and requeue what is not acknowledged (CHAN-11)."""
         self.connection.channels.pop(self.number, None)
         queues = self.end_consumers()
+        if self.transaction is not None:
+            self.restore(self.transaction.deliveries)
         self.recover()
         for queue in queues:
             queue.dispatch()

@@ -1,5 +1,6 @@
 """What the engine knows of one client connection, once it is open."""
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Final, Protocol
 
 from hutch.wire.declaration import Method
@@ -25,6 +26,11 @@ class Output(Protocol):
         self, channel: int, consumer: "Consumer", delivery_tag: int, redelivered: bool, message: "Message"
     ) -> None:
         """Send basic.deliver."""
+
+    def committing(self, channel: int, complete: Callable[[], None]) -> None:
+        """Take no more on a channel until all is done that came along with the tx.commit in hand (TX-16); then call
+        ``complete``, which may raise a :class:`~hutch.fakebroker.engine.errors.SoftError`.
+        """
 
 
 class Connection:

@@ -22,6 +22,8 @@ class Event(NamedTuple):
     - ``bound``, ``unbound``: ``detail`` is ``(source, destination, routing key)``
     - ``purged``: queue; ``detail`` is how many messages went
     - ``consuming``, ``cancelled``: queue; ``detail`` is the consumer tag
+    - ``committed``, ``rolled-back``: ``detail`` is how many publishes and acknowledgements the transaction held. Its
+      publishes count as published when they are committed
     - ``connected``, ``disconnected``: ``detail`` is the connection's name
     - ``refused``: ``detail`` is the reply text of a channel or connection that the broker closed
     """

@@ -74,6 +74,9 @@ class Profile:
     #: something else has the queue look for consumers (CONSUME-29). (What is published meanwhile waits too; it crashes
     #: the queue in 3.10.)
     cancel_serves_next_active: bool
+    #: Whether a transaction's messages get into whatever queues have the names when it is committed, else into the very
+    #: queues that were there when they were published (TX-15).
+    finds_queues_at_commit: bool
 
 
 _QUORUM_AND_STREAM_ONLY = frozenset(
@@ -123,6 +126,7 @@ V3_10: Final = Profile(
     empty_queue_type_is_default=False,
     least_max_priority=0,
     cancel_serves_next_active=False,
+    finds_queues_at_commit=True,
 )
 
 V4_3: Final = Profile(
@@ -169,6 +173,7 @@ V4_3: Final = Profile(
     empty_queue_type_is_default=True,
     least_max_priority=1,
     cancel_serves_next_active=True,
+    finds_queues_at_commit=False,
 )
 
 PROFILES: Final = {profile.name: profile for profile in (V3_10, V4_3)}

@@ -112,6 +112,33 @@ def print_binary(value: bytes) -> str:
     return f"<<{','.join(map(str, value))}>>"
 
 
+def print_missing_queue(vhost: str, queue: str) -> str:
+    """``{not_found,{resource,<<"vhost">>,queue,<<"queue">>}}`` as Erlang's ``~tp`` breaks it into lines of 80
+    characters, behind the 27 of "failed to deliver message: " (TX-15).
+    """
+    where, name = _print_unicode(vhost), _print_unicode(queue)
+    line = f"{{not_found,{{resource,{where},queue,{name}}}}}"
+    if len(line) <= 51:
+        return line
+    lines = ["{resource"]
+    for item, width in ((where, 42), ("queue", 42), (name, 41)):
+        longer = f"{lines[-1]},{item}"
+        if len(longer) <= (45 if len(lines) == 1 else width):
+            lines[-1] = longer
+        else:
+            lines[-1] += ","
+            lines.append(item)
+    inner = f"\n{' ' * 35}".join(lines)
+    return f"{{not_found,\n{' ' * 31}{inner}}}}}"
+
+
+def _print_unicode(text: str) -> str:
+    """Text as Erlang's ``~tp`` prints its bytes."""
+    if text.isascii() or not text.isprintable():
+        return print_binary(text.encode("utf-8", "surrogateescape"))
+    return f"""<<"{"".join(_ESCAPES.get(ord(letter), letter) for letter in text)}"/utf8>>"""
+
+
 def frame_snippet(frame_type: int, payload: bytes) -> str:
     """A frame as RabbitMQ's texts show it (CONN-FRAME-02)."""
     amount = "all" if len(payload) <= 16 else "first 16"

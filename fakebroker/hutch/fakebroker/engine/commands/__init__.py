@@ -2,14 +2,15 @@
 itself.
 
 A function may raise :class:`~hutch.fakebroker.engine.errors.SoftError` or
-:class:`~hutch.fakebroker.engine.errors.HardError`; before it does, it has changed nothing.
+:class:`~hutch.fakebroker.engine.errors.HardError`; before it does, it has changed nothing, but
+for a commit that fails half-way (TX-15).
 """
 
 from collections.abc import Callable
 from typing import Any, Final
 
 from hutch.fakebroker.engine.channel import Channel
-from hutch.fakebroker.engine.commands import basic, exchange, modes, queue
+from hutch.fakebroker.engine.commands import basic, exchange, modes, queue, tx
 from hutch.wire import methods as wire
 
 Command = Callable[[Channel, Any], None]
@@ -37,4 +38,7 @@ COMMANDS: Final[dict[type[wire.Method], Command]] = {
     wire.QueueDelete: queue.delete,
     wire.QueuePurge: queue.purge,
     wire.QueueUnbind: queue.unbind,
+    wire.TxCommit: tx.commit,
+    wire.TxRollback: tx.rollback,
+    wire.TxSelect: tx.select,
 }

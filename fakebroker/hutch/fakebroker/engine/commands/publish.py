@@ -5,12 +5,13 @@ from hutch.fakebroker.engine.commands.access import find_exchange
 from hutch.fakebroker.engine.commands.queue import REPLY_TO
 from hutch.fakebroker.engine.errors import SoftError, not_implemented, precondition_failed, refused
 from hutch.fakebroker.engine.message import Envelope, Message
+from hutch.fakebroker.engine.transactions import HeldPublish
 from hutch.wire.codes import ReplyCode
 from hutch.wire.methods import BasicAck, BasicNack, BasicPublish, BasicReturn
 
 
 def publish(channel: Channel, method: BasicPublish, header: bytes, body: bytes) -> None:
-    """Route a message.
+    """Route a message, and put it into its queues unless the channel is transactional (TX-03).
 
     ``header`` is the payload of its content header frame.
 
@@ -36,11 +37,12 @@ def publish(channel: Channel, method: BasicPublish, header: bytes, body: bytes) 
         _check_envelope(channel, envelope)
     message = Message(method.exchange, method.routing_key, envelope, body, header)
     queues = vhost.route(exchange, message, message.routing_keys)
+    if channel.transaction is not None:
+        channel.transaction.publishes.append(HeldPublish(message, method.mandatory, queues))
+        return
     node.history.record("published", vhost.name, None, message, tuple([queue.name for queue in queues]))
     if method.mandatory and not queues:
-        reply = BasicReturn(ReplyCode.NO_ROUTE, "NO_ROUTE", method.exchange, method.routing_key)
-        node.history.record("returned", vhost.name, None, message, "NO_ROUTE")
-        channel.output.content(channel.number, reply, message)
+        return_unroutable(channel, message)
     accepted = True
     for queue in queues:
         accepted &= queue.publish(message)
@@ -49,6 +51,13 @@ def publish(channel: Channel, method: BasicPublish, header: bytes, body: bytes) 
         # One queue that refuses is enough for a nack (CONFIRM-10).
         confirm = BasicAck(channel.publishes) if accepted else BasicNack(channel.publishes)
         channel.output.method(channel.number, confirm)
+
+
+def return_unroutable(channel: Channel, message: Message) -> None:
+    """Give a mandatory message that no queue gets back to its publisher (PUB-02)."""
+    channel.vhost.node.history.record("returned", channel.vhost.name, None, message, "NO_ROUTE")
+    reply = BasicReturn(ReplyCode.NO_ROUTE, "NO_ROUTE", message.exchange, message.routing_key)
+    channel.output.content(channel.number, reply, message)
 
 
 def _check_envelope(channel: Channel, envelope: Envelope) -> None:

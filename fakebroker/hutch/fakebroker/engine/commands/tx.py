@@ -1,0 +1,119 @@
+"""tx.select, commit and rollback (TX): publishes and acknowledgements are held back until the commit.
+
+basic.get, deliveries and basic.recover are not part of a transaction, nor is anything that is declared or deleted.
+"""
+
+from hutch.fakebroker.engine.channel import Channel
+from hutch.fakebroker.engine.commands.publish import return_unroutable
+from hutch.fakebroker.engine.errors import HardError, precondition_failed
+from hutch.fakebroker.engine.message import Message
+from hutch.fakebroker.engine.queues.classic import Queue
+from hutch.fakebroker.engine.terms import print_missing_queue
+from hutch.fakebroker.engine.transactions import HeldPublish, Transaction
+from hutch.wire.codes import ReplyCode
+from hutch.wire.methods import TxCommit, TxCommitOk, TxRollback, TxRollbackOk, TxSelect, TxSelectOk
+
+
+def select(channel: Channel, _method: TxSelect) -> None:
+    """Make the channel transactional; once it is, this changes nothing (TX-01)."""
+    if channel.confirming:
+        raise precondition_failed("cannot switch from confirm to tx mode")
+    if channel.transaction is None:
+        channel.transaction = Transaction()
+    channel.output.method(channel.number, TxSelectOk())
+
+
+def commit(channel: Channel, _method: TxCommit) -> None:
+    """Put the messages into their queues, then carry out the acknowledgements.
+
+    The queues have to tell that they took the messages, so that commit-ok comes behind what they deliver at once, and
+    until then the channel is deaf to other methods (TX-16). Where no queue got anything it comes first.
+
+    Raises:
+        SoftError: 406, the channel is not transactional (TX-02).
+        HardError: 506, a queue is gone (TX-15). The messages before that one are in their queues.
+    """
+    transaction = _transaction(channel)
+    routed, failure = _route(channel, transaction.publishes)
+    accepted = True
+    for message, queues, all_there in routed:
+        accepted &= all_there
+        for queue in queues:
+            accepted &= queue.publish(message)
+    if failure is not None:
+        raise failure
+    channel.transaction = Transaction()
+    _record(channel, "committed", transaction)
+    waits = not accepted or any(queues for _, queues, _ in routed)
+    if not waits:
+        channel.output.method(channel.number, TxCommitOk())
+    for outcome, deliveries in transaction.decisions:
+        channel.carry_out(outcome, sorted(deliveries, key=lambda delivery: delivery.tag))
+    if waits:
+        channel.output.committing(channel.number, lambda: _complete(channel, accepted))
+
+
+def _complete(channel: Channel, accepted: bool) -> None:
+    """Tell the end of a commit: 406 where a queue refused a message; what the others took stays."""
+    if not accepted:
+        raise precondition_failed("partial tx completion")
+    channel.output.method(channel.number, TxCommitOk())
+
+
+_Routed = tuple[Message, list[Queue], bool]
+
+
+def _route(channel: Channel, publishes: list[HeldPublish]) -> tuple[list[_Routed], HardError | None]:
+    """Each message with the queues that it gets into and whether those are all it was meant for; and why it ends there,
+    if it does. What is returned to the publisher goes out before any queue delivers.
+    """
+    routed: list[_Routed] = []
+    vhost = channel.vhost
+    for held in publishes:
+        message = held.message
+        try:
+            queues, all_there = _queues(channel, held)
+        except HardError as error:
+            return routed, error
+        vhost.node.history.record("published", vhost.name, None, message, tuple([queue.name for queue in queues]))
+        if held.mandatory and not queues and all_there:
+            return_unroutable(channel, message)
+        routed.append((message, queues, all_there))
+    return routed, None
+
+
+def _queues(channel: Channel, held: HeldPublish) -> tuple[list[Queue], bool]:
+    """The queues that a message gets into now, and whether those are all it was routed to (TX-15)."""
+    present = channel.vhost.queues
+    if channel.vhost.node.profile.finds_queues_at_commit:
+        # The default exchange takes any key for a queue's name, be there such a queue or not.
+        message = held.message
+        names = [queue.name for queue in held.queues] if message.exchange else dict.fromkeys(message.routing_keys)
+        return [present[name] for name in names if name in present], True
+    for queue in held.queues:
+        if queue.name not in present:
+            text = f"failed to deliver message: {print_missing_queue(channel.vhost.name, queue.name)}"
+            raise HardError(ReplyCode.RESOURCE_ERROR, text)
+    # Another queue that has the name by now is not the one that the message is for.
+    queues = [queue for queue in held.queues if not queue.deleted]
+    return queues, len(queues) == len(held.queues)
+
+
+def rollback(channel: Channel, _method: TxRollback) -> None:
+    """Forget the messages; what was acknowledged is outstanding again, and not redelivered (TX-09)."""
+    transaction = _transaction(channel)
+    channel.transaction = Transaction()
+    _record(channel, "rolled-back", transaction)
+    channel.restore(transaction.deliveries)
+    channel.output.method(channel.number, TxRollbackOk())
+
+
+def _transaction(channel: Channel) -> Transaction:
+    if channel.transaction is None:
+        raise precondition_failed("channel is not transactional")
+    return channel.transaction
+
+
+def _record(channel: Channel, kind: str, transaction: Transaction) -> None:
+    counts = (len(transaction.publishes), len(transaction.deliveries))
+    channel.vhost.node.history.record(kind, channel.vhost.name, detail=counts)

@@ -1,0 +1,56 @@
+"""What a transactional channel holds back until it commits (TX rows; https://www.rabbitmq.com/docs/semantics#tx)."""
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, NamedTuple
+
+from hutch.fakebroker.engine.message import Message
+
+if TYPE_CHECKING:
+    from hutch.fakebroker.engine.channel import Delivery
+    from hutch.fakebroker.engine.queues.classic import Queue
+
+
+class HeldPublish(NamedTuple):
+    """A message that was accepted. ``queues`` are those it was routed to when it was published (TX-15)."""
+
+    message: Message
+    mandatory: bool
+    queues: "list[Queue]"
+
+
+class Outcome(NamedTuple):
+    """What is to become of deliveries: acknowledged, else requeued or dead-lettered.
+
+    ``arrives_redelivered`` marks the dead letters (DLX-03).
+    """
+
+    acked: bool
+    requeue: bool = False
+    arrives_redelivered: bool = False
+
+
+ACKED = Outcome(acked=True)
+
+
+@dataclass(slots=True)
+class Transaction:
+    """What a channel did since tx.select, or since its last commit or rollback.
+
+    ``decisions`` say what is to become of which deliveries, in the order of the client's methods; neighbours of the
+    same outcome are one, as in RabbitMQ, which carries them out together.
+    """
+
+    publishes: list[HeldPublish] = field(default_factory=list)
+    decisions: "list[tuple[Outcome, list[Delivery]]]" = field(default_factory=list)
+
+    def decide(self, outcome: Outcome, deliveries: "list[Delivery]") -> None:
+        """Hold an acknowledgement, of whatever kind, back."""
+        if self.decisions and self.decisions[-1][0] == outcome:
+            self.decisions[-1][1].extend(deliveries)
+        else:
+            self.decisions.append((outcome, deliveries))
+
+    @property
+    def deliveries(self) -> "list[Delivery]":
+        """All deliveries that something was decided about."""
+        return [delivery for _, deliveries in self.decisions for delivery in deliveries]
