@@ -17,6 +17,7 @@ from hutch.client import Connection
 from hutch.conformance.management import Management
 from hutch.fakebroker import Broker
 from hutch.wire.url import parse_url
+from tests import certificates
 
 #: Seconds that anything may take here before the test fails; RabbitMQ 4.3 may take five to greet.
 PATIENCE = 20.0
@@ -83,27 +84,39 @@ def emulator_over_tcp(profile: str) -> Iterator[Target]:
         yield Target(f"tcp-{profile}", profile, broker.url, {}, broker)
 
 
+@contextmanager
+def emulator_over_tls(profile: str) -> Iterator[Target]:
+    """The emulator behind a port with TLS."""
+    with Broker(profile) as broker:
+        url = broker.listen_tls(certificates.server_context())
+        yield Target(f"tls-{profile}", profile, url, {"ssl": certificates.client_context()}, broker)
+
+
 _live: dict[str, Target] = {}
 
 
 @contextmanager
-def live(profile: str) -> Iterator[Target]:
+def live(profile: str, tls: bool = False) -> Iterator[Target]:
     """A live RabbitMQ, in a virtual host that lasts for the session (:func:`end_session`)."""
-    if profile not in _live:
+    name = f"live-{profile}-tls" if tls else f"live-{profile}"
+    if name not in _live:
         variable = f"HUTCH_RABBITMQ_{profile.replace('.', '_')}"
-        url, management_url = os.environ.get(variable), os.environ.get(f"{variable}_MANAGEMENT")
-        if not url or not management_url:
-            reason = f"{variable} and {variable}_MANAGEMENT do not name a live RabbitMQ {profile}"
+        of_url = f"{variable}_TLS" if tls else variable
+        needed = [of_url, f"{variable}_MANAGEMENT", *([f"{variable}_CERTIFICATES"] if tls else [])]
+        if not all(os.environ.get(each) for each in needed):
+            reason = f"{' and '.join(needed)} do not name a live RabbitMQ {profile}"
             if os.environ.get("CI") == "true":
                 pytest.fail(reason, pytrace=False)
             pytest.skip(reason)
+        url, management_url = (os.environ[each] for each in needed[:2])
         (address,) = parse_url(url)
         management = Management(management_url, address.userid, address.password)
         vhost = f"hutch-tests-{secrets.token_hex(4)}"
         management.create_vhost(vhost)
         _session.callback(management.delete_vhost, vhost)
-        _live[profile] = Target(f"live-{profile}", profile, url.rpartition("/")[0] + "/" + vhost)
-    yield replace(_live[profile], cleanup=ExitStack())
+        parameters = {"ssl": {"ca_certs": f"{os.environ[needed[2]]}/ca.pem"}} if tls else {}
+        _live[name] = Target(name, profile, url.rpartition("/")[0] + "/" + vhost, parameters)
+    yield replace(_live[name], cleanup=ExitStack())
 
 
 _session = ExitStack()
@@ -120,6 +133,9 @@ TARGETS: dict[str, Callable[[], Any]] = {
     "memory-4.3": lambda: emulator_in_process("4.3"),
     "memory-3.10": lambda: emulator_in_process("3.10"),
     "tcp-4.3": lambda: emulator_over_tcp("4.3"),
+    "tls-4.3": lambda: emulator_over_tls("4.3"),
     "live-3.10": lambda: live("3.10"),
     "live-4.3": lambda: live("4.3"),
+    "live-3.10-tls": lambda: live("3.10", tls=True),
+    "live-4.3-tls": lambda: live("4.3", tls=True),
 }

@@ -9,7 +9,8 @@ from tests.targets import Target
 
 def tcp_address(target: Target) -> tuple[str, int]:
     """Where the target can be reached over TCP."""
-    (address,) = parse_url(target.url if target.broker is None else target.broker.url)
+    in_process = target.broker if "transport" in target.parameters else None
+    (address,) = parse_url(in_process.url if in_process else target.url)
     return address.host, address.port or 5672
 
 
