@@ -7,6 +7,7 @@ import pytest
 import hutch.client
 import hutch.client.exceptions as ours
 from hutch.client.exceptions import method_name
+from hutch.wire.codes import ReplyCode
 
 #: py-amqp's names that this client has not, and why.
 ABSENT = {
@@ -67,3 +68,9 @@ def test_tuples_of_errors() -> None:
     ):
         mine, theirs = getattr(hutch.client.Connection, attribute), getattr(amqp.Connection, attribute)
         assert {kind.__name__ for kind in mine} == {kind.__name__ for kind in theirs}
+
+
+def test_a_reply_code_with_a_name_is_a_number_all_the_same() -> None:
+    error = ours.FrameError("FRAME_ERROR - no", (60, 40), reply_code=ReplyCode.FRAME_ERROR)
+    assert str(error) == "Basic.publish: (501) FRAME_ERROR - no"
+    assert error.args[0] == error.reply_code == 501

@@ -72,12 +72,13 @@ class AMQPError(Exception):
         method_name: str | None = None,
         reply_code: int | None = None,
     ) -> None:
+        number = None if reply_code is None else int(reply_code)  # where it is one of ReplyCode, which prints its name
         self.message = reply_text
         self.reply_text = reply_text
-        self.reply_code = reply_code or self.code
+        self.reply_code = number or self.code
         self.method_sig = method_sig
         self.method_name = method_name or (_name_of(method_sig) if method_sig else "")
-        super().__init__(reply_code, reply_text, method_sig, self.method_name)
+        super().__init__(number, reply_text, method_sig, self.method_name)
 
     @property
     def method(self) -> str | MethodSig | None:
