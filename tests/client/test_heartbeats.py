@@ -175,3 +175,27 @@ def test_a_silent_server_is_not_alive(server: Server) -> None:
     server.now += 21
     assert not connection.is_alive()
     assert not connection.connected
+
+
+def test_the_books_may_be_read(server: Server) -> None:
+    connection = beating(server)
+    assert (connection.prev_sent, connection.prev_recv) == (None, None)
+    opened = server.now
+    assert (connection.last_heartbeat_sent, connection.last_heartbeat_received) == (opened, opened)
+    server.now += 1
+    connection.heartbeat_tick()
+    assert (connection.last_heartbeat_sent, connection.last_heartbeat_received) == (server.now, server.now)
+    assert (connection.prev_sent, connection.prev_recv) == (connection.bytes_sent, connection.bytes_recv)
+    server.now += 6
+    connection.heartbeat_tick()
+    assert connection.last_heartbeat_sent == server.now
+    assert connection.last_heartbeat_received == server.now - 6
+    connection.close()
+    assert (connection.last_heartbeat_sent, connection.last_heartbeat_received) == (0, 0)
+    assert (connection.prev_sent, connection.prev_recv) == (None, None)
+
+
+def test_without_heartbeats_there_are_no_books(connection: Connection) -> None:
+    connection.heartbeat_tick()
+    assert (connection.last_heartbeat_sent, connection.last_heartbeat_received) == (0, 0)
+    assert (connection.prev_sent, connection.prev_recv) == (None, None)

@@ -2,13 +2,20 @@
 
 import copy
 import pickle
+from typing import Any
 
+import amqp
+import amqp.method_framing
 import pytest
 
-from hutch.client import Message
+from hutch.client import Channel, FrameSyntaxError, Message
 from hutch.client.message import ReceivedMessage
+from hutch.wire.declaration import Method
 from hutch.wire.fields import FieldError
-from hutch.wire.properties import NO_PROPERTIES, PROPERTIES, Properties, decode_properties
+from hutch.wire.frames import BODY, HEADER, METHOD, content_header, frame, method_frame
+from hutch.wire.methods import BasicDeliver, BasicGet, BasicGetOk, BasicReturn
+from hutch.wire.properties import NO_PROPERTIES, PROPERTIES, Properties, decode_properties, encode_properties
+from tests.client.scripted import Server
 
 
 def test_a_message() -> None:
@@ -109,3 +116,74 @@ def test_copies(message: Message) -> None:
 
 def test_repr() -> None:
     assert repr(Message("häj", type="t")) == "<Message of 3 str, {'type': 't'}>"
+
+
+# how it came in, as py-amqp's messages know it
+
+FRAMING = ["frame_method", "frame_args", "body_size", "body_received", "ready"]
+
+
+def test_a_message_that_did_not_come_in() -> None:
+    assert [getattr(Message(b"body"), name) for name in FRAMING] == [
+        getattr(amqp.Message(b"body"), name) for name in FRAMING
+    ]
+    assert amqp.Message.CLASS_ID == Message.CLASS_ID
+    assert amqp.Message.PROPERTIES == Message.PROPERTIES
+
+
+@pytest.mark.parametrize("properties", [{}, {"content_encoding": "utf-8", "priority": 3}], ids=["bare", "text"])
+@pytest.mark.parametrize("body", [b"", "é".encode()], ids=["empty", "body"])
+@pytest.mark.parametrize("how", [BasicDeliver, BasicGetOk])
+def test_a_message_that_came_in(
+    server: Server, channel: Channel, how: type[Method], body: bytes, properties: dict[str, Any]
+) -> None:
+    """All that py-amqp's own frame handler would have made of it."""
+    deliver, get_ok = BasicDeliver("made-up", 5, True, "x", "k"), BasicGetOk(5, True, "x", "k", 7)
+    method = deliver if how is BasicDeliver else get_ok
+    header = content_header(len(body), encode_properties(properties))
+    frames = [(METHOD, 1, method.encode()), (HEADER, 1, header), *([(BODY, 1, body)] if body else [])]
+    made: list[Any] = []
+    on_frame = amqp.method_framing.frame_handler(amqp.Connection(), lambda *args: made.append(args[3]))
+    for one in frames:
+        on_frame(one)
+
+    got: list[Any] = []
+    channel.basic_consume("q", callback=got.append)
+    if method is deliver:
+        server.say(*[frame(*one) for one in frames])
+        assert channel.connection is not None
+        channel.connection.drain_events(timeout=1)
+    else:
+        server.answers[BasicGet] = lambda _: [frame(*one) for one in frames]
+        got.append(channel.basic_get("q"))
+    assert {name: getattr(got[0], name) for name in FRAMING} == {name: getattr(made[0], name) for name in FRAMING}
+
+
+def test_a_message_that_came_back(server: Server, channel: Channel) -> None:
+    back: list[Message] = []
+    channel.events["basic_return"].add(lambda *args: back.append(args[3]))
+    returned = method_frame(1, BasicReturn(312, "NO_ROUTE", "x", "k").encode())
+    server.say(returned, frame(HEADER, 1, content_header(2, NO_PROPERTIES)), frame(BODY, 1, b"hi"))
+    assert channel.connection is not None
+    channel.connection.drain_events(timeout=1)
+    assert (back[0].frame_method, back[0].body_size, back[0].ready) == ((60, 50), 2, True)
+
+
+def test_a_message_put_together_by_hand() -> None:
+    raw = encode_properties({"headers": {"a": 1}, "type": "t"})
+    message = Message(frame_method=(60, 60), frame_args=b"arguments")
+    assert message.inbound_header(b"skip" + content_header(3, raw), 4) == 4 + 12
+    assert (message.body_size, message.body_received, message.ready) == (3, 0, False)
+    message.inbound_body(b"a")
+    assert (message.body_received, message.ready) == (1, False)
+    message.inbound_body(b"bc")
+    assert (message.body_received, message.ready, message.body) == (3, True, b"abc")
+    assert (message.frame_method, message.frame_args) == ((60, 60), b"arguments")
+    assert message.properties == {"application_headers": {"a": 1}, "type": "t"}
+    assert message.content() == (raw, b"abc")
+
+
+@pytest.mark.parametrize("header", [b"", content_header(1, b"\x80\0\x05ab")], ids=["cut short", "a property cut short"])
+def test_a_header_that_cannot_be_read(header: bytes) -> None:
+    with pytest.raises(FrameSyntaxError, match="header that cannot be read"):
+        Message().inbound_header(header)

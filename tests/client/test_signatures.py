@@ -13,9 +13,7 @@ import hutch.client.sasl
 #: Parameters of py-amqp that are left out everywhere, and why.
 DROPPED_PARAMETERS = {
     "argsig": "the wire types of a method's fields are declared with the method",
-    "frame_handler": "to come with what it hooks into",
-    "frame_writer": "to come with what it hooks into",
-    "kwargs": "an unknown keyword is an error",
+    "kwargs": "an unknown keyword is an error; py-amqp swallows it, a misspelt one too",
 }
 
 #: Parameters that py-amqp has not, and why.
@@ -26,37 +24,6 @@ ADDED_PARAMETERS = {
 #: Signatures that differ in another way, and why.
 DIFFERENT = {
     "Channel.basic_publish_confirm": "spelled out; py-amqp's takes *args and **kwargs and hands them to basic_publish",
-}
-
-#: Public names of py-amqp that this client does not have, and why.
-ABSENT = {
-    "Connection": {
-        "frame_handler_cls": "to come with what it hooks into",
-        "frame_writer": "to come with what it hooks into",
-        "frame_writer_cls": "to come with what it hooks into",
-        "method_queue": "never used, in py-amqp neither",
-        "last_heartbeat_received": "internal to its bookkeeping",
-        "last_heartbeat_sent": "internal to its bookkeeping",
-        "on_inbound_frame": "to come with what it hooks into",
-        "on_inbound_method": "internal: takes py-amqp's own encodings",
-        "prev_recv": "internal to its bookkeeping",
-        "prev_sent": "internal to its bookkeeping",
-    },
-    "Channel": {
-        "method_queue": "never used, in py-amqp neither",
-        "returned_messages": "never filled, in py-amqp neither",
-    },
-    "Message": {
-        "CLASS_ID": "internal to its encoding",
-        "PROPERTIES": "internal to its encoding",
-        "body_received": "internal to its decoding",
-        "body_size": "internal to its decoding",
-        "frame_args": "internal to its decoding",
-        "frame_method": "internal to its decoding",
-        "inbound_body": "internal to its decoding",
-        "inbound_header": "internal to its decoding",
-        "ready": "internal to its decoding",
-    },
 }
 
 CLASSES = ["Connection", "Channel", "Message"]
@@ -74,8 +41,9 @@ def public(thing: object) -> set[str]:
 
 
 def shape(function: Any) -> list[tuple[str, Any, Any]]:
+    """Names, kinds and defaults of the parameters; a default that is a function by its name."""
     return [
-        (parameter.name, parameter.kind, parameter.default)
+        (parameter.name, parameter.kind, getattr(parameter.default, "__name__", parameter.default))
         for parameter in inspect.signature(function).parameters.values()
     ]
 
@@ -111,7 +79,7 @@ def test_publishing_with_confirm_takes_what_publishing_takes() -> None:
 @pytest.mark.parametrize("name", CLASSES)
 def test_no_public_name_is_missing(name: str) -> None:
     mine, theirs = INSTANCES[name]
-    assert public(theirs) - public(mine) == ABSENT[name].keys()
+    assert [attribute for attribute in sorted(public(theirs) - public(mine)) if not hasattr(mine, attribute)] == []
 
 
 @pytest.mark.parametrize("mechanism", ["PLAIN", "AMQPLAIN", "EXTERNAL", "GSSAPI", "RAW"])

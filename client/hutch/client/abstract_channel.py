@@ -35,6 +35,7 @@ class AbstractChannel(ABC):
         is_closing: whether a close is sent and not yet answered.
         auto_decode: whether a body that names its ``content_encoding`` is made text.
         on_open: a promise, fulfilled with it each time it has been opened.
+        method_queue: never used, as in py-amqp.
     """
 
     on_open: Any
@@ -44,6 +45,7 @@ class AbstractChannel(ABC):
         self.channel_id: int | None = channel_id
         self.is_closing = False
         self.auto_decode = False
+        self.method_queue: list[Any] = []
         self._number = channel_id
         self._link: Link | None = None
         self._requests: deque[Request] = deque()

@@ -3,7 +3,9 @@
 import logging
 from collections.abc import Callable
 from contextlib import suppress
-from typing import TYPE_CHECKING, Final
+from functools import cached_property
+from queue import Queue
+from typing import TYPE_CHECKING, Any, Final
 
 from hutch.client.exceptions import AMQPError, ChannelError, MethodSig, RecoverableConnectionError, error_for_code
 from hutch.client.exchange import ExchangeMethods
@@ -79,6 +81,11 @@ class Channel(ExchangeMethods, QueueMethods, PublishMethods, TxMethods, RawMetho
 
     def __repr__(self) -> str:
         return f"<Channel {self._number}{'' if self.is_open else ' (closed)'} of {self.connection}>"
+
+    @cached_property
+    def returned_messages(self) -> "Queue[Any]":
+        """Always empty, as in py-amqp: for messages that came back there is :attr:`events`."""
+        return Queue()
 
     def receive_method(self, method: Method, content: Content | None) -> None:
         """Take a method that the broker sent; while closing, all but the close is dropped. The link calls it."""

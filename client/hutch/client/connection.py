@@ -19,16 +19,16 @@ from hutch.client.exceptions import (
     error_for_code,
     method_name,
 )
-from hutch.client.heartbeats import RATE
+from hutch.client.hooks import HookMethods
 from hutch.client.link import Link
 from hutch.client.message import ReceivedMessage
-from hutch.client.opening import OpeningMethods
+from hutch.client.method_framing import FrameHandler, FrameWriter, frame_handler, frame_writer
 from hutch.client.promise import Thenable, break_promise, ensure_promise
 from hutch.client.reader import Reader
 from hutch.client.sasl import SASL
+from hutch.client.traffic import TrafficMethods
 from hutch.client.transports.tcp import TcpTransport
 from hutch.wire.content import Content
-from hutch.wire.frames import HEARTBEAT_FRAME
 from hutch.wire.methods import (
     PROTOCOL_HEADER,
     ConnectionBlocked,
@@ -65,7 +65,7 @@ def split_host(host: str) -> tuple[str, int]:
         raise ValueError(f"{host!r} is not host:port: {port!r} is no number") from None
 
 
-class Connection(OpeningMethods):
+class Connection(HookMethods, TrafficMethods):
     """A connection to a broker; :meth:`connect`, or a ``with`` statement, opens it.
 
     Threads may share it, and its channels, for publishing (with confirms too), acknowledging and all other calls that
@@ -95,6 +95,7 @@ class Connection(OpeningMethods):
         on_tune_ok: likewise, once the limits are agreed.
         read_timeout: seconds that any wait without a timeout of its own may last; by default without limit.
         write_timeout: seconds that sending may take; by default without limit.
+        frame_handler, frame_writer: what frames go through, see :mod:`hutch.client.method_framing`.
         socket_settings: options for the socket, see :class:`hutch.client.transports.tcp.TcpTransport`.
         transport: makes the transport to connect with, in place of a TCP connection to ``host``.
 
@@ -142,6 +143,8 @@ class Connection(OpeningMethods):
         read_timeout: float | None = None,
         write_timeout: float | None = None,
         socket_settings: Mapping[int, Any] | None = None,
+        frame_handler: FrameHandler = frame_handler,
+        frame_writer: FrameWriter = frame_writer,
         *,
         transport: Callable[[], AMQPTransport] | None = None,
     ) -> None:
@@ -157,6 +160,8 @@ class Connection(OpeningMethods):
         self.write_timeout = write_timeout
         self.ssl = ssl
         self.socket_settings = socket_settings
+        self.frame_handler_cls = frame_handler
+        self.frame_writer_cls = frame_writer
         self.channel_max = channel_max or self.channel_max
         self.frame_max = frame_max or self.frame_max
         self.client_heartbeat = heartbeat
@@ -216,9 +221,10 @@ class Connection(OpeningMethods):
         deadline = link.deadline(self.connect_timeout)
         try:
             transport.connect(deadline)
+            self._hook()
             transport.send(PROTOCOL_HEADER, deadline)
             while self._state is not ConnectionState.RUNNING:
-                if self._state is ConnectionState.GREETING and (header := reader.peek(8)).startswith(b"AMQP"):
+                if self._state is ConnectionState.GREETING and (header := link.reader.peek(8)).startswith(b"AMQP"):
                     version = "-".join(map(str, header[4:]))
                     raise ConnectionError(f"the server wants another version of AMQP: {version}, not 0-0-9-1")
                 if not link.next_method():
@@ -358,23 +364,6 @@ class Connection(OpeningMethods):
                 return False
         return self.connected
 
-    # heartbeats
-
-    def send_heartbeat(self) -> None:
-        """Send a heartbeat now."""
-        self._opened("heartbeat").send(HEARTBEAT_FRAME)
-
-    def heartbeat_tick(self, rate: float = RATE) -> None:
-        """Send a heartbeat if one is due, ``rate`` of them per interval. Waiting does so by itself.
-
-        An application that neither waits nor publishes for long calls this about once a second.
-
-        Raises:
-            ConnectionForced: nothing has been received for two intervals; the connection is given up.
-        """
-        if self._link is not None:
-            self._link.beat(rate)
-
     # news
 
     def _on_blocked(self, blocked: ConnectionBlocked, _content: Content | None) -> None:
@@ -452,30 +441,3 @@ class Connection(OpeningMethods):
             if isinstance(channel, AMQPChannel):
                 channel.collect()
         self._fail_requests(RecoverableConnectionError("connection already closed"))
-
-    # what is known of it
-
-    @property
-    def connected(self) -> bool:
-        """Whether it is open, as far as has been noticed."""
-        return self._link is not None
-
-    @property
-    def transport(self) -> AMQPTransport | None:
-        """What carries the bytes; ``None`` while closed."""
-        return self._link.transport if self._link is not None else None
-
-    @property
-    def sock(self) -> Any:
-        """The socket; ``None`` while closed, and where there is none."""
-        return getattr(self.transport, "sock", None)
-
-    @property
-    def bytes_sent(self) -> int:
-        """How many writes there were; py-amqp's name, and not bytes there either."""
-        return self._link.sent if self._link is not None else 0
-
-    @property
-    def bytes_recv(self) -> int:
-        """How many reads there were."""
-        return self._link.received if self._link is not None else 0

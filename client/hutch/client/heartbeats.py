@@ -21,8 +21,9 @@ class Heartbeats:
         self.last_received = now
         #: When to call :meth:`tick` next, at the latest.
         self.due = now + interval / RATE
-        self._sent = -1
-        self._received = -1
+        #: The counts at the last :meth:`tick`.
+        self.sent: int | None = None
+        self.received: int | None = None
 
     def tick(self, now: float, sent: int, received: int, rate: float = RATE) -> bool:
         """Whether a heartbeat has to be sent now.
@@ -33,11 +34,11 @@ class Heartbeats:
         Raises:
             ConnectionForced: nothing has come for two intervals.
         """
-        if sent != self._sent:
-            self._sent = sent
+        if sent != self.sent:
+            self.sent = sent
             self.last_sent = now
-        if received != self._received:
-            self._received = received
+        if received != self.received:
+            self.received = received
             self.last_received = now
         elif now > self.last_received + 2 * self.interval:
             raise ConnectionForced(f"Too many heartbeats missed: nothing received for {now - self.last_received:g} s")
@@ -47,5 +48,5 @@ class Heartbeats:
             self.due = self.last_sent + pause
             return False
         self.last_sent = now
-        self._sent = sent + 1  # the heartbeat itself
+        self.sent = sent + 1  # the heartbeat itself
         return True

@@ -1,11 +1,14 @@
 """Messages: body and properties, as an application makes them and as they come from a broker."""
 
 from collections.abc import Mapping
-from typing import Any, Final, cast
+from struct import Struct
+from struct import error as StructError
+from typing import Any, ClassVar, Final, cast
 
 from hutch.client.exceptions import FrameSyntaxError
 from hutch.wire.fields import FieldError
-from hutch.wire.properties import FLAGS, NO_PROPERTIES, decode_properties, encode_properties
+from hutch.wire.methods import BasicDeliver, BasicGetOk, BasicReturn
+from hutch.wire.properties import FLAGS, NO_PROPERTIES, PROPERTIES, decode_properties, encode_properties
 
 _BASIC_PUBLISH = (60, 40)
 _CONTENT_TYPE = FLAGS["content_type"] >> 8
@@ -18,6 +21,13 @@ _WIRE_NAMES: Final = {"application_headers" if name == "headers" else name: name
 _ENCODED: dict[tuple[tuple[str, Any], ...], bytes] = {}
 _ENCODED_LIMIT = 512
 _UNLIKE = frozenset({"application_headers", "message_id", "correlation_id", "timestamp"})
+
+
+_CONTENT_HEADER = Struct(">HHQ")
+_LETTERS = {"shortstr": "s", "table": "F", "octet": "o", "timestamp": "L"}
+
+#: What py-amqp keeps with a message while it comes in, and how that is of one that did not.
+_FRAMING: Final = {"frame_method": None, "frame_args": None, "body_size": 0, "body_received": 0, "ready": False}
 
 
 class Message:
@@ -36,10 +46,25 @@ class Message:
         delivery_info: how it came, or ``None``: ``delivery_tag``, ``redelivered``, ``exchange``, ``routing_key``, and
             ``consumer_tag`` or ``message_count``.
 
-    ``children`` is accepted and has no meaning, as in py-amqp.
+    ``children`` is accepted and has no meaning, as in py-amqp. A frame handler of one's own may put a message together
+    as with py-amqp's: ``Message(frame_method=sig, frame_args=payload)``, :meth:`inbound_header`, :meth:`inbound_body`
+    until it is ``ready``. A message that was received has these attributes too.
     """
 
+    #: The class of AMQP that messages belong to.
+    CLASS_ID: ClassVar = 60
+    #: The properties in wire order, each with the letter of its wire type (:mod:`hutch.client.serialization`).
+    PROPERTIES: ClassVar = [
+        ("application_headers" if name == "headers" else name, _LETTERS[kind]) for name, _, kind in PROPERTIES
+    ]
+
     __slots__ = ("__dict__", "__weakref__", "body", "channel", "delivery_info", "properties")
+
+    frame_method: tuple[int, int] | None
+    frame_args: bytes | None
+    body_size: int
+    body_received: int
+    ready: bool
 
     def __init__(
         self,
@@ -58,6 +83,8 @@ class Message:
             properties = self.properties
             if name in properties:
                 return properties[name]
+            if name in _FRAMING:
+                return self._framing(name)
         raise AttributeError(f"a message has no attribute, and this one no property, {name!r}", name=name, obj=self)
 
     def __repr__(self) -> str:
@@ -98,12 +125,50 @@ class Message:
             return bytes(body)
         raise TypeError(f"a message's body is str or bytes, not {type(body).__name__}")
 
+    def _framing(self, name: str) -> Any:
+        return _FRAMING[name]
+
+    def inbound_header(self, buf: bytes, offset: int = 0) -> int:
+        """Take the properties and the size of the body, from the payload of a header frame; returns 12 more.
+
+        Raises:
+            FrameSyntaxError: it cannot be read.
+        """
+        self.__dict__.update(frame_method=self.frame_method, frame_args=self.frame_args)
+        try:
+            _, _, self.body_size = _CONTENT_HEADER.unpack_from(buf, offset)
+            self.properties = _decode(buf[offset + _CONTENT_HEADER.size :])
+        except (FieldError, StructError) as error:
+            raise FrameSyntaxError(f"a content header that cannot be read: {error}") from None
+        self.body = b""
+        self.ready = not self.body_size
+        return offset + _CONTENT_HEADER.size
+
+    def inbound_body(self, buf: bytes) -> None:
+        """Take a piece of the body, the payload of a body frame; with the last one, ``body`` is there."""
+        pieces = self.__dict__.setdefault("_pieces", [])
+        pieces.append(buf)
+        self.body_received += len(buf)
+        if self.body_received >= self.body_size:
+            self.body = b"".join(pieces)
+            pieces.clear()
+            self.ready = True
+
+    def _serialize_properties(self) -> bytes:  # py-amqp's frame writer calls it
+        return self.content()[0]
+
 
 def wire_content(message: Any) -> tuple[bytes, bytes]:
     """:meth:`Message.content` of anything that has ``body`` and ``properties``; py-amqp's messages do, too."""
-    content: tuple[bytes, bytes]
-    content = (message if isinstance(message, Message) else Message(message.body, **message.properties)).content()
-    return content
+    if isinstance(message, Message):
+        return message.content()
+    return Message(message.body or b"", **message.properties).content()
+
+
+def _decode(raw: bytes) -> dict[str, Any]:
+    """The properties by py-amqp's names."""
+    values = decode_properties(raw)
+    return {name: values[wire] for name, wire in _WIRE_NAMES.items() if wire in values}
 
 
 def _encode(properties: dict[str, Any]) -> bytes:
@@ -166,8 +231,7 @@ class ReceivedMessage(Message):
     def properties(self) -> dict[str, Any]:
         """The properties by py-amqp's names; absent ones are absent."""
         if self._properties is None:
-            values = decode_properties(self._raw)
-            self._properties = {name: values[wire] for name, wire in _WIRE_NAMES.items() if wire in values}
+            self._properties = _decode(self._raw)
         return self._properties
 
     @properties.setter
@@ -203,6 +267,17 @@ class ReceivedMessage(Message):
         if self._properties is None and type(self.body) is bytes:
             return self._raw, self.body
         return super().content()
+
+    def _framing(self, name: str) -> Any:
+        if name == "ready":
+            return True
+        if name.startswith("body"):
+            return len(self.content()[1])
+        how = self.delivery_info
+        method = BasicReturn if not how else BasicGetOk if "message_count" in how else BasicDeliver
+        if name == "frame_method":
+            return method.CLASS_ID, method.METHOD_ID
+        return method(**how).encode() if how else None  # why it was returned is told to who hears of it
 
     @property
     def has_encoding(self) -> bool:

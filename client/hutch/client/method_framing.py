@@ -64,8 +64,12 @@ class _Assembler(Reader):
             raise violation.error from violation
 
     def _hand_on(self, number: int, method: Method, content: Content | None) -> None:
-        message = None if content is None else ReceivedMessage(None, content.body, content.header[12:])
-        self._on_method(number, (method.CLASS_ID, method.METHOD_ID), method.encode(), message)
+        sig, payload = (method.CLASS_ID, method.METHOD_ID), method.encode()
+        message = None
+        if content is not None:
+            message = ReceivedMessage(None, content.body, content.header[12:])
+            message.frame_method, message.frame_args = sig, payload
+        self._on_method(number, sig, payload, message)
 
 
 def frame_handler(connection: "Connection", callback: OnMethod) -> OnFrame:  # noqa: ARG001  (others need it)

@@ -101,6 +101,11 @@ class Reader:
         """The first bytes, ``size`` at most, that :meth:`next_method` has not looked at."""
         return self._data[self._offset : self._offset + size]
 
+    @property
+    def unread(self) -> bytes:
+        """All bytes that have not been handed on; another reader may go on with them."""
+        return b"".join(self._chunks) or self._data[self._offset :]
+
     def feed(self, data: bytes) -> None:
         """Take bytes, in any cut."""
         if self._chunks:
