@@ -1,5 +1,6 @@
 """Putting a message together: the method that carries it, its header frame, its body frames (spec, section 2.3.5.2)."""
 
+from io import BytesIO
 from struct import Struct
 from struct import error as StructError
 from typing import Final, NamedTuple
@@ -12,6 +13,9 @@ _CONTENT_HEADER = Struct(">HHQ")
 _METHOD_START = Struct(">BHI")
 _HEADER_START = Struct(">BBHIHHQ")  # from the end octet of the method's frame up to the properties
 _BODY_START = Struct(">BBHI")  # from the end octet of the header's frame up to the body
+
+#: The room that is made at once for a body, in bytes, at most: a header may announce what never comes.
+_ROOM: Final = 1 << 24
 
 #: The largest body that RabbitMQ 4.3 lets a content header announce, in bytes (CONN-FRAME-26).
 MAX_BODY_SIZE: Final = 536870912
@@ -58,7 +62,7 @@ class ContentAssembler:
     waiting (CONN-FRAME-12).
     """
 
-    __slots__ = ("_chunks", "_header", "_max_body_size", "_remaining", "method")
+    __slots__ = ("_body", "_header", "_max_body_size", "_remaining", "method")
 
     def __init__(self, max_body_size: int | None = MAX_BODY_SIZE) -> None:
         self._max_body_size = max_body_size
@@ -66,7 +70,7 @@ class ContentAssembler:
         self.method: Method | None = None
         self._header: bytes | None = None
         self._remaining = 0
-        self._chunks: list[bytes] = []
+        self._body: BytesIO | None = None
 
     def begin(self, method: Method) -> None:
         """Await the content of ``method``."""
@@ -93,19 +97,21 @@ class ContentAssembler:
         size = len(payload)
         remaining = self._remaining - size
         if remaining > 0:
-            self._chunks.append(payload)
+            if self._body is None:
+                self._body = _room_for(self._remaining)
+            self._body.write(payload)
             self._remaining = remaining
             return None
         if remaining < 0:
             if self._max_body_size is not None:
                 raise ContentError(ReplyCode.FRAME_ERROR, "content body frame exceeds remaining content size", method)
-            self._chunks.clear()
+            self._body = None
             self._remaining = remaining
             return None
-        if self._chunks:
-            self._chunks.append(payload)
-            payload = b"".join(self._chunks)
-            self._chunks = []
+        if self._body is not None:
+            self._body.write(payload)
+            payload = self._body.getvalue()
+            self._body = None
         header, self._header, self.method = self._header, None, None
         return Content(method, header, payload)
 
@@ -130,6 +136,19 @@ class ContentAssembler:
         self._header = payload
         self._remaining = size
         return None
+
+
+def _room_for(size: int) -> BytesIO:
+    """A buffer that has its size from the start, as far as :data:`_ROOM` goes.
+
+    Its value is had without a copy. Parts in a list that are joined would need twice the memory, and the operating
+    system clears every new page: that took four times as long as all the rest of receiving a large body.
+    """
+    body = BytesIO()
+    body.seek(min(size, _ROOM) - 1)
+    body.write(b"\0")
+    body.seek(0)
+    return body
 
 
 def whole_content(data: bytes, offset: int, frame_max: int) -> tuple[int, bytes, bytes, bytes, int] | None:
