@@ -45,6 +45,8 @@ if TYPE_CHECKING:
     from ssl import SSLContext
 
 DEFAULT_PORT: Final = 5672
+#: How TLS's answer begins to what it cannot understand (RFC 8446, section 5.1).
+_TLS_ALERT: Final = b"\x15\x03"
 
 
 def split_host(host: str) -> tuple[str, int]:
@@ -63,6 +65,15 @@ def split_host(host: str) -> tuple[str, int]:
         return name, int(port) if port else DEFAULT_PORT
     except ValueError:
         raise ValueError(f"{host!r} is not host:port: {port!r} is no number") from None
+
+
+def _check_greeting(begin: bytes) -> None:
+    """Tell what a server is that does not answer with a method of AMQP 0-9-1."""
+    if begin.startswith(b"AMQP"):
+        version = "-".join(map(str, begin[4:]))
+        raise ConnectionError(f"the server wants another version of AMQP: {version}, not 0-0-9-1")
+    if begin.startswith(_TLS_ALERT):
+        raise ConnectionError("the server speaks TLS there: ssl is wanted")
 
 
 class Connection(HookMethods, TrafficMethods):
@@ -224,9 +235,8 @@ class Connection(HookMethods, TrafficMethods):
             self._hook()
             transport.send(PROTOCOL_HEADER, deadline)
             while self._state is not ConnectionState.RUNNING:
-                if self._state is ConnectionState.GREETING and (header := link.reader.peek(8)).startswith(b"AMQP"):
-                    version = "-".join(map(str, header[4:]))
-                    raise ConnectionError(f"the server wants another version of AMQP: {version}, not 0-0-9-1")
+                if self._state is ConnectionState.GREETING:
+                    _check_greeting(link.reader.peek(8))
                 if not link.next_method():
                     link.receive(deadline, f"the server's next step in connection state {self._state.value}")
             ensure_promise(self.on_open)(self)
