@@ -129,6 +129,7 @@ NAMES: Final = (
     | _of("kombu.Channel", _KOMBU_CHANNEL)
     | _of("kombu.Message", _KOMBU_MESSAGE)
     # What a URL, or kombu.Connection's ssl, can say.
+    | _of("kombu", "Transport Connection Channel Message")
     | _of("kombu", "URL(amqp, amqps, bare) ssl(True, dict, server_hostname) transport_options SSLTransport")
 )
 
