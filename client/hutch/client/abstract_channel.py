@@ -149,8 +149,7 @@ class AbstractChannel(ABC):
         """Send a method and wait for one of several answers."""
         request = Request(method.NAME, replies, on_reply)
         request.awaited = True
-        self._submit(method, request)
-        self._opened(method.NAME).wait_for(request, None)
+        self._submit(method, request).wait_for(request, None)
         return request
 
     def _post(self, method: Method, *replies: type[Method]) -> Request:
@@ -159,12 +158,14 @@ class AbstractChannel(ABC):
         self._submit(method, request)
         return request
 
-    def _submit(self, method: Method, request: Request) -> None:
+    def _submit(self, method: Method, request: Request) -> Link:
+        """Send a method, with its request noted; returns the link, which another thread may close at any moment."""
         link = self._opened(method.NAME)
         frame = self._frame(method)
         with link.requesting:
             self._requests.append(request)
             link.send(frame)
+        return link
 
     def _frame(self, method: Method) -> bytes:
         try:

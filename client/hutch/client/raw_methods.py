@@ -10,6 +10,7 @@ from typing import Any, cast
 
 from hutch.client.abstract_channel import AbstractChannel
 from hutch.client.exceptions import AMQPNotImplementedError, FrameSyntaxError, MethodSig
+from hutch.client.link import Link
 from hutch.client.message import wire_content
 from hutch.client.method_framing import method_frames
 from hutch.client.promise import promise
@@ -83,7 +84,7 @@ class RawMethods(AbstractChannel):
         sent()
         if waiting is None:
             return sent
-        return self._finish_waiting(waiting, None, returns_tuple)
+        return self._finish_waiting(link, waiting, None, returns_tuple)
 
     def wait(
         self,
@@ -107,10 +108,11 @@ class RawMethods(AbstractChannel):
             OSError, AMQPError: as for any other wait; what ``callback`` raises.
         """
         waiting = Waiting(map(_kind, method if isinstance(method, list) else [method]), callback)
-        with self._opened(str(waiting)).requesting:
+        link = self._opened(str(waiting))
+        with link.requesting:
             requests = (request for request in self._requests if not request.awaited)
             self._begin_waiting(waiting, next((one for one in requests if waiting.kinds & {*one.replies}), None))
-        return self._finish_waiting(waiting, timeout, returns_tuple)
+        return self._finish_waiting(link, waiting, timeout, returns_tuple)
 
     def dispatch_method(self, method_sig: MethodSig, payload: bytes, content: Any) -> None:
         """Take a method as if the broker had sent it, with the message it carries, if any.
@@ -154,9 +156,9 @@ class RawMethods(AbstractChannel):
         self._waits.append(waiting)
         self._listen_in()
 
-    def _finish_waiting(self, waiting: Waiting, timeout: float | None, returns_tuple: bool) -> Any:
+    def _finish_waiting(self, link: Link, waiting: Waiting, timeout: float | None, returns_tuple: bool) -> Any:
         try:
-            self._opened(str(waiting)).wait_for(waiting, timeout)
+            link.wait_for(waiting, timeout)
         finally:
             for request in tuple(self._requests):
                 if request.waiting is waiting:  # it did not come; somebody may wait for it again
