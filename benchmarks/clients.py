@@ -22,7 +22,6 @@ from peers.job import BODY, CLIENTS
 from table import print_table
 
 _JOB_PROGRAM = Path(__file__).parent / "peers" / "job.py"
-_DISTRIBUTIONS = ("amqp", "pika", "amqpstorm", "rabbitpy", "aio-pika")
 
 
 @dataclass
@@ -54,7 +53,7 @@ JOBS = [
     Job("consume_ack", "consume, prefetch 500, acknowledge each", 1, 0.25),
     Job("get", "get, one at a time", 0.1, 0.5),
     Job("confirm", "publish, wait for each confirm", 0.1, 0.5),
-    Job("connect", "connect and close", 0.01, 0.6),
+    Job("connect", "connect and close", 0.04, 0.6),
 ]
 
 
@@ -119,7 +118,8 @@ def main(arguments: list[str] | None = None) -> None:
     headings = ["CPU us, best (worst)", "hutch/py-amqp", "aim", *options.clients]
     table = [headings, *[job.cells(options.clients) for job in JOBS]]
     print_table(table, options.markdown)
-    print(f"\nPython {sys.version.split()[0]}, " + ", ".join(f"{name} {version(name)}" for name in _DISTRIBUTIONS))
+    distributions = dict.fromkeys(client.removeprefix("py-").partition(",")[0] for client in options.clients)
+    print(f"\nPython {sys.version.split()[0]}, " + ", ".join(f"{name} {version(name)}" for name in distributions))
 
 
 if __name__ == "__main__":
