@@ -63,7 +63,8 @@ class AbstractChannel(ABC):
     def then(self, on_success: Any, on_error: Callable[[BaseException], object] | None = None) -> Any:
         """Have ``on_success`` called with this once it is open, at once if it is; or ``on_error`` with why it failed.
 
-        Both may be promises too (:mod:`hutch.client.promise`); returns the promise of ``on_success``.
+        Where there is an :attr:`on_open` with a function, it is called with what that returned, as promises are. Both
+        may be promises too (:mod:`hutch.client.promise`); returns the promise of ``on_success``.
         """
         self.on_open = ensure_promise(self.on_open)
         return self.on_open.then(on_success, on_error)
