@@ -46,7 +46,12 @@ Item = Method | Content
 PATIENCE: Final = 10.0
 
 CAPABILITIES: Final[FieldTable] = {
-    "capabilities": {"authentication_failure_close": True, "basic.nack": True, "consumer_cancel_notify": True}
+    "capabilities": {
+        "authentication_failure_close": True,
+        "basic.nack": True,
+        "connection.blocked": True,
+        "consumer_cancel_notify": True,
+    }
 }
 
 
@@ -111,11 +116,12 @@ class Peer:
         vhost: str = "/",
         user: str = "guest",
         password: str = "guest",
+        client_properties: FieldTable = CAPABILITIES,
     ) -> Self:
         """A connection that is open, with channel 1."""
         peer = cls(transport)
         peer.greet()
-        peer.log_in(user, password)
+        peer.log_in(user, password, client_properties)
         peer.expect(ConnectionTune)
         peer.method(ConnectionTuneOk(2047, frame_max, heartbeat), 0)
         peer.method(ConnectionOpen(vhost), 0)
@@ -128,10 +134,12 @@ class Peer:
         self.send(PROTOCOL_HEADER)
         return self.expect(ConnectionStart)
 
-    def log_in(self, user: str = "guest", password: str = "guest") -> None:
+    def log_in(
+        self, user: str = "guest", password: str = "guest", client_properties: FieldTable = CAPABILITIES
+    ) -> None:
         """Send start-ok."""
         response = f"\0{user}\0{password}".encode()
-        self.method(ConnectionStartOk(CAPABILITIES, "PLAIN", response), 0)
+        self.method(ConnectionStartOk(client_properties, "PLAIN", response), 0)
 
     def open_channel(self, number: int = 1) -> None:
         """Open a channel."""

@@ -37,6 +37,9 @@ def test_every_kind_of_event_has_its_line(fakebroker: FakeBroker) -> None:
     with pytest.raises(NotFound):
         channel.queue_declare("nobody's", passive=True)
     channel.exchange_delete("shop")
+    fakebroker.raise_alarm("disk")
+    channel.basic_publish(Message(b"late"), routing_key="nowhere")
+    fakebroker.clear_alarm("disk")
     channel.tx_select()
     channel.basic_publish(Message(b"regretted"), routing_key="failed")
     channel.tx_rollback()
@@ -68,6 +71,11 @@ def test_every_kind_of_event_has_its_line(fakebroker: FakeBroker) -> None:
         "+60.0 s  unbound orders from shop, key 'order.*'",
         "+60.0 s  refused: NOT_FOUND - no queue 'nobody's' in vhost '/'",
         "+60.0 s  deleted exchange shop",
+        "+60.0 s  low on disk: publishers are blocked",
+        "+60.0 s  blocked, and read no further: in-process client 1",
+        "+60.0 s  low on disk no more",
+        "+60.0 s  unblocked, and read again: in-process client 1",
+        "+60.0 s  published to the default exchange, key 'nowhere', routed to no queue: late",
         "+60.0 s  rolled back a transaction: 1 publish, 0 acknowledgements",
         "+60.0 s  published to the default exchange, key 'failed', routed to failed: second",
         "+60.0 s  published to the default exchange, key 'failed', routed to failed: third",

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping
 from types import TracebackType
 from typing import TYPE_CHECKING, Final, Self
 
+from hutch.fakebroker.engine.alarms import RESOURCES
 from hutch.fakebroker.engine.clock import Clock, ManualClock, SystemClock, Timers
 from hutch.fakebroker.engine.history import History
 from hutch.fakebroker.engine.message import Message
@@ -260,6 +261,46 @@ class Broker:
                 raise LookupError(f"no queue {name!r} in vhost {vhost!r}; there are: {known}")
             return QueueView(queue, self)
 
+    # alarms
+
+    def raise_alarm(self, resource: str) -> None:
+        """Be low on a resource, ``"memory"`` or ``"disk"``, until :meth:`clear_alarm`
+        (https://www.rabbitmq.com/docs/connection-blocked).
+
+        A connection that publishes from now on is told by connection.blocked if it wants to know, and nothing more is
+        read of what it sends, be it a publish, an acknowledgement or a close; it still gets deliveries. Connections
+        that do not publish go on as ever. To an in-process client as to any, a call that awaits the broker's answer
+        ends with its own timeout.
+
+        Raises:
+            ValueError: there is no such resource.
+        """
+        self._check_resource(resource)
+        self.catch_up()
+        with self.lock:
+            if resource not in self.node.alarms.raised:
+                self.node.alarms.raised.add(resource)
+                self.node.history.record("alarm-raised", "", detail=resource)
+
+    def clear_alarm(self, resource: str) -> None:
+        """End an alarm, raised or not. With the last one, connections that were blocked are told by
+        connection.unblocked, and what they have sent meanwhile is done, the publish that had them blocked first.
+
+        Raises:
+            ValueError: there is no such resource.
+        """
+        self._check_resource(resource)
+        with self.lock:
+            if resource in self.node.alarms.raised:
+                self.node.history.record("alarm-cleared", "", detail=resource)
+                self.node.alarms.clear(resource)
+                self.node.settle()
+                self.notify()
+
+    def _check_resource(self, resource: str) -> None:
+        if resource not in RESOURCES:
+            raise ValueError(f"an alarm is for {' or '.join(map(repr, RESOURCES))}, not {resource!r}")
+
     # running it
 
     def settle(self) -> None:
@@ -364,7 +405,7 @@ class Broker:
     def remove_pipe(self, pipe: Pipe, session: Session) -> None:
         """End the session of an in-process client."""
         self._pipes.pop(pipe, None)
-        session.lost()
+        session.hang_up()
         self.notify()
 
     def count_peers(self, change: int) -> None:

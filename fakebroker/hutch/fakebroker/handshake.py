@@ -15,6 +15,7 @@ from hutch.wire.fields import FieldTable
 from hutch.wire.frames import BODY, HEADER, HEARTBEAT, HEARTBEAT_FRAME, METHOD, method_frame
 from hutch.wire.methods import (
     PROTOCOL_HEADER,
+    ConnectionBlocked,
     ConnectionClose,
     ConnectionCloseOk,
     ConnectionOpen,
@@ -23,6 +24,7 @@ from hutch.wire.methods import (
     ConnectionStartOk,
     ConnectionTune,
     ConnectionTuneOk,
+    ConnectionUnblocked,
     ConnectionUpdateSecret,
     ConnectionUpdateSecretOk,
 )
@@ -137,6 +139,16 @@ class Handshake:
         if self._heartbeat is not None:
             self._heartbeat.stop()
             self._heartbeat = None
+
+    def block(self, reason: str | None) -> None:
+        """Tell a client that wants to know that it is not read from now on, or with ``None`` that it is again; its
+        heartbeats do not count meanwhile (CONN-BLOCK-02, CONN-BLOCK-03).
+        """
+        if self._heartbeat is not None:
+            self._heartbeat.deaf = reason is not None
+            self._heartbeat.received = True
+        if self._capabilities.get("connection.blocked") is True:
+            self._send(ConnectionUnblocked() if reason is None else ConnectionBlocked(reason))
 
     def drop_later(self) -> None:
         """Say nothing, hear nothing, and end in a while."""

@@ -9,12 +9,14 @@ class Heartbeat:
     """Sends a heartbeat each half interval in which nothing was sent, and gives the client up when two whole intervals
     in a row brought nothing.
 
-    ``interval`` is in seconds, above 0. ``sent`` and ``received`` are to be set whenever bytes go out or come in.
+    ``interval`` is in seconds, above 0. ``sent`` and ``received`` are to be set whenever bytes go out or come in. While
+    ``deaf``, which is for a client that is not read, it is not given up.
     """
 
     def __init__(self, timers: Timers, interval: float, send: Callable[[], None], give_up: Callable[[], None]) -> None:
         self.sent = False
         self.received = True
+        self.deaf = False
         self._timers = timers
         self._interval = interval
         self._send = send
@@ -35,7 +37,7 @@ class Heartbeat:
         self._sender = self._timers.set(self._interval / 2, self._beat, background=True)
 
     def _check(self) -> None:
-        self._silent = 0 if self.received else self._silent + 1
+        self._silent = 0 if self.received or self.deaf else self._silent + 1
         self.received = False
         if self._silent == 2:
             self._give_up()

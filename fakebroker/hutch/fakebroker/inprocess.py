@@ -41,7 +41,8 @@ class Pipe:
             self._session = self._broker.add_pipe(self)
 
     def send(self, data: bytes, deadline: float | None = None) -> None:  # noqa: ARG002
-        """Have the broker do what ``data`` asks for.
+        """Have the broker do what ``data`` asks for; later, where an alarm keeps it from reading (CONN-BLOCK-04). What
+        is sent meanwhile piles up as in the buffers of a socket, but without a limit.
 
         Raises:
             BrokenPipeError: the connection has ended.

@@ -2,10 +2,12 @@
 frames.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from struct import Struct
 from typing import Final
 
+from hutch.fakebroker.backlog import Backlog
+from hutch.fakebroker.decoding import Unanswerable, decode, frame_error
 from hutch.fakebroker.engine.channel import Channel
 from hutch.fakebroker.engine.clock import Timer, Timers
 from hutch.fakebroker.engine.commands import COMMANDS
@@ -15,21 +17,18 @@ from hutch.fakebroker.engine.consumers import Consumer
 from hutch.fakebroker.engine.errors import AMQPError, HardError, SoftError, internal_error, not_implemented
 from hutch.fakebroker.engine.message import Message
 from hutch.fakebroker.engine.node import Node
-from hutch.fakebroker.engine.tables import NotFinite, check_table, too_deep
-from hutch.fakebroker.engine.terms import frame_snippet, print_binary
+from hutch.fakebroker.engine.terms import frame_snippet
 from hutch.fakebroker.handshake import CLOSING_TIMEOUT, Handshake
 from hutch.wire.codes import ReplyCode
 from hutch.wire.content import Content, ContentAssembler, ContentError, MalformedHeader, whole_content
-from hutch.wire.fields import FieldError, TruncatedField, UnknownFieldType
 from hutch.wire.frames import (
     BODY,
     HEADER,
     HEARTBEAT,
     METHOD,
+    Frame,
     FrameError,
     FrameParser,
-    FrameTooLarge,
-    WrongFrameEnd,
     content_frames,
     method_frame,
 )
@@ -42,11 +41,8 @@ from hutch.wire.methods import (
     ChannelOpen,
     ChannelOpenOk,
     ConnectionClose,
-    MalformedShortStr,
     Method,
-    MethodDecodeError,
     TxCommit,
-    decode_method,
 )
 from hutch.wire.states import ChannelState, ConnectionState, IllegalMethod, next_channel_state
 
@@ -102,6 +98,8 @@ class Session:
         self._publishes: Final[dict[bytes, BasicPublish]] = {}
         #: By channel, what completes the commit that came with the bytes in hand.
         self._commits: dict[int, Callable[[], None]] = {}
+        self._backlog: Backlog | None = None
+        self._alarms: Final = node.alarms.raised
         self._frame_max = 131072
         self._channel_max = 0
         self.connection: Connection | None = None
@@ -113,6 +111,11 @@ class Session:
         """Where the connection is."""
         return self._handshake.state
 
+    @property
+    def blocked(self) -> bool:
+        """Whether nothing is read of what the client sends, because of an alarm (CONN-BLOCK-04)."""
+        return self._backlog is not None
+
     # bytes in
 
     def receive(self, data: bytes) -> None:
@@ -120,13 +123,14 @@ class Session:
         self.node.settle()  # what fell due before comes first
         if self.dropped or self._handshake.deaf:
             return
+        if self._backlog is not None:
+            self._backlog.data.append(data)
+            return
         self._handshake.heard()
         if self.state is ConnectionState.GREETING:
             data = self._handshake.greet(data)
         if data and not self.dropped:
             self._read(data)
-            if self._commits:
-                self._complete_commits()
         self.node.settle()
 
     def _publishes_at(self, data: bytes) -> bytes:
@@ -153,12 +157,16 @@ class Session:
         return data[offset:] if offset else data
 
     def _read(self, data: bytes) -> None:
+        if self._parser.idle and not self._alarms:
+            data = self._publishes_at(data)
+        self._run_frames(self._parser.feed(data))
+
+    def _run_frames(self, frames: Iterator[Frame]) -> None:
         pending = self.node.pending
         handshake = self._handshake
-        if self._parser.idle:
-            data = self._publishes_at(data)
+        alarms = self._alarms
         try:
-            for frame_type, number, payload in self._parser.feed(data):
+            for frame_type, number, payload in frames:
                 if handshake.deaf:
                     return
                 try:
@@ -170,9 +178,25 @@ class Session:
                     self.fail(error)
                 if pending:
                     self.node.settle()
+                if alarms and frame_type in {HEADER, BODY} and handshake.state is ConnectionState.RUNNING:
+                    self._backlog = Backlog(self, self._handshake, frames)
+                    break
         except FrameError as error:
-            self.fail(_frame_error(error))
+            self.fail(frame_error(error))
             handshake.deaf = True
+        if self._commits:
+            self._complete_commits()
+
+    def catch_up(self) -> None:
+        """Read again, first what has piled up (CONN-BLOCK-06)."""
+        backlog, self._backlog = self._backlog, None
+        if backlog is not None:
+            backlog.forget()
+            self._run_frames(backlog.frames)
+            self.receive(b"".join(backlog.data))
+            if backlog.ended:
+                self.lost()
+            self._wake()
 
     def _channel_frame(self, frame_type: int, number: int, payload: bytes) -> None:
         slot = self._slots.get(number)
@@ -226,30 +250,16 @@ class Session:
         return method
 
     def decode(self, payload: bytes) -> Method | None:
-        """The method of a frame; ``None`` where RabbitMQ drops the connection without a word.
+        """The method of a frame; ``None`` where RabbitMQ drops the connection without a word, which is done then.
 
         Raises:
-            HardError: 501, it cannot be decoded (CONN-FRAME-15 to CONN-FRAME-19); 540, its table is nested too
-                deeply.
+            HardError: as :func:`~hutch.fakebroker.decoding.decode`.
         """
         try:
-            method = decode_method(payload)
-            for name in method.TABLES:
-                check_table(getattr(method, name))
-            return method
-        except (KeyError, NotFinite, UnknownFieldType):
+            return decode(payload)
+        except Unanswerable:
             self.drop()
             return None
-        except TruncatedField:
-            text = f"{frame_snippet(METHOD, payload)}: unknown_frame"
-            raise HardError(ReplyCode.FRAME_ERROR, text, blame=False) from None
-        except MethodDecodeError as error:
-            text = f"cannot decode {print_binary(error.arguments)}"
-            raise HardError(ReplyCode.FRAME_ERROR, text, method=error.method) from None
-        except MalformedShortStr:
-            raise HardError(ReplyCode.FRAME_ERROR, "Malformed UTF-8 in shortstr", blame=False) from None
-        except FieldError:
-            raise too_deep() from None
 
     # commands
 
@@ -368,6 +378,7 @@ class Session:
         self._handshake.closing(ConnectionState.CLOSING)
         self.method(0, ConnectionClose(code, text, class_id, method_id))
         self.end_in(CLOSING_TIMEOUT)
+        self.catch_up()
 
     def shut_down(self) -> None:
         """Close the connection as a RabbitMQ that is stopped does (RESTART-01); one that is not open is dropped."""
@@ -398,10 +409,20 @@ class Session:
         """End the stream without a word, once what was sent is out."""
         if not self.dropped:
             self.dropped = True
+            if self._backlog is not None:
+                self._backlog.forget()
+                self._backlog = None
             self.end_in(None)
             self.release()
             self._handshake.closing(ConnectionState.CLOSED)
             self._wake()
+
+    def hang_up(self) -> None:
+        """The client sends no more, and is gone once that is noticed: not while it is not read."""
+        if self._backlog is None:
+            self.lost()
+        else:
+            self._backlog.ended = True
 
     def lost(self) -> None:
         """The client is gone."""
@@ -455,13 +476,3 @@ class Session:
             + b"\xce"
             + content_frames(channel, message.header, message.body, self._frame_max)
         )
-
-
-def _frame_error(error: FrameError) -> HardError:
-    reason = ""
-    if isinstance(error, FrameTooLarge):
-        reason = f"{{frame_too_large,{error.size},{error.limit}}}"
-    elif isinstance(error, WrongFrameEnd):
-        reason = f"{{invalid_frame_end_marker,{error.end}}}"
-    text = f"{frame_snippet(error.frame_type, error.payload)}: {reason}"
-    return HardError(ReplyCode.FRAME_ERROR, text, blame=False)

@@ -107,5 +107,9 @@ _TELL: Final[Mapping[str, Callable[[Event], str]]] = {
     "rolled-back": _transaction,
     "connected": lambda event: f"connected: {event.detail}",
     "disconnected": lambda event: f"disconnected: {event.detail}",
+    "alarm-raised": lambda event: f"low on {event.detail}: publishers are blocked",
+    "alarm-cleared": lambda event: f"low on {event.detail} no more",
+    "blocked": lambda event: f"blocked, and read no further: {event.detail}",
+    "unblocked": lambda event: f"unblocked, and read again: {event.detail}",
     "refused": lambda event: f"refused: {event.detail}",
 }

@@ -25,6 +25,8 @@ class Event(NamedTuple):
     - ``committed``, ``rolled-back``: ``detail`` is how many publishes and acknowledgements the transaction held. Its
       publishes count as published when they are committed
     - ``connected``, ``disconnected``: ``detail`` is the connection's name
+    - ``alarm-raised``, ``alarm-cleared``: ``detail`` is the resource, ``memory`` or ``disk``
+    - ``blocked``, ``unblocked``: ``detail`` is the name of the connection that is not read, or is again
     - ``refused``: ``detail`` is the reply text of a channel or connection that the broker closed
     """
 

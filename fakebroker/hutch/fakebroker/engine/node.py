@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 from random import Random
 from typing import Final
 
+from hutch.fakebroker.engine.alarms import Alarms
 from hutch.fakebroker.engine.clock import Clock, Timers
 from hutch.fakebroker.engine.connection import Connection
 from hutch.fakebroker.engine.history import History
@@ -37,6 +38,7 @@ class Node:
         self.history: Final = History(clock, history_limit)
         self.names: Final = Names(Random(seed))
         self.envelopes: Final = Envelopes(profile)
+        self.alarms: Final = Alarms()
         self.users: Final = dict(users)
         self.vhosts: Final[dict[str, VHost]] = {}
         self.connections: Final[dict[Connection, None]] = {}

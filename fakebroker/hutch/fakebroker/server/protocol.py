@@ -37,6 +37,8 @@ class Client(asyncio.Protocol):
         self._listener = listener
         self._broker = listener.broker
         self._flush_is_due = False
+        #: Whether the socket is left unread, because of an alarm (CONN-BLOCK-04).
+        self.paused = False
         self._encryption: Encryption | None = None
         self._handshake_timer: Timer | None = None
         self.peer = ""
@@ -92,6 +94,9 @@ class Client(asyncio.Protocol):
             if session is not None and data:
                 session.receive(data)
                 self._broker.notify()
+            if session is not None and session.blocked:
+                self.paused = True
+                self.transport.pause_reading()
         if encryption is not None and encryption.ended:
             self.transport.close()
         self._listener.arm()
@@ -140,8 +145,12 @@ class Client(asyncio.Protocol):
             self._flush_is_due = False
             data = session.take()
             dropped = session.dropped
+            blocked = session.blocked
         if self.transport.is_closing():
             return
+        if self.paused and not blocked:
+            self.paused = False
+            self.transport.resume_reading()
         if encryption is not None:
             if data:
                 encryption.encrypt(data)
@@ -243,7 +252,7 @@ class Listener:
     def _unread(self, clients: Iterable[Client]) -> list[Client]:
         with selectors.DefaultSelector() as selector:
             for client in clients:
-                if not client.transport.is_closing():
+                if not client.transport.is_closing() and not client.paused:
                     selector.register(client.transport.get_extra_info("socket"), selectors.EVENT_READ, client)
             return [key.data for key, _ in selector.select(0)] if selector.get_map() else []
 
