@@ -11,7 +11,7 @@ from hutch.client.exceptions import RecoverableConnectionError
 from hutch.client.heartbeats import Heartbeats
 from hutch.client.message import ReceivedMessage
 from hutch.client.reader import Reader, Violation
-from hutch.client.turn import Awaited, Turn
+from hutch.client.turn import Awaited, HandedOn, Turn
 from hutch.wire.declaration import Method
 from hutch.wire.frames import FRAME_MIN_SIZE, HEARTBEAT_FRAME, OVERHEAD, method_frame
 from hutch.wire.methods import ConnectionClose
@@ -135,6 +135,7 @@ class Link:
                 self.refuse(violation)
                 raise violation.error from None
         if self._turn.followers:
+            self._turn.handed_on += handed_on
             self._turn.announce()
         # Callbacks take their time, and a read may hold many.
         if handed_on and self.heartbeats is not None and self.transport.monotonic() >= self.heartbeats.due:
@@ -183,22 +184,24 @@ class Link:
     def drain(self, timeout: float | None) -> None:
         """Hand on at least one method, waiting for it up to ``timeout`` seconds in all.
 
+        Where another thread reads for an answer of its own, what that one hands on counts.
+
         Raises:
             TimeoutError: nothing came in time.
             OSError, AMQPError: the connection is lost.
-            RuntimeError: another thread is reading.
+            RuntimeError: another thread drains.
             Exception: whatever the receiver of the method raises.
         """
+        deadline = self.deadline(self.read_timeout if timeout is None else timeout)
         turn = self._turn
         nested = turn.holder == get_ident()
-        if not nested and not turn.take():
-            raise RuntimeError(_SECOND_READER)
+        if not nested and not self._turn_to_drain(deadline):
+            return
         outer = self._deferring
         self._deferring = False
         try:
             if self.next_method():
                 return
-            deadline = self.deadline(self.read_timeout if timeout is None else timeout)
             while True:
                 self.receive(deadline, "a method")
                 if self.next_method():
@@ -214,18 +217,35 @@ class Link:
 
         Raises as :meth:`drain`.
         """
+        deadline = self.deadline(self.read_timeout if timeout is None else timeout)
         turn = self._turn
         nested = turn.holder == get_ident()
-        if not nested and not turn.take():
-            raise RuntimeError(_SECOND_READER)
+        if not nested and not self._turn_to_drain(deadline):
+            return True
         try:
             if self.next_method():
                 return True
-            self.receive(self.deadline(self.read_timeout if timeout is None else timeout), "a frame")
+            self.receive(deadline, "a frame")
             return self.next_method()
         finally:
             if not nested:
                 turn.give_back()
+
+    def _turn_to_drain(self, deadline: float | None) -> bool:
+        """Take the turn, waiting for it where need be; ``False`` once whoever has it has handed on something."""
+        turn = self._turn
+        if not turn.take():
+            handed_on = HandedOn(turn)
+            while not turn.take():
+                if turn.draining:
+                    raise RuntimeError(_SECOND_READER)
+                seconds = None if deadline is None else deadline - self.transport.monotonic()
+                if not turn.follow(handed_on, seconds):
+                    raise TimeoutError(f"timed out waiting for {handed_on}, while another thread was reading")
+                if handed_on.ready:
+                    return False
+        turn.draining = True
+        return True
 
     def wait_for(self, awaited: Awaited, timeout: float | None, defer: bool = False) -> None:
         """Hand on methods until ``awaited`` is ready, within ``timeout`` seconds in all (``None``: the read timeout).

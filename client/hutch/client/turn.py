@@ -22,6 +22,25 @@ class Awaited(Protocol):
         ...
 
 
+class HandedOn:
+    """That whoever has the turn hands on a method, from now on."""
+
+    error: Exception | None = None
+    followed = False
+
+    def __init__(self, turn: "Turn") -> None:
+        self._turn = turn
+        self._before = turn.handed_on
+
+    @property
+    def ready(self) -> bool:
+        """Whether it has."""
+        return self._turn.handed_on != self._before
+
+    def __str__(self) -> str:
+        return "a method"
+
+
 class Turn:
     """The turn to read, one thread's at a time.
 
@@ -29,15 +48,18 @@ class Turn:
     *follows*: it sleeps until its answer is there or the turn is free.
     """
 
-    __slots__ = ("_lock", "_news", "followers", "holder")
+    __slots__ = ("_lock", "_news", "draining", "followers", "handed_on", "holder")
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._news = threading.Condition()
         #: The thread that has it, as :func:`threading.get_ident` names it.
         self.holder: int | None = None
-        #: How many threads follow.
+        #: Whether that one drains events; else it reads for an answer of its own, and will not have it for long.
+        self.draining = False
+        #: How many threads follow, and a count of what was handed on while some did.
         self.followers = 0
+        self.handed_on = 0
 
     def take(self) -> bool:
         """Take it, if it is free."""
@@ -49,6 +71,7 @@ class Turn:
     def give_back(self) -> None:
         """Leave it to whoever waits for it."""
         self.holder = None
+        self.draining = False
         self._lock.release()
         if self.followers:
             self.announce()

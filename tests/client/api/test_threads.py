@@ -178,6 +178,39 @@ def test_a_second_thread_that_drains_is_told(target: Target) -> None:
     assert errors == []
 
 
+@pytest.mark.parametrize("how", ["drain_events", "blocking_read"])
+def test_who_drains_waits_for_who_reads_an_answer(target: Target, how: str) -> None:
+    connection = target.connect()
+    reading = threading.Event()
+    go_on = threading.Event()
+    channel = connection.channel()
+    name = queue(channel, target)
+
+    def callback(_message: Message) -> None:
+        reading.set()
+        assert go_on.wait(PATIENCE)
+
+    channel.basic_consume(name, no_ack=True, callback=callback, nowait=True, consumer_tag="tag")
+    with ThreadPoolExecutor(1) as pool:
+
+        def ask() -> None:  # the answer comes behind the delivery, whose callback takes its time
+            channel.basic_publish_confirm(Message(b"one"), routing_key=name)
+            connection.channel().queue_declare(name, passive=True)
+
+        asking = pool.submit(ask)
+        try:
+            assert reading.wait(PATIENCE)
+            with pytest.raises(TimeoutError, match="while another thread was reading"):
+                getattr(connection, how)(timeout=0.05)
+        finally:
+            go_on.set()
+        asking.result(PATIENCE)
+    reading.clear()
+    channel.basic_publish(Message(b"two"), routing_key=name)
+    while not reading.is_set():
+        getattr(connection, how)(timeout=PATIENCE)
+
+
 def test_closing_under_another_thread(target: Target) -> None:
     connection = target.connect(read_timeout=None)
     ended: list[BaseException] = []
