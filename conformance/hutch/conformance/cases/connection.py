@@ -184,9 +184,10 @@ def channel_methods_on_channel_zero(rabbit: Rabbit) -> None:
 @case("CONN-METHOD-04")
 def connection_methods_on_a_channel(rabbit: Rabbit) -> None:
     """A connection's method on another channel than 0 closes the connection with 503."""
-    channel = rabbit.raw().channel()
-    channel.send(amqp.ConnectionClose(200))
-    channel.connection.expect_close(503, "unimplemented method", (10, 50))
+    for method in (amqp.ConnectionClose(200), amqp.ConnectionUpdateSecret(b"secret")):
+        channel = rabbit.raw().channel()
+        channel.send(method)
+        channel.connection.expect_close(503, "unimplemented method", (method.CLASS_ID, method.METHOD_ID))
 
 
 @case("CONN-METHOD-05", "CONN-METHOD-06")

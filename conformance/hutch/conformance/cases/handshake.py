@@ -255,7 +255,7 @@ def the_locale_is_ignored(rabbit: Rabbit) -> None:
 def update_secret(rabbit: Rabbit) -> None:
     """Connection.update-secret is answered with ok whatever the secret, and the connection goes on."""
     raw = rabbit.raw()
-    for secret in (rabbit.password.encode(), b"another"):
+    for secret in (rabbit.password.encode(), b"another", b""):
         raw.send_method(amqp.ConnectionUpdateSecret(secret, "renewed"))
         raw.expect(amqp.ConnectionUpdateSecretOk)
     raw.expect_alive()
