@@ -364,7 +364,7 @@ def test_events_of_confirms(server: Server, connection: Connection, channel: Cha
 
 def test_publishing_on_a_closed_channel(channel: Channel) -> None:
     channel.close()
-    with pytest.raises(RecoverableConnectionError, match=r"basic.publish: connection already closed"):
+    with pytest.raises(RecoverableConnectionError, match=r"basic.publish: channel already closed"):
         channel.basic_publish(Message(b"x"))
     with pytest.raises(RecoverableConnectionError):
         channel.basic_publish_confirm(Message(b"x"))

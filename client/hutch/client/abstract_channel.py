@@ -7,7 +7,8 @@ from struct import error as StructError
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TypeVar, cast
 
-from hutch.client.exceptions import FrameSyntaxError, RecoverableConnectionError
+from hutch.client.exceptions import AMQPError, FrameSyntaxError, RecoverableConnectionError
+from hutch.client.late import tell_noticed
 from hutch.client.link import Link
 from hutch.client.message import ReceivedMessage
 from hutch.client.promise import ensure_promise
@@ -125,8 +126,17 @@ class AbstractChannel(ABC):
     def _opened(self, name: str) -> Link:
         """The link, for a call that needs one."""
         if self._link is None:
-            raise RecoverableConnectionError(f"{name}: connection already closed")
+            raise RecoverableConnectionError(f"{name}: {self.closed_text}")
         return self._link
+
+    @property
+    def closed_text(self) -> str:
+        """What to tell whoever uses it although it is closed."""
+        return "connection already closed"
+
+    def awaits(self, name: str) -> bool:
+        """Whether a method of that name was sent by a call that waits for its answer now."""
+        return any(request.awaited and request.name == name for request in self._requests)
 
     def _send(self, method: Method) -> None:
         """Send a method that nobody answers."""
@@ -150,7 +160,12 @@ class AbstractChannel(ABC):
         """Send a method and wait for one of several answers."""
         request = Request(method.NAME, replies, on_reply)
         request.awaited = True
-        self._submit(method, request).wait_for(request, None)
+        link = self._submit(method, request)
+        try:
+            link.wait_for(request, None)
+        except AMQPError as error:
+            tell_noticed(error, f"while waiting for {request}")
+            raise
         return request
 
     def _post(self, method: Method, *replies: type[Method]) -> Request:

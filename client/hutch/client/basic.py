@@ -8,7 +8,7 @@ from struct import error as StructError
 from typing import Any, Final
 
 from hutch.client.abstract_channel import AbstractChannel
-from hutch.client.exceptions import ChannelError, ConsumerCancelled, RecoverableConnectionError, error_for_code
+from hutch.client.exceptions import ChannelError, ConsumerCancelled, error_for_code
 from hutch.client.exchange import Arguments
 from hutch.client.link import OnMessage
 from hutch.client.message import ReceivedMessage
@@ -261,7 +261,7 @@ class BasicMethods(AbstractChannel):
         """
         link = self._link
         if link is None:
-            raise RecoverableConnectionError("basic.ack: connection already closed")
+            link = self._opened("basic.ack")
         try:
             frame = _pack_ack(METHOD, self._number, _ACK_SIZE, 60, 80, delivery_tag, 1 if multiple else 0, END)
         except StructError:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from hutch.client.exceptions import AMQPError, ChannelError, MethodSig, RecoverableConnectionError, error_for_code
 from hutch.client.exchange import ExchangeMethods
+from hutch.client.late import published_where, tell_cause
 from hutch.client.message import ReceivedMessage
 from hutch.client.promise import Thenable, break_promise, ensure_promise
 from hutch.client.publish import PublishMethods
@@ -20,6 +21,7 @@ from hutch.client.waiting import Request
 from hutch.wire.content import Content
 from hutch.wire.declaration import Method
 from hutch.wire.methods import (
+    METHODS,
     BasicAck,
     BasicDeliver,
     BasicPublish,
@@ -71,6 +73,7 @@ class Channel(ExchangeMethods, QueueMethods, PublishMethods, TxMethods, RawMetho
         self.auto_decode = auto_decode
         self.is_open = False
         self.active = True
+        self._reopened_for: str | None = None
         self.on_open = ensure_promise(on_open)
         if connection.confirm_publish:
             self.basic_publish = self.basic_publish_confirm  # type: ignore[method-assign]
@@ -150,6 +153,7 @@ class Channel(ExchangeMethods, QueueMethods, PublishMethods, TxMethods, RawMetho
             return
         method_sig = (close.class_id, close.method_id)
         error = error_for_code(close.reply_code, close.reply_text, method_sig, ChannelError)
+        self._explain(error, close)
         waits: list[Awaited] = [*self._requests, *self._waits, *self._confirms.values(), *self._inboxes.values()]
         followed = any(awaited.followed for awaited in waits)
         reopening = Request(ChannelOpen.NAME, (ChannelOpenOk,))
@@ -167,6 +171,39 @@ class Channel(ExchangeMethods, QueueMethods, PublishMethods, TxMethods, RawMetho
             _log.debug("channel %d: reopening takes its time", self._number)
         if not followed:  # else it is told to another thread, which waits on this channel
             raise error
+
+    def _explain(self, error: AMQPError, close: ChannelClose) -> None:
+        """Note what is known of an error's cause, unless the call that caused it is the one it comes out of."""
+        cause = METHODS.get(close.class_id << 16 | close.method_id)
+        hints = []
+        if cause is None:
+            tell_cause(error, f"the broker itself, on channel {self._number}")
+        elif not self.awaits(cause.NAME):
+            where = f"{cause.NAME} on channel {self._number}"
+            if cause is BasicPublish:
+                where += published_where({key[:2] for key in self._methods}, close.reply_text)
+            if "unknown delivery tag" in close.reply_text:
+                hints = self._why_tags_are_unknown()
+            tell_cause(error, where, hints)
+        self._reopened_for = str(error)
+
+    def _why_tags_are_unknown(self) -> list[str]:
+        hints = ["a delivery is acknowledged once, and on the channel that it came on"]
+        if self._reopened_for is not None:
+            hints.append(f"this channel was opened anew, which ends older deliveries, after {self._reopened_for}")
+        if self.no_ack_consumers:
+            tags = " or ".join(sorted(map(repr, self.no_ack_consumers)))
+            hints.append(f"deliveries to consumer {tags} are not to be acknowledged (no_ack)")
+        return hints
+
+    def awaits(self, name: str) -> bool:
+        """Whether a method of that name was sent by a call that waits for its answer, or confirm, now."""
+        return super().awaits(name) or (name == BasicPublish.NAME and bool(self._confirms))
+
+    @property
+    def closed_text(self) -> str:
+        """What to tell whoever uses it although it, or the connection, is closed."""
+        return self._owner.closed_text if self._owner.link is None else "channel already closed"
 
     def collect(self) -> None:
         """Forget everything without a word to the broker."""

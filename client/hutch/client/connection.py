@@ -8,6 +8,7 @@ from hutch.client import negotiation
 from hutch.client.abstract_channel import AbstractChannel
 from hutch.client.channel import Channel as AMQPChannel
 from hutch.client.exceptions import (
+    AMQPError,
     ChannelError,
     ConnectionError,  # noqa: A004
     ConnectionForced,
@@ -20,6 +21,7 @@ from hutch.client.exceptions import (
     method_name,
 )
 from hutch.client.hooks import HookMethods
+from hutch.client.late import tell_cause, tell_noticed
 from hutch.client.link import Link
 from hutch.client.message import ReceivedMessage
 from hutch.client.method_framing import FrameHandler, FrameWriter, frame_handler, frame_writer
@@ -30,6 +32,7 @@ from hutch.client.traffic import TrafficMethods
 from hutch.client.transports.tcp import TcpTransport
 from hutch.wire.content import Content
 from hutch.wire.methods import (
+    METHODS,
     PROTOCOL_HEADER,
     ConnectionBlocked,
     ConnectionClose,
@@ -184,6 +187,7 @@ class Connection(HookMethods, TrafficMethods):
         self.channels: dict[int, AbstractChannel] | None = {0: self}
         self._make_transport = transport
         self._channel_ids: set[int] = set()
+        self._closed_for: str | None = None
         self._handlers[ConnectionClose] = self._on_close
         self._handlers[ConnectionCloseOk] = self._on_close_ok
         self._handlers[ConnectionBlocked] = self._on_blocked
@@ -223,6 +227,7 @@ class Connection(HookMethods, TrafficMethods):
         self.channel_id = 0
         self.channels = {0: self}
         self._channel_ids.clear()
+        self._closed_for = None
         self._requests.clear()
         self.is_closing = False
         reader = Reader(self.channels)
@@ -299,7 +304,7 @@ class Connection(HookMethods, TrafficMethods):
             NotAllowed: the broker allows no more channels; the connection is lost.
         """
         if self.channels is None:
-            raise RecoverableConnectionError("connection already closed")
+            raise RecoverableConnectionError(self.closed_text)
         known = self.channels.get(channel_id) if channel_id else None
         if isinstance(known, AMQPChannel) and not known.is_closing:
             return known
@@ -340,6 +345,11 @@ class Connection(HookMethods, TrafficMethods):
         if self.channels is not None:
             self.channels.pop(channel_id, None)
 
+    @property
+    def closed_text(self) -> str:
+        """What to tell whoever uses it although it is closed; with the broker's reason, if it gave one."""
+        return "connection already closed" + (f", for {self._closed_for}" if self._closed_for else "")
+
     # waiting
 
     def drain_events(self, timeout: float | None = None) -> None:
@@ -355,11 +365,21 @@ class Connection(HookMethods, TrafficMethods):
             RecoverableConnectionError: the connection is closed.
             Exception: whatever a callback raises.
         """
-        self._opened("drain_events").drain(timeout)
+        link = self._opened("drain_events")
+        try:
+            link.drain(timeout)
+        except AMQPError as error:
+            tell_noticed(error, "while draining events")
+            raise
 
     def blocking_read(self, timeout: float | None = None) -> bool:
         """:meth:`drain_events` for a single read; whether that completed a method."""
-        return self._opened("blocking_read").read_once(timeout)
+        link = self._opened("blocking_read")
+        try:
+            return link.read_once(timeout)
+        except AMQPError as error:
+            tell_noticed(error, "while draining events")
+            raise
 
     def is_alive(self) -> bool:
         """Whether the connection is open, as far as can be told without waiting; py-amqp refuses to answer.
@@ -429,6 +449,11 @@ class Connection(HookMethods, TrafficMethods):
         error = error_for_code(close.reply_code, close.reply_text, method_sig, ConnectionError)
         if not error.method_name and self._last_step is not None:
             error.method_name = method_name((self._last_step.CLASS_ID, self._last_step.METHOD_ID))
+        cause = METHODS.get(close.class_id << 16 | close.method_id)
+        opened = self._last_step is None
+        if cause is not None and opened and not any(one.awaits(cause.NAME) for one in (self.channels or {}).values()):
+            tell_cause(error, f"{cause.NAME}, on a channel that the broker does not name")
+        self._closed_for = str(error)
         self._fail_requests(error)
         self.collect()
         raise error

@@ -4,7 +4,8 @@ from struct import Struct
 from typing import Any, Final
 
 from hutch.client.basic import BasicMethods
-from hutch.client.exceptions import MessageNacked, RecoverableConnectionError
+from hutch.client.exceptions import AMQPError, MessageNacked, RecoverableConnectionError
+from hutch.client.late import tell_noticed
 from hutch.client.link import Link
 from hutch.client.message import Message
 from hutch.wire.content import Content
@@ -18,6 +19,7 @@ _pack_body_start = Struct(">BBHI").pack
 _END = bytes((END,))
 _HEADER_SIZE: Final = 12
 _METHODS_LIMIT: Final = 1024
+_NOT_SENT: Final = "by a basic.publish, which did not send its message"
 
 
 class Confirm:
@@ -77,8 +79,12 @@ class PublishMethods(BasicMethods):
         """
         link = self._link
         if link is None:
-            raise RecoverableConnectionError("basic.publish: connection already closed")
-        link.poll()
+            link = self._opened("basic.publish")
+        try:
+            link.poll()
+        except AMQPError as error:
+            tell_noticed(error, _NOT_SENT)
+            raise
         data = self._encode(msg, exchange, routing_key, mandatory, immediate)
         try:
             if self._confirm_selected:
@@ -140,6 +146,9 @@ class PublishMethods(BasicMethods):
                     confirm = self._send_to_confirm(link, data, timeout)
         try:
             link.wait_for(confirm, confirm_timeout or timeout)
+        except AMQPError as error:
+            tell_noticed(error, f"while waiting for {confirm}")
+            raise
         finally:
             self._confirms.pop(confirm.delivery_tag, None)
         if confirm.nacked:
@@ -174,6 +183,7 @@ class PublishMethods(BasicMethods):
                 self._send(method)
             else:
                 request = self._post(method, ConfirmSelectOk)
+                request.awaited = True
         if request is not None:
             link.wait_for(request, None)
 

@@ -9,7 +9,8 @@ from contextlib import suppress
 from typing import Any, cast
 
 from hutch.client.abstract_channel import AbstractChannel
-from hutch.client.exceptions import AMQPNotImplementedError, FrameSyntaxError, MethodSig
+from hutch.client.exceptions import AMQPError, AMQPNotImplementedError, FrameSyntaxError, MethodSig
+from hutch.client.late import tell_noticed
 from hutch.client.link import Link
 from hutch.client.message import wire_content
 from hutch.client.method_framing import method_frames
@@ -159,6 +160,9 @@ class RawMethods(AbstractChannel):
     def _finish_waiting(self, link: Link, waiting: Waiting, timeout: float | None, returns_tuple: bool) -> Any:
         try:
             link.wait_for(waiting, timeout)
+        except AMQPError as error:
+            tell_noticed(error, f"while waiting for {waiting}")
+            raise
         finally:
             for request in tuple(self._requests):
                 if request.waiting is waiting:  # it did not come; somebody may wait for it again
