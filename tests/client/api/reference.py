@@ -31,7 +31,7 @@ _CONNECTION = """
     __init__(on_open, on_blocked, on_unblocked, confirm_publish, on_tune_ok)
     __init__(read_timeout, write_timeout, socket_settings, frame_handler, frame_writer)
     __enter__ __exit__
-    Channel Transport
+    Channel Transport(host, connect_timeout, ssl, read_timeout, write_timeout, socket_settings)
     auto_decode channel_id connection is_closing method_queue channels
     connect(callback) connected channel(channel_id, callback) close(reply_code, reply_text, method_sig) collect
     drain_events(timeout) blocking_read(timeout) is_alive

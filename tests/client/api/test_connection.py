@@ -1,5 +1,8 @@
 """A connection from its opening to its end, on every broker."""
 
+import socket
+from typing import Any
+
 import pytest
 
 from hutch.client import (
@@ -19,6 +22,8 @@ from hutch.client import (
     ResourceLocked,
 )
 from hutch.wire.methods import ChannelOpen, ConnectionClose
+from hutch.wire.transport import Transport
+from hutch.wire.url import parse_url
 from tests.client.api import admin
 from tests.client.api.reference import shows
 from tests.client.api.relay import Relay
@@ -176,6 +181,32 @@ def test_a_channel_class_of_ones_own(target: Target) -> None:
     connection.Channel = Own  # type: ignore[misc]
     connection.connect()
     assert type(connection.channel()) is Own
+
+
+@shows("Connection.Transport(host, connect_timeout, ssl, read_timeout, write_timeout, socket_settings)")
+def test_a_transport_of_ones_own(target: Target) -> None:
+    asked: list[tuple[object, ...]] = []
+
+    class Own(Connection):
+        def Transport(self, *arguments: Any) -> Transport:  # noqa: N802
+            asked.append(arguments)
+            return super().Transport(*arguments)
+
+    plain = over_tcp(target)
+    options = {socket.TCP_KEEPIDLE: 37}
+    (address,) = parse_url(target.url)
+    settings: dict[str, Any] = {
+        "connect_timeout": 11,
+        "read_timeout": 12,
+        "write_timeout": 13,
+        "userid": address.userid,
+        "password": address.password,
+        "virtual_host": address.virtual_host,
+    }
+    with Own(plain.host, ssl=plain.ssl, socket_settings=options, **settings) as connection:
+        assert asked == [(plain.host, 11, plain.ssl, 12, 13, options)]
+        assert connection.sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE) == 37
+        assert connection.channel().is_open
 
 
 @shows("Connection.connection", "Connection.channel_id", "Connection.auto_decode")
