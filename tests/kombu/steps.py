@@ -1,5 +1,6 @@
 """Steps that many tests take: connecting, ending connections, waiting."""
 
+import os
 import socket
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -26,6 +27,22 @@ def url(target: Target) -> str:
     vhost = quote(address.virtual_host, safe="")
     scheme = SCHEMES[address.scheme]
     return f"{scheme}://{quote(address.userid)}:{quote(address.password)}@{address.host}{port}/{vhost}"
+
+
+def tcp_address(target: Target) -> tuple[str, int]:
+    """Where the target takes TCP without TLS."""
+    if target.broker is None:
+        (address,) = parse_url(os.environ[f"HUTCH_RABBITMQ_{target.profile.replace('.', '_')}"])
+    else:
+        (address,) = parse_url(target.broker.url)
+    return address.host, address.port or 5672
+
+
+def tcp_url(target: Target, scheme: str = "hutch://") -> str:
+    """The target's URL over TCP, in-process though it may be."""
+    (address,) = parse_url(target.url)
+    host, port = tcp_address(target)
+    return f"{scheme}guest:guest@{host}:{port}/{quote(address.virtual_host, safe='')}"
 
 
 def connect(target: Target, address: str | None = None, **parameters: Any) -> kombu.Connection:

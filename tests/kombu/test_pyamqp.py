@@ -12,8 +12,7 @@ from kombu.common import maybe_declare
 from kombu.transport import pyamqp
 
 import hutch.client.kombu as seat
-from tests.kombu.steps import drain_until, url
-from tests.kombu.test_urls import tcp_url
+from tests.kombu.steps import drain_until, tcp_url, url
 from tests.targets import PATIENCE, Target
 
 NAME = "same"  # of everything that the programs declare: it is exclusive, or deleted at their end

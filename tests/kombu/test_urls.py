@@ -1,7 +1,5 @@
 """URLs and failover lists, and TLS as kombu asks for it."""
 
-import os
-from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
@@ -11,9 +9,8 @@ from kombu.transport import TRANSPORT_ALIASES, get_transport_cls
 
 import hutch.client.kombu as seat
 from hutch.wire.url import parse_url
-from tests import certificates
 from tests.client.api.reference import shows
-from tests.kombu.steps import SCHEMES, connect, url
+from tests.kombu.steps import SCHEMES, connect, tcp_address, tcp_url, url
 from tests.targets import Target
 
 PATH = "hutch.client.kombu:Transport"
@@ -22,39 +19,6 @@ PATH = "hutch.client.kombu:Transport"
 def usable(connection: kombu.Connection) -> bool:
     """Whether it connects, and the broker answers."""
     return bool(connection.default_channel.queue_declare(exclusive=True).queue)
-
-
-def tcp_address(target: Target) -> tuple[str, int]:
-    """Where the target takes TCP without TLS."""
-    if target.broker is None:
-        (address,) = parse_url(os.environ[f"HUTCH_RABBITMQ_{target.profile.replace('.', '_')}"])
-    else:
-        (address,) = parse_url(target.broker.url)
-    return address.host, address.port or 5672
-
-
-def tcp_url(target: Target, scheme: str = "hutch://") -> str:
-    """The target's URL over TCP, in-process though it may be."""
-    (address,) = parse_url(target.url)
-    host, port = tcp_address(target)
-    return f"{scheme}guest:guest@{host}:{port}/{quote(address.virtual_host, safe='')}"
-
-
-@pytest.fixture
-def secure(target: Target, tmp_path: Path) -> tuple[str, str]:
-    """Where the target takes TLS, ``user:password@host:port/vhost``, and the file of the authority to trust."""
-    variable = f"HUTCH_RABBITMQ_{target.profile.replace('.', '_')}"
-    if target.broker is not None:
-        authority = certificates.write(tmp_path).ca
-        listening = target.url if target.url.startswith("amqps") else None
-        (place,) = parse_url(listening or target.broker.listen_tls(certificates.server_context()))
-    elif f"{variable}_TLS" in os.environ:
-        authority = f"{os.environ[f'{variable}_CERTIFICATES']}/ca.pem"
-        (place,) = parse_url(os.environ[f"{variable}_TLS"])
-    else:
-        pytest.skip(f"{variable}_TLS names no live RabbitMQ {target.profile}")
-    (address,) = parse_url(target.url)
-    return f"guest:guest@localhost:{place.port}/{quote(address.virtual_host, safe='')}", authority
 
 
 def test_schemes_are_known_once_the_module_is_imported(target: Target) -> None:
