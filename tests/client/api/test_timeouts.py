@@ -1,7 +1,5 @@
 """Timeouts of a connection, on a broker that has fallen silent: a relay stands before it and stops."""
 
-import time
-
 import pytest
 
 from hutch.client import Message, RecoverableConnectionError
@@ -61,10 +59,8 @@ def test_confirm_timeout(target: Target) -> None:
         assert queue is not None
         channel.basic_publish(Message(b"1"), routing_key=queue.queue, confirm_timeout=PATIENCE)
         relay.pause()
-        started = time.monotonic()
         with pytest.raises(TimeoutError, match="the confirm of message 2"):
             channel.basic_publish(Message(b"2"), routing_key=queue.queue, confirm_timeout=0.2)
-        assert time.monotonic() - started < PATIENCE
 
 
 @shows("Connection.drain_events(timeout)", "Connection.blocking_read(timeout)")
