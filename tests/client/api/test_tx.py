@@ -6,6 +6,7 @@ import pytest
 
 from hutch.client import Channel, Message, PreconditionFailed
 from tests.client.api.reference import shows
+from tests.client.api.steps import bodies
 from tests.targets import Target
 
 
@@ -13,14 +14,6 @@ def queue(channel: Channel, target: Target) -> str:
     name = target.name("tx")
     channel.queue_declare(name, exclusive=True, auto_delete=False)
     return name
-
-
-def bodies(channel: Channel, queue: str) -> list[object]:
-    """The bodies of all that is ready, acknowledged at once."""
-    found: list[object] = []
-    while (message := channel.basic_get(queue, no_ack=True)) is not None:
-        found.append(message.body)
-    return found
 
 
 @shows("Channel.tx_select", "Channel.tx_commit")
