@@ -407,7 +407,7 @@ class Connection(HookMethods, TrafficMethods):
     def update_secret(self, new_secret: str | bytes, reason: str = "") -> None:
         """Give the broker a new secret, such as an OAuth 2 token (https://www.rabbitmq.com/docs/oauth2).
 
-        Not in py-amqp.
+        A broker whose users have passwords takes any. Not in py-amqp.
 
         Raises:
             NotAllowed: the broker does not accept it; the connection is lost.
