@@ -49,6 +49,12 @@ def settled(connection: Connection, channel: Channel, queue: str) -> tuple[int, 
             return state[1:]
 
 
+def unacknowledged(channel: Channel, queue: str) -> list[str | bytes]:
+    """The bodies of what was delivered on this channel and is not acknowledged; it is gone then."""
+    channel.basic_recover(requeue=True)
+    return bodies(channel, queue)
+
+
 @shows("Channel.basic_consume(queue, consumer_tag, callback)", "Message.delivery_info", "Message.channel")
 def test_consuming(connection: Connection, channel: Channel, queue: str) -> None:
     inbox = Inbox()
@@ -99,12 +105,11 @@ def test_a_queue_of_another_connection(target: Target, queue: str, how: Callable
 @pytest.mark.parametrize("no_ack", [True, False])
 def test_no_ack(connection: Connection, channel: Channel, queue: str, no_ack: bool) -> None:
     inbox = Inbox()
-    channel.basic_consume(queue, no_ack=no_ack, callback=inbox)
+    tag = channel.basic_consume(queue, no_ack=no_ack, callback=inbox)
     publish(channel, queue, "1")
     drain_until(connection, lambda: inbox)
-    channel.close()
-    left = connection.channel().queue_declare(queue, passive=True)
-    assert left == (queue, 0 if no_ack else 1, 0)
+    channel.basic_cancel(tag)
+    assert unacknowledged(channel, queue) == ([] if no_ack else [b"1"])
 
 
 @shows("Channel.basic_consume(no_local)")
@@ -215,11 +220,10 @@ def test_fetching(channel: Channel, queue: str) -> None:
 
 @shows("Channel.basic_get(no_ack)")
 @pytest.mark.parametrize("no_ack", [True, False])
-def test_fetching_without_acknowledgement(connection: Connection, channel: Channel, queue: str, no_ack: bool) -> None:
+def test_fetching_without_acknowledgement(channel: Channel, queue: str, no_ack: bool) -> None:
     publish(channel, queue, "1")
     assert channel.basic_get(queue, no_ack=no_ack) is not None
-    channel.close()
-    assert bodies(connection.channel(), queue) == ([] if no_ack else [b"1"])
+    assert unacknowledged(channel, queue) == ([] if no_ack else [b"1"])
 
 
 def take(channel: Channel, queue: str, count: int) -> list[int]:
@@ -235,13 +239,10 @@ def take(channel: Channel, queue: str, count: int) -> list[int]:
     [(2, False, [b"1", b"3", b"4"]), (3, True, [b"4"]), (0, True, [])],
     ids=["one", "up to and including", "all"],
 )
-def test_acknowledging(
-    connection: Connection, channel: Channel, queue: str, tag: int, multiple: bool, left: list[bytes]
-) -> None:
+def test_acknowledging(channel: Channel, queue: str, tag: int, multiple: bool, left: list[bytes]) -> None:
     assert take(channel, queue, 4) == [1, 2, 3, 4]
     channel.basic_ack(tag, multiple=multiple)
-    channel.close()
-    assert bodies(connection.channel(), queue) == left
+    assert unacknowledged(channel, queue) == left
 
 
 @shows("Channel.basic_ack(delivery_tag)", "Channel.basic_reject(delivery_tag)")
