@@ -68,6 +68,7 @@ def _given_context(given: object) -> ssl.SSLContext:
     with _file("cafile", parameters.get("cafile")):
         context = ssl.create_default_context(**parameters)
     context.check_hostname = check_hostname
+    context.options |= ssl.OP_NO_RENEGOTIATION
     return context
 
 
@@ -78,6 +79,7 @@ def _context(given: Mapping[str, Any]) -> ssl.SSLContext:
         raise TypeError("ssl: keyfile is the key to a certfile, which is not given")
     protocol = given.get("ssl_version")
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT if protocol is None else protocol)
+    context.options |= ssl.OP_NO_RENEGOTIATION  # TLS 1.2's, amid which nothing could be sent
     verified = requirement is None or requirement != ssl.CERT_NONE
     context.check_hostname = False  # else verify_mode could not be set
     context.verify_mode = ssl.CERT_REQUIRED if requirement is None else ssl.VerifyMode(requirement)
