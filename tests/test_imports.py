@@ -52,7 +52,7 @@ RULES = (
     Rule(WIRE, (WIRE,), forbidden=IMPURE),
     Rule(CLIENT, (WIRE, CLIENT)),
     Rule("hutch.client.sasl", (WIRE, CLIENT), others=frozenset({"gssapi"})),
-    Rule("hutch.client.kombu", (WIRE, CLIENT), others=frozenset({"amqp", "kombu"})),
+    Rule("hutch.client.kombu", (WIRE, CLIENT), others=frozenset({"kombu"})),
     Rule(ENGINE, (WIRE, ENGINE), others=SORTED, forbidden=IMPURE),
     Rule("hutch.fakebroker.engine.clock", (WIRE, ENGINE), others=SORTED, forbidden=IMPURE - {"time"}),
     Rule(BROKER, (WIRE, BROKER), others=SORTED),

@@ -1,16 +1,19 @@
 """The same program through kombu's ``pyamqp`` and through this client: it sees the same."""
 
+import inspect
 from collections.abc import Callable
 from datetime import UTC, datetime
 from decimal import Decimal
 from queue import Empty
 from typing import Any
 
+import amqp
 import kombu
 import pytest
 from kombu.common import maybe_declare
 from kombu.transport import pyamqp
 
+import hutch.client
 import hutch.client.kombu as seat
 from tests.kombu.steps import drain_until, tcp_url, url
 from tests.targets import PATIENCE, Target
@@ -248,3 +251,30 @@ def test_the_same_refusals(target: Target, refusal: str) -> None:
             error, kind = failure(connection, connection.connect)
             observations.append([error["class"], error["reply_code"], error["reply_text"], kind])
     assert observations[1] == observations[0]
+
+
+def shapes(kind: type, base: type) -> dict[str, Any]:
+    """The public names that a class has beyond ``base``, with the parameters of what can be called."""
+
+    def shape(name: str) -> Any:
+        thing = getattr(kind, name)
+        if not inspect.isfunction(thing):
+            return None
+        return [(each.name, each.kind) for each in inspect.signature(thing).parameters.values()]
+
+    public = {name for name in dir(kind) if not name.startswith("_")}
+    return {name: shape(name) for name in public - set(dir(base))} | {"__init__": shape("__init__")}
+
+
+@pytest.mark.parametrize(
+    ("mine", "theirs", "my_base", "their_base"),
+    [
+        (seat.Transport, pyamqp.Transport, object, object),
+        (seat.SSLTransport, pyamqp.SSLTransport, object, object),
+        (seat.Message, pyamqp.Message, object, object),
+        (seat.Channel, pyamqp.Channel, hutch.client.Channel, amqp.Channel),
+    ],
+    ids=["Transport", "SSLTransport", "Message", "Channel"],
+)
+def test_names_and_parameters_are_pyamqps(mine: type, theirs: type, my_base: type, their_base: type) -> None:
+    assert shapes(mine, my_base) == shapes(theirs, their_base)

@@ -18,11 +18,9 @@ import os
 from collections.abc import Mapping
 from typing import Any, ClassVar, Final, TypeAlias
 
-import amqp.exceptions
+from kombu import exceptions as kombu_exceptions
 from kombu.message import Message as KombuMessage
-from kombu.transport import TRANSPORT_ALIASES
-from kombu.transport.base import StdChannel, to_rabbitmq_queue_arguments
-from kombu.transport.base import Transport as KombuTransport
+from kombu.transport import TRANSPORT_ALIASES, base
 from kombu.utils.amq_manager import get_manager
 from kombu.utils.text import version_string_as_tuple
 from kombu.utils.url import parse_url
@@ -80,7 +78,7 @@ class Message(KombuMessage):
 _Message: TypeAlias = Message
 
 
-class Channel(hutch.client.Channel, StdChannel):
+class Channel(hutch.client.Channel, base.StdChannel):
     """A channel with what kombu's entities, producers and consumers ask of one."""
 
     #: The class of the messages that kombu's consumers get.
@@ -112,7 +110,7 @@ class Channel(hutch.client.Channel, StdChannel):
         ``expires`` and ``message_ttl`` are in seconds; ``max_length``, ``max_length_bytes`` and ``max_priority`` are
         the others that there are.
         """
-        prepared: Mapping[str, Any] = to_rabbitmq_queue_arguments(arguments, **kwargs)
+        prepared: Mapping[str, Any] = base.to_rabbitmq_queue_arguments(arguments, **kwargs)
         return prepared
 
     def message_to_python(self, raw_message: hutch.client.Message) -> _Message:
@@ -213,7 +211,7 @@ class Connection(hutch.client.Connection):
 _Connection: TypeAlias = Connection
 
 
-class Transport(KombuTransport):
+class Transport(base.Transport):
     """AMQP over TCP for :class:`kombu.Connection`, in place of ``kombu.transport.pyamqp.Transport``.
 
     ``transport_options`` are parameters of :class:`hutch.client.Connection`, such as ``confirm_publish`` or
@@ -231,22 +229,19 @@ class Transport(KombuTransport):
     default_port: int | None = 5672
     default_ssl_port: int | None = 5671
 
-    # kombu raises some of py-amqp's errors itself.
-    connection_errors = (*hutch.client.Connection.connection_errors, amqp.exceptions.ConnectionError)
-    channel_errors = (*hutch.client.Connection.channel_errors, amqp.exceptions.ChannelError)
+    # kombu itself raises some of py-amqp's.
+    connection_errors = (*hutch.client.Connection.connection_errors, kombu_exceptions.ConnectionError)
+    channel_errors = (*hutch.client.Connection.channel_errors, kombu_exceptions.ChannelError)
     recoverable_connection_errors = (
         *hutch.client.Connection.recoverable_connection_errors,
-        amqp.exceptions.RecoverableConnectionError,
+        base.RecoverableConnectionError,
     )
-    recoverable_channel_errors = (
-        *hutch.client.Connection.recoverable_channel_errors,
-        amqp.exceptions.RecoverableChannelError,
-    )
+    recoverable_channel_errors = hutch.client.Connection.recoverable_channel_errors
 
     driver_name = "hutch"
     driver_type = "amqp"
 
-    implements = KombuTransport.implements.extend(asynchronous=True, heartbeats=True)
+    implements = base.Transport.implements.extend(asynchronous=True, heartbeats=True)
 
     def __init__(
         self,
