@@ -203,8 +203,8 @@ def test_a_callback_that_raises(connection: kombu.Connection, queue: kombu.Queue
 def test_a_consumer_revived_on_a_new_connection(target: Target) -> None:
     got: list[Any] = []
     connection = connect(target)
-    queue = kombu.Queue(target.name("queue"), exclusive=True)
-    consumer = connection.Consumer(queue, callbacks=[lambda body, _: got.append(body)])
+    queue = kombu.Queue(target.name("queue"), durable=True)
+    consumer = connection.Consumer(queue, callbacks=[lambda body, _: got.append(body)], no_ack=True)
     consumer.consume()
     connection.release()
     connection.connect()
@@ -212,6 +212,8 @@ def test_a_consumer_revived_on_a_new_connection(target: Target) -> None:
     assert consumer.consuming_from(queue)
     connection.Producer().publish("x", routing_key=queue.name)
     drain_until(connection, lambda: got)
+    consumer.cancel()
+    queue(connection.default_channel).delete()
 
 
 def test_consumers_by_priority(connection: kombu.Connection, target: Target) -> None:

@@ -230,7 +230,7 @@ def test_kombu_wraps_errors_that_may_pass(target: Target) -> None:
     with pytest.raises(OperationalError):
         connection.ensure_connection(max_retries=1, interval_start=0, interval_step=0)
     with pytest.raises(OSError, match="nobody"):
-        connection.connect()
+        connection.transport.establish_connection()
 
 
 @shows("kombu.Transport.get_heartbeat_interval", "kombu.Transport.heartbeat_check(connection, rate)")

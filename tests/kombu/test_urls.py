@@ -73,7 +73,7 @@ def test_tls_without_further_settings(target: Target, secure: tuple[str, str]) -
     for address, ssl in ((f"hutchs://{place}", False), (f"hutch://{place}", True)):
         connection = connect(target, address, ssl=ssl)
         with pytest.raises(OSError, match="certificate is not accepted"):
-            connection.connect()
+            connection.transport.establish_connection()
         assert connection.ssl is True
 
 
@@ -84,7 +84,7 @@ def test_the_name_in_the_certificate(target: Target, secure: tuple[str, str]) ->
     assert usable(connect(target, f"hutchs://{place}", ssl=right))
     wrong = {"ca_certs": authority, "server_hostname": "elsewhere.example"}
     with pytest.raises(OSError, match=r"certificate is not accepted.*elsewhere\.example"):
-        connect(target, f"hutchs://{place}", ssl=wrong).connect()
+        connect(target, f"hutchs://{place}", ssl=wrong).transport.establish_connection()
     # None stands for the host of the URL, after a failover that of the other URL.
     settings = {"ca_certs": authority, "server_hostname": None}
     port = place.partition("localhost:")[2].partition("/")[0]
@@ -161,4 +161,4 @@ def test_ipv6() -> None:
     assert connection.transport._destination({}) == {"host": "[::1]:1", "ssl": False}
     bare = kombu.Connection("[::1]:1", transport=PATH)
     with pytest.raises(OSError, match=r"\[::1\]:1"):
-        bare.connect()
+        bare.transport.establish_connection()
