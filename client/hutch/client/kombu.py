@@ -131,7 +131,7 @@ class _Watch:
             raise NotImplementedError(f"{connection} has no file descriptor that an event loop can watch: drain events")
         self._connection = connection
         self._loop = loop
-        self._fd = fd
+        self._fd: int | None = fd
         self._process = os.getpid()
 
     def start(self, on_readable: Any) -> None:
@@ -140,9 +140,10 @@ class _Watch:
 
     def forget_socket(self) -> None:
         """Have the loop look at the socket no more; before it is closed, for then its number may be another's."""
+        fd, self._fd = self._fd, None
         # In a forked process, the system's part of the loop is the parent's too. A closed loop knows no readers.
-        if self._process == os.getpid() and self._fd in self._loop.readers:
-            self._loop.remove_reader(self._fd)
+        if fd is not None and self._process == os.getpid() and fd in self._loop.readers:
+            self._loop.remove_reader(fd)
 
     def stop(self) -> None:
         self.forget_socket()
@@ -155,13 +156,10 @@ class _Watch:
             RecoverableConnectionError: the connection was lost, wherever that was noticed.
         """
         connection = self._connection
-        try:
-            while connection.holds_unread:
-                connection.drain_events(timeout=0)
-        except TimeoutError:  # it was half a frame
-            return
+        while connection.holds_unread and connection.hand_on():
+            pass
         if not connection.connected:
-            self._loop.on_tick.discard(self.tick)
+            connection.unwatch()
             raise RecoverableConnectionError("the connection that the event loop watched was lost")
 
 
@@ -178,6 +176,21 @@ class Connection(hutch.client.Connection):
         """Whether something was read from the socket that has not been handed on; it may be half a frame."""
         link = self._link
         return link is not None and link.holds_unread
+
+    def hand_on(self) -> bool:
+        """Hand on what has come; ``False`` where that is half a frame.
+
+        Raises as :meth:`drain_events`; an event loop that a loss comes out of is not told of it again.
+        """
+        try:
+            self.drain_events(timeout=0)
+        except TimeoutError:
+            return False
+        except Exception:
+            if not self.connected:
+                self.unwatch()
+            raise
+        return True
 
     def watch(self, loop: Any, on_readable: Any) -> None:
         """Have an event loop call ``on_readable`` when there is something to read.
@@ -201,10 +214,9 @@ class Connection(hutch.client.Connection):
         super().close(reply_code, reply_text, method_sig)
 
     def collect(self) -> None:
-        """Forget it, as its base class does, also where it was lost: then an event loop that watched it is told."""
-        watch, self._watch = self._watch, None
-        if watch is not None:
-            watch.forget_socket()
+        """Forget it, as its base class does, also where it was lost: then an event loop that watches it is told."""
+        if self._watch is not None:
+            self._watch.forget_socket()
         super().collect()
 
 
@@ -373,10 +385,7 @@ class Transport(base.Transport):
 
     def on_readable(self, connection: _Connection, loop: Any) -> None:  # noqa: ARG002  (kombu's)
         """Hand on what has come. The event loop calls it; see :meth:`register_with_event_loop`."""
-        try:
-            connection.drain_events(timeout=0)
-        except TimeoutError:  # half a frame
-            return
+        connection.hand_on()
 
     # the broker
 
