@@ -30,7 +30,7 @@ def a_session(connection: Connection, queue: str) -> None:
 def client_objects() -> Counter[str]:
     gc.collect()
     kinds = (type(thing) for thing in gc.get_objects())
-    return Counter(kind.__qualname__ for kind in kinds if kind.__module__.startswith("hutch.client"))
+    return Counter(kind.__qualname__ for kind in kinds if str(kind.__module__).startswith("hutch.client"))
 
 
 def descriptors() -> int:
