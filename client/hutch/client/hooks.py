@@ -43,9 +43,11 @@ class HookedReader(Reader):
             Violation: the peer sent what it must not.
             Exception: whatever the function raises.
         """
-        while (received := self._next_frame()) is not None:
-            if self._only_connection and received[1]:
+        while (frame := self._next_frame()) is not None:
+            frame_type, number, payload = frame
+            if self._only_connection and number:
                 continue
+            received = frame_type, number, bytes(payload)
             try:
                 if self.on_frame(received):
                     return True

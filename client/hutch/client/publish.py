@@ -107,7 +107,7 @@ class PublishMethods(BasicMethods):
         size = len(body)
         number = self._number
         if not 0 < size <= link.frame_limit or len(properties) + _HEADER_SIZE > link.frame_limit:
-            return method + self._content(properties, body, link.frame_limit)
+            return self._content(method, properties, body, link.frame_limit)
         if properties == NO_PROPERTIES:
             return (
                 method + _pack_bare_content(HEADER, number, 14, 60, 0, size, 0, END, BODY, number, size) + body + _END
@@ -195,11 +195,11 @@ class PublishMethods(BasicMethods):
         self._methods[key] = frame
         return frame
 
-    def _content(self, properties: bytes, body: bytes, limit: int) -> bytes:
+    def _content(self, method: bytes, properties: bytes, body: bytes, limit: int) -> bytes:
         header = content_header(len(body), properties)
         if len(header) > limit:
             raise ValueError(f"properties of {len(properties)} bytes do not fit a frame of {limit}")
-        return content_frames(self._number, header, body, limit + OVERHEAD)
+        return content_frames(self._number, header, body, limit + OVERHEAD, method)
 
     def _fail_confirms(self, error: Exception) -> None:
         for confirm in tuple(self._confirms.values()):

@@ -15,7 +15,7 @@ from hutch.client.message import Envelope, ReceivedMessage
 from hutch.wire.codes import ReplyCode
 from hutch.wire.content import Content, ContentAssembler, ContentError, MalformedHeader, whole_content
 from hutch.wire.declaration import Method, decode_method
-from hutch.wire.frames import BODY, END, HEADER, HEARTBEAT, METHOD, OVERHEAD, Frame
+from hutch.wire.frames import BODY, END, HEADER, HEARTBEAT, METHOD, OVERHEAD
 from hutch.wire.methods import METHODS, BasicAck, BasicDeliver, BasicGetOk
 
 _PREFIX = Struct(">BHI")
@@ -214,7 +214,7 @@ class Reader:
         self._envelopes[key] = envelope
         return envelope
 
-    def _next_frame(self) -> Frame | None:
+    def _next_frame(self) -> tuple[int, int, bytes | memoryview] | None:
         data = self._data
         offset = self._offset
         rest = len(data) - offset
@@ -232,6 +232,8 @@ class Reader:
         self._offset = end + 1
         if data[end] != END:
             raise Violation.of(ReplyCode.FRAME_ERROR, f"a frame that ends with octet {data[end]}, not {END}")
+        if frame_type == BODY and number in self._assemblers:
+            return frame_type, number, memoryview(data)[offset + 7 : end]  # copied once, into its body
         return frame_type, number, data[offset + 7 : end]
 
     def _hold(self, wanted: int) -> None:
@@ -242,7 +244,7 @@ class Reader:
         self._data = b""
         self._offset = 0
 
-    def _take(self, frame_type: int, number: int, payload: bytes) -> bool:
+    def _take(self, frame_type: int, number: int, payload: bytes | memoryview) -> bool:
         """Take one frame; whether it completed a method."""
         if frame_type == HEARTBEAT:
             return False
@@ -252,7 +254,7 @@ class Reader:
                 known = frame_type in {HEADER, BODY}
                 code = ReplyCode.UNEXPECTED_FRAME if known else ReplyCode.FRAME_ERROR
                 raise Violation.of(code, f"a frame of type {frame_type} where a method was expected")
-            method = server_method(payload)
+            method = server_method(bytes(payload))
             if method.CONTENT:
                 self._assemblers[number] = assembler = ContentAssembler(_ANY_SIZE)
                 assembler.begin(method)

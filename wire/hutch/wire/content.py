@@ -76,7 +76,7 @@ class ContentAssembler:
         """Await the content of ``method``."""
         self.method = method
 
-    def add(self, frame_type: int, payload: bytes) -> Content | None:
+    def add(self, frame_type: int, payload: bytes | memoryview) -> Content | None:
         """Take a frame; the complete content, or ``None`` while some of it is missing.
 
         ``frame_type`` may be any but a method's, unless content is awaited: then a method is an error too.
@@ -89,7 +89,7 @@ class ContentAssembler:
         if method is None:
             raise ContentError(ReplyCode.UNEXPECTED_FRAME, "expected method frame, got non method frame instead", None)
         if self._header is None:
-            return self._add_header(method, frame_type, payload)
+            return self._add_header(method, frame_type, bytes(payload))
         if frame_type != BODY:
             raise ContentError(
                 ReplyCode.UNEXPECTED_FRAME, "expected content body, got non content body frame instead", method
@@ -108,12 +108,14 @@ class ContentAssembler:
             self._body = None
             self._remaining = remaining
             return None
-        if self._body is not None:
+        if self._body is None:
+            body = bytes(payload)
+        else:
             self._body.write(payload)
-            payload = self._body.getvalue()
+            body = self._body.getvalue()
             self._body = None
         header, self._header, self.method = self._header, None, None
-        return Content(method, header, payload)
+        return Content(method, header, body)
 
     def _add_header(self, method: Method, frame_type: int, payload: bytes) -> Content | None:
         wanted = f"expected content header for class {method.CLASS_ID}, got "

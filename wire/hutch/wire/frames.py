@@ -127,20 +127,21 @@ def content_header(body_size: int, properties: bytes, class_id: int = 60) -> byt
     return _CONTENT_HEADER.pack(class_id, 0, body_size) + properties
 
 
-def content_frames(channel: int, header: bytes, body: bytes, frame_max: int) -> bytes:
-    """The bytes of a content header frame, and of as many body frames as ``frame_max`` asks for.
+def content_frames(channel: int, header: bytes, body: bytes, frame_max: int, method: bytes = b"") -> bytes:
+    """The bytes of a content header frame, and of as many body frames as ``frame_max`` asks for, behind ``method``.
 
     ``header`` is the payload of the header frame; ``frame_max`` in bytes, 0 for no limit. An empty body takes no frame.
     """
     size = len(body)
-    head = _PREFIX.pack(HEADER, channel, len(header)) + header + _END
+    head = method + _PREFIX.pack(HEADER, channel, len(header)) + header + _END
     if not size:
         return head
     limit = frame_max - OVERHEAD if frame_max else size
     if size <= limit:
         return head + _PREFIX.pack(BODY, channel, size) + body + _END
-    parts = [head]
+    parts: list[bytes | memoryview] = [head]
+    whole = memoryview(body)  # a large body is copied once
     for start in range(0, size, limit):
-        chunk = body[start : start + limit]
+        chunk = whole[start : start + limit]
         parts += (_PREFIX.pack(BODY, channel, len(chunk)), chunk, _END)
     return b"".join(parts)
