@@ -69,6 +69,8 @@ class Link:
         self.requesting = threading.RLock()
         self.closed = False
         self._on_lost = on_lost
+        self._pause: float = getattr(transport, "poll_interval", 0.0)
+        self._next_look = 0.0
 
     def send(self, data: bytes, timeout: float | None = None) -> None:
         """Send whole frames, within ``timeout`` seconds (``None``: the write timeout).
@@ -330,9 +332,15 @@ class Link:
     def poll(self) -> None:
         """Hand on what has come, at most one method, without waiting.
 
-        Nothing while a consumer's callback runs, or another thread is reading. Raises as :meth:`drain`, but for the
+        Nothing while a consumer's callback runs, or another thread is reading, or within the transport's
+        ``poll_interval`` behind the last look. Raises as :meth:`drain`, but for the
         timeout.
         """
+        if self._pause and not (self._deferred or self.reader.buffered):
+            now = self.transport.monotonic()
+            if now < self._next_look:
+                return
+            self._next_look = now + self._pause
         turn = self._turn
         if self.in_callback or turn.holder == get_ident() or not turn.take():
             return

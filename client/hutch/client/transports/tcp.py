@@ -63,6 +63,10 @@ class TcpTransport:
     ``socket_settings`` are further options for IPPROTO_TCP, number to value; they win over :data:`SOCKET_SETTINGS`.
     """
 
+    #: Seconds for which whoever publishes one message after the other need not ask again whether there is news. Asking
+    #: is a system call, a third of what publishing costs.
+    poll_interval: Final = 0.001
+
     def __init__(self, host: str, port: int, socket_settings: Mapping[int, Any] | None = None) -> None:
         self.host = host
         self.port = port

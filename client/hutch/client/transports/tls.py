@@ -35,6 +35,8 @@ class TlsTransport:
         OSError: a file that they name cannot be loaded.
     """
 
+    poll_interval: Final = TcpTransport.poll_interval
+
     def __init__(
         self, host: str, port: int, settings: object = True, socket_settings: Mapping[int, Any] | None = None
     ) -> None:
