@@ -62,7 +62,8 @@ class PublishMethods(BasicMethods):
         """Publish a message to an exchange, by default the nameless one, whose routing key is a queue's name.
 
         Where the connection has ``confirm_publish``, this is :meth:`basic_publish_confirm`; else nothing is awaited: an
-        error such as a missing exchange comes out of the next call on this connection that waits, or publishes a millisecond later.
+        error such as a missing exchange comes out of the next call on this connection that waits, or publishes a
+        millisecond later.
 
         Args:
             msg: the message.
