@@ -216,11 +216,12 @@ class TlsTransport:
     @property
     def holds_unread(self) -> bool:
         """Whether something was read from the socket that has not been received, if only half a record or the end."""
-        machine = self.ssl_object
-        if machine is None:
-            return False
-        noticed = self._found is not None or self._failure is not None
-        return noticed or bool(self._incoming.pending or machine.pending())
+        with self._machine:
+            machine = self.ssl_object
+            if machine is None:
+                return False
+            noticed = self._found is not None or self._failure is not None
+            return noticed or bool(self._incoming.pending or machine.pending())
 
     def _pull(self, deadline: float | None) -> bytes:
         """Plaintext, waiting for as much ciphertext as that takes; ``b""`` at the end."""
