@@ -96,7 +96,7 @@ def test_a_snapshot_camera(app: Celery, worker: Any) -> None:
     """As ``celery events --camera`` takes them."""
     shots: list[tuple[list[str], int]] = []
 
-    class Camera(Polaroid):  # type: ignore[misc]
+    class Camera(Polaroid):
         def on_shutter(self, state: State) -> None:
             shots.append(([worker.hostname for worker in state.alive_workers()], state.task_count))
 
