@@ -118,6 +118,37 @@ def test_what_was_read_by_another_call(
     assert got == list(range(published))
 
 
+def test_what_a_callback_wants_soon_does_not_wait(
+    hub: Hub, connection: kombu.Connection, queue: kombu.Queue, target: Target, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The loop sleeps up to ten seconds at a time; never with something left to do."""
+    hub.readers.clear()  # also of the pipe that keeps the loop awake
+    hub.poller = type(hub.poller)()
+    hub.call_later(3600, lambda: None)
+    called: list[int] = []
+    in_vain = 0
+    poll = hub.poller.poll
+
+    def quick_poll(timeout: float) -> Any:
+        nonlocal in_vain
+        events = poll(0) or ()
+        in_vain += not events and bool(hub._ready)
+        return events
+
+    monkeypatch.setattr(hub.poller, "poll", quick_poll)
+    publisher = connect(target).Producer(routing_key=queue.name)
+    connection.register_with_event_loop(hub)
+    callbacks = [lambda body, _: hub.call_soon(called.append, body)]
+    with connection.Consumer(queue, callbacks=callbacks, no_ack=True):
+        for number in range(200):
+            publisher.publish(number)
+            if number % 20 == 0:
+                connection.default_channel.queue_declare(queue.name, passive=True)  # reads deliveries, too
+                hub.run_once()
+        run_until(hub, lambda: len(called) == 200, turns=1_000_000)
+    assert in_vain == 0
+
+
 def test_a_timer_that_asks_the_broker(
     hub: Hub, connection: kombu.Connection, queue: kombu.Queue, target: Target
 ) -> None:

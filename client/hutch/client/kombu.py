@@ -15,6 +15,7 @@ the hyphen.
 """
 
 import os
+import socket
 from collections.abc import Mapping
 from typing import Any, ClassVar, Final, TypeAlias
 
@@ -122,7 +123,7 @@ class _Watch:
     """A connection that an event loop watches (:class:`kombu.asynchronous.Hub`).
 
     One read may bring many messages, and calls that wait for an answer read too. The loop, which looks at the socket,
-    knows nothing of what was read and not yet handed on; so each time before it sleeps, that is handed on here.
+    knows nothing of what was read and not yet handed on; a bell tells it.
     """
 
     def __init__(self, connection: "Connection", loop: Any) -> None:
@@ -133,34 +134,52 @@ class _Watch:
         self._loop = loop
         self._fd: int | None = fd
         self._process = os.getpid()
+        #: Readable for ever, for its other end is closed.
+        self._bell, other_end = socket.socketpair()
+        other_end.close()
+        #: How many reads there were when half a frame was all that was left; one more has to complete it.
+        self.half_after: int | None = None
 
     def start(self, on_readable: Any) -> None:
         self._loop.add_reader(self._fd, on_readable, self._connection, self._loop)
         self._loop.on_tick.add(self.tick)
 
-    def forget_socket(self) -> None:
-        """Have the loop look at the socket no more; before it is closed, for then its number may be another's."""
+    def forget_sockets(self) -> None:
+        """Have the loop look at no socket any more; before it is closed, for then its number may be another's."""
         fd, self._fd = self._fd, None
+        if fd is not None:
+            self._remove(fd)
+            self._remove(self._bell.fileno())
+            self._bell.close()
+
+    def _remove(self, fd: int) -> None:
         # In a forked process, the system's part of the loop is the parent's too. A closed loop knows no readers.
-        if fd is not None and self._process == os.getpid() and fd in self._loop.readers:
+        if self._process == os.getpid() and fd in self._loop.readers:
             self._loop.remove_reader(fd)
 
     def stop(self) -> None:
-        self.forget_socket()
+        self.forget_sockets()
         self._loop.on_tick.discard(self.tick)
 
     def tick(self) -> None:
-        """Hand on what was read already.
+        """Ring, where something was read already. The loop calls this each time before it sleeps.
+
+        It is not handed on right here: the loop has made up its mind how long to sleep, and would let a timer that a
+        callback sets, or what it wants called soon, wait as long.
 
         Raises:
             RecoverableConnectionError: the connection was lost, wherever that was noticed.
         """
         connection = self._connection
-        while connection.holds_unread and connection.hand_on():
-            pass
         if not connection.connected:
             connection.unwatch()
             raise RecoverableConnectionError("the connection that the event loop watched was lost")
+        if connection.holds_unread and connection.bytes_recv != self.half_after:
+            self._loop.add_reader(self._bell, self._on_bell)
+
+    def _on_bell(self) -> None:
+        self._remove(self._bell.fileno())
+        self._connection.hand_on()
 
 
 class Connection(hutch.client.Connection):
@@ -177,20 +196,22 @@ class Connection(hutch.client.Connection):
         link = self._link
         return link is not None and link.holds_unread
 
-    def hand_on(self) -> bool:
-        """Hand on what has come; ``False`` where that is half a frame.
+    def hand_on(self) -> None:
+        """Hand on what has come, and all that was read with it.
 
         Raises as :meth:`drain_events`; an event loop that a loss comes out of is not told of it again.
         """
         try:
             self.drain_events(timeout=0)
-        except TimeoutError:
-            return False
+            while self.holds_unread:
+                self.drain_events(timeout=0)
+        except TimeoutError:  # it was half a frame
+            if self._watch is not None:
+                self._watch.half_after = self.bytes_recv
         except Exception:
             if not self.connected:
                 self.unwatch()
             raise
-        return True
 
     def watch(self, loop: Any, on_readable: Any) -> None:
         """Have an event loop call ``on_readable`` when there is something to read.
@@ -216,7 +237,7 @@ class Connection(hutch.client.Connection):
     def collect(self) -> None:
         """Forget it, as its base class does, also where it was lost: then an event loop that watches it is told."""
         if self._watch is not None:
-            self._watch.forget_socket()
+            self._watch.forget_sockets()
         super().collect()
 
 
