@@ -100,6 +100,7 @@ def embedded_worker(app: Celery, **options: Any) -> Iterator[Any]:
     with start_worker(app, **settings) as worker:
         yield worker
         app.control.shutdown(destination=[worker.hostname])
+        worker.blueprint.join(PATIENCE)  # else start_worker would have it terminate, amid that
 
 
 @pytest.fixture(scope="module")

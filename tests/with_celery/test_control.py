@@ -15,6 +15,10 @@ pytestmark = pytest.mark.usefixtures("worker")
 
 WORKER = {"without_heartbeat": False}
 
+#: The queue of replies is exclusive to a connection. A pool of several may hand out another one while the queue still
+#: belongs to the first, and RabbitMQ refuses that one; without a pool, the queue is gone with its connection.
+SETTINGS = {"broker_pool_limit": 0}
+
 
 @pytest.fixture
 def ask(app: Celery, worker: Any) -> Any:

@@ -56,7 +56,7 @@ def settings(stand: Stand) -> dict[str, Any]:
 
 @pytest.fixture(scope="module")
 def app(stand: Stand, settings: dict[str, Any]) -> Iterator[Celery]:
-    with closing(stand.app(**settings)) as app:
+    with closing(stand.app(broker_pool_limit=0, **settings)) as app:  # for the reason that test_control tells
         yield app
 
 
