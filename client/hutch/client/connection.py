@@ -1,7 +1,7 @@
 """Connections: opening, closing, waiting (AMQP 0-9-1 specification, section 2.2.4 and class ``connection``)."""
 
+import logging
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
 from typing import TYPE_CHECKING, Any, ClassVar, Final, NoReturn, Self
 
 from hutch.client import negotiation
@@ -47,6 +47,8 @@ from hutch.wire.transport import Transport as AMQPTransport
 if TYPE_CHECKING:
     from ssl import SSLContext
 
+_log = logging.getLogger("hutch.client")
+
 DEFAULT_PORT: Final = 5672
 #: How TLS's answer begins to what it cannot understand (RFC 8446, section 5.1).
 _TLS_ALERT: Final = b"\x15\x03"
@@ -77,6 +79,18 @@ def _check_greeting(begin: bytes) -> None:
         raise ConnectionError(f"the server wants another version of AMQP: {version}, not 0-0-9-1")
     if begin.startswith(_TLS_ALERT):
         raise ConnectionError("the server speaks TLS there: ssl is wanted")
+
+
+class _NextStep:
+    """What is awaited while a connection opens; its name is for the text of an error, and seldom wanted."""
+
+    __slots__ = ("_connection",)
+
+    def __init__(self, connection: "Connection") -> None:
+        self._connection = connection
+
+    def __str__(self) -> str:
+        return f"the server's next step in connection state {self._connection.opening_state}"
 
 
 class Connection(HookMethods, TrafficMethods):
@@ -235,6 +249,7 @@ class Connection(HookMethods, TrafficMethods):
         self._link = link = Link(transport, reader, self.collect, self.read_timeout, self.write_timeout)
         self._state = ConnectionState.GREETING
         deadline = link.deadline(self.connect_timeout)
+        next_step = _NextStep(self)
         try:
             transport.connect(deadline)
             self._hook()
@@ -243,7 +258,7 @@ class Connection(HookMethods, TrafficMethods):
                 if self._state is ConnectionState.GREETING:
                     _check_greeting(link.reader.peek(8))
                 if not link.next_method():
-                    link.receive(deadline, f"the server's next step in connection state {self._state.value}")
+                    link.receive(deadline, next_step)
             ensure_promise(self.on_open)(self)
         except BaseException as error:
             self.collect()
@@ -431,7 +446,8 @@ class Connection(HookMethods, TrafficMethods):
             if self._state is ConnectionState.RUNNING:
                 self.is_closing = True
                 self._link.reader.drop_channels()
-                self._fail_requests(RecoverableConnectionError("the connection was closed meanwhile"))
+                if self._requests:
+                    self._fail_requests(RecoverableConnectionError("the connection was closed meanwhile"))
                 self._state = ConnectionState.CLOSING
                 self._call(ConnectionClose(reply_code, reply_text, *method_sig), ConnectionCloseOk)
         finally:
@@ -470,9 +486,12 @@ class Connection(HookMethods, TrafficMethods):
         if link is not None:
             link.closed = True
             link.heartbeats = None  # whoever waits further out has none to send any more
-            with suppress(OSError):
+            try:
                 link.transport.close()
+            except OSError as error:
+                _log.debug("the transport was broken already: %s", error)
         for channel in (channels or {}).values():
             if isinstance(channel, AMQPChannel):
                 channel.collect()
-        self._fail_requests(RecoverableConnectionError("connection already closed"))
+        if self._requests:
+            self._fail_requests(RecoverableConnectionError("connection already closed"))

@@ -318,8 +318,9 @@ class Link:
                 raise
         if not data:
             self._not_if_closed(awaited)
+            error = ConnectionResetError(f"the server ended the connection while {awaited} was awaited")
             self._on_lost()
-            raise ConnectionResetError(f"the server ended the connection while {awaited} was awaited")
+            raise error
         self.received += 1
         self.reader.feed(data)
         if heartbeats is not None and transport.monotonic() >= heartbeats.due:

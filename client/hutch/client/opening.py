@@ -69,6 +69,11 @@ class OpeningMethods(RawMethods):
         self._handlers[ConnectionOpenOk] = self._on_open_ok
 
     @property
+    def opening_state(self) -> str:
+        """How far it has been opened: the name of its state, as the states of :mod:`hutch.wire.states` are named."""
+        return self._state.value
+
+    @property
     def server_capabilities(self) -> Mapping[str, Any]:
         """The protocol extensions that the server has, name to ``True``."""
         capabilities = self.server_properties.get("capabilities")
@@ -99,7 +104,9 @@ class OpeningMethods(RawMethods):
     def _on_start(self, start: ConnectionStart, _content: Content | None) -> None:
         self.version_major = start.version_major
         self.version_minor = start.version_minor
-        self.server_properties = start.server_properties
+        self.server_properties = {
+            name: dict(value) if isinstance(value, dict) else value for name, value in start.server_properties.items()
+        }
         self.mechanisms = start.mechanisms.split()
         self.locales = start.locales.decode("utf-8", "replace").split()
         _log.debug("server: %s, mechanisms %s, locales %s", start.server_properties, self.mechanisms, self.locales)

@@ -6,6 +6,7 @@ frame by frame through :class:`hutch.wire.content.ContentAssembler`.
 """
 
 from collections.abc import Callable, Mapping
+from functools import lru_cache
 from struct import Struct
 from struct import error as StructError
 from typing import Any, ClassVar, Final, Protocol
@@ -16,13 +17,14 @@ from hutch.wire.codes import ReplyCode
 from hutch.wire.content import Content, ContentAssembler, ContentError, MalformedHeader, whole_content
 from hutch.wire.declaration import Method, decode_method
 from hutch.wire.frames import BODY, END, HEADER, HEARTBEAT, METHOD, OVERHEAD
-from hutch.wire.methods import METHODS, BasicAck, BasicDeliver, BasicGetOk
+from hutch.wire.methods import METHODS, BasicAck, BasicDeliver, BasicGetOk, ConnectionStart
 
 _PREFIX = Struct(">BHI")
 _METHOD_START = Struct(">BHII")  # a method's frame up to and with its ids
 _DELIVERY_TAG = Struct(">Q")
 _ACK_ARGUMENTS = Struct(">QB")
 _ACK_SIZE: Final = 13  # of the payload
+_START: Final = ConnectionStart.ID.to_bytes(4)
 _CONNECTION: Final = 10  # a class id
 _ENVELOPES_LIMIT: Final = 1024
 _ANY_SIZE: Final = (1 << 64) - 1
@@ -301,6 +303,12 @@ def hand_on(peer: Peer, number: int, method: Method, content: Content | None) ->
         peer.receive_method(method, content)
 
 
+@lru_cache(maxsize=4)
+def _decode_start(payload: bytes) -> Method:
+    """A server's first word is long, and the same for every connection to it. The caller copies what may be changed."""
+    return decode_method(payload)
+
+
 def server_method(payload: bytes) -> Method:
     """The method in a frame, if a server may send it.
 
@@ -308,7 +316,7 @@ def server_method(payload: bytes) -> Method:
         Violation: it may not, or the bytes are no method's.
     """
     try:
-        method = decode_method(payload)
+        method = _decode_start(payload) if payload[:4] == _START else decode_method(payload)
     except KeyError:
         class_id, method_id = payload[:2], payload[2:4]
         text = f"method {int.from_bytes(class_id)}/{int.from_bytes(method_id)} is unknown"

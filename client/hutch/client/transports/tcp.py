@@ -37,6 +37,12 @@ def _resolve(host: str, port: int, deadline: float | None) -> list[tuple[Any, ..
     The system's look-up of a name knows no timeout. Where there is a deadline, a thread does it, and is left to itself
     if it takes too long.
     """
+    try:
+        socket.inet_pton(socket.AF_INET, host)
+    except (OSError, ValueError):
+        pass
+    else:
+        return [(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP, "", (host, port))]
     name = host.encode() if host.isascii() else host  # only what is not ASCII needs the codec for host names
     if deadline is None:
         return socket.getaddrinfo(name, port, type=socket.SOCK_STREAM)
