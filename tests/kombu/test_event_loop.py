@@ -94,6 +94,26 @@ def test_a_large_message(hub: Hub, connection: kombu.Connection, queue: kombu.Qu
     assert got == ["0123456789" * 100_000]
 
 
+def test_what_was_read_while_looking_whether_there_is_something(
+    hub: Hub, connection: kombu.Connection, queue: kombu.Queue, target: Target
+) -> None:
+    """TLS takes from the socket what it looks at, and the loop, which looks at the socket, sees nothing there."""
+    got: list[str] = []
+    opened = connection.connection
+    connection.register_with_event_loop(hub)
+    publisher = connect(target).Producer(routing_key=queue.name)
+
+    def done() -> bool:
+        opened.transport.readable()  # as publishing and heartbeats do, at any time
+        return len(got) == 20
+
+    with connection.Consumer(queue, callbacks=[lambda body, _: got.append(body)], no_ack=True):
+        for _ in range(20):
+            publisher.publish("0123456789" * 30_000)
+        run_until(hub, done)
+    assert set(got) == {"0123456789" * 30_000}
+
+
 def test_what_was_read_by_another_call(
     hub: Hub, connection: kombu.Connection, queue: kombu.Queue, target: Target
 ) -> None:

@@ -137,7 +137,7 @@ class _Watch:
         #: Readable for ever, for its other end is closed.
         self._bell, other_end = socket.socketpair()
         other_end.close()
-        #: How many reads there were when half a frame was all that was left; one more has to complete it.
+        #: How many reads there were when half a frame was all that was left.
         self.half_after: int | None = None
 
     def start(self, on_readable: Any) -> None:
@@ -174,7 +174,7 @@ class _Watch:
         if not connection.connected:
             connection.unwatch()
             raise RecoverableConnectionError("the connection that the event loop watched was lost")
-        if connection.holds_unread and connection.bytes_recv != self.half_after:
+        if connection.holds_unread and not (connection.bytes_recv == self.half_after and connection.has_no_more):
             self._loop.add_reader(self._bell, self._on_bell)
 
     def _on_bell(self) -> None:
@@ -195,6 +195,11 @@ class Connection(hutch.client.Connection):
         """Whether something was read from the socket that has not been handed on; it may be half a frame."""
         link = self._link
         return link is not None and link.holds_unread
+
+    @property
+    def has_no_more(self) -> bool:
+        """Whether reading would bring nothing yet; TLS may have taken from the socket what completes a frame."""
+        return self.transport is None or not self.transport.readable()
 
     def hand_on(self) -> None:
         """Hand on what has come, and all that was read with it.
