@@ -1,5 +1,6 @@
 """Celery on every broker, by way of hutch's transport; on some of them by way of py-amqp too, which does the same."""
 
+import logging
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
@@ -7,7 +8,7 @@ from pathlib import Path
 from queue import Empty
 from ssl import DER_cert_to_PEM_cert, SSLContext
 from threading import Event
-from typing import Any
+from typing import Any, Final
 
 import kombu.pools
 import pytest
@@ -19,6 +20,7 @@ from tests import targets
 from tests.with_celery.app import Results, create_app, gates, journal
 
 PATIENCE = targets.PATIENCE
+_LEVEL: Final = logging.root.level
 
 #: The schemes of URLs, as Celery has to write them.
 SCHEMES = {
@@ -115,6 +117,13 @@ def worker(request: pytest.FixtureRequest, app: Celery) -> Iterator[Any]:
     """Its worker, with the options that the module has in ``WORKER``."""
     with embedded_worker(app, **getattr(request.module, "WORKER", {})) as worker:
         yield worker
+
+
+@pytest.fixture(autouse=True)
+def level_of_logs() -> Iterator[None]:
+    """Celery's worker raises the level of the root logger; what other tests look for would not be logged."""
+    yield
+    logging.root.setLevel(_LEVEL)
 
 
 @pytest.fixture(autouse=True)

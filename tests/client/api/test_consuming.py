@@ -40,13 +40,20 @@ class Inbox(list[ReceivedMessage]):
 
 
 def settled(connection: Connection, channel: Channel, queue: str) -> tuple[int, int]:
-    """Ready messages and consumers of a queue, when everything that is under way has been handed on."""
-    state = channel.queue_declare(queue, passive=True)
+    """Ready messages and consumers of a queue, when everything that is under way has been handed on.
+
+    A live broker may answer before it has done what it was sent earlier; so the answer has to come twice.
+    """
+    before = None
     while True:
         try:
-            connection.drain_events(timeout=0.1)
+            while True:
+                connection.drain_events(timeout=0.1)
         except TimeoutError:
-            return state[1:]
+            state = channel.queue_declare(queue, passive=True)[1:]
+        if state == before:
+            return state
+        before = state
 
 
 def unacknowledged(channel: Channel, queue: str) -> list[str | bytes]:
