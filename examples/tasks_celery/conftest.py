@@ -7,7 +7,6 @@ import kombu.pools
 import pytest
 from celery import Celery
 from celery.contrib.testing.worker import start_worker
-from celery.worker import state
 
 from hutch.pytest_plugin import FakeBroker
 from tasks import create_app
@@ -17,7 +16,6 @@ from tasks import create_app
 def app(fakebroker: FakeBroker) -> Iterator[Celery]:
     """The application; what it keeps open is closed afterwards."""
     app = create_app(fakebroker.url)
-    app.conf.broker_heartbeat = 0  # else an idle worker looks up every 30 seconds only, and takes as long to stop
     app.set_default()
     yield app
     with suppress(AttributeError):  # where no result was waited for, there is no consumer of results
@@ -29,7 +27,7 @@ def app(fakebroker: FakeBroker) -> Iterator[Celery]:
 @pytest.fixture
 def worker(app: Celery) -> Iterator[None]:
     """A worker in a thread of this process, consuming all queues."""
-    with start_worker(app, perform_ping_check=False):
+    with start_worker(app, perform_ping_check=False) as worker:
         yield
-        state.should_terminate = 0  # as start_worker is about to do,
-        app.control.broadcast("ping")  # so that the worker sees it at once, and not in a second
+        app.control.shutdown(destination=[worker.hostname])  # else it would look up only once in a while
+        worker.blueprint.join(10)
