@@ -41,6 +41,12 @@ OTHERS: Final[dict[str, FieldValue]] = {
 }
 
 
+def matrix(*spans: int | tuple[int, int]) -> list[str]:
+    """The ids of rows of the catalogue's matrix of x-arguments: single ones, and spans by their first and last."""
+    ends = [(span, span) if isinstance(span, int) else span for span in spans]
+    return [f"QARG-M{row:03}" for first, last in ends for row in range(first, last + 1)]
+
+
 def expect_accepted(rabbit: Rabbit, tables: Iterable[FieldTable], *, durable: bool = True) -> None:
     """A new queue must be declared with each of these tables of arguments."""
     channel = rabbit.raw().channel()
