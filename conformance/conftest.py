@@ -19,6 +19,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         help="whose behaviour to expect; default: 4.3, or the live broker's",
     )
     group.addoption("--management", default=None, help="the management API of the live broker, http://host:port")
+    group.addoption("--rabbitmqctl", default=None, help="the rabbitmqctl of the live broker, a command line")
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -35,13 +36,13 @@ def target(request: pytest.FixtureRequest) -> Target:
     Where a live one cannot be reached the tests are skipped, or failed if the environment has ``CI`` as ``true``.
     """
     name, profile = request.config.getoption("--target"), request.config.getoption("--profile")
-    management = request.config.getoption("--management")
+    management, rabbitmqctl = request.config.getoption("--management"), request.config.getoption("--rabbitmqctl")
     try:
         if name == "inprocess":
             return InProcess(profile or "4.3")
         if name == "tcp":
             return Tcp(profile or "4.3")
-        return Live(name, management, profile)
+        return Live(name, management, profile, rabbitmqctl)
     except TargetError as error:
         unreachable = isinstance(error, TargetUnreachable)
         reason = str(error)

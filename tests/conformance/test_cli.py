@@ -96,9 +96,11 @@ def test_unusable_management(capsys: pytest.CaptureFixture[str]) -> None:
         assert told.startswith(f"http://127.0.0.1:{amqp_port}/api/ ")
         assert "is no URL of a management API" in refusal(capsys, broker.url, "--management", "http://localhost:port")
         assert "is no URL of a management API" in refusal(capsys, broker.url, "--management", "localhost")
-    assert refusal(capsys, "--management", "http://localhost") == (
-        "--management belongs to a live broker, and no URL is given"
-    )
+
+
+def test_options_of_a_live_broker(capsys: pytest.CaptureFixture[str]) -> None:
+    for option in ("--management", "--rabbitmqctl"):
+        assert refusal(capsys, option, "x") == f"{option} belongs to a live broker, and no URL is given"
 
 
 def test_what_makes_no_sense(capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,5 +1,6 @@
 import signal
 import threading
+from pathlib import Path
 
 import pytest
 
@@ -140,3 +141,40 @@ def test_a_case_that_needs_what_the_target_lacks_does_not_apply() -> None:
     assert (result.outcome, result.error) == (Outcome.NOT_APPLICABLE, None)
     assert result.message == "needs the management API, to create a virtual host"
     assert run_case(made(between_two), InProcess()).outcome is Outcome.PASSED
+
+
+def test_a_case_that_moves_a_live_broker_needs_its_rabbitmqctl(tmp_path: Path) -> None:
+    """The command stands in for rabbitmqctl: it notes how it was called, and names the cluster."""
+    called = tmp_path / "called"
+    script = tmp_path / "rabbitmq ctl"
+    script.write_text(f"""#!/bin/sh\necho "$@" >> {called}; echo '<<"hutch@localhost">>'\n""")
+    script.chmod(0o755)
+
+    def alarmed(rabbit: Rabbit) -> None:
+        rabbit.control.raise_alarm("memory")
+
+    with Broker() as broker:
+        result = run_case(made(alarmed), Live(broker.url))
+        assert (result.outcome, result.error) == (Outcome.NOT_APPLICABLE, None)
+        assert result.message == "needs --rabbitmqctl, to control the broker itself"
+        target = Live(broker.url, rabbitmqctl=f"'{script}' --node here")
+        assert run_case(made(alarmed), target).outcome is Outcome.PASSED
+    assert called.read_text().splitlines() == [
+        "--node here eval rabbit_nodes:cluster_name().",
+        "--node here eval rabbit_alarm:set_alarm({{resource_limit, memory, node()}, []}).",
+        "--node here eval rabbit_alarm:clear_alarm({resource_limit, memory, node()}).",
+    ]
+    assert run_case(made(alarmed), InProcess()).outcome is Outcome.PASSED
+
+
+def test_a_rabbitmqctl_that_is_of_no_use() -> None:
+    with Broker() as broker:
+        for command, told in {
+            "/no/such --node here": r"^/no/such --node here cannot be run: No such file or directory$",
+            "false": r"^rabbitmqctl eval gave exit status 1: it says nothing$",
+            "'open": r"^\"'open\" is no command line: No closing quotation$",
+            "echo": r"^rabbitmqctl is that of 'eval rabbit_nodes:cluster_name\(\)\.', "
+            r"and the broker at the URL is 'hutch@localhost'$",
+        }.items():
+            with pytest.raises(TargetError, match=told):
+                Live(broker.url, rabbitmqctl=command)

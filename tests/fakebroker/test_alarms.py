@@ -1,7 +1,6 @@
 """Alarms: who publishes is blocked, in-process and over TCP alike.
 
-A live broker's alarms cannot be raised by its clients, so that the conformance suite has no cases for them. The
-CONN-BLOCK rows were seen on live RabbitMQ 3.10.8 and 4.3.6 whose alarms were set by ``rabbitmqctl eval``.
+The conformance suite has the CONN-BLOCK rows; here is what it does not show, of the Broker's calls and of the corners.
 """
 
 from collections.abc import Callable

@@ -49,6 +49,7 @@ TOPICS: Final = (
     "limits",
     "priority",
     "single_active",
+    "blocked",
     "regression",
 )
 

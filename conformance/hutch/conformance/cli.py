@@ -35,7 +35,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         reports = [(path, write) for path, write in ((options.junit, junit), (options.report, markdown)) if path]
         for path, _ in reports:
             _try_writing(path)
-        targets = _targets(options.url, options.management, options.profile)
+        targets = _targets(options.url, options.management, options.profile, options.rabbitmqctl)
         results = [result for target in targets for result in _run(cases, target)]
         for path, write in reports:
             _write(path, write(results))
@@ -56,6 +56,12 @@ def _parser() -> argparse.ArgumentParser:
         help="its management API, http://host:port: every case then gets a virtual host of its own",
     )
     parser.add_argument(
+        "--rabbitmqctl",
+        metavar="COMMAND",
+        help="its rabbitmqctl, as a shell would call it: with it run the cases that restart the broker or raise its "
+        "alarms, which everybody who is connected to it notices",
+    )
+    parser.add_argument(
         "--profile",
         metavar="P",
         help=f"whose behaviour to expect, {' or '.join(PROFILES)}; by default 4.3, of a live broker its own",
@@ -67,11 +73,12 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _targets(url: str | None, management: str | None, profile: str | None) -> list[Target]:
+def _targets(url: str | None, management: str | None, profile: str | None, rabbitmqctl: str | None) -> list[Target]:
     if url is not None:
-        return [Live(url, management, profile)]
-    if management is not None:
-        raise TargetError("--management belongs to a live broker, and no URL is given")
+        return [Live(url, management, profile, rabbitmqctl)]
+    for option, value in (("--management", management), ("--rabbitmqctl", rabbitmqctl)):
+        if value is not None:
+            raise TargetError(f"{option} belongs to a live broker, and no URL is given")
     return [InProcess(profile or "4.3"), Tcp(profile or "4.3")]
 
 

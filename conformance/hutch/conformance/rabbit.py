@@ -7,6 +7,7 @@ from typing import Any, Final, TypeVar
 
 from hutch.client import AMQPError, Channel, Connection, Message
 from hutch.conformance.check import equal, reply_text, true
+from hutch.conformance.control import Control
 from hutch.conformance.deliveries import Deliveries, connection_of
 from hutch.conformance.raw import RawChannel, RawConnection
 from hutch.conformance.site import Site
@@ -92,6 +93,11 @@ class Rabbit:
     def another_vhost(self) -> str:
         """The name of another virtual host than ``vhost``; where none can be had, the case does not apply."""
         return self._site.another_vhost()
+
+    @property
+    def control(self) -> Control:
+        """What moves the broker itself; where nothing does, the case does not apply."""
+        return self._site.control()
 
     # names and entities
 

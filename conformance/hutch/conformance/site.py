@@ -3,6 +3,7 @@
 from typing import Any, Protocol
 
 from hutch.client import Connection
+from hutch.conformance.control import Control
 from hutch.wire.transport import Transport
 
 
@@ -35,6 +36,13 @@ class Site(Protocol):
 
         Raises:
             Inapplicable: none can be had here.
+        """
+
+    def control(self) -> Control:
+        """What moves the broker itself.
+
+        Raises:
+            Inapplicable: nothing does here.
         """
 
     def name(self, prefix: str) -> str:

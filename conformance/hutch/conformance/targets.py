@@ -9,6 +9,7 @@ from typing import Any, Final, Protocol
 
 from hutch.client import AMQPError, Connection, TcpTransport
 from hutch.conformance.case import PROFILES
+from hutch.conformance.control import Control, ControlError, EmulatorControl, RabbitmqCtl
 from hutch.conformance.management import Management, ManagementError
 from hutch.conformance.site import Inapplicable, Site
 from hutch.fakebroker import Broker, ManualClock
@@ -82,29 +83,44 @@ class Live:
 
     With ``management_url`` every case gets a virtual host of its own; without, all cases share the URL's, under names
     that nobody else has, and what they made is deleted. ``profile`` is read from the broker's version unless given.
+    With ``rabbitmqctl``, a command line that is it for that very node, the cases that need it disturb everybody who is
+    connected there; without, they do not apply.
 
     Raises:
         TargetUnreachable: nobody listens there.
-        TargetError: the login or the virtual host is refused, the management API is not usable, or no profile fits the
-            version.
+        TargetError: the login or the virtual host is refused, the management API or rabbitmqctl is not usable, or no
+            profile fits the version.
     """
 
-    def __init__(self, url: str, management_url: str | None = None, profile: str | None = None) -> None:
+    def __init__(
+        self,
+        url: str,
+        management_url: str | None = None,
+        profile: str | None = None,
+        rabbitmqctl: str | None = None,
+    ) -> None:
         self._address = _address(url)
         address = self._address
-        self.version, named = self._ask(profile)
+        self.version, self._cluster_name, named = self._ask(profile)
         self.profile = named
         self.name = f"{address.host}:{address.port} (RabbitMQ {self.version} as {named})"
         self._management: Management | None = None
+        self._rabbitmqctl: RabbitmqCtl | None = None
         if management_url is not None:
             try:
                 self._management = Management(management_url, address.userid, address.password)
                 self._try_management()
             except ManagementError as error:
                 raise TargetError(str(error)) from None
+        if rabbitmqctl is not None:
+            try:
+                self._rabbitmqctl = RabbitmqCtl(rabbitmqctl)
+                self._try_rabbitmqctl(self._rabbitmqctl)
+            except ControlError as error:
+                raise TargetError(str(error)) from None
 
-    def _ask(self, profile: str | None) -> tuple[str, str]:
-        """The broker's version, and the profile that fits it."""
+    def _ask(self, profile: str | None) -> tuple[str, str, str]:
+        """The broker's version, the name of its cluster, and the profile that fits it."""
         address = self._address
         connection = _client(address, address.virtual_host)
         where = f"{address.host}:{address.port}"
@@ -118,12 +134,13 @@ class Live:
         try:
             properties = connection.server_properties
             version = str(properties.get("version", "of unknown version"))
+            cluster_name = str(properties.get("cluster_name", ""))
             if profile is not None:
-                return version, _known(profile)
+                return version, cluster_name, _known(profile)
             major = version.partition(".")[0]
             for known in PROFILES:
                 if properties.get("product") == "RabbitMQ" and known.partition(".")[0] == major:
-                    return version, known
+                    return version, cluster_name, known
             raise TargetError(
                 f"{where}: no profile fits {properties.get('product')} {version}; name one of {_PROFILES}"
             )
@@ -143,6 +160,11 @@ class Live:
             finally:
                 connection.collect()
 
+    def _try_rabbitmqctl(self, rabbitmqctl: RabbitmqCtl) -> None:
+        """No other node than the one at the URL is to be restarted."""
+        if (name := rabbitmqctl.cluster_name()) != self._cluster_name:
+            raise TargetError(f"rabbitmqctl is that of {name!r}, and the broker at the URL is {self._cluster_name!r}")
+
     @contextmanager
     def site(self) -> Iterator[Site]:
         """A new virtual host, or names of its own in the URL's."""
@@ -150,11 +172,11 @@ class Live:
         unique = f"hutch-{secrets.token_hex(4)}"
         management = self._management
         if management is None:
-            site = _LiveSite(self.profile, address, address.virtual_host, f"{unique}-")
-            try:
+            site = _LiveSite(self.profile, address, address.virtual_host, f"{unique}-", self._rabbitmqctl)
+            with contextlib.ExitStack() as cleanup:
+                cleanup.callback(site.clear)
+                self._undo_after(cleanup)
                 yield site
-            finally:
-                site.clear()
             return
         with contextlib.ExitStack() as vhosts:
 
@@ -163,7 +185,13 @@ class Live:
                 vhosts.callback(management.delete_vhost, name)
                 return name
 
-            yield _LiveSite(self.profile, address, vhost(unique), "", lambda: vhost(f"{unique}-2"))
+            own = vhost(unique)
+            self._undo_after(vhosts)
+            yield _LiveSite(self.profile, address, own, "", self._rabbitmqctl, lambda: vhost(f"{unique}-2"))
+
+    def _undo_after(self, cleanup: contextlib.ExitStack) -> None:
+        if self._rabbitmqctl is not None:
+            cleanup.callback(self._rabbitmqctl.undo)
 
 
 class _Names:
@@ -206,6 +234,9 @@ class _EmulatorSite(_Names):
 
     def another_vhost(self) -> str:
         return "/"
+
+    def control(self) -> Control:
+        return EmulatorControl(self._broker)
 
     def allow(self, seconds: float) -> None:
         """Nothing: reading from the pipe moves the clock to whatever comes next."""
@@ -263,9 +294,11 @@ class _LiveSite(_Names):
         address: Address,
         vhost: str,
         beginning: str,
+        rabbitmqctl: RabbitmqCtl | None = None,
         create_vhost: Callable[[], str] | None = None,
     ) -> None:
         super().__init__(beginning)
+        self._rabbitmqctl = rabbitmqctl
         self._create_vhost = create_vhost
         self.profile = profile
         self.vhost = vhost
@@ -290,6 +323,11 @@ class _LiveSite(_Names):
         if self._create_vhost is None:
             raise Inapplicable("needs the management API, to create a virtual host")
         return self._create_vhost()
+
+    def control(self) -> Control:
+        if self._rabbitmqctl is None:
+            raise Inapplicable("needs --rabbitmqctl, to control the broker itself")
+        return self._rabbitmqctl
 
     def clear(self) -> None:
         """Delete what may have been made under the names given out."""

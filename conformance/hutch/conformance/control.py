@@ -1,0 +1,89 @@
+"""What a case may have the broker itself go through, which everybody who is connected to it notices."""
+
+import shlex
+import subprocess
+from typing import Final, Protocol
+
+from hutch.fakebroker import Broker
+
+#: Seconds that one rabbitmqctl may take.
+_PATIENCE: Final = 25
+
+
+class ControlError(Exception):
+    """rabbitmqctl cannot be run, or fails; one line that says why."""
+
+
+class Control(Protocol):
+    """One broker under a case's control. What is done to it is undone when the case ends."""
+
+    def raise_alarm(self, resource: str) -> None:
+        """Have the broker be low on a resource, ``"memory"`` or ``"disk"``."""
+
+    def clear_alarm(self, resource: str) -> None:
+        """End that alarm."""
+
+
+class EmulatorControl:
+    """The emulator, by the public methods of its :class:`~hutch.fakebroker.Broker`; it ends with the case anyway."""
+
+    def __init__(self, broker: Broker) -> None:
+        self._broker: Final = broker
+
+    def raise_alarm(self, resource: str) -> None:
+        """Have the broker be low on a resource."""
+        self._broker.raise_alarm(resource)
+
+    def clear_alarm(self, resource: str) -> None:
+        """End that alarm."""
+        self._broker.clear_alarm(resource)
+
+
+class RabbitmqCtl:
+    """A live broker, by rabbitmqctl (https://www.rabbitmq.com/docs/man/rabbitmqctl.8).
+
+    ``command`` is the command line, as a shell would split it, that is rabbitmqctl for that very node.
+    """
+
+    def __init__(self, command: str) -> None:
+        try:
+            self._command: Final = shlex.split(command)
+        except ValueError as error:
+            raise ControlError(f"{command!r} is no command line: {error}") from None
+        self._alarms: Final[dict[str, None]] = {}
+
+    def cluster_name(self) -> str:
+        """The name that the broker's clients are told, too."""
+        return self._eval("rabbit_nodes:cluster_name()").removeprefix('<<"').removesuffix('">>')
+
+    def raise_alarm(self, resource: str) -> None:
+        """Have the broker be low on a resource."""
+        self._alarms[resource] = None
+        self._eval(f"rabbit_alarm:set_alarm({{{{resource_limit, {resource}, node()}}, []}})")
+
+    def clear_alarm(self, resource: str) -> None:
+        """End that alarm."""
+        self._alarms.pop(resource, None)
+        self._eval(f"rabbit_alarm:clear_alarm({{resource_limit, {resource}, node()}})")
+
+    def undo(self) -> None:
+        """Leave the broker as a case found it."""
+        for resource in list(self._alarms):
+            self.clear_alarm(resource)
+
+    def _eval(self, expression: str) -> str:
+        return self._run("eval", f"{expression}.")
+
+    def _run(self, *arguments: str) -> str:
+        """What rabbitmqctl prints, without the blanks around."""
+        command = [*self._command, *arguments]
+        try:
+            done = subprocess.run(command, capture_output=True, text=True, timeout=_PATIENCE, check=False)
+        except OSError as error:
+            raise ControlError(f"{shlex.join(self._command)} cannot be run: {error.strerror}") from None
+        except subprocess.TimeoutExpired:
+            raise ControlError(f"rabbitmqctl {arguments[0]} has not ended after {_PATIENCE} s") from None
+        if done.returncode:
+            told = (done.stderr + done.stdout).split("\n")[0] or "it says nothing"
+            raise ControlError(f"rabbitmqctl {arguments[0]} gave exit status {done.returncode}: {told}")
+        return done.stdout.strip()
