@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final, Self
 
 from hutch.fakebroker.engine.alarms import RESOURCES
 from hutch.fakebroker.engine.clock import Clock, ManualClock, SystemClock, Timers
+from hutch.fakebroker.engine.deprecated import permitting
 from hutch.fakebroker.engine.history import History
 from hutch.fakebroker.engine.message import Message
 from hutch.fakebroker.engine.node import Node
@@ -85,9 +86,12 @@ class Broker:
         peer_clock: what the heartbeats of TCP clients, and the limits on their handshakes, go by; default ``clock``.
             Beside a manual clock, a :class:`SystemClock` keeps clients that live in real time from being given up for
             silent when the other leaps.
+        permit_deprecated_features: what ``deprecated_features.permit.NAME`` is in RabbitMQ's configuration, where it is
+            not the default: ``{"transient_nonexcl_queues": False}`` has 4.3 refuse queues that are neither durable nor
+            exclusive.
 
     Raises:
-        ValueError: there is no such profile.
+        ValueError: there is no such profile, or it has no such deprecated feature.
         TypeError: ``users`` is no mapping, or ``vhosts`` one text, which would be taken for its letters.
     """
 
@@ -101,6 +105,7 @@ class Broker:
         seed: int = 0,
         history_limit: int | None = None,
         peer_clock: Clock | None = None,
+        permit_deprecated_features: Mapping[str, bool] | None = None,
     ) -> None:
         if isinstance(vhosts, str):
             raise TypeError(f"vhosts takes a collection of names, ({vhosts!r},) say, not {vhosts!r}")
@@ -109,7 +114,7 @@ class Broker:
         self.clock: Clock = SystemClock() if clock is None else clock
         self.lock: Final = threading.RLock()
         self.node: Final = Node(
-            find_profile(profile),
+            permitting(find_profile(profile), permit_deprecated_features or {}),
             self.clock,
             users={"guest": "guest"} if users is None else users,
             vhosts=vhosts,

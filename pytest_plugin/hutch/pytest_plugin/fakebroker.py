@@ -30,9 +30,11 @@ class FakeBroker(Broker):
         users: passwords by user name; default ``{"guest": "guest"}``. ``url`` and :meth:`connect` take the first.
         vhosts: names of virtual hosts. ``url`` and :meth:`connect` take the first.
         seed: of the names that the broker makes up.
+        permit_deprecated_features: deprecated features by name, permitted (``True``) or denied where that is not
+            RabbitMQ's default.
 
     Raises:
-        ValueError: there is no such profile.
+        ValueError: there is no such profile, or it has no such deprecated feature.
         TypeError: ``users`` is no mapping, or ``vhosts`` one text.
     """
 
@@ -46,9 +48,17 @@ class FakeBroker(Broker):
         users: Mapping[str, str] | None = None,
         vhosts: Iterable[str] = ("/",),
         seed: int = 0,
+        permit_deprecated_features: Mapping[str, bool] | None = None,
     ) -> None:
-        given = ManualClock() if clock is None else clock
-        super().__init__(profile, given, users=users, vhosts=vhosts, seed=seed, peer_clock=SystemClock())
+        super().__init__(
+            profile,
+            ManualClock() if clock is None else clock,
+            users=users,
+            vhosts=vhosts,
+            seed=seed,
+            peer_clock=SystemClock(),
+            permit_deprecated_features=permit_deprecated_features,
+        )
         self._connections: Final[list[Connection]] = []
 
     # clients

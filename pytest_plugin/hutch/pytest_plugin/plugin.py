@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 FIXTURE: Final = "fakebroker"
 #: What the marker takes; the parameters of FakeBroker, with the clock by its name.
-SETTINGS: Final = ("profile", "clock", "users", "vhosts", "seed")
+SETTINGS: Final = ("profile", "clock", "users", "vhosts", "seed", "permit_deprecated_features")
 _EVENTS_IN_REPORT: Final = 40
 
 
@@ -28,9 +28,10 @@ def pytest_configure(config: pytest.Config) -> None:
     """Register the marker."""
     config.addinivalue_line(
         "markers",
-        "fakebroker(profile='4.3', clock='manual', users=None, vhosts=('/',), seed=0): the broker that the fixture "
-        "fakebroker gives: the RabbitMQ version it is; 'manual' for a clock that the test advances, 'system' for the "
-        "machine's, which freezegun moves; passwords by user name; virtual hosts; seed of the names it makes up",
+        "fakebroker(profile='4.3', clock='manual', users=None, vhosts=('/',), seed=0, "
+        "permit_deprecated_features=None): the broker that the fixture fakebroker gives: the RabbitMQ version it is; "
+        "'manual' for a clock that the test advances, 'system' for the machine's, which freezegun moves; passwords by "
+        "user name; virtual hosts; seed of the names it makes up; deprecated features, permitted or denied, by name",
     )
 
 

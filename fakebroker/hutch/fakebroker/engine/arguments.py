@@ -8,11 +8,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
-from hutch.fakebroker.engine.errors import HardError, internal_error, not_implemented, precondition_failed
+from hutch.fakebroker.engine.deprecated import denied
+from hutch.fakebroker.engine.errors import internal_error, not_implemented, precondition_failed
 from hutch.fakebroker.engine.message import MAX_TTL
 from hutch.fakebroker.engine.profiles import Profile
 from hutch.fakebroker.engine.terms import print_text
-from hutch.wire.codes import ReplyCode
 from hutch.wire.fields import FieldTable, FieldValue, type_name
 
 _INTEGERS: Final = frozenset(
@@ -117,18 +117,6 @@ def _leader_locator(value: FieldValue, arguments: FieldTable, profile: Profile) 
         raise InvalidArgument("invalid_queue_locator_arg")
 
 
-def _master_locator(value: FieldValue, _arguments: FieldTable, profile: Profile) -> None:
-    if profile.master_locators is None:
-        text = (
-            "Feature `queue_master_locator` is deprecated.\nBy default, this feature is not permitted anymore.\n"
-            "The feature will be removed from a future major RabbitMQ version, regardless of the configuration; "
-            "actual version to be determined.\nTo continue using it, permit it in the configuration."
-        )
-        raise HardError(ReplyCode.INTERNAL_ERROR, text)
-    if value not in profile.master_locators:
-        raise internal_error()
-
-
 @dataclass(frozen=True)
 class QueueArgument:
     """One x-argument of classic queues, and how its value is checked."""
@@ -152,7 +140,7 @@ QUEUE_ARGUMENTS: Final[tuple[QueueArgument, ...]] = (
     QueueArgument("x-single-active-consumer", _bool),
     QueueArgument("x-queue-type", _queue_type),
     QueueArgument("x-queue-leader-locator", _leader_locator),
-    QueueArgument("x-queue-master-locator", _master_locator),
+    QueueArgument("x-queue-master-locator", lambda *_: None),  # checked last of all
 )
 
 
@@ -161,7 +149,7 @@ def check_queue_arguments(name: str, vhost: str, arguments: FieldTable, profile:
 
     Raises:
         SoftError: 406, with RabbitMQ's texts (QUEUE-ARG).
-        HardError: 540 for a value that the emulator lacks; 541 where RabbitMQ crashes (QUEUE-ARG-18).
+        HardError: 540 for a value that the emulator lacks.
     """
     if not arguments:
         return
@@ -183,6 +171,19 @@ def check_queue_arguments(name: str, vhost: str, arguments: FieldTable, profile:
                 declared.validate(arguments[declared.name], arguments, profile)
             except InvalidArgument as reason:
                 raise precondition_failed(f"invalid arg '{declared.name}' {where}: {reason}") from None
+
+
+def check_master_locator(arguments: FieldTable, profile: Profile) -> None:
+    """Refuse the place to put a new queue's master, after all else that may be wrong with it (QUEUE-ARG-18).
+
+    Raises:
+        HardError: 541: it is a deprecated feature, denied; or one that is not known, over which 3.10 crashes.
+    """
+    if "x-queue-master-locator" in arguments:
+        if not profile.permits_master_locator:
+            raise denied("queue_master_locator")
+        if profile.master_locators is not None and arguments["x-queue-master-locator"] not in profile.master_locators:
+            raise internal_error()
 
 
 def assert_equivalent(kind: str, name: str, vhost: str, argument: str, received: object, current: object) -> None:

@@ -56,7 +56,13 @@ class Profile:
     queue_versions: frozenset[int]
     #: Values of x-queue-leader-locator on classic queues; None: the argument is refused (QUEUE-ARG-17).
     leader_locators: frozenset[str] | None
-    #: Values of x-queue-master-locator; None: a deprecated feature that is denied (QUEUE-ARG-18).
+    #: Deprecated features that may be permitted and denied (:mod:`hutch.fakebroker.engine.deprecated`).
+    deprecated_features: frozenset[str]
+    #: Whether queues may be neither durable nor exclusive (QUEUE-DECLARE-26).
+    permits_transient_queues: bool
+    #: Whether x-queue-master-locator is taken (QUEUE-ARG-18).
+    permits_master_locator: bool
+    #: Its values; None: any value of any type.
     master_locators: frozenset[str] | None
     #: Arguments that classic queues refuse (QUEUE-ARG-19 to -21).
     refused_by_classic: frozenset[str]
@@ -118,6 +124,9 @@ V3_10: Final = Profile(
     queue_modes=frozenset({"default", "lazy"}),
     queue_versions=frozenset({1, 2}),
     leader_locators=None,
+    deprecated_features=frozenset(),
+    permits_transient_queues=True,
+    permits_master_locator=True,
     master_locators=frozenset({"min-masters", "client-local", "random"}),
     refused_by_classic=_QUORUM_AND_STREAM_ONLY,
     consumer_arguments_refused=frozenset({"x-stream-offset"}),
@@ -155,6 +164,9 @@ V4_3: Final = Profile(
     queue_modes=None,
     queue_versions=frozenset({2}),
     leader_locators=frozenset({"client-local", "balanced", "random", "least-leaders", "min-masters"}),
+    deprecated_features=frozenset({"global_qos", "queue_master_locator", "transient_nonexcl_queues"}),
+    permits_transient_queues=True,
+    permits_master_locator=False,
     master_locators=None,
     refused_by_classic=_QUORUM_AND_STREAM_ONLY
     | {

@@ -1,6 +1,11 @@
 """queue.declare, bind, unbind, purge and delete."""
 
-from hutch.fakebroker.engine.arguments import assert_equivalent, check_queue_arguments, compare_queue_arguments
+from hutch.fakebroker.engine.arguments import (
+    assert_equivalent,
+    check_master_locator,
+    check_queue_arguments,
+    compare_queue_arguments,
+)
 from hutch.fakebroker.engine.channel import Channel
 from hutch.fakebroker.engine.commands.access import (
     check_owner,
@@ -13,6 +18,7 @@ from hutch.fakebroker.engine.commands.access import (
     stripped,
 )
 from hutch.fakebroker.engine.commands.exchange import check_binding
+from hutch.fakebroker.engine.deprecated import denied
 from hutch.fakebroker.engine.errors import not_found, not_implemented, precondition_failed, refused
 from hutch.fakebroker.engine.queues.classic import Queue
 from hutch.wire.methods import (
@@ -61,7 +67,11 @@ def _declare(channel: Channel, name: str, method: QueueDeclare) -> Queue:
         _compare(channel, existing, method)
         return existing
     name = name or vhost.node.names.queue()
-    check_queue_arguments(name, vhost.name, method.arguments, vhost.node.profile)
+    profile = vhost.node.profile
+    check_queue_arguments(name, vhost.name, method.arguments, profile)
+    if not (method.durable or method.exclusive or profile.permits_transient_queues):
+        raise denied("transient_nonexcl_queues")
+    check_master_locator(method.arguments, profile)
     queue = Queue(
         vhost,
         name,
