@@ -4,8 +4,6 @@ import shlex
 import subprocess
 from typing import Final, Protocol
 
-from hutch.fakebroker import Broker
-
 #: Seconds that one rabbitmqctl may take.
 _PATIENCE: Final = 25
 
@@ -15,28 +13,15 @@ class ControlError(Exception):
 
 
 class Control(Protocol):
-    """One broker under a case's control. What is done to it is undone when the case ends."""
+    """One broker under a case's control: the emulator's :class:`~hutch.fakebroker.Broker` is that by its public
+    methods. What is done to a live one is undone when the case ends.
+    """
 
     def raise_alarm(self, resource: str) -> None:
         """Have the broker be low on a resource, ``"memory"`` or ``"disk"``."""
 
     def clear_alarm(self, resource: str) -> None:
         """End that alarm."""
-
-
-class EmulatorControl:
-    """The emulator, by the public methods of its :class:`~hutch.fakebroker.Broker`; it ends with the case anyway."""
-
-    def __init__(self, broker: Broker) -> None:
-        self._broker: Final = broker
-
-    def raise_alarm(self, resource: str) -> None:
-        """Have the broker be low on a resource."""
-        self._broker.raise_alarm(resource)
-
-    def clear_alarm(self, resource: str) -> None:
-        """End that alarm."""
-        self._broker.clear_alarm(resource)
 
 
 class RabbitmqCtl:
