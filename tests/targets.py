@@ -112,7 +112,7 @@ def live(profile: str, tls: bool = False) -> Iterator[Target]:
         (address,) = parse_url(url)
         management = Management(management_url, address.userid, address.password)
         vhost = f"hutch-tests-{secrets.token_hex(4)}"
-        management.create_vhost(vhost)
+        management.add_vhost(vhost)
         _session.callback(management.delete_vhost, vhost)
         parameters = {"ssl": {"ca_certs": f"{os.environ[needed[2]]}/ca.pem"}} if tls else {}
         _live[name] = Target(name, profile, url.rpartition("/")[0] + "/" + vhost, parameters)

@@ -21,6 +21,7 @@ PROFILES: Final = ("3.10", "4.3")
 TOPICS: Final = (
     "connection",
     "handshake",
+    "administration",
     "framing",
     "channel",
     "exchange",

@@ -1,9 +1,12 @@
-"""The little of RabbitMQ's management HTTP API that a live target needs: virtual hosts come and go."""
+"""The part of RabbitMQ's management HTTP API that a live target needs: what an operator does."""
 
 import base64
+import json
 import urllib.error
 import urllib.request
+from collections.abc import Iterable, Mapping
 from http.client import HTTPException
+from typing import Any
 from urllib.parse import quote, unquote, urlsplit
 
 
@@ -33,21 +36,59 @@ class Management:
             "Content-Type": "application/json",
         }
 
-    def create_vhost(self, name: str) -> None:
+    # users
+
+    def add_user(self, name: str, password: str | None, tags: Iterable[str] = ()) -> None:
+        """Create a user without permissions, or change its password and tags."""
+        secret = {"password_hash": ""} if password is None else {"password": password}
+        self._call("PUT", _path("users", name), {**secret, "tags": ",".join(tags)})
+
+    def delete_user(self, name: str) -> None:
+        """Delete a user; the user's connections are closed."""
+        self._call("DELETE", _path("users", name))
+
+    def set_permissions(
+        self, user: str, configure: str = ".*", write: str = ".*", read: str = ".*", *, vhost: str = "/"
+    ) -> None:
+        """Say what a user may do in a virtual host."""
+        permissions = {"configure": configure, "write": write, "read": read}
+        self._call("PUT", _path("permissions", vhost, user), permissions)
+
+    def clear_permissions(self, user: str, *, vhost: str = "/") -> None:
+        """Let a user into a virtual host no more."""
+        self._call("DELETE", _path("permissions", vhost, user))
+
+    # virtual hosts
+
+    def add_vhost(self, name: str) -> None:
         """Create a virtual host; its creator may do everything in it."""
-        self._call("PUT", f"vhosts/{quote(name, safe='')}")
+        self._call("PUT", _path("vhosts", name), {})
 
     def delete_vhost(self, name: str) -> None:
         """Delete a virtual host with all that is in it."""
-        self._call("DELETE", f"vhosts/{quote(name, safe='')}")
+        self._call("DELETE", _path("vhosts", name))
 
-    def _call(self, method: str, path: str) -> None:
+    # connections
+
+    def close_connections(self, user: str | None = None, reason: str = "Closed via management plugin") -> int:
+        """Close the connections of a user, or all connections; how many the API knew."""
+        connections = self._call("GET", "connections")
+        names = [each["name"] for each in connections if user in {None, each.get("user")}]
+        for name in names:
+            self._call("DELETE", _path("connections", name), headers={"X-Reason": reason})
+        return len(names)
+
+    def _call(self, method: str, path: str, body: object = None, headers: Mapping[str, str] | None = None) -> Any:
+        """What the API answers, decoded; ``None`` for nothing."""
         request = urllib.request.Request(
-            self._base + path, b"{}" if method == "PUT" else None, self._headers, method=method
+            self._base + path,
+            None if body is None else json.dumps(body).encode(),
+            {**self._headers, **(headers or {})},
+            method=method,
         )
         try:
-            with urllib.request.urlopen(request, timeout=20):
-                pass
+            with urllib.request.urlopen(request, timeout=20) as answer:
+                text = answer.read()
         except urllib.error.HTTPError as error:
             with error:
                 raise ManagementError(
@@ -57,3 +98,8 @@ class Management:
             raise ManagementError(f"{self._base} does not speak HTTP: {error!r}") from None
         except OSError as error:
             raise ManagementError(f"{self._base} cannot be reached: {getattr(error, 'reason', error)}") from None
+        return json.loads(text) if text else None
+
+
+def _path(*names: str) -> str:
+    return "/".join(quote(name, safe="") for name in names)

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final, TypeVar
 
 from hutch.client import AMQPError, Channel, Connection, Message
+from hutch.conformance.administration import PASSWORD, Administration
 from hutch.conformance.check import equal, reply_text, true
 from hutch.conformance.control import Control
 from hutch.conformance.deliveries import Deliveries, connection_of
@@ -28,6 +29,7 @@ class Rabbit:
         self._site: Final = site
         self._connections: list[Connection] = []
         self._raw: list[RawConnection] = []
+        self._admin: Administration | None = None
         self.profile: Final = site.profile
         self.vhost: Final = site.vhost
         self.userid: Final = site.userid
@@ -48,9 +50,15 @@ class Rabbit:
             connection = self._connections[0] if self._connections else self.connect()
         return connection.channel()
 
-    def raw(self, **handshake: Any) -> RawConnection:
-        """A new connection spoken frame by frame, open; ``handshake`` as in :meth:`RawConnection.handshake`."""
-        connection = self.raw_unopened()
+    def connect_as(self, user: str, **kwargs: Any) -> Connection:
+        """:meth:`connect` as a user that :attr:`admin` made."""
+        return self.connect(userid=user, password=PASSWORD, **kwargs)
+
+    def raw(self, user: str | None = None, **handshake: Any) -> RawConnection:
+        """A new connection spoken frame by frame, open; ``user`` as in :meth:`raw_unopened`, ``handshake`` as in
+        :meth:`RawConnection.handshake`.
+        """
+        connection = self.raw_unopened(user)
         connection.handshake(**handshake)
         return connection
 
@@ -67,19 +75,24 @@ class Rabbit:
             channel.publish(b"%d" % number, routing_key=queue)
         return channel, queue
 
-    def raw_unopened(self) -> RawConnection:
-        """A new stream to the broker on which nothing was sent."""
+    def raw_unopened(self, user: str | None = None) -> RawConnection:
+        """A new stream to the broker on which nothing was sent, for a ``user`` that :attr:`admin` made, or the suite's
+        own.
+        """
         site = self._site
-        connection = RawConnection(site.transport(), site.patience, site.userid, site.password, site.vhost)
+        login = (site.userid, site.password) if user is None else (user, PASSWORD)
+        connection = RawConnection(site.transport(), site.patience, *login, site.vhost)
         self._raw.append(connection)
         return connection
 
     def close(self) -> None:
-        """Close every connection the case has opened, whatever state it is in."""
+        """Close every connection the case has opened, whatever state it is in, and remove what :attr:`admin` made."""
         for connection in self._connections:
             with contextlib.suppress(Exception):
                 connection.close()
         self.abandon()
+        if self._admin is not None:
+            self._admin.remove()
 
     def abandon(self) -> None:
         """Cut the streams of every connection: what waits on one ends."""
@@ -90,9 +103,14 @@ class Rabbit:
             with contextlib.suppress(Exception):
                 raw.close()
 
-    def another_vhost(self) -> str:
-        """The name of another virtual host than ``vhost``; where none can be had, the case does not apply."""
-        return self._site.another_vhost()
+    # administration
+
+    @property
+    def admin(self) -> Administration:
+        """An operator for the case; where there is none, the case does not apply."""
+        if self._admin is None:
+            self._admin = Administration(self._site.operator(), self.vhost, self.eventually)
+        return self._admin
 
     @property
     def control(self) -> Control:

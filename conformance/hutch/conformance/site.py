@@ -3,6 +3,7 @@
 from typing import Any, Protocol
 
 from hutch.client import Connection
+from hutch.conformance.administration import Operator
 from hutch.conformance.control import Control
 from hutch.wire.transport import Transport
 
@@ -31,11 +32,11 @@ class Site(Protocol):
     def transport(self) -> Transport:
         """A stream to here, not yet connected."""
 
-    def another_vhost(self) -> str:
-        """The name of another virtual host, with nothing in it.
+    def operator(self) -> Operator:
+        """Who administers the broker.
 
         Raises:
-            Inapplicable: none can be had here.
+            Inapplicable: nobody can here.
         """
 
     def control(self) -> Control:

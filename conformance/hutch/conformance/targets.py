@@ -8,6 +8,7 @@ from contextlib import AbstractContextManager, contextmanager
 from typing import Any, Final, Protocol
 
 from hutch.client import AMQPError, Connection, TcpTransport
+from hutch.conformance.administration import Operator
 from hutch.conformance.case import PROFILES
 from hutch.conformance.control import Control, ControlError, RabbitmqCtl
 from hutch.conformance.management import Management, ManagementError
@@ -172,22 +173,17 @@ class Live:
         unique = f"hutch-{secrets.token_hex(4)}"
         management = self._management
         if management is None:
-            site = _LiveSite(self.profile, address, address.virtual_host, f"{unique}-", self._rabbitmqctl)
+            site = _LiveSite(self.profile, address, address.virtual_host, f"{unique}-", None, self._rabbitmqctl)
             with contextlib.ExitStack() as cleanup:
                 cleanup.callback(site.clear)
                 self._undo_after(cleanup)
                 yield site
             return
-        with contextlib.ExitStack() as vhosts:
-
-            def vhost(name: str) -> str:
-                management.create_vhost(name)
-                vhosts.callback(management.delete_vhost, name)
-                return name
-
-            own = vhost(unique)
-            self._undo_after(vhosts)
-            yield _LiveSite(self.profile, address, own, "", self._rabbitmqctl, lambda: vhost(f"{unique}-2"))
+        with contextlib.ExitStack() as cleanup:
+            management.add_vhost(unique)
+            cleanup.callback(management.delete_vhost, unique)
+            self._undo_after(cleanup)
+            yield _LiveSite(self.profile, address, unique, "", management, self._rabbitmqctl)
 
     def _undo_after(self, cleanup: contextlib.ExitStack) -> None:
         if self._rabbitmqctl is not None:
@@ -232,8 +228,8 @@ class _EmulatorSite(_Names):
     def advance(self, seconds: float) -> None:
         self._clock.advance(seconds)
 
-    def another_vhost(self) -> str:
-        return "/"
+    def operator(self) -> Operator:
+        return self._broker.admin
 
     def control(self) -> Control:
         return self._broker
@@ -294,12 +290,12 @@ class _LiveSite(_Names):
         address: Address,
         vhost: str,
         beginning: str,
-        rabbitmqctl: RabbitmqCtl | None = None,
-        create_vhost: Callable[[], str] | None = None,
+        management: Management | None,
+        rabbitmqctl: RabbitmqCtl | None,
     ) -> None:
         super().__init__(beginning)
+        self._management = management
         self._rabbitmqctl = rabbitmqctl
-        self._create_vhost = create_vhost
         self.profile = profile
         self.vhost = vhost
         self.userid = address.userid
@@ -319,10 +315,10 @@ class _LiveSite(_Names):
     def allow(self, seconds: float) -> None:
         """Nothing: the wait that follows takes its time."""
 
-    def another_vhost(self) -> str:
-        if self._create_vhost is None:
-            raise Inapplicable("needs the management API, to create a virtual host")
-        return self._create_vhost()
+    def operator(self) -> Operator:
+        if self._management is None:
+            raise Inapplicable("needs the management API")
+        return self._management
 
     def control(self) -> Control:
         if self._rabbitmqctl is None:

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping
 from types import TracebackType
 from typing import TYPE_CHECKING, Final, Self
 
+from hutch.fakebroker.administration import Administration
 from hutch.fakebroker.engine.alarms import RESOURCES
 from hutch.fakebroker.engine.clock import Clock, ManualClock, SystemClock, Timers
 from hutch.fakebroker.engine.deprecated import permitting
@@ -14,6 +15,7 @@ from hutch.fakebroker.engine.node import Node
 from hutch.fakebroker.engine.profiles import Profile
 from hutch.fakebroker.engine.profiles import profile as find_profile
 from hutch.fakebroker.engine.queues.classic import Queue
+from hutch.fakebroker.engine.users import User
 from hutch.fakebroker.inprocess import Pipe
 from hutch.fakebroker.memory import forget_name, publish_name
 from hutch.fakebroker.realtime import monotonic
@@ -79,7 +81,8 @@ class Broker:
     Args:
         profile: ``"4.3"`` or ``"3.10"``.
         clock: a :class:`ManualClock` to decide when time passes; default a :class:`SystemClock`, which freezegun moves.
-        users: passwords by user name.
+        users: passwords by user name. These users may do everything in every virtual host, until :attr:`admin` says
+            otherwise.
         vhosts: the virtual hosts there are at first.
         seed: of the names that the broker makes up; the same seed, the same names.
         history_limit: how many events :attr:`history` keeps at least; ``None`` keeps all.
@@ -235,8 +238,7 @@ class Broker:
             if self._closed:
                 raise RuntimeError("the broker is closed, and cannot be reached")
             if self._memory_url is None:
-                user, password = next(iter(self.node.users.items()), ("", ""))
-                self._memory_url = publish_name(self, user, password, next(iter(self.node.vhosts), "/"))
+                self._memory_url = publish_name(self, *self.node.first_login)
             return self._memory_url
 
     # what is in it
@@ -247,9 +249,19 @@ class Broker:
             self.node.add_vhost(name)
 
     def add_user(self, name: str, password: str) -> None:
-        """Create a user, or change its password."""
+        """Create a user who may do everything in every virtual host, or change a user's password. For one who may not,
+        see :meth:`Administration.add_user`.
+        """
         with self.lock:
-            self.node.users[name] = password
+            if name in self.node.users:
+                self.node.users[name].password = password
+            else:
+                self.node.add_user(User(name, password, everywhere=True))
+
+    @property
+    def admin(self) -> Administration:
+        """What an operator does: users, permissions, virtual hosts."""
+        return Administration(self)
 
     def queue(self, name: str, vhost: str = "/") -> QueueView:
         """A queue to look into.

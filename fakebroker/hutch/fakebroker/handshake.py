@@ -274,6 +274,10 @@ class Handshake:
         if vhost is None:
             text = f"vhost {method.virtual_host} not found"
             raise HardError(ReplyCode.NOT_ALLOWED, text, method=ConnectionOpen)
+        user = session.node.users.get(self._user)
+        if user is None or vhost.name not in user.permissions:
+            text = f"access to vhost '{vhost.name}' refused for user '{self._user}'"
+            raise HardError(ReplyCode.NOT_ALLOWED, text, method=ConnectionOpen)
         session.end_in(None)
         cancel_notify = self._capabilities.get("consumer_cancel_notify") is True
         session.connection = Connection(vhost, self._user, session.peer, session, cancel_notify=cancel_notify)

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping
 from typing import Final
 
+from hutch.fakebroker.engine.users import User
 from hutch.wire.fields import FieldError, read_table
 
 
@@ -14,7 +15,7 @@ class LoginRefused(ValueError):
     """An unknown user or a wrong password."""
 
 
-def _plain(response: bytes, users: Mapping[str, str]) -> str:
+def _plain(response: bytes, users: Mapping[str, User]) -> str:
     # An authorisation id in front is a malformed response to RabbitMQ (CONN-AUTH-02).
     parts = response.split(b"\0")
     if len(parts) != 3 or parts[0]:
@@ -22,7 +23,7 @@ def _plain(response: bytes, users: Mapping[str, str]) -> str:
     return _check(parts[1].decode("utf-8", "replace"), parts[2].decode("utf-8", "replace"), users)
 
 
-def _amqplain(response: bytes, users: Mapping[str, str]) -> str:
+def _amqplain(response: bytes, users: Mapping[str, User]) -> str:
     try:
         table, _ = read_table(len(response).to_bytes(4) + response)
     except FieldError:
@@ -33,19 +34,20 @@ def _amqplain(response: bytes, users: Mapping[str, str]) -> str:
     return _check(user, password, users)
 
 
-def _anonymous(_response: bytes, users: Mapping[str, str]) -> str:
+def _anonymous(_response: bytes, users: Mapping[str, User]) -> str:
     if "guest" not in users:
         raise LoginRefused("guest")
     return "guest"
 
 
-def _check(user: str, password: str, users: Mapping[str, str]) -> str:
-    if users.get(user) != password or not password:
+def _check(user: str, password: str, users: Mapping[str, User]) -> str:
+    known = users.get(user)
+    if known is None or known.password != password or not password:
         raise LoginRefused(user)
     return user
 
 
-_MECHANISMS: Final[dict[str, Callable[[bytes, Mapping[str, str]], str]]] = {
+_MECHANISMS: Final[dict[str, Callable[[bytes, Mapping[str, User]], str]]] = {
     "AMQPLAIN": _amqplain,
     "ANONYMOUS": _anonymous,
     "PLAIN": _plain,
@@ -53,10 +55,10 @@ _MECHANISMS: Final[dict[str, Callable[[bytes, Mapping[str, str]], str]]] = {
 
 
 def authenticate(
-    mechanism: str, response: bytes, offered: tuple[str, ...], users: Mapping[str, str], identity: str | None = None
+    mechanism: str, response: bytes, offered: tuple[str, ...], users: Mapping[str, User], identity: str | None = None
 ) -> str:
     """The user that a response proves, or, with EXTERNAL, whatever else: the ``identity`` that the client has by its
-    certificate, if any. ``users`` maps names to passwords.
+    certificate, if any. ``users`` are by name.
 
     Raises:
         MalformedResponse: a mechanism that was not offered, or a response that it cannot read (CONN-AUTH-02, -09, -10).

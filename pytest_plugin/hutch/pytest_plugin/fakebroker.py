@@ -77,8 +77,8 @@ class FakeBroker(Broker):
 
         if not self.node.users or not self.node.vhosts:
             raise LookupError(f"nobody can connect to a broker without any {'vhosts' if self.node.users else 'users'}")
-        userid, password = next(iter(self.node.users.items()))
-        defaults = {"userid": userid, "password": password, "virtual_host": next(iter(self.node.vhosts))}
+        userid, password, vhost = self.node.first_login
+        defaults = {"userid": userid, "password": password, "virtual_host": vhost}
         connection = Connection(transport=self.transport, **{**defaults, **kwargs})
         connection.connect()
         self._connections.append(connection)

@@ -38,7 +38,7 @@ def limits_above_the_proposed_are_dropped(rabbit: Rabbit) -> None:
 def limits_below_the_proposed_hold(rabbit: Rabbit) -> None:
     """Any smaller channel_max is taken, and any heartbeat, even a longer one than proposed."""
     for limits in ({"channel_max": 1}, {"channel_max": 2046}, {"heartbeat": 61}, {"heartbeat": 65535}):
-        rabbit.raw(**limits).expect_alive()
+        rabbit.raw(None, **limits).expect_alive()
 
 
 @case("CONN-TUNE-06")
@@ -364,7 +364,7 @@ def the_stream_ends_after_close_ok(rabbit: Rabbit) -> None:
 @case("CONN-OPEN-01")
 def virtual_hosts_are_apart(rabbit: Rabbit) -> None:
     """A virtual host has its own queues, exchanges, bindings and messages, though another uses the same names."""
-    elsewhere = rabbit.connect(virtual_host=rabbit.another_vhost())
+    elsewhere = rabbit.connect(virtual_host=rabbit.admin.add_vhost())
     here, there = rabbit.connect().channel(), elsewhere.channel()
     queue, exchange = rabbit.name(), rabbit.exchange(here, "fanout")
     rabbit.queue(here, queue, exclusive=True)

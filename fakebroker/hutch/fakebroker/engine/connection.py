@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Final, Protocol
 
+from hutch.wire.codes import ReplyCode
 from hutch.wire.declaration import Method
 
 if TYPE_CHECKING:
@@ -31,6 +32,9 @@ class Output(Protocol):
         """Take no more on a channel until all is done that came along with the tx.commit in hand (TX-16); then call
         ``complete``, which may raise a :class:`~hutch.fakebroker.engine.errors.SoftError`.
         """
+
+    def close(self, code: ReplyCode, text: str) -> None:
+        """Send connection.close, ``text`` being its reply text, and close the engine's side of the connection."""
 
 
 class Connection:

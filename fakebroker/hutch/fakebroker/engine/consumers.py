@@ -5,6 +5,7 @@ from collections import deque
 from typing import TYPE_CHECKING
 
 from hutch.wire.fields import FieldTable
+from hutch.wire.methods import BasicCancel
 
 if TYPE_CHECKING:
     from hutch.fakebroker.engine.channel import Channel
@@ -67,6 +68,11 @@ class Consumer:
             return False
         channel = self.channel
         return not channel.shared_prefetch or channel.shared_unacked < channel.shared_prefetch
+
+    def tell_cancelled(self) -> None:
+        """Tell the client, if it wants to know, that the consumer has ended with its queue (CONSUME-19)."""
+        if self.channel.connection.cancel_notify:
+            self.channel.output.method(self.channel.number, BasicCancel(self.tag, nowait=True))
 
     def __repr__(self) -> str:
         return f"Consumer({self.tag!r} of {self.queue.name!r})"

@@ -13,13 +13,16 @@ from hutch.fakebroker.engine.history import History
 from hutch.fakebroker.engine.message import Envelopes
 from hutch.fakebroker.engine.names import Names
 from hutch.fakebroker.engine.profiles import Profile
+from hutch.fakebroker.engine.users import ALL, User
 from hutch.fakebroker.engine.vhost import VHost
+from hutch.wire.codes import ReplyCode
 
 
 class Node:
     """One broker's state and time.
 
-    ``users`` maps names to passwords. ``seed`` makes the names that the broker draws; the same seed, the same names.
+    ``users`` maps names to passwords; these users may do everything everywhere. ``seed`` makes the names that the
+    broker draws; the same seed, the same names.
     """
 
     def __init__(
@@ -39,7 +42,7 @@ class Node:
         self.names: Final = Names(Random(seed))
         self.envelopes: Final = Envelopes(profile)
         self.alarms: Final = Alarms()
-        self.users: Final = dict(users)
+        self.users: Final = {name: User(name, password, everywhere=True) for name, password in users.items()}
         self.vhosts: Final[dict[str, VHost]] = {}
         self.connections: Final[dict[Connection, None]] = {}
         #: What a command leaves to be done after it: dead-lettering, so that long chains of queues do not nest.
@@ -52,7 +55,58 @@ class Node:
         vhost = self.vhosts.get(name)
         if vhost is None:
             vhost = self.vhosts[name] = VHost(self, name)
+            for user in self.users.values():
+                if user.everywhere:
+                    user.permissions[name] = ALL
         return vhost
+
+    def delete_vhost(self, name: str) -> None:
+        """Delete a vhost with all that is in it, and close the connections to it (CONN-CLOSE-08).
+
+        Raises:
+            KeyError: there is none of that name.
+        """
+        vhost = self.vhosts.pop(name)
+        for queue in list(vhost.queues.values()):
+            for consumer in vhost.delete_queue(queue):
+                consumer.tell_cancelled()
+        self.close_connections(f"vhost '{name}' is deleted", vhost=name)
+        for user in self.users.values():
+            user.permissions.pop(name, None)
+
+    def add_user(self, user: User) -> None:
+        """Take in a new user."""
+        self.users[user.name] = user
+        if user.everywhere:
+            user.permissions.update(dict.fromkeys(self.vhosts, ALL))
+
+    def delete_user(self, name: str) -> None:
+        """Delete a user, and close the user's connections (CONN-AUTH-15).
+
+        Raises:
+            KeyError: there is none of that name.
+        """
+        del self.users[name]
+        self.close_connections(f"user '{name}' is deleted", user=name)
+
+    @property
+    def first_login(self) -> tuple[str, str, str]:
+        """The name and password of the first user who can log in by password, and the first vhost; where there are
+        none, empty texts, and ``/``.
+        """
+        logins = ((user.name, user.password) for user in self.users.values() if user.password)
+        return *next(logins, ("", "")), next(iter(self.vhosts), "/")
+
+    def close_connections(self, reason: str, *, user: str | None = None, vhost: str | None = None) -> int:
+        """Close connections with 320: all of them, or those of a user or to a vhost; how many."""
+        chosen = [
+            connection
+            for connection in self.connections
+            if user in {None, connection.user} and vhost in {None, connection.vhost.name}
+        ]
+        for connection in chosen:
+            connection.output.close(ReplyCode.CONNECTION_FORCED, f"{ReplyCode.CONNECTION_FORCED} - {reason}")
+        return len(chosen)
 
     def settle(self) -> None:
         """Do what is pending and what has fallen due, until nothing is left. To be called after every command."""

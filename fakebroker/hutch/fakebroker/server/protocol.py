@@ -205,9 +205,7 @@ class Listener:
         # With TLS, the name counts that the certificate is for.
         reached_by = bound[0] if self.tls is None or host in _EVERYWHERE else host
         name = f"[{reached_by}]" if ":" in reached_by else reached_by
-        node = self.broker.node
-        user, password = next(iter(node.users.items()), ("", ""))
-        vhost = next(iter(node.vhosts), "/")
+        user, password, vhost = self.broker.node.first_login
         path = "" if vhost == "/" else quote(vhost, safe="")
         scheme = "amqp" if self.tls is None else "amqps"
         self.url = f"{scheme}://{quote(user, safe='')}:{quote(password, safe='')}@{name}:{bound[1]}/{path}"

@@ -22,7 +22,6 @@ from hutch.fakebroker.engine.deprecated import denied
 from hutch.fakebroker.engine.errors import not_found, not_implemented, precondition_failed, refused
 from hutch.fakebroker.engine.queues.classic import Queue
 from hutch.wire.methods import (
-    BasicCancel,
     QueueBind,
     QueueBindOk,
     QueueDeclare,
@@ -157,5 +156,4 @@ def delete(channel: Channel, method: QueueDelete) -> None:
     if not method.nowait:
         channel.output.method(channel.number, QueueDeleteOk(count))
     for consumer in orphans:
-        if consumer.channel.connection.cancel_notify:
-            consumer.channel.output.method(consumer.channel.number, BasicCancel(consumer.tag, nowait=True))
+        consumer.tell_cancelled()

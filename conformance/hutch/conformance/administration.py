@@ -1,0 +1,117 @@
+"""What an operator does to the broker under test: users, permissions, virtual hosts, connections."""
+
+import contextlib
+import secrets
+from collections.abc import Callable, Iterable
+from typing import Final, Protocol
+
+#: The password of each user that a case makes.
+PASSWORD: Final = "secret"
+
+
+#: :meth:`hutch.conformance.rabbit.Rabbit.eventually`.
+Eventually = Callable[[Callable[[], object], str], object]
+
+
+class Operator(Protocol):
+    """An operator's hands: on a live broker its management API, on the emulator
+    :class:`hutch.fakebroker.Administration`.
+    """
+
+    def add_user(self, name: str, password: str | None, tags: Iterable[str] = ()) -> None:
+        """Create a user without permissions, or change its password and tags."""
+
+    def delete_user(self, name: str) -> None:
+        """Delete a user."""
+
+    def set_permissions(
+        self, user: str, configure: str = ".*", write: str = ".*", read: str = ".*", *, vhost: str = "/"
+    ) -> None:
+        """Say what a user may do in a virtual host."""
+
+    def clear_permissions(self, user: str, *, vhost: str = "/") -> None:
+        """Let a user into a virtual host no more."""
+
+    def add_vhost(self, name: str) -> None:
+        """Create a virtual host."""
+
+    def delete_vhost(self, name: str) -> None:
+        """Delete a virtual host."""
+
+    def close_connections(self, user: str | None = None, reason: str = "Closed via management plugin") -> int:
+        """Close the connections of a user; how many there were."""
+
+
+class Administration:
+    """An operator at work for one case, whose virtual host is ``vhost``; ``rabbit.admin`` is one.
+
+    Users and virtual hosts get names that nobody else has, and are gone when the case has ended.
+    """
+
+    def __init__(self, operator: Operator, vhost: str, eventually: Eventually) -> None:
+        self._operator: Final = operator
+        self._eventually: Final = eventually
+        self._vhost: Final = vhost
+        self._users: Final[list[str]] = []
+        self._vhosts: Final[list[str]] = []
+
+    def remove(self) -> None:
+        """Delete the users and virtual hosts that are left."""
+        with contextlib.ExitStack() as todo:
+            for name in self._users:
+                todo.callback(self._operator.delete_user, name)
+            for name in self._vhosts:
+                todo.callback(self._operator.delete_vhost, name)
+        self._users.clear()
+        self._vhosts.clear()
+
+    # users
+
+    def add_user(self, *tags: str) -> str:
+        """Create a user, who logs in with :data:`PASSWORD` and has no permissions; the name."""
+        name = f"hutch-user-{secrets.token_hex(4)}"
+        self._users.append(name)
+        self._operator.add_user(name, PASSWORD, tags)
+        return name
+
+    def add_permitted_user(self, configure: str = ".*", write: str = ".*", read: str = ".*") -> str:
+        """Create a user with these permissions in the case's virtual host; the name."""
+        name = self.add_user()
+        self.set_permissions(name, configure, write, read)
+        return name
+
+    def delete_user(self, name: str) -> None:
+        """Delete a user."""
+        self._operator.delete_user(name)
+        self._users.remove(name)
+
+    def set_permissions(
+        self, user: str, configure: str = ".*", write: str = ".*", read: str = ".*", *, vhost: str | None = None
+    ) -> None:
+        """Say what a user may do in the case's virtual host, or in another one."""
+        self._operator.set_permissions(user, configure, write, read, vhost=vhost or self._vhost)
+
+    def clear_permissions(self, user: str, *, vhost: str | None = None) -> None:
+        """Let a user into the case's virtual host, or into another one, no more."""
+        self._operator.clear_permissions(user, vhost=vhost or self._vhost)
+
+    # virtual hosts
+
+    def add_vhost(self) -> str:
+        """Create a virtual host, in which the suite's user may do everything; the name."""
+        name = f"hutch-vhost-{secrets.token_hex(4)}"
+        self._vhosts.append(name)
+        self._operator.add_vhost(name)
+        return name
+
+    def delete_vhost(self, name: str) -> None:
+        """Delete a virtual host."""
+        self._operator.delete_vhost(name)
+        self._vhosts.remove(name)
+
+    # connections
+
+    def close_connections(self, user: str, reason: str = "Closed via management plugin") -> None:
+        """Close the connections of a user, of which there must be one; a live broker may take a moment to know it."""
+        close = self._operator.close_connections
+        self._eventually(lambda: close(user, reason), f"there is no connection of {user!r}")

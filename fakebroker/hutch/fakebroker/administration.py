@@ -1,0 +1,116 @@
+"""What an operator does to a RabbitMQ, with ``rabbitmqctl`` or the management API: its users and virtual hosts."""
+
+import contextlib
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING, Final
+
+from hutch.fakebroker.engine.users import ALL, Permissions, User
+
+if TYPE_CHECKING:
+    from hutch.fakebroker.broker import Broker
+    from hutch.fakebroker.engine.node import Node
+    from hutch.fakebroker.engine.vhost import VHost
+
+
+class Administration:
+    """An operator at work on one broker; see :attr:`hutch.fakebroker.Broker.admin`.
+
+    Everything that TCP clients have sent by then is done before a change, and what a change brings about is done when
+    its method returns.
+    """
+
+    def __init__(self, broker: "Broker") -> None:
+        self._broker: Final = broker
+
+    @contextlib.contextmanager
+    def _change(self) -> "Iterator[Node]":
+        self._broker.catch_up()
+        with self._broker.lock:
+            yield self._broker.node
+            self._broker.node.settle()
+            self._broker.notify()
+
+    # users
+
+    def add_user(self, name: str, password: str | None, tags: Iterable[str] = ()) -> None:
+        """Create a user, who may open no virtual host before :meth:`set_permissions`, or change a user's password and
+        tags. Without a password the user cannot log in by one.
+        """
+        with self._change() as node:
+            user = node.users.get(name)
+            if user is None:
+                node.add_user(User(name, password, tags))
+            else:
+                user.password, user.tags = password, tuple(tags)
+
+    def delete_user(self, name: str) -> None:
+        """Delete a user; the user's connections are closed.
+
+        Raises:
+            LookupError: there is no such user.
+        """
+        with self._change() as node:
+            _user(node, name)
+            node.delete_user(name)
+
+    def set_permissions(
+        self, user: str, configure: str = ".*", write: str = ".*", read: str = ".*", *, vhost: str = "/"
+    ) -> None:
+        """Let a user into a virtual host, and say what the user may do there: three regular expressions, searched for
+        in the names of queues and exchanges.
+
+        Raises:
+            LookupError: there is no such user or virtual host.
+        """
+        permissions = Permissions(configure, write, read)
+        if permissions != ALL:
+            raise NotImplementedError("permissions other than all")
+        with self._change() as node:
+            _user(node, user).permissions[_vhost(node, vhost).name] = permissions
+
+    def clear_permissions(self, user: str, *, vhost: str = "/") -> None:
+        """Let a user into a virtual host no more; the user's open connections stay.
+
+        Raises:
+            LookupError: there is no such user or virtual host.
+        """
+        with self._change() as node:
+            _user(node, user).permissions.pop(_vhost(node, vhost).name, None)
+
+    # virtual hosts
+
+    def add_vhost(self, name: str) -> None:
+        """Create a virtual host; one that is there stays as it is."""
+        with self._change() as node:
+            node.add_vhost(name)
+
+    def delete_vhost(self, name: str) -> None:
+        """Delete a virtual host with all that is in it; connections to it are closed.
+
+        Raises:
+            LookupError: there is no such virtual host.
+        """
+        with self._change() as node:
+            _vhost(node, name)
+            node.delete_vhost(name)
+
+    # connections
+
+    def close_connections(self, user: str | None = None, reason: str = "Closed via management plugin") -> int:
+        """Close the connections of a user, or all connections, with 320; how many."""
+        with self._change() as node:
+            return node.close_connections(reason, user=user)
+
+
+def _user(node: "Node", name: str) -> User:
+    user = node.users.get(name)
+    if user is None:
+        raise LookupError(f"no user {name!r}; there are: {', '.join(map(repr, node.users)) or 'none'}")
+    return user
+
+
+def _vhost(node: "Node", name: str) -> "VHost":
+    vhost = node.vhosts.get(name)
+    if vhost is None:
+        raise LookupError(f"no vhost {name!r}; there are: {', '.join(map(repr, node.vhosts)) or 'none'}")
+    return vhost
