@@ -14,7 +14,7 @@ from hutch.fakebroker.engine.message import Message
 from hutch.fakebroker.engine.node import Node
 from hutch.fakebroker.engine.profiles import Profile
 from hutch.fakebroker.engine.profiles import profile as find_profile
-from hutch.fakebroker.engine.queues.classic import Queue
+from hutch.fakebroker.engine.queues.queue import Queue
 from hutch.fakebroker.engine.users import User
 from hutch.fakebroker.inprocess import Pipe
 from hutch.fakebroker.memory import forget_name, publish_name

@@ -1,7 +1,7 @@
 """The x-arguments of queues and exchanges: what is accepted, what is refused and how, and when two sets are the same.
 
-Each argument is declared once, in :data:`QUEUE_ARGUMENTS`. A value that RabbitMQ takes and the emulator lacks (the
-other queue types) is answered with 540.
+Each argument is declared once, in :data:`QUEUE_ARGUMENTS`; which queue types refuse it, the profile tells
+(``Profile.arguments_refused``). A value that RabbitMQ takes and the emulator lacks is answered with 540.
 """
 
 from collections.abc import Callable
@@ -87,14 +87,13 @@ def _bool(value: FieldValue, _arguments: FieldTable, _profile: Profile) -> None:
 
 def _queue_type(value: FieldValue, arguments: FieldTable, profile: Profile) -> None:
     name = _longstr(value, arguments, profile)
-    if name in {"quorum", "stream"}:
-        raise not_implemented(f"x-queue-type={name}")
-    if not _is_classic(name, profile):
+    if name not in profile.arguments_refused and not (name == "" and profile.empty_queue_type_is_default):
         raise InvalidArgument(f"\"unsupported queue type '{name}'\"")
 
 
-def _is_classic(queue_type: FieldValue, profile: Profile) -> bool:
-    return queue_type == "classic" or (queue_type == "" and profile.empty_queue_type_is_default)
+def queue_type_of(arguments: FieldTable) -> str:
+    """The queue type that valid arguments ask for."""
+    return str(arguments.get("x-queue-type") or "classic")
 
 
 def _queue_mode(value: FieldValue, arguments: FieldTable, profile: Profile) -> None:
@@ -112,24 +111,27 @@ def _queue_version(value: FieldValue, arguments: FieldTable, profile: Profile) -
 
 
 def _leader_locator(value: FieldValue, arguments: FieldTable, profile: Profile) -> None:
-    locator = _longstr(value, arguments, profile)
-    if profile.leader_locators is not None and locator not in profile.leader_locators:
+    if _longstr(value, arguments, profile) not in profile.leader_locators:
         raise InvalidArgument("invalid_queue_locator_arg")
 
 
 @dataclass(frozen=True)
 class QueueArgument:
-    """One x-argument of classic queues, and how its value is checked."""
+    """One x-argument of queues, and how its value is checked."""
 
     name: str
     validate: _Validator
 
 
-#: In the order in which RabbitMQ compares them on a redeclaration (QUEUE-DECLARE-14).
+def _any(_value: FieldValue, _arguments: FieldTable, _profile: Profile) -> None:
+    """Whatever it is, it is accepted, or refused elsewhere."""
+
+
+#: In the order in which RabbitMQ checks them, and compares them on a redeclaration (QUEUE-DECLARE-14).
 QUEUE_ARGUMENTS: Final[tuple[QueueArgument, ...]] = (
     QueueArgument("x-expires", _expires),
     QueueArgument("x-message-ttl", _ttl),
-    QueueArgument("x-dead-letter-exchange", lambda *_: None),  # checked first, its error has a shape of its own
+    QueueArgument("x-dead-letter-exchange", _any),  # checked first, its error has a shape of its own
     QueueArgument("x-dead-letter-routing-key", _dead_letter_routing_key),
     QueueArgument("x-max-length", _limit),
     QueueArgument("x-max-length-bytes", _limit),
@@ -140,12 +142,14 @@ QUEUE_ARGUMENTS: Final[tuple[QueueArgument, ...]] = (
     QueueArgument("x-single-active-consumer", _bool),
     QueueArgument("x-queue-type", _queue_type),
     QueueArgument("x-queue-leader-locator", _leader_locator),
-    QueueArgument("x-queue-master-locator", lambda *_: None),  # checked last of all
+    QueueArgument("x-queue-master-locator", _any),  # checked last of all
 )
 
 
 def check_queue_arguments(name: str, vhost: str, arguments: FieldTable, profile: Profile) -> None:
-    """Refuse what a new classic queue cannot be declared with.
+    """Refuse what a new queue of the type that ``arguments`` name cannot be declared with.
+
+    RabbitMQ looks at the type, at the values of what the type has, then at what it has not.
 
     Raises:
         SoftError: 406, with RabbitMQ's texts (QUEUE-ARG).
@@ -158,19 +162,53 @@ def check_queue_arguments(name: str, vhost: str, arguments: FieldTable, profile:
     if type_name(exchange) != "longstr":
         text = f"invalid type '{type_name(exchange)}' for arg 'x-dead-letter-exchange'"
         raise precondition_failed(f"{text} in queue '{name}' in vhost '{vhost}'")
-    refused = profile.refused_by_classic
-    if profile.leader_locators is None:
-        refused |= {"x-queue-leader-locator"}
-    if _is_classic(arguments.get("x-queue-type", "classic"), profile):
-        for argument in arguments:
-            if argument in refused:
-                raise precondition_failed(f"invalid arg '{argument}' {where} of queue type rabbit_classic_queue")
-    for declared in QUEUE_ARGUMENTS:
-        if declared.name in arguments:
-            try:
-                declared.validate(arguments[declared.name], arguments, profile)
-            except InvalidArgument as reason:
-                raise precondition_failed(f"invalid arg '{declared.name}' {where}: {reason}") from None
+    refused: frozenset[str] = frozenset()
+    try:
+        checked = "x-queue-type"
+        if checked in arguments:
+            _queue_type(arguments[checked], arguments, profile)
+        refused = profile.arguments_refused[queue_type_of(arguments)]
+        for declared in QUEUE_ARGUMENTS:
+            checked = declared.name
+            if checked in arguments and checked not in refused:
+                declared.validate(arguments[checked], arguments, profile)
+    except InvalidArgument as reason:
+        raise precondition_failed(f"invalid arg '{checked}' {where}: {reason}") from None
+    for argument in arguments:
+        if argument in refused:
+            raise precondition_failed(
+                f"invalid arg '{argument}' {where} of queue type {erlang_type(queue_type_of(arguments))}"
+            )
+
+
+def check_queue_properties(
+    name: str, vhost: str, queue_type: str, *, durable: bool, exclusive: bool, auto_delete: bool
+) -> None:
+    """Refuse what only classic queues can be.
+
+    Raises:
+        SoftError: 406 (QUEUE-ARG-25).
+    """
+    if queue_type == "classic":
+        return
+    for refused, what in ((auto_delete, "auto-delete"), (exclusive, "exclusive-owner"), (not durable, "non-durable")):
+        if refused:
+            raise precondition_failed(f"invalid property '{what}' for queue '{name}' in vhost '{vhost}'")
+
+
+def check_server_named(arguments: FieldTable) -> None:
+    """Refuse to make up a name for a queue of another type than classic.
+
+    Raises:
+        SoftError: 406 (QUEUE-ARG-30).
+    """
+    if (queue_type := arguments.get("x-queue-type")) in {"quorum", "stream"}:
+        raise precondition_failed(f"Cannot declare a server-named queue for type {erlang_type(str(queue_type))}")
+
+
+def erlang_type(queue_type: str) -> str:
+    """What RabbitMQ's texts call a queue type."""
+    return f"rabbit_{queue_type}_queue"
 
 
 def check_master_locator(arguments: FieldTable, profile: Profile) -> None:

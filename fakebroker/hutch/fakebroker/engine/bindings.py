@@ -8,7 +8,7 @@ from hutch.wire.fields import FieldTable, FieldValue, write_table
 
 if TYPE_CHECKING:
     from hutch.fakebroker.engine.exchanges import Exchange
-    from hutch.fakebroker.engine.queues.classic import Queue
+    from hutch.fakebroker.engine.queues.queue import Queue
 
 #: What a binding leads to.
 Destination: TypeAlias = "Queue | Exchange"

@@ -9,7 +9,7 @@ from typing import Final
 from hutch.fakebroker.engine.connection import Connection, Output
 from hutch.fakebroker.engine.consumers import Consumer
 from hutch.fakebroker.engine.errors import precondition_failed
-from hutch.fakebroker.engine.queues.classic import Queue
+from hutch.fakebroker.engine.queues.queue import Queue
 from hutch.fakebroker.engine.queues.ready import Entry
 from hutch.fakebroker.engine.transactions import ACKED, Outcome, Transaction
 
@@ -109,12 +109,14 @@ class Channel:
         else:
             self.transaction.decide(ACKED, deliveries)
 
-    def refuse(self, tag: int, *, multiple: bool, requeue: bool, arrives_redelivered: bool = False) -> None:
-        """Requeue or dead-letter; see :meth:`_settle` for the errors. ``arrives_redelivered`` marks the dead letters
-        (DLX-03).
+    def refuse(
+        self, tag: int, *, multiple: bool, requeue: bool, failed: bool = False, arrives_redelivered: bool = False
+    ) -> None:
+        """Requeue or dead-letter; see :meth:`_settle` for the errors and
+        :class:`~hutch.fakebroker.engine.transactions.Outcome` for the rest.
         """
         deliveries = self._settle(tag, multiple)
-        outcome = Outcome(acked=False, requeue=requeue, arrives_redelivered=arrives_redelivered)
+        outcome = Outcome(acked=False, requeue=requeue, failed=failed, arrives_redelivered=arrives_redelivered)
         if self.transaction is None:
             self.carry_out(outcome, deliveries)
         else:
@@ -125,7 +127,7 @@ class Channel:
         if outcome.acked:
             self._ack(deliveries)
         elif outcome.requeue:
-            self._requeue(deliveries)
+            self._requeue(deliveries, failed=outcome.failed)
         else:
             self._discard(deliveries, outcome.arrives_redelivered)
 
@@ -137,10 +139,9 @@ class Channel:
 
     def _discard(self, deliveries: Iterable[Delivery], arrives_redelivered: bool) -> None:
         for delivery in deliveries:
-            queue, message = delivery.queue, delivery.entry.message
-            self._record("rejected", self.vhost.name, queue.name, message)
-            if not queue.deleted:
-                self.vhost.dead_letter(queue, message, "rejected", redelivered=arrives_redelivered)
+            queue, entry = delivery.queue, delivery.entry
+            self._record("rejected", self.vhost.name, queue.name, entry.message)
+            queue.discard(entry, arrives_redelivered=arrives_redelivered)
         for queue in self._release(deliveries):
             queue.dispatch()
 
@@ -151,18 +152,18 @@ class Channel:
         if outstanding:
             self._oldest = outstanding[0].tag
 
-    def recover(self) -> None:
+    def recover(self, *, failed: bool) -> None:
         """Requeue all that is not acknowledged (ACK-10)."""
-        self._requeue(self._settle(0, multiple=True))
+        self._requeue(self._settle(0, multiple=True), failed=failed)
 
-    def _requeue(self, deliveries: Iterable[Delivery]) -> None:
+    def _requeue(self, deliveries: Iterable[Delivery], *, failed: bool) -> None:
         by_queue: dict[Queue, list[Entry]] = {}
         for delivery in deliveries:
             by_queue.setdefault(delivery.queue, []).append(delivery.entry)
         # Whoever got credit back is in the rotation before the messages are in the queue, as in RabbitMQ.
         waiting = self._release(deliveries)
         for queue, entries in by_queue.items():
-            queue.requeue(entries)
+            queue.requeue(entries, failed=failed)
         for queue in dict.fromkeys([*by_queue, *waiting]):
             queue.dispatch()
 
@@ -206,6 +207,6 @@ class Channel:
         queues = self.end_consumers()
         if self.transaction is not None:
             self.restore(self.transaction.deliveries)
-        self.recover()
+        self.recover(failed=True)
         for queue in queues:
             queue.dispatch()

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from hutch.fakebroker.engine.channel import Channel
     from hutch.fakebroker.engine.consumers import Consumer
     from hutch.fakebroker.engine.message import Message
-    from hutch.fakebroker.engine.queues.classic import Queue
+    from hutch.fakebroker.engine.queues.queue import Queue
     from hutch.fakebroker.engine.vhost import VHost
 
 

@@ -9,7 +9,7 @@ from hutch.wire.methods import BasicCancel
 
 if TYPE_CHECKING:
     from hutch.fakebroker.engine.channel import Channel
-    from hutch.fakebroker.engine.queues.classic import Queue
+    from hutch.fakebroker.engine.queues.queue import Queue
 
 
 class Consumer:

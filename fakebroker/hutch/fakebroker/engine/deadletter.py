@@ -12,7 +12,7 @@ from hutch.fakebroker.engine.message import Message, with_headers
 from hutch.wire.fields import FieldTable, FieldValue, Int64
 
 if TYPE_CHECKING:
-    from hutch.fakebroker.engine.queues.classic import Queue
+    from hutch.fakebroker.engine.queues.queue import Queue
 
 Death = FieldTable
 
@@ -24,7 +24,7 @@ def dead_letter_message(queue: "Queue", message: Message, reason: str) -> Messag
     node = queue.vhost.node
     envelope = message.envelope
     profile = node.profile
-    override = queue.dead_letter_routing_key
+    override = queue.settings.dead_letter_routing_key
     headers: dict[str, FieldValue] = dict(message.headers)
     deaths = message.deaths if profile.tracks_deaths else _header_deaths(headers)
     now = datetime.fromtimestamp(int(node.clock.time()), UTC).replace(tzinfo=None)
@@ -59,7 +59,7 @@ def dead_letter_message(queue: "Queue", message: Message, reason: str) -> Messag
             headers.setdefault(name, value)
     raw = with_headers(message, headers, without=("expiration",))
     dead = Message(
-        queue.dead_letter_exchange or "",
+        queue.settings.dead_letter_exchange or "",
         message.routing_key if override is None else override,
         node.envelopes.of(raw),
         message.body,

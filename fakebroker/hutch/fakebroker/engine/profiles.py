@@ -1,10 +1,11 @@
 """The RabbitMQ versions that the emulator can be: every difference between them is a switch here, and nowhere else."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Profile:
     """One RabbitMQ version. The comment behind a switch is the behaviour it stands for."""
 
@@ -54,8 +55,8 @@ class Profile:
     queue_modes: frozenset[str] | None
     #: Values of x-queue-version that are accepted (QUEUE-ARG-16).
     queue_versions: frozenset[int]
-    #: Values of x-queue-leader-locator on classic queues; None: the argument is refused (QUEUE-ARG-17).
-    leader_locators: frozenset[str] | None
+    #: Values of x-queue-leader-locator (QUEUE-ARG-17).
+    leader_locators: frozenset[str]
     #: Deprecated features that may be permitted and denied (:mod:`hutch.fakebroker.engine.deprecated`).
     deprecated_features: frozenset[str]
     #: Whether queues may be neither durable nor exclusive (QUEUE-DECLARE-26).
@@ -64,10 +65,10 @@ class Profile:
     permits_master_locator: bool
     #: Its values; None: any value of any type.
     master_locators: frozenset[str] | None
-    #: Arguments that classic queues refuse (QUEUE-ARG-19 to -21).
-    refused_by_classic: frozenset[str]
-    #: Consumer arguments that classic queues refuse (CONSUME-26, CONSUME-27).
-    consumer_arguments_refused: frozenset[str]
+    #: Arguments that queues refuse, by the queue types that there are (QUEUE-ARG-17, QUEUE-ARG-19 to -21, -23, -26).
+    arguments_refused: Mapping[str, frozenset[str]]
+    #: Consumer arguments that queues refuse, by queue type (CONSUME-26, CONSUME-27).
+    consumer_arguments_refused: Mapping[str, frozenset[str]]
     #: Whether the consumer argument x-cancel-on-ha-failover has to be a boolean, else it is not looked at.
     checks_cancel_on_ha_failover: bool
     #: Whether a consumer may be limited by the argument x-credit, which the emulator lacks.
@@ -85,18 +86,39 @@ class Profile:
     finds_queues_at_commit: bool
 
 
-_QUORUM_AND_STREAM_ONLY = frozenset(
+_CLASSIC_ONLY = frozenset({"x-max-priority", "x-queue-master-locator", "x-queue-mode", "x-queue-version"})
+_QUORUM_ONLY = frozenset(
     {
         "x-dead-letter-strategy",
         "x-delivery-limit",
-        "x-initial-cluster-size",
-        "x-max-age",
         "x-max-in-memory-bytes",
         "x-max-in-memory-length",
         "x-quorum-initial-group-size",
-        "x-stream-max-segment-size-bytes",
     }
 )
+_STREAM_ONLY = frozenset({"x-initial-cluster-size", "x-max-age", "x-stream-max-segment-size-bytes"})
+_NOT_STREAM = frozenset(
+    {
+        "x-dead-letter-exchange",
+        "x-dead-letter-routing-key",
+        "x-expires",
+        "x-max-length",
+        "x-message-ttl",
+        "x-overflow",
+        "x-single-active-consumer",
+    }
+)
+#: What 4.3 has beside those.
+_NEW_QUORUM_ONLY = frozenset(
+    {
+        "x-consumer-disconnected-timeout",
+        "x-consumer-timeout",
+        "x-delayed-retry-max",
+        "x-delayed-retry-min",
+        "x-delayed-retry-type",
+    }
+)
+_NEW_STREAM_ONLY = frozenset({"x-stream-filter-size-bytes"})
 
 V3_10: Final = Profile(
     name="3.10",
@@ -123,13 +145,19 @@ V3_10: Final = Profile(
     names_queue_type=False,
     queue_modes=frozenset({"default", "lazy"}),
     queue_versions=frozenset({1, 2}),
-    leader_locators=None,
+    leader_locators=frozenset({"client-local", "balanced", "random", "least-leaders"}),
     deprecated_features=frozenset(),
     permits_transient_queues=True,
     permits_master_locator=True,
     master_locators=frozenset({"min-masters", "client-local", "random"}),
-    refused_by_classic=_QUORUM_AND_STREAM_ONLY,
-    consumer_arguments_refused=frozenset({"x-stream-offset"}),
+    arguments_refused={
+        "classic": _QUORUM_ONLY | _STREAM_ONLY | {"x-queue-leader-locator"},
+        "quorum": _CLASSIC_ONLY | _STREAM_ONLY,
+        "stream": _CLASSIC_ONLY | _QUORUM_ONLY | _NOT_STREAM,
+    },
+    consumer_arguments_refused={
+        "classic": frozenset({"x-stream-offset"}),
+    },
     checks_cancel_on_ha_failover=True,
     has_consumer_credit=True,
     empty_queue_type_is_default=False,
@@ -168,18 +196,14 @@ V4_3: Final = Profile(
     permits_transient_queues=True,
     permits_master_locator=False,
     master_locators=None,
-    refused_by_classic=_QUORUM_AND_STREAM_ONLY
-    | {
-        "x-consumer-disconnected-timeout",
-        "x-consumer-timeout",
-        "x-delayed-retry-max",
-        "x-delayed-retry-min",
-        "x-delayed-retry-type",
-        "x-stream-filter-size-bytes",
+    arguments_refused={
+        "classic": _QUORUM_ONLY | _NEW_QUORUM_ONLY | _STREAM_ONLY | _NEW_STREAM_ONLY,
+        "quorum": _CLASSIC_ONLY | _STREAM_ONLY | _NEW_STREAM_ONLY,
+        "stream": _CLASSIC_ONLY | _QUORUM_ONLY | _NEW_QUORUM_ONLY | _NOT_STREAM,
     },
-    consumer_arguments_refused=frozenset(
-        {"x-consumer-timeout", "x-stream-filter", "x-stream-match-unfiltered", "x-stream-offset"}
-    ),
+    consumer_arguments_refused={
+        "classic": frozenset({"x-consumer-timeout", "x-stream-filter", "x-stream-match-unfiltered", "x-stream-offset"}),
+    },
     checks_cancel_on_ha_failover=False,
     has_consumer_credit=False,
     empty_queue_type_is_default=True,

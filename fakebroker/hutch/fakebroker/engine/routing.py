@@ -6,7 +6,7 @@ from hutch.fakebroker.engine.exchanges import Exchange
 from hutch.fakebroker.engine.message import Message
 
 if TYPE_CHECKING:
-    from hutch.fakebroker.engine.queues.classic import Queue
+    from hutch.fakebroker.engine.queues.queue import Queue
     from hutch.fakebroker.engine.vhost import VHost
 
 

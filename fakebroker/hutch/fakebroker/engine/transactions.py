@@ -7,7 +7,7 @@ from hutch.fakebroker.engine.message import Message
 
 if TYPE_CHECKING:
     from hutch.fakebroker.engine.channel import Delivery
-    from hutch.fakebroker.engine.queues.classic import Queue
+    from hutch.fakebroker.engine.queues.queue import Queue
 
 
 class HeldPublish(NamedTuple):
@@ -21,11 +21,13 @@ class HeldPublish(NamedTuple):
 class Outcome(NamedTuple):
     """What is to become of deliveries: acknowledged, else requeued or dead-lettered.
 
+    ``failed`` is what :meth:`Queue.requeue <hutch.fakebroker.engine.queues.queue.Queue.requeue>` is told;
     ``arrives_redelivered`` marks the dead letters (DLX-03).
     """
 
     acked: bool
     requeue: bool = False
+    failed: bool = False
     arrives_redelivered: bool = False
 
 
@@ -45,7 +47,7 @@ class Transaction:
 
     def decide(self, outcome: Outcome, deliveries: "list[Delivery]") -> None:
         """Hold an acknowledgement, of whatever kind, back."""
-        if self.decisions and self.decisions[-1][0] == outcome:
+        if self.decisions and self.decisions[-1][0]._replace(failed=outcome.failed) == outcome:
             self.decisions[-1][1].extend(deliveries)
         else:
             self.decisions.append((outcome, deliveries))

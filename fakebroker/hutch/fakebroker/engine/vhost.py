@@ -7,7 +7,7 @@ from hutch.fakebroker.engine.consumers import Consumer
 from hutch.fakebroker.engine.deadletter import dead_letter_message, without_cycles
 from hutch.fakebroker.engine.exchanges import PREDECLARED, Exchange
 from hutch.fakebroker.engine.message import Message
-from hutch.fakebroker.engine.queues.classic import Queue
+from hutch.fakebroker.engine.queues.queue import Queue
 from hutch.fakebroker.engine.routing import route, route_by_queue_name
 from hutch.wire.fields import FieldTable
 
@@ -35,20 +35,20 @@ class VHost:
 
     def dead_letter(self, queue: Queue, message: Message, reason: str, *, redelivered: bool = False) -> None:
         """Give a message that died in ``queue`` to its dead-letter exchange, once the command in hand is done."""
-        if queue.dead_letter_exchange is None:
+        if queue.settings.dead_letter_exchange is None:
             self.node.history.record("dropped", self.name, queue.name, message)
             return
         self.node.pending.append(lambda: self._dead_letter(queue, message, reason, redelivered))
 
     def _dead_letter(self, queue: Queue, message: Message, reason: str, redelivered: bool) -> None:
-        name = queue.dead_letter_exchange
+        name = queue.settings.dead_letter_exchange
         exchange = self.exchanges.get(name) if name else None
         if name and exchange is None:
             self.node.history.record("dropped", self.name, queue.name, message)
             return
         dead = dead_letter_message(queue, message, reason)
         dead.redelivered = redelivered
-        keys = dead.routing_keys if queue.dead_letter_routing_key is None else (dead.routing_key,)
+        keys = dead.routing_keys if queue.settings.dead_letter_routing_key is None else (dead.routing_key,)
         targets = self.route(exchange, dead, keys)
         targets = without_cycles(dead, reason, targets, self.node.profile.tracks_deaths)
         detail = (reason, tuple(target.name for target in targets))

@@ -2,12 +2,13 @@
 
 from collections.abc import Mapping
 
+from hutch.fakebroker.engine.arguments import erlang_type
 from hutch.fakebroker.engine.channel import Channel
 from hutch.fakebroker.engine.commands.access import find_queue
 from hutch.fakebroker.engine.commands.queue import REPLY_TO
 from hutch.fakebroker.engine.consumers import Consumer
-from hutch.fakebroker.engine.errors import HardError, internal_error, not_implemented, precondition_failed, refused
-from hutch.fakebroker.engine.queues.classic import Queue
+from hutch.fakebroker.engine.errors import HardError, internal_error, not_implemented, precondition_failed
+from hutch.fakebroker.engine.queues.queue import Queue
 from hutch.wire.codes import ReplyCode
 from hutch.wire.fields import FieldTable, FieldValue, type_name
 from hutch.wire.methods import (
@@ -53,9 +54,6 @@ def consume(channel: Channel, method: BasicConsume) -> None:
         raise HardError(ReplyCode.NOT_ALLOWED, f"attempt to reuse consumer tag '{tag}'")
     queue = find_queue(channel, method.queue)
     priority = _check_arguments(channel, queue, method.arguments)
-    # A single active consumer is one already, whoever asks to be alone (CONSUME-13).
-    if queue.exclusive_consumer or (method.exclusive and (queue.consumers or queue.single_active)):
-        raise refused(f"queue '{queue.name}' in vhost '{channel.vhost.name}' in exclusive use")
     consumer = Consumer(
         tag,
         queue,
@@ -66,6 +64,7 @@ def consume(channel: Channel, method: BasicConsume) -> None:
         priority=priority,
         arguments=method.arguments,
     )
+    queue.check_consumer(consumer)
     channel.consumers[tag] = consumer
     queue.add_consumer(consumer)
     channel.vhost.node.history.record("consuming", channel.vhost.name, queue.name, detail=tag)
@@ -75,7 +74,7 @@ def consume(channel: Channel, method: BasicConsume) -> None:
 
 
 def _check_arguments(channel: Channel, queue: Queue, arguments: FieldTable) -> int:
-    """The consumer's priority; 406 for arguments that a classic queue refuses (CONSUME-24, CONSUME-27)."""
+    """The consumer's priority; 406 for arguments that the queue refuses (CONSUME-24, CONSUME-27)."""
     profile = channel.vhost.node.profile
     where = f"for queue '{queue.name}' in vhost '{channel.vhost.name}'"
     priority = arguments.get("x-priority", 0)
@@ -86,8 +85,8 @@ def _check_arguments(channel: Channel, queue: Queue, arguments: FieldTable) -> i
         kind = type_name(on_failover)
         raise precondition_failed(f"invalid arg 'x-cancel-on-ha-failover' {where}: {{unacceptable_type,{kind}}}")
     for name in arguments:
-        if name in profile.consumer_arguments_refused:
-            raise precondition_failed(f"invalid arg '{name}' {where} of queue type rabbit_classic_queue")
+        if name in profile.consumer_arguments_refused[queue.type]:
+            raise precondition_failed(f"invalid arg '{name}' {where} of queue type {erlang_type(queue.type)}")
     if profile.has_consumer_credit and "x-credit" in arguments:
         _check_credit(arguments["x-credit"])
     return priority
@@ -143,7 +142,13 @@ def nack(channel: Channel, method: BasicNack) -> None:
 def reject(channel: Channel, method: BasicReject) -> None:
     """Requeue or dead-letter one."""
     arrives_redelivered = channel.vhost.node.profile.rejected_arrives_redelivered
-    channel.refuse(method.delivery_tag, multiple=False, requeue=method.requeue, arrives_redelivered=arrives_redelivered)
+    channel.refuse(
+        method.delivery_tag,
+        multiple=False,
+        requeue=method.requeue,
+        failed=True,
+        arrives_redelivered=arrives_redelivered,
+    )
 
 
 def recover(channel: Channel, method: BasicRecover) -> None:
@@ -151,11 +156,11 @@ def recover(channel: Channel, method: BasicRecover) -> None:
     if not method.requeue:
         raise not_implemented("requeue=false")
     channel.output.method(channel.number, BasicRecoverOk())
-    channel.recover()
+    channel.recover(failed=False)
 
 
 def recover_async(channel: Channel, method: BasicRecoverAsync) -> None:
     """The same without a reply (ACK-12)."""
     if not method.requeue:
         raise not_implemented("requeue=false")
-    channel.recover()
+    channel.recover(failed=False)

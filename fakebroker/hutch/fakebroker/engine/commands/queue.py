@@ -4,7 +4,10 @@ from hutch.fakebroker.engine.arguments import (
     assert_equivalent,
     check_master_locator,
     check_queue_arguments,
+    check_queue_properties,
+    check_server_named,
     compare_queue_arguments,
+    queue_type_of,
 )
 from hutch.fakebroker.engine.channel import Channel
 from hutch.fakebroker.engine.commands.access import (
@@ -19,8 +22,9 @@ from hutch.fakebroker.engine.commands.access import (
 )
 from hutch.fakebroker.engine.commands.exchange import check_binding
 from hutch.fakebroker.engine.deprecated import denied
-from hutch.fakebroker.engine.errors import not_found, not_implemented, precondition_failed, refused
-from hutch.fakebroker.engine.queues.classic import Queue
+from hutch.fakebroker.engine.errors import not_found, not_implemented, refused
+from hutch.fakebroker.engine.queues import QUEUE_TYPES
+from hutch.fakebroker.engine.queues.queue import Queue
 from hutch.wire.methods import (
     QueueBind,
     QueueBindOk,
@@ -65,16 +69,25 @@ def _declare(channel: Channel, name: str, method: QueueDeclare) -> Queue:
     if existing is not None:
         _compare(channel, existing, method)
         return existing
-    name = name or vhost.node.names.queue()
+    if not name:
+        check_server_named(method.arguments)
+        name = vhost.node.names.queue()
     profile = vhost.node.profile
     check_queue_arguments(name, vhost.name, method.arguments, profile)
+    queue_type = queue_type_of(method.arguments)
+    durable = method.durable and not method.exclusive  # exclusive queues are never durable (QUEUE-DECLARE-25)
+    check_queue_properties(
+        name, vhost.name, queue_type, durable=durable, exclusive=method.exclusive, auto_delete=method.auto_delete
+    )
     if not (method.durable or method.exclusive or profile.permits_transient_queues):
         raise denied("transient_nonexcl_queues")
     check_master_locator(method.arguments, profile)
-    queue = Queue(
+    if queue_type not in QUEUE_TYPES:
+        raise not_implemented(f"x-queue-type={queue_type}")
+    queue = QUEUE_TYPES[queue_type](
         vhost,
         name,
-        durable=method.durable and not method.exclusive,  # exclusive queues are never durable (QUEUE-DECLARE-25)
+        durable=durable,
         owner=channel.connection if method.exclusive else None,
         auto_delete=method.auto_delete,
         arguments=method.arguments,
@@ -129,7 +142,6 @@ def unbind(channel: Channel, method: QueueUnbind) -> None:
 def purge(channel: Channel, method: QueuePurge) -> None:
     """Remove the ready messages (QUEUE-PURGE)."""
     queue = find_queue(channel, method.queue)
-    queue.drop_expired()
     count = queue.purge()
     if not method.nowait:
         channel.output.method(channel.number, QueuePurgeOk(count))
@@ -147,11 +159,8 @@ def delete(channel: Channel, method: QueueDelete) -> None:
     if queue is not None:
         check_owner(channel, queue)
         queue.drop_expired()
+        queue.check_delete(if_unused=method.if_unused, if_empty=method.if_empty)
         count = len(queue)
-        if method.if_empty and count:
-            raise precondition_failed(f"queue '{name}' in vhost '{vhost.name}' not empty")
-        if method.if_unused and queue.consumers:
-            raise precondition_failed(f"queue '{name}' in vhost '{vhost.name}' in use")
         orphans = vhost.delete_queue(queue)
     if not method.nowait:
         channel.output.method(channel.number, QueueDeleteOk(count))

@@ -7,7 +7,7 @@ from hutch.fakebroker.engine.channel import Channel
 from hutch.fakebroker.engine.commands.publish import return_unroutable
 from hutch.fakebroker.engine.errors import HardError, precondition_failed
 from hutch.fakebroker.engine.message import Message
-from hutch.fakebroker.engine.queues.classic import Queue
+from hutch.fakebroker.engine.queues.queue import Queue
 from hutch.fakebroker.engine.terms import print_missing_queue
 from hutch.fakebroker.engine.transactions import HeldPublish, Transaction
 from hutch.wire.codes import ReplyCode

@@ -1,0 +1,192 @@
+"""What queues of every type have: a name and properties, bindings, consumers and whose turn it is, a lease."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, ClassVar, Final
+
+from hutch.fakebroker.engine.bindings import Binding
+from hutch.fakebroker.engine.clock import Timer
+from hutch.fakebroker.engine.consumers import Consumer, Rotation
+from hutch.fakebroker.engine.message import Message
+from hutch.fakebroker.engine.queues.ready import Entry
+from hutch.fakebroker.engine.queues.settings import Settings
+from hutch.wire.fields import FieldTable
+
+if TYPE_CHECKING:
+    from hutch.fakebroker.engine.connection import Connection
+    from hutch.fakebroker.engine.vhost import VHost
+
+
+class Queue(ABC):
+    """One queue of a vhost; ``arguments`` are valid for its type (:mod:`hutch.fakebroker.engine.arguments`).
+
+    A queue type is a subclass, entered in :data:`~hutch.fakebroker.engine.queues.QUEUE_TYPES`.
+    """
+
+    #: What x-queue-type calls it.
+    type: ClassVar[str]
+
+    def __init__(
+        self,
+        vhost: "VHost",
+        name: str,
+        *,
+        durable: bool = False,
+        owner: "Connection | None" = None,
+        auto_delete: bool = False,
+        arguments: FieldTable,
+    ) -> None:
+        self.vhost: Final = vhost
+        self.name: Final = name
+        self.durable: Final = durable
+        #: The connection it is exclusive to, ``None`` where it is not exclusive.
+        self.owner: Final = owner
+        self.auto_delete: Final = auto_delete
+        self.arguments: Final = arguments
+        self.settings = Settings(arguments)
+        self.incoming: Final[dict[tuple[object, ...], Binding]] = {}
+        self.consumers: Final[dict[Consumer, None]] = {}
+        #: How many deliveries wait for their acknowledgement.
+        self.unacked = 0
+        self.deleted = False
+        #: Whether one consumer at a time is served, the next one when that ends (CONSUME-29).
+        self.single_active: Final = arguments.get("x-single-active-consumer") is True
+        self._active: Consumer | None = None
+        self._rotation: Final = Rotation()
+        self._lease: Timer | None = None
+        self.renew_lease()
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.name!r})"
+
+    # messages
+
+    @abstractmethod
+    def __len__(self) -> int:
+        """How many messages are ready."""
+
+    @property
+    @abstractmethod
+    def messages(self) -> list[Message]:
+        """The ready messages, head first."""
+
+    @abstractmethod
+    def publish(self, message: Message) -> bool:
+        """Take in a message, and hand it on at once where a consumer waits; ``False`` if the queue is full and
+        refuses.
+        """
+
+    @abstractmethod
+    def take(self) -> Entry | None:
+        """Take the head out for a basic.get; ``None`` when nothing is ready.
+
+        Raises:
+            AMQPError: the queue, or its type, has no basic.get.
+        """
+
+    @abstractmethod
+    def requeue(self, entries: Sequence[Entry], *, failed: bool) -> None:
+        """Take deliveries back; call :meth:`dispatch` to hand them out again. ``failed`` tells those that were rejected
+        or whose channel ended from those that the client hands back, by basic.nack or basic.recover.
+        """
+
+    def discard(self, entry: Entry, *, arrives_redelivered: bool) -> None:
+        """Dead-letter a delivery that was refused; ``arrives_redelivered`` marks it (DLX-03)."""
+        if not self.deleted:
+            self.vhost.dead_letter(self, entry.message, "rejected", redelivered=arrives_redelivered)
+
+    @abstractmethod
+    def purge(self) -> int:
+        """Remove what is ready; how many messages that was.
+
+        Raises:
+            AMQPError: the queue's type has no queue.purge.
+        """
+
+    @abstractmethod
+    def dispatch(self) -> None:
+        """Hand out ready messages while somebody has credit."""
+
+    @abstractmethod
+    def drop_expired(self) -> None:
+        """Dead-letter what is not to be counted any more."""
+
+    # consumers
+
+    @abstractmethod
+    def check_consumer(self, consumer: Consumer) -> None:
+        """Refuse a consumer that the queue cannot have, before it is added.
+
+        Raises:
+            AMQPError: why.
+        """
+
+    def add_consumer(self, consumer: Consumer) -> None:
+        """Put a consumer into the rotation; call :meth:`dispatch` to have it served."""
+        self.consumers[consumer] = None
+        if not self.single_active:
+            self._rotation.add(consumer)
+        elif self._active is None:
+            self._activate(consumer)
+        if self._lease is not None:
+            self.vhost.node.timers.cancel(self._lease)
+            self._lease = None
+
+    def remove_consumer(self, consumer: Consumer) -> None:
+        """Take a consumer out; call :meth:`dispatch` to have the one that is active then served.
+
+        With its last consumer an auto-delete queue goes (QUEUE-AUTODEL-02).
+        """
+        if consumer not in self.consumers:
+            return
+        del self.consumers[consumer]
+        self._rotation.remove(consumer)
+        if self._active is consumer:
+            self._active = None
+            if self.consumers:
+                # The first of the highest priority, although that does not count while another is active (CONSUME-30).
+                self._activate(max(self.consumers, key=lambda waiting: waiting.priority))
+        if not self.consumers:
+            if self.auto_delete:
+                self.vhost.delete_queue(self)
+            else:
+                self.renew_lease()
+
+    def _activate(self, consumer: Consumer) -> None:
+        self._active = consumer
+        self._rotation.add(consumer)
+
+    def unblock(self, consumer: Consumer) -> None:
+        """Put a consumer back into the rotation, if it has credit again; call :meth:`dispatch` to have it served."""
+        if consumer.blocked and consumer.has_credit:
+            self._rotation.add(consumer)
+
+    # the end
+
+    def renew_lease(self) -> None:
+        """Begin x-expires anew: the queue was declared, got from, or lost its last consumer (QUEUE-EXPIRES-01, -02)."""
+        if self.settings.expires is None or self.consumers:
+            return
+        timers = self.vhost.node.timers
+        if self._lease is not None:
+            timers.cancel(self._lease)
+        self._lease = timers.set(self.settings.expires, self._end_lease)
+
+    def _end_lease(self) -> None:
+        self._lease = None
+        if not self.deleted and not self.consumers:
+            self.vhost.delete_queue(self)
+
+    @abstractmethod
+    def check_delete(self, *, if_unused: bool, if_empty: bool) -> None:
+        """Refuse a queue.delete whose conditions do not hold.
+
+        Raises:
+            AMQPError: the queue is in use, or not empty, or its type knows no such condition.
+        """
+
+    def close(self) -> None:
+        """Forget everything, once the vhost has let go of the queue."""
+        self.deleted = True
+        if self._lease is not None:
+            self.vhost.node.timers.cancel(self._lease)
