@@ -36,6 +36,8 @@ TOPICS: Final = (
     "exclusive",
     "publish",
     "properties",
+    "reply_to",
+    "reply_names",
     "consume",
     "get",
     "ack",

@@ -17,6 +17,7 @@ from hutch.fakebroker.engine.consumers import Consumer
 from hutch.fakebroker.engine.errors import AMQPError, HardError, SoftError, internal_error, not_implemented
 from hutch.fakebroker.engine.message import Message
 from hutch.fakebroker.engine.node import Node
+from hutch.fakebroker.engine.replies import ReplyQueue
 from hutch.fakebroker.engine.terms import frame_snippet
 from hutch.fakebroker.handshake import CLOSING_TIMEOUT, Handshake
 from hutch.wire.codes import ReplyCode
@@ -464,7 +465,9 @@ class Session:
         frames = content_frames(channel, message.header, message.body, self._frame_max)
         self.write(method_frame(channel, method.encode()) + frames)
 
-    def deliver(self, channel: int, consumer: Consumer, delivery_tag: int, redelivered: bool, message: Message) -> None:
+    def deliver(
+        self, channel: int, consumer: Consumer | ReplyQueue, delivery_tag: int, redelivered: bool, message: Message
+    ) -> None:
         """Send basic.deliver: the tag and the address stand ready as bytes, the content is passed through."""
         tag = consumer.tag_bytes
         address = message.address

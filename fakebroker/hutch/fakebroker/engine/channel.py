@@ -9,8 +9,10 @@ from typing import Final
 from hutch.fakebroker.engine.connection import Connection, Output
 from hutch.fakebroker.engine.consumers import Consumer
 from hutch.fakebroker.engine.errors import precondition_failed
+from hutch.fakebroker.engine.message import Message
 from hutch.fakebroker.engine.queues.queue import Queue
 from hutch.fakebroker.engine.queues.ready import Entry
+from hutch.fakebroker.engine.replies import ReplyQueue
 from hutch.fakebroker.engine.transactions import ACKED, Outcome, Transaction
 
 
@@ -32,7 +34,8 @@ class Channel:
     ``prefetch`` is what consumers started from now on get; ``shared_prefetch`` the limit over the whole channel where
     the profile has that (QOS-06), 0 for none, and ``shared_unacked`` what counts towards it. ``publishes`` counts
     publishes once ``confirming``; ``transaction`` is what a transactional channel holds back. ``last_queue`` is the
-    queue declared last, which an empty name stands for (EXCH-BIND-12, EXCH-BIND-13).
+    queue declared last, which an empty name stands for (EXCH-BIND-12, EXCH-BIND-13). ``reply_queue`` is where replies
+    to its requests go, if it consumes those (RPC).
     """
 
     def __init__(self, connection: Connection, number: int) -> None:
@@ -42,6 +45,7 @@ class Channel:
         self.output: Final[Output] = connection.output
         self.consumers: Final[dict[str, Consumer]] = {}
         self.last_queue: str | None = None
+        self.reply_queue: ReplyQueue | None = None
         self.prefetch = 0
         self.shared_prefetch = 0
         self.shared_unacked = 0
@@ -68,6 +72,14 @@ class Channel:
             queue.unacked += 1
         self._record("delivered", self.vhost.name, queue.name, message, (consumer.tag, tag, entry.redelivered))
         self.output.deliver(self.number, consumer, tag, entry.redelivered, message)
+
+    def deliver_reply(self, queue: ReplyQueue, message: Message) -> None:
+        """Send a reply to the channel's reply consumer; there is nothing to acknowledge (RPC-06)."""
+        tag = self._delivery_tag + 1
+        if self.vhost.node.profile.has_volatile_queues:
+            self._delivery_tag = tag
+        self._record("delivered", self.vhost.name, queue.name, message, (queue.tag, tag, False))
+        self.output.deliver(self.number, queue, tag, False, message)
 
     def hand_out(self, queue: Queue, entry: Entry, no_ack: bool) -> int:
         """Count a message that basic.get takes; its delivery tag. Limits do not count it (QOS-05)."""
@@ -204,6 +216,8 @@ class Channel:
     def close(self) -> None:
         """End the consumers and requeue what is not acknowledged (CHAN-11)."""
         self.connection.channels.pop(self.number, None)
+        if self.reply_queue is not None:
+            self.vhost.node.replies.end(self.reply_queue)
         queues = self.end_consumers()
         if self.transaction is not None:
             self.restore(self.transaction.deliveries)

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from hutch.fakebroker.engine.consumers import Consumer
     from hutch.fakebroker.engine.message import Message
     from hutch.fakebroker.engine.queues.queue import Queue
+    from hutch.fakebroker.engine.replies import ReplyQueue
     from hutch.fakebroker.engine.vhost import VHost
 
 
@@ -24,7 +25,7 @@ class Output(Protocol):
         """Send a method with a message: basic.return, basic.get-ok."""
 
     def deliver(
-        self, channel: int, consumer: "Consumer", delivery_tag: int, redelivered: bool, message: "Message"
+        self, channel: int, consumer: "Consumer | ReplyQueue", delivery_tag: int, redelivered: bool, message: "Message"
     ) -> None:
         """Send basic.deliver."""
 

@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from hutch.fakebroker.engine.message import Message, with_headers
+from hutch.fakebroker.engine.routing import Target
 from hutch.wire.fields import FieldTable, FieldValue, Int64
 
 if TYPE_CHECKING:
@@ -112,7 +113,7 @@ def _counted(death: Death) -> Int64:
     return Int64(count + 1 if isinstance(count, int) else 1)
 
 
-def without_cycles(message: Message, reason: str, queues: "list[Queue]", tracks_deaths: bool) -> "list[Queue]":
+def without_cycles(message: Message, reason: str, queues: list[Target], tracks_deaths: bool) -> list[Target]:
     """The queues that a dead-lettered message may enter: not those it came through already, unless it was rejected on
     the way (DLX-13). ``message`` is :func:`dead_letter_message`'s.
     """

@@ -13,6 +13,7 @@ from hutch.fakebroker.engine.history import History
 from hutch.fakebroker.engine.message import Envelopes
 from hutch.fakebroker.engine.names import Names
 from hutch.fakebroker.engine.profiles import Profile
+from hutch.fakebroker.engine.replies import Replies
 from hutch.fakebroker.engine.users import ALL, User
 from hutch.fakebroker.engine.vhost import VHost
 from hutch.wire.codes import ReplyCode
@@ -40,6 +41,7 @@ class Node:
         self.timers: Final = Timers(clock)
         self.history: Final = History(clock, history_limit)
         self.names: Final = Names(Random(seed))
+        self.replies: Final = Replies(self.names, profile.has_volatile_queues)
         self.envelopes: Final = Envelopes(profile)
         self.alarms: Final = Alarms()
         self.users: Final = {name: User(name, password, everywhere=True) for name, password in users.items()}

@@ -81,6 +81,9 @@ class Profile:
     #: something else has the queue look for consumers (CONSUME-29). (What is published meanwhile waits too; it crashes
     #: the queue in 3.10.)
     cancel_serves_next_active: bool
+    #: Whether the names that replies are sent to are volatile queues of their virtual host, else names that the default
+    #: exchange knows in all of them, and finds no route for (RPC-06, -07, -09, -10, -13).
+    has_volatile_queues: bool
     #: Whether a transaction's messages get into whatever queues have the names when it is committed, else into the very
     #: queues that were there when they were published (TX-15).
     finds_queues_at_commit: bool
@@ -163,6 +166,7 @@ V3_10: Final = Profile(
     empty_queue_type_is_default=False,
     least_max_priority=0,
     cancel_serves_next_active=False,
+    has_volatile_queues=False,
     finds_queues_at_commit=True,
 )
 
@@ -209,6 +213,7 @@ V4_3: Final = Profile(
     empty_queue_type_is_default=True,
     least_max_priority=1,
     cancel_serves_next_active=True,
+    has_volatile_queues=True,
     finds_queues_at_commit=False,
 )
 

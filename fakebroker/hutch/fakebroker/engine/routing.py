@@ -1,16 +1,32 @@
 """From an exchange to the queues: bindings between exchanges and alternate exchanges included."""
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from hutch.fakebroker.engine.exchanges import Exchange
 from hutch.fakebroker.engine.message import Message
+from hutch.fakebroker.engine.replies import REPLY_PREFIX
 
 if TYPE_CHECKING:
     from hutch.fakebroker.engine.queues.queue import Queue
     from hutch.fakebroker.engine.vhost import VHost
 
 
-def route(vhost: "VHost", exchange: Exchange, message: Message, keys: tuple[str, ...]) -> "list[Queue]":
+class Target(Protocol):
+    """What a message can be routed to: a queue, or a name that replies are sent to."""
+
+    @property
+    def name(self) -> str:
+        """Its name."""
+
+    @property
+    def deleted(self) -> bool:
+        """Whether it takes nothing any more."""
+
+    def publish(self, message: Message) -> bool:
+        """Take in a message; ``False`` if it is refused."""
+
+
+def route(vhost: "VHost", exchange: Exchange, message: Message, keys: tuple[str, ...]) -> list[Target]:
     """The queues that a message published to ``exchange`` with these routing keys gets into, each once (EXCH-BIND-09).
 
     Each exchange is visited once, so cycles end (EXCH-BIND-10, EXCH-AE-03); on every hop the message's own keys count
@@ -38,9 +54,17 @@ def route(vhost: "VHost", exchange: Exchange, message: Message, keys: tuple[str,
     return list(queues)
 
 
-def route_by_queue_name(vhost: "VHost", keys: tuple[str, ...]) -> "list[Queue]":
-    """What the default exchange does: the queues of these names (EXCH-DEFAULT-05)."""
-    if len(keys) == 1:
-        queue = vhost.queues.get(keys[0])
-        return [queue] if queue is not None else []
-    return [vhost.queues[key] for key in dict.fromkeys(keys) if key in vhost.queues]
+def route_by_queue_name(vhost: "VHost", message: Message, keys: tuple[str, ...]) -> list[Target]:
+    """What the default exchange does: the queues of these names (EXCH-DEFAULT-05).
+
+    Raises:
+        HardError: 541 for some malformed names of replies; see :meth:`Replies.route`.
+    """
+    targets: list[Target] = []
+    for key in keys if len(keys) == 1 else dict.fromkeys(keys):
+        queue: Target | None = vhost.queues.get(key)
+        if queue is None and key.startswith(REPLY_PREFIX):
+            queue = vhost.node.replies.route(vhost, key, message)
+        if queue is not None:
+            targets.append(queue)
+    return targets

@@ -7,7 +7,7 @@ from hutch.fakebroker.engine.message import Message
 
 if TYPE_CHECKING:
     from hutch.fakebroker.engine.channel import Delivery
-    from hutch.fakebroker.engine.queues.queue import Queue
+    from hutch.fakebroker.engine.routing import Target
 
 
 class HeldPublish(NamedTuple):
@@ -15,7 +15,7 @@ class HeldPublish(NamedTuple):
 
     message: Message
     mandatory: bool
-    queues: "list[Queue]"
+    queues: "list[Target]"
 
 
 class Outcome(NamedTuple):

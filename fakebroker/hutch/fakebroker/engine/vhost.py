@@ -5,10 +5,11 @@ from typing import TYPE_CHECKING, Final
 from hutch.fakebroker.engine.bindings import Binding, Destination, binding_identity
 from hutch.fakebroker.engine.consumers import Consumer
 from hutch.fakebroker.engine.deadletter import dead_letter_message, without_cycles
+from hutch.fakebroker.engine.errors import HardError
 from hutch.fakebroker.engine.exchanges import PREDECLARED, Exchange
 from hutch.fakebroker.engine.message import Message
 from hutch.fakebroker.engine.queues.queue import Queue
-from hutch.fakebroker.engine.routing import route, route_by_queue_name
+from hutch.fakebroker.engine.routing import Target, route, route_by_queue_name
 from hutch.wire.fields import FieldTable
 
 if TYPE_CHECKING:
@@ -29,9 +30,9 @@ class VHost:
 
     # routing
 
-    def route(self, exchange: Exchange | None, message: Message, keys: tuple[str, ...]) -> list[Queue]:
+    def route(self, exchange: Exchange | None, message: Message, keys: tuple[str, ...]) -> list[Target]:
         """The queues a message gets into; ``None`` is the default exchange."""
-        return route_by_queue_name(self, keys) if exchange is None else route(self, exchange, message, keys)
+        return route_by_queue_name(self, message, keys) if exchange is None else route(self, exchange, message, keys)
 
     def dead_letter(self, queue: Queue, message: Message, reason: str, *, redelivered: bool = False) -> None:
         """Give a message that died in ``queue`` to its dead-letter exchange, once the command in hand is done."""
@@ -49,7 +50,10 @@ class VHost:
         dead = dead_letter_message(queue, message, reason)
         dead.redelivered = redelivered
         keys = dead.routing_keys if queue.settings.dead_letter_routing_key is None else (dead.routing_key,)
-        targets = self.route(exchange, dead, keys)
+        try:
+            targets = self.route(exchange, dead, keys)
+        except HardError:
+            targets = []  # a malformed reply name, at which a publisher's connection ends
         targets = without_cycles(dead, reason, targets, self.node.profile.tracks_deaths)
         detail = (reason, tuple(target.name for target in targets))
         self.node.history.record("dead-lettered", self.name, queue.name, dead, detail)

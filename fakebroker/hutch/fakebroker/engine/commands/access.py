@@ -39,13 +39,8 @@ def queue_name(channel: Channel, name: str) -> str:
     return channel.last_queue
 
 
-def find_queue(channel: Channel, name: str) -> Queue:
-    """The queue, or 404, or 405 for another connection's exclusive queue."""
-    return owned_queue(channel, queue_name(channel, name))
-
-
 def owned_queue(channel: Channel, name: str) -> Queue:
-    """The queue of this very name, else as :func:`find_queue`."""
+    """The queue, or 404, or 405 for another connection's exclusive queue."""
     found = channel.vhost.queues.get(name)
     if found is None:
         raise not_found("queue", name, channel.vhost.name)

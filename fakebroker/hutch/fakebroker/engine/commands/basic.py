@@ -4,11 +4,12 @@ from collections.abc import Mapping
 
 from hutch.fakebroker.engine.arguments import erlang_type
 from hutch.fakebroker.engine.channel import Channel
-from hutch.fakebroker.engine.commands.access import find_queue
-from hutch.fakebroker.engine.commands.queue import REPLY_TO
+from hutch.fakebroker.engine.commands import reply_to
+from hutch.fakebroker.engine.commands.access import owned_queue, queue_name
 from hutch.fakebroker.engine.consumers import Consumer
 from hutch.fakebroker.engine.errors import HardError, internal_error, not_implemented, precondition_failed
 from hutch.fakebroker.engine.queues.queue import Queue
+from hutch.fakebroker.engine.replies import REPLY_TO
 from hutch.wire.codes import ReplyCode
 from hutch.wire.fields import FieldTable, FieldValue, type_name
 from hutch.wire.methods import (
@@ -47,12 +48,15 @@ def qos(channel: Channel, method: BasicQos) -> None:
 
 def consume(channel: Channel, method: BasicConsume) -> None:
     """Start a consumer; consume-ok is sent before its first delivery (CONSUME-06)."""
-    if method.queue == REPLY_TO:
-        raise not_implemented("direct reply-to")
     tag = method.consumer_tag or channel.vhost.node.names.consumer_tag()
     if tag in channel.consumers:
         raise HardError(ReplyCode.NOT_ALLOWED, f"attempt to reuse consumer tag '{tag}'")
-    queue = find_queue(channel, method.queue)
+    name = queue_name(channel, method.queue)
+    if name == REPLY_TO:
+        reply_to.consume(channel, method, tag)
+        return
+    reply_to.refuse_consumer(channel, name)
+    queue = owned_queue(channel, name)
     priority = _check_arguments(channel, queue, method.arguments)
     consumer = Consumer(
         tag,
@@ -104,7 +108,10 @@ def _check_credit(credit: FieldValue) -> None:
 
 def cancel(channel: Channel, method: BasicCancel) -> None:
     """End a consumer; an unknown tag is no error (CONSUME-17)."""
-    consumer = channel.consumers.pop(method.consumer_tag, None)
+    # A channel may have two consumers of one tag; that of the replies is the first to go.
+    consumer = None
+    if not reply_to.cancel(channel, method.consumer_tag):
+        consumer = channel.consumers.pop(method.consumer_tag, None)
     node = channel.vhost.node
     if consumer is not None:
         node.history.record("cancelled", channel.vhost.name, consumer.queue.name, detail=method.consumer_tag)
@@ -117,7 +124,9 @@ def cancel(channel: Channel, method: BasicCancel) -> None:
 
 def get(channel: Channel, method: BasicGet) -> None:
     """Fetch one message (GET)."""
-    queue = find_queue(channel, method.queue)
+    name = queue_name(channel, method.queue)
+    reply_to.refuse_get(channel, name)
+    queue = owned_queue(channel, name)
     queue.renew_lease()
     entry = queue.take()
     if entry is None:

@@ -2,12 +2,13 @@
 
 from hutch.fakebroker.engine.channel import Channel
 from hutch.fakebroker.engine.commands.access import find_exchange
-from hutch.fakebroker.engine.commands.queue import REPLY_TO
 from hutch.fakebroker.engine.errors import SoftError, not_implemented, precondition_failed, refused
 from hutch.fakebroker.engine.message import Envelope, Message
+from hutch.fakebroker.engine.replies import REPLY_TO
 from hutch.fakebroker.engine.transactions import HeldPublish
 from hutch.wire.codes import ReplyCode
 from hutch.wire.methods import BasicAck, BasicNack, BasicPublish, BasicReturn
+from hutch.wire.properties import join_properties, split_properties
 
 
 def publish(channel: Channel, method: BasicPublish, header: bytes, body: bytes) -> None:
@@ -34,6 +35,7 @@ def publish(channel: Channel, method: BasicPublish, header: bytes, body: bytes) 
             raise refused(f"cannot publish to internal exchange '{exchange.name}' in vhost '{vhost.name}'")
     envelope = node.envelopes.of(header[12:])
     if envelope.needs_check:
+        envelope = _with_reply_name(channel, envelope, header)
         _check_envelope(channel, envelope)
     message = Message(method.exchange, method.routing_key, envelope, body, header)
     queues = vhost.route(exchange, message, message.routing_keys)
@@ -60,6 +62,21 @@ def return_unroutable(channel: Channel, message: Message) -> None:
     channel.output.content(channel.number, reply, message)
 
 
+def _with_reply_name(channel: Channel, envelope: Envelope, header: bytes) -> Envelope:
+    """The envelope with the name that replies find this channel by, where it has the pseudo queue's (RPC-05, RPC-14).
+
+    Raises:
+        SoftError: 406, the channel does not consume replies (RPC-04).
+    """
+    if envelope.reply_to != REPLY_TO:
+        return envelope
+    if channel.reply_queue is None:
+        raise precondition_failed("fast reply consumer does not exist")
+    name = channel.reply_queue.name.encode()
+    parts = {**split_properties(header[12:]), "reply_to": bytes((len(name),)) + name}
+    return channel.vhost.node.envelopes.of(join_properties(parts))
+
+
 def _check_envelope(channel: Channel, envelope: Envelope) -> None:
     """Refuse properties that the broker cannot accept, or not from this user (PUB-05 to PUB-11, PUB-22)."""
     if envelope.user_id is not None and envelope.user_id != channel.connection.user:
@@ -68,5 +85,3 @@ def _check_envelope(channel: Channel, envelope: Envelope) -> None:
         )
     if envelope.refusal is not None:
         raise SoftError(envelope.refusal.code, envelope.refusal.text)
-    if envelope.reply_to == REPLY_TO:
-        raise not_implemented("direct reply-to")

@@ -10,10 +10,10 @@ from hutch.fakebroker.engine.arguments import (
     queue_type_of,
 )
 from hutch.fakebroker.engine.channel import Channel
+from hutch.fakebroker.engine.commands import reply_to
 from hutch.fakebroker.engine.commands.access import (
     check_owner,
     find_exchange,
-    find_queue,
     locked,
     owned_queue,
     queue_name,
@@ -25,6 +25,7 @@ from hutch.fakebroker.engine.deprecated import denied
 from hutch.fakebroker.engine.errors import not_found, not_implemented, refused
 from hutch.fakebroker.engine.queues import QUEUE_TYPES
 from hutch.fakebroker.engine.queues.queue import Queue
+from hutch.fakebroker.engine.replies import REPLY_TO
 from hutch.wire.methods import (
     QueueBind,
     QueueBindOk,
@@ -38,15 +39,16 @@ from hutch.wire.methods import (
     QueueUnbindOk,
 )
 
-#: The pseudo queue of direct reply-to (https://www.rabbitmq.com/docs/direct-reply-to), which the emulator lacks.
-REPLY_TO = "amq.rabbitmq.reply-to"
-
 
 def declare(channel: Channel, method: QueueDeclare) -> None:
     """Create the queue, or verify that it is there (QUEUE-DECLARE)."""
     name = stripped(method.queue)
     if name.startswith(REPLY_TO):
-        raise not_implemented("direct reply-to")
+        reply_to.check_declared(channel, name)
+        channel.last_queue = name
+        if not method.nowait:
+            channel.output.method(channel.number, QueueDeclareOk(name, 0, 1))
+        return
     if method.passive:
         queue = channel.vhost.queues.get(name)
         if queue is None:
@@ -111,6 +113,7 @@ def _compare(channel: Channel, existing: Queue, method: QueueDeclare) -> None:
 def bind(channel: Channel, method: QueueBind) -> None:
     """Bind the queue to an exchange (EXCH-BIND)."""
     exchange, name = stripped(method.exchange), stripped(queue_name(channel, method.queue))
+    reply_to.refuse_binding(channel, name)
     refuse_default_exchange(exchange)
     source = find_exchange(channel, exchange)
     queue = owned_queue(channel, name)
@@ -128,6 +131,7 @@ def _routing_key(method: QueueBind | QueueUnbind, name: str) -> str:
 def unbind(channel: Channel, method: QueueUnbind) -> None:
     """Remove such a binding; one that is not there is no error (EXCH-BIND-03)."""
     exchange, name = stripped(method.exchange), stripped(queue_name(channel, method.queue))
+    reply_to.refuse_binding(channel, name)
     refuse_default_exchange(exchange)
     vhost = channel.vhost
     source, queue = vhost.exchanges.get(exchange), vhost.queues.get(name)
@@ -141,8 +145,8 @@ def unbind(channel: Channel, method: QueueUnbind) -> None:
 
 def purge(channel: Channel, method: QueuePurge) -> None:
     """Remove the ready messages (QUEUE-PURGE)."""
-    queue = find_queue(channel, method.queue)
-    count = queue.purge()
+    name = queue_name(channel, method.queue)
+    count = 0 if reply_to.is_volatile(channel, name) else owned_queue(channel, name).purge()
     if not method.nowait:
         channel.output.method(channel.number, QueuePurgeOk(count))
 

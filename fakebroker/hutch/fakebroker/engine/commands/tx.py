@@ -7,7 +7,8 @@ from hutch.fakebroker.engine.channel import Channel
 from hutch.fakebroker.engine.commands.publish import return_unroutable
 from hutch.fakebroker.engine.errors import HardError, precondition_failed
 from hutch.fakebroker.engine.message import Message
-from hutch.fakebroker.engine.queues.queue import Queue
+from hutch.fakebroker.engine.replies import ReplyQueue
+from hutch.fakebroker.engine.routing import Target
 from hutch.fakebroker.engine.terms import print_missing_queue
 from hutch.fakebroker.engine.transactions import HeldPublish, Transaction
 from hutch.wire.codes import ReplyCode
@@ -44,7 +45,7 @@ def commit(channel: Channel, _method: TxCommit) -> None:
         raise failure
     channel.transaction = Transaction()
     _record(channel, "committed", transaction)
-    waits = not accepted or any(queues for _, queues, _ in routed)
+    waits = not accepted or any(not isinstance(queue, ReplyQueue) for _, queues, _ in routed for queue in queues)
     if not waits:
         channel.output.method(channel.number, TxCommitOk())
     for outcome, deliveries in transaction.decisions:
@@ -60,7 +61,7 @@ def _complete(channel: Channel, accepted: bool) -> None:
     channel.output.method(channel.number, TxCommitOk())
 
 
-_Routed = tuple[Message, list[Queue], bool]
+_Routed = tuple[Message, list[Target], bool]
 
 
 def _route(channel: Channel, publishes: list[HeldPublish]) -> tuple[list[_Routed], HardError | None]:
@@ -82,7 +83,7 @@ def _route(channel: Channel, publishes: list[HeldPublish]) -> tuple[list[_Routed
     return routed, None
 
 
-def _queues(channel: Channel, held: HeldPublish) -> tuple[list[Queue], bool]:
+def _queues(channel: Channel, held: HeldPublish) -> tuple[list[Target], bool]:
     """The queues that a message gets into now, and whether those are all it was routed to (TX-15)."""
     present = channel.vhost.queues
     if channel.vhost.node.profile.finds_queues_at_commit:
@@ -91,7 +92,7 @@ def _queues(channel: Channel, held: HeldPublish) -> tuple[list[Queue], bool]:
         names = [queue.name for queue in held.queues] if message.exchange else dict.fromkeys(message.routing_keys)
         return [present[name] for name in names if name in present], True
     for queue in held.queues:
-        if queue.name not in present:
+        if queue.name not in present and not isinstance(queue, ReplyQueue):
             text = f"failed to deliver message: {print_missing_queue(channel.vhost.name, queue.name)}"
             raise HardError(ReplyCode.RESOURCE_ERROR, text)
     # Another queue that has the name by now is not the one that the message is for.

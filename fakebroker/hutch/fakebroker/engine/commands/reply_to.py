@@ -1,0 +1,78 @@
+"""What the methods do with the pseudo queue of direct reply-to, and with the names that replies are sent to (RPC)."""
+
+from hutch.fakebroker.engine.channel import Channel
+from hutch.fakebroker.engine.errors import not_found, not_implemented, precondition_failed, refused
+from hutch.fakebroker.engine.replies import REPLY_PREFIX, REPLY_TO
+from hutch.wire.methods import BasicConsume, BasicConsumeOk
+
+
+def check_declared(channel: Channel, name: str) -> None:
+    """Refuse to declare a name that begins as the pseudo queue's does, unless it is that or has a consumer (RPC-11,
+    RPC-12).
+
+    Raises:
+        SoftError: 404.
+        HardError: 541, the name is malformed in such a way that RabbitMQ crashes.
+    """
+    if name != REPLY_TO and channel.vhost.node.replies.find(channel.vhost, name) is None:
+        raise not_found("queue", name, channel.vhost.name)
+
+
+def consume(channel: Channel, method: BasicConsume, tag: str) -> None:
+    """Begin to consume replies (RPC-01 to RPC-03); nothing but ``no_ack`` matters of how it is asked for.
+
+    Raises:
+        SoftError: 406.
+    """
+    if not method.no_ack:
+        raise precondition_failed("reply consumer cannot acknowledge")
+    if channel.reply_queue is not None:
+        raise precondition_failed("reply consumer already set")
+    node = channel.vhost.node
+    node.replies.begin(channel, tag)
+    node.history.record("consuming", channel.vhost.name, REPLY_TO, detail=tag)
+    if not method.nowait:
+        channel.output.method(channel.number, BasicConsumeOk(tag))
+
+
+def cancel(channel: Channel, tag: str) -> bool:
+    """End the channel's reply consumer if that is its tag; whether it was."""
+    queue = channel.reply_queue
+    if queue is None or queue.tag != tag:
+        return False
+    node = channel.vhost.node
+    node.replies.end(queue)
+    node.history.record("cancelled", channel.vhost.name, REPLY_TO, detail=tag)
+    return True
+
+
+def is_volatile(channel: Channel, name: str) -> bool:
+    """Whether a name is that of a volatile queue, of which all that are well-formed are there (RPC-13)."""
+    return (
+        name.startswith(REPLY_PREFIX)
+        and channel.vhost.node.profile.has_volatile_queues
+        and channel.vhost.node.replies.is_well_formed(name)
+    )
+
+
+def refuse_consumer(channel: Channel, name: str) -> None:
+    """406 for whoever wants to consume from a volatile queue by its name (RPC-13); RabbitMQ leaves a channel without an
+    answer that has ended its reply consumer and wants that one's name.
+    """
+    if is_volatile(channel, name):
+        where = f"queue '{name}' in vhost '{channel.vhost.name}'"
+        if channel.reply_queue is not None and channel.reply_queue.name == name:
+            raise precondition_failed(f"multiple consumers are unsupported for {where}")
+        raise precondition_failed(f"only creator channel may consume from {where}")
+
+
+def refuse_get(channel: Channel, name: str) -> None:
+    """540 for basic.get from a volatile queue (RPC-13)."""
+    if is_volatile(channel, name):
+        raise not_implemented(f"basic.get not supported by volatile queue '{name}' in vhost '{channel.vhost.name}'")
+
+
+def refuse_binding(channel: Channel, name: str) -> None:
+    """403 for binding or unbinding what is named as a volatile queue, before all else (RPC-13)."""
+    if name.startswith(REPLY_PREFIX) and channel.vhost.node.profile.has_volatile_queues:
+        raise refused("cannot bind or unbind to a volatile (direct reply-to) queue")

@@ -1,0 +1,111 @@
+"""Direct reply-to (https://www.rabbitmq.com/docs/direct-reply-to): a channel that consumes from a pseudo queue gets a
+name, which stands in its requests; what is sent to that name on the default exchange comes to the channel (RPC).
+
+To RabbitMQ 3.10 such a name is no queue: the default exchange sends to the channel while it routes, be the publish
+transactional or not, and finds no route. To 4.3 it is a queue of the kind "volatile", which drops what nobody takes.
+"""
+
+from base64 import b64decode
+from typing import TYPE_CHECKING, Final
+
+from hutch.fakebroker.engine.errors import internal_error
+
+if TYPE_CHECKING:
+    from hutch.fakebroker.engine.channel import Channel
+    from hutch.fakebroker.engine.message import Message
+    from hutch.fakebroker.engine.names import Names
+    from hutch.fakebroker.engine.vhost import VHost
+
+#: The pseudo queue.
+REPLY_TO: Final = "amq.rabbitmq.reply-to"
+#: What the names begin with that replies are sent to.
+REPLY_PREFIX: Final = REPLY_TO + "."
+
+
+class ReplyQueue:
+    """A name that replies are sent to, and the consumer that gets them; ``channel`` is ``None`` once that has ended."""
+
+    __slots__ = ("channel", "name", "tag", "tag_bytes")
+
+    #: It is never deleted, though its consumer may end (RPC-09).
+    deleted: Final = False
+
+    def __init__(self, name: str, channel: "Channel | None", tag: str) -> None:
+        self.name = name
+        self.channel = channel
+        self.tag = tag
+        raw = tag.encode()
+        self.tag_bytes = bytes((len(raw),)) + raw
+
+    def publish(self, message: "Message") -> bool:
+        """Send a message to the channel once the command in hand is done; it is dropped if the consumer has ended."""
+        if self.channel is not None:
+            self.channel.vhost.node.pending.append(lambda: self._deliver(message))
+        return True
+
+    def _deliver(self, message: "Message") -> None:
+        if self.channel is not None:
+            self.channel.deliver_reply(self, message)
+
+
+class Replies:
+    """The reply consumers of a node. ``volatile_queues`` is the profile's switch."""
+
+    def __init__(self, names: "Names", volatile_queues: bool) -> None:
+        self._names = names
+        self._volatile_queues = volatile_queues
+        self._live: dict[str, ReplyQueue] = {}
+
+    def begin(self, channel: "Channel", tag: str) -> None:
+        """Give a channel its reply consumer, under a new name."""
+        queue = ReplyQueue(self._names.reply_to(), channel, tag)
+        channel.reply_queue = self._live[queue.name] = queue
+
+    def end(self, queue: ReplyQueue) -> None:
+        """End a reply consumer: what is sent to its name from now on is dropped."""
+        if queue.channel is not None:
+            queue.channel.reply_queue = None
+            queue.channel = None
+            del self._live[queue.name]
+
+    def find(self, vhost: "VHost", name: str) -> ReplyQueue | None:
+        """The live reply consumer of that name. 3.10 finds those of all virtual hosts.
+
+        Raises:
+            HardError: 541, the name is malformed in such a way that RabbitMQ crashes.
+        """
+        queue = self._live.get(name)
+        if queue is None:
+            self._check(name)
+        elif self._volatile_queues and queue.channel is not None and queue.channel.vhost is not vhost:
+            return None
+        return queue
+
+    def route(self, vhost: "VHost", name: str, message: "Message") -> ReplyQueue | None:
+        """Send a message to a reply name, or in 4.3 find the queue that it is; one without a consumer too, as long as
+        the name is well-formed (RPC-07, RPC-09, RPC-10).
+
+        Raises:
+            HardError: 541 as :meth:`find`, in 3.10.
+        """
+        if self._volatile_queues:
+            if not self.is_well_formed(name):
+                return None
+            return self.find(vhost, name) or ReplyQueue(name, None, "")
+        queue = self.find(vhost, name)
+        if queue is not None:
+            queue.publish(message)
+        return None
+
+    def is_well_formed(self, name: str) -> bool:
+        """Whether a reply name has the form of those that this broker makes, so that 4.3 takes it for a queue."""
+        process, dot, _ = name.removeprefix(REPLY_PREFIX).partition(".")
+        try:
+            return dot != "" and self._names.is_process(b64decode(process, validate=True))
+        except ValueError:
+            return False
+
+    def _check(self, name: str) -> None:
+        parts = [part for part in name.removeprefix(REPLY_PREFIX).split(".") if part]
+        if (self._volatile_queues or len(parts) == 2) and not self.is_well_formed(name):
+            raise internal_error()
