@@ -47,6 +47,7 @@ def test_every_kind_of_event_has_its_line(fakebroker: FakeBroker) -> None:
         channel.basic_publish(Message(body), routing_key="failed")
     channel.tx_commit()
     channel.connection.close()
+    fakebroker.restart(downtime=30)
     assert timeline(fakebroker.history).splitlines() == [
         " +0.0 s  declared exchange shop",
         " +0.0 s  declared queue orders",
@@ -81,6 +82,10 @@ def test_every_kind_of_event_has_its_line(fakebroker: FakeBroker) -> None:
         "+60.0 s  published to the default exchange, key 'failed', routed to failed: third",
         "+60.0 s  committed a transaction: 2 publishes, 0 acknowledgements",
         "+60.0 s  disconnected: in-process client 1",
+        "+60.0 s  dropped from failed: second",
+        "+60.0 s  dropped from failed: third",
+        "+60.0 s  the broker is stopped",
+        "+90.0 s  the broker is started",
     ]
 
 

@@ -53,6 +53,7 @@ TOPICS: Final = (
     "priority",
     "single_active",
     "blocked",
+    "restart",
     "regression",
 )
 

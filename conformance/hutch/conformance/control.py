@@ -2,6 +2,7 @@
 
 import shlex
 import subprocess
+import time
 from typing import Final, Protocol
 
 #: Seconds that one rabbitmqctl may take.
@@ -16,6 +17,11 @@ class Control(Protocol):
     """One broker under a case's control: the emulator's :class:`~hutch.fakebroker.Broker` is that by its public
     methods. What is done to a live one is undone when the case ends.
     """
+
+    def restart(self, downtime: float = 0.0) -> None:
+        """Stop the broker, let so many seconds pass, and start it again; see :meth:`Rabbit.restart
+        <hutch.conformance.rabbit.Rabbit.restart>`.
+        """
 
     def raise_alarm(self, resource: str) -> None:
         """Have the broker be low on a resource, ``"memory"`` or ``"disk"``."""
@@ -40,6 +46,14 @@ class RabbitmqCtl:
     def cluster_name(self) -> str:
         """The name that the broker's clients are told, too."""
         return self._eval("rabbit_nodes:cluster_name()").removeprefix('<<"').removesuffix('">>')
+
+    def restart(self, downtime: float = 0.0) -> None:
+        """Stop the broker within the node, and start it again (stop_app, start_app)."""
+        self._run("stop_app")
+        try:
+            time.sleep(downtime)
+        finally:
+            self._run("start_app")
 
     def raise_alarm(self, resource: str) -> None:
         """Have the broker be low on a resource."""

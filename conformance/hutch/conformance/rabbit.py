@@ -29,6 +29,8 @@ class Rabbit:
         self._site: Final = site
         self._connections: list[Connection] = []
         self._raw: list[RawConnection] = []
+        #: What closes the connections that a restart has ended.
+        self._ended: list[Callable[[], object]] = []
         self._admin: Administration | None = None
         self.profile: Final = site.profile
         self.vhost: Final = site.vhost
@@ -96,12 +98,10 @@ class Rabbit:
 
     def abandon(self) -> None:
         """Cut the streams of every connection: what waits on one ends."""
-        for connection in self._connections:
+        collect = [connection.collect for connection in self._connections]
+        for close in (*self._ended, *collect, *(raw.close for raw in self._raw)):
             with contextlib.suppress(Exception):
-                connection.collect()
-        for raw in self._raw:
-            with contextlib.suppress(Exception):
-                raw.close()
+                close()
 
     # administration
 
@@ -111,6 +111,16 @@ class Rabbit:
         if self._admin is None:
             self._admin = Administration(self._site.operator(), self.vhost, self.eventually)
         return self._admin
+
+    def restart(self, downtime: float = 0.0) -> None:
+        """Restart the broker, which is down for so many seconds of its time at least. The connections from before are
+        the case's no more, though what the broker told them can still be read.
+        """
+        self.control.restart(downtime)
+        self._ended += [connection.collect for connection in self._connections]
+        self._ended += [raw.close for raw in self._raw]
+        self._connections.clear()
+        self._raw.clear()
 
     @property
     def control(self) -> Control:

@@ -1,10 +1,11 @@
 """The broker: an emulator of RabbitMQ that runs in this process, or behind a TCP port."""
 
-from hutch.fakebroker.broker import Broker, QueueView
+from hutch.fakebroker.broker import Broker
 from hutch.fakebroker.engine.clock import Clock, ManualClock, SystemClock
 from hutch.fakebroker.engine.history import Event, History
 from hutch.fakebroker.engine.message import Message
 from hutch.fakebroker.engine.profiles import PROFILES, Profile
+from hutch.fakebroker.queue_view import QueueView
 
 __all__ = [
     "PROFILES",

@@ -10,14 +10,13 @@ from hutch.fakebroker.engine.alarms import RESOURCES
 from hutch.fakebroker.engine.clock import Clock, ManualClock, SystemClock, Timers
 from hutch.fakebroker.engine.deprecated import permitting
 from hutch.fakebroker.engine.history import History
-from hutch.fakebroker.engine.message import Message
 from hutch.fakebroker.engine.node import Node
 from hutch.fakebroker.engine.profiles import Profile
 from hutch.fakebroker.engine.profiles import profile as find_profile
-from hutch.fakebroker.engine.queues.queue import Queue
 from hutch.fakebroker.engine.users import User
 from hutch.fakebroker.inprocess import Pipe
 from hutch.fakebroker.memory import forget_name, publish_name
+from hutch.fakebroker.queue_view import QueueView
 from hutch.fakebroker.realtime import monotonic
 from hutch.fakebroker.session import Session
 
@@ -26,50 +25,6 @@ if TYPE_CHECKING:
     from os import PathLike
 
     from hutch.fakebroker.server.thread import ServerThread
-
-
-class QueueView:
-    """What a queue looks like at the moment of asking; ``name`` is its name. All counts are messages unless said
-    otherwise.
-    """
-
-    def __init__(self, queue: Queue, broker: "Broker") -> None:
-        self._queue = queue
-        self._broker = broker
-        self.name: Final = queue.name
-
-    @property
-    def _now(self) -> threading.RLock:
-        """The lock to look under, when all that was sent by now is done."""
-        self._broker.catch_up()
-        return self._broker.lock
-
-    @property
-    def ready(self) -> int:
-        """How many wait to be delivered."""
-        with self._now:
-            return len(self._queue)
-
-    @property
-    def unacked(self) -> int:
-        """How many are delivered and not acknowledged."""
-        with self._now:
-            return self._queue.unacked
-
-    @property
-    def consumers(self) -> int:
-        """How many consumers there are."""
-        with self._now:
-            return len(self._queue.consumers)
-
-    @property
-    def messages(self) -> list[Message]:
-        """The ready messages, head first."""
-        with self._now:
-            return self._queue.messages
-
-    def __repr__(self) -> str:
-        return f"<queue {self.name!r}: {self.ready} ready, {self.unacked} unacked, {self.consumers} consumers>"
 
 
 class Broker:
@@ -137,6 +92,8 @@ class Broker:
         # Not the lock above: the listener's thread takes that while whoever has it listen waits for the start.
         self._listening: Final = threading.Lock()
         self._closed = False
+        #: Whether it was stopped and not started again; see :meth:`stop`.
+        self.stopped = False
         self._memory_url: str | None = None
         # Threads older than the broker belong to whatever runs the program, not to the program; all but the one that
         # makes the broker.
@@ -318,6 +275,59 @@ class Broker:
         if resource not in RESOURCES:
             raise ValueError(f"an alarm is for {' or '.join(map(repr, RESOURCES))}, not {resource!r}")
 
+    # stopping and starting
+
+    def stop(self) -> None:
+        """Stop as ``rabbitmqctl stop_app`` does, until :meth:`start`: connections end with 320 (RESTART-01), and
+        nobody gets a new one. In-process clients are refused; a TCP client is accepted, for the ports stay the
+        broker's own, and its stream reset. Again it does nothing.
+
+        What RabbitMQ has on disk stays: durable exchanges and queues, bindings between them, persistent messages. Of
+        the rest, 4.3 keeps exchanges (RESTART-12). Users, virtual hosts and alarms stay too.
+
+        Raises:
+            RuntimeError: the broker is closed.
+        """
+        self.catch_up()
+        with self.lock:
+            if self._closed:
+                raise RuntimeError("the broker is closed")
+            if self.stopped:
+                return
+            self.stopped = True
+            self.node.end_consumers()
+            for session in list(self._pipes.values()):
+                session.cut()
+        for server in self._servers:
+            server.cut_clients()
+        with self.lock:
+            self.node.stop()
+            self.notify()
+
+    def start(self) -> None:
+        """Go on after :meth:`stop`; what has expired meanwhile is dropped (RESTART-07). Else it does nothing."""
+        with self.lock:
+            if self.stopped:
+                self.stopped = False
+                self.node.start()
+                self.notify()
+
+    def restart(self, downtime: float = 0.0) -> None:
+        """:meth:`stop` and :meth:`start`, with ``downtime`` seconds between them, on a :class:`ManualClock`.
+
+        Raises:
+            RuntimeError: the broker is closed.
+            TypeError: the clock is none that can be moved.
+        """
+        if downtime and not isinstance(self.clock, ManualClock):
+            raise TypeError(f"only a ManualClock can be moved on by a downtime of {downtime} s")
+        self.stop()
+        try:
+            if isinstance(self.clock, ManualClock):
+                self.clock.advance(downtime)
+        finally:
+            self.start()
+
     # running it
 
     def settle(self) -> None:
@@ -411,10 +421,10 @@ class Broker:
         """Begin the session of an in-process client.
 
         Raises:
-            ConnectionRefusedError: the broker is closed.
+            ConnectionRefusedError: the broker is closed, or stopped.
         """
-        if self._closed:
-            raise ConnectionRefusedError("the in-process broker is closed")
+        if self._closed or self.stopped:
+            raise ConnectionRefusedError(f"the in-process broker is {'closed' if self._closed else 'stopped'}")
         session = Session(self.node, f"in-process client {len(self._pipes) + 1}", self.notify)
         self._pipes[pipe] = session
         return session

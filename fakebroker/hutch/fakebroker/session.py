@@ -393,6 +393,11 @@ class Session:
             "CONNECTION_FORCED - broker forced connection closure with reason 'shutdown'",
         )
 
+    def cut(self) -> None:
+        """:meth:`shut_down`, and leave it to the client to find the stream ended behind that (RESTART-01)."""
+        self.shut_down()
+        self.drop()
+
     def release(self) -> None:
         """Close the engine's side of the connection."""
         self._slots.clear()

@@ -107,6 +107,8 @@ _TELL: Final[Mapping[str, Callable[[Event], str]]] = {
     "rolled-back": _transaction,
     "connected": lambda event: f"connected: {event.detail}",
     "disconnected": lambda event: f"disconnected: {event.detail}",
+    "stopped": lambda _: "the broker is stopped",
+    "started": lambda _: "the broker is started",
     "alarm-raised": lambda event: f"low on {event.detail}: publishers are blocked",
     "alarm-cleared": lambda event: f"low on {event.detail} no more",
     "blocked": lambda event: f"blocked, and read no further: {event.detail}",

@@ -26,6 +26,7 @@ class Event(NamedTuple):
       publishes count as published when they are committed
     - ``connected``, ``disconnected``: ``detail`` is the connection's name
     - ``alarm-raised``, ``alarm-cleared``: ``detail`` is the resource, ``memory`` or ``disk``
+    - ``stopped``, ``started``: the broker was, by its operator
     - ``blocked``, ``unblocked``: ``detail`` is the name of the connection that is not read, or is again
     - ``refused``: ``detail`` is the reply text of a channel or connection that the broker closed
     """

@@ -110,6 +110,30 @@ class Node:
             connection.output.close(ReplyCode.CONNECTION_FORCED, f"{ReplyCode.CONNECTION_FORCED} - {reason}")
         return len(chosen)
 
+    # restarts
+
+    def end_consumers(self) -> None:
+        """End all consumers, before connections end: what one gives back is not for another that ends as well."""
+        for connection in self.connections:
+            for channel in connection.channels.values():
+                channel.end_consumers()
+
+    def stop(self) -> None:
+        """Keep what RabbitMQ has on disk, and stand still. There must be no connection any more."""
+        self.settle()
+        for vhost in self.vhosts.values():
+            vhost.stop()
+        self.history.record("stopped", "")
+
+    def start(self) -> None:
+        """Go on where :meth:`stop` stopped."""
+        self.history.record("started", "")
+        for vhost in self.vhosts.values():
+            vhost.start()
+        self.settle()
+
+    # running it
+
     def settle(self) -> None:
         """Do what is pending and what has fallen due, until nothing is left. To be called after every command."""
         pending, timers = self.pending, self.timers

@@ -49,6 +49,10 @@ class Profile:
     tracks_deaths: bool
     #: Whether a message dead-lettered by basic.reject arrives as redelivered (DLX-03).
     rejected_arrives_redelivered: bool
+    #: Whether transient exchanges and queues were in memory alone, so that a restart makes them vanish with their
+    #: bindings, which concerns nothing else. Where not, exchanges all stay, and transient queues are deleted as ever,
+    #: whereupon auto-delete exchanges may follow (RESTART-12).
+    forgets_transient_exchanges: bool
     #: Whether a queue without x-queue-type counts as declared with "classic" (QUEUE-DECLARE-22, -23).
     names_queue_type: bool
     #: Values of x-queue-mode that are accepted; None: any value of any type (QUEUE-ARG-15).
@@ -145,6 +149,7 @@ V3_10: Final = Profile(
     shares_global_qos=True,
     tracks_deaths=False,
     rejected_arrives_redelivered=False,
+    forgets_transient_exchanges=True,
     names_queue_type=False,
     queue_modes=frozenset({"default", "lazy"}),
     queue_versions=frozenset({1, 2}),
@@ -192,6 +197,7 @@ V4_3: Final = Profile(
     shares_global_qos=False,
     tracks_deaths=True,
     rejected_arrives_redelivered=True,
+    forgets_transient_exchanges=False,
     names_queue_type=True,
     queue_modes=None,
     queue_versions=frozenset({2}),

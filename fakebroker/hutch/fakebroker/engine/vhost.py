@@ -84,6 +84,27 @@ class VHost:
         self.node.history.record("deleted", self.name, queue.name, detail=("queue", queue.name))
         return orphans
 
+    # restarts
+
+    def stop(self) -> None:
+        """Keep what is on disk when the broker is stopped (RESTART-02 to RESTART-12)."""
+        if self.node.profile.forgets_transient_exchanges:
+            for exchange in [exchange for exchange in self.exchanges.values() if not exchange.durable]:
+                self._forget_all(exchange.outgoing, exchange.incoming)
+                self.delete_exchange(exchange)
+        for queue in list(self.queues.values()):
+            if queue.durable:
+                queue.stop()
+                continue
+            if self.node.profile.forgets_transient_exchanges:
+                self._forget_all(queue.incoming)
+            self.delete_queue(queue)
+
+    def start(self) -> None:
+        """Go on where :meth:`stop` stopped."""
+        for queue in list(self.queues.values()):
+            queue.start()
+
     # exchanges
 
     def add_exchange(self, exchange: Exchange) -> None:
@@ -133,6 +154,10 @@ class VHost:
         source = binding.source
         if source.auto_delete and not source.outgoing:
             self.delete_exchange(source)
+
+    def _forget_all(self, *bindings: dict[tuple[object, ...], Binding]) -> None:
+        for binding in [binding for some in bindings for binding in some.values()]:
+            self._forget(binding)
 
     def _forget(self, binding: Binding) -> None:
         source, destination = binding.source, binding.destination

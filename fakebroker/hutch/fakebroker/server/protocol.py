@@ -59,7 +59,9 @@ class Client(asyncio.Protocol):
         _log.info("%s: accepted", self.peer)
         with self._broker.lock:
             self._broker.count_peers(+1)
-            if self._listener.tls is None:
+            if self._broker.stopped:
+                self._listener.call_soon(self._reset)
+            elif self._listener.tls is None:
                 self._begin(None)
             else:
                 self._encryption = Encryption(self._listener.tls)
@@ -129,6 +131,13 @@ class Client(asyncio.Protocol):
             self.session.shut_down()
         else:
             self.transport.abort()
+
+    def cut(self) -> None:
+        """Tell the client that the broker is stopped, and end the stream; with the broker's lock held."""
+        if self.session is not None:
+            self.session.cut()
+        else:
+            self._reset()
 
     def _wake(self) -> None:
         # Called with the broker's lock held, by whatever thread made the session speak.
@@ -253,6 +262,13 @@ class Listener:
                 if not client.transport.is_closing() and not client.paused:
                     selector.register(client.transport.get_extra_info("socket"), selectors.EVENT_READ, client)
             return [key.data for key, _ in selector.select(0)] if selector.get_map() else []
+
+    async def cut_clients(self) -> None:
+        """End the connections of all clients that there are."""
+        with self.broker.lock:
+            for client in list(self.clients):
+                client.cut()
+        await asyncio.sleep(0)
 
     async def stop(self, grace: float = 1.0) -> None:
         """Accept no more, close the clients with 320, and give them ``grace`` seconds to take that in."""

@@ -75,6 +75,14 @@ class ServerThread:
         if threading.current_thread() is not self.thread:
             asyncio.run_coroutine_threadsafe(self._listener.catch_up(), self._loop).result(_PATIENCE)
 
+    def cut_clients(self) -> None:
+        """End the connections of all clients, and go on listening.
+
+        Raises:
+            TimeoutError: it takes more than ten seconds.
+        """
+        asyncio.run_coroutine_threadsafe(self._listener.cut_clients(), self._loop).result(_PATIENCE)
+
     def expect(self, moment: float) -> None:
         """See to it that the listener looks after what falls due at ``moment``, whoever has set that timer."""
         if moment < self._listener.armed_for:

@@ -148,6 +148,17 @@ class ClassicQueue(Queue):
         if alone or (consumer.exclusive and (self.consumers or self.single_active)):
             raise refused(f"queue '{self.name}' in vhost '{self.vhost.name}' in exclusive use")
 
+    # restarts
+
+    def stop(self) -> None:
+        """Stand still, and keep the persistent messages alone (RESTART-02)."""
+        super().stop()
+        for lost in self._ready.keep(lambda message: message.properties.values.get("delivery_mode") == 2):
+            self.vhost.node.history.record("dropped", self.vhost.name, self.name, lost)
+        if self._expiry is not None:
+            self.vhost.node.timers.cancel(self._expiry)
+            self._expiry = None
+
     # expiry
 
     def drop_expired(self) -> None:

@@ -161,6 +161,21 @@ class Queue(ABC):
         if consumer.blocked and consumer.has_credit:
             self._rotation.add(consumer)
 
+    # restarts
+
+    def stop(self) -> None:
+        """Stand still, and keep what RabbitMQ has on disk: the broker is stopped, and all consumers are gone. Queues
+        that do not survive it are deleted instead.
+        """
+        if self._lease is not None:
+            self.vhost.node.timers.cancel(self._lease)
+            self._lease = None
+
+    def start(self) -> None:
+        """Go on: what has expired meanwhile is dropped (RESTART-07), and x-expires begins anew."""
+        self.dispatch()
+        self.renew_lease()
+
     # the end
 
     def renew_lease(self) -> None:

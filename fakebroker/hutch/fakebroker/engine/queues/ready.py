@@ -1,7 +1,7 @@
 """The messages of a classic queue that wait to be delivered, in the order in which they will be."""
 
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from sortedcontainers import SortedKeyList
 
@@ -86,6 +86,16 @@ class Ready:
         self.count -= 1
         self.body_bytes -= len(entry.message.body)
         return entry
+
+    def keep(self, wanted: Callable[[Message], bool]) -> list[Message]:
+        """Forget the messages that are not ``wanted``; which those were."""
+        entries = list(self)
+        self.clear()
+        for entry in entries:
+            if wanted(entry.message):
+                # In the order of their positions, and before all that is to come.
+                self.put_back(entry)
+        return [entry.message for entry in entries if not wanted(entry.message)]
 
     def clear(self) -> int:
         """Forget all; how many that was."""

@@ -1,0 +1,225 @@
+"""Stopping and starting a broker: its ways in, its clock, its history. What is kept the conformance suite shows."""
+
+import socket
+import threading
+
+import pytest
+from freezegun import freeze_time
+
+from hutch.client import Connection, Message, RecoverableConnectionError, connect
+from hutch.fakebroker import Broker, ManualClock
+from hutch.wire.methods import (
+    BasicDeliver,
+    ConnectionBlocked,
+    ConnectionClose,
+    QueueDeclare,
+    QueueDeclareOk,
+)
+from hutch.wire.url import parse_url
+
+from .conftest import Connect
+from .peers import PATIENCE, TCP, Peer
+
+SHUTDOWN = ConnectionClose(320, "CONNECTION_FORCED - broker forced connection closure with reason 'shutdown'")
+
+
+@pytest.fixture(params=["pipe", "tcp"])
+def way(request: pytest.FixtureRequest) -> Connect:
+    """Opens connections to a broker, by either way in."""
+    opens: Connect = request.getfixturevalue(request.param)
+    return opens
+
+
+def durable(peer: Peer, queue: str = "q") -> None:
+    peer.method(QueueDeclare(queue=queue, durable=True))
+    peer.expect(QueueDeclareOk)
+
+
+def expect_end(peer: Peer) -> None:
+    with pytest.raises(OSError, match="reset"):
+        peer.read()
+
+
+def test_clients_are_told_and_cut_off(manual: Broker, way: Connect) -> None:
+    """RESTART-01."""
+    peers = [way(manual) for _ in range(3)]
+    manual.stop()
+    for peer in peers:
+        assert peer.read() == SHUTDOWN
+        expect_end(peer)
+    assert manual.node.connections == {}
+
+
+def test_nobody_gets_in_while_it_is_stopped(manual: Broker) -> None:
+    url = manual.url
+    manual.stop()
+    with pytest.raises(ConnectionRefusedError, match="the in-process broker is stopped"):
+        manual.transport().connect(None)
+    far = TCP(url)
+    far.connect(far.monotonic() + PATIENCE)
+    with pytest.raises(ConnectionResetError):
+        far.receive()
+    far.close()
+
+
+def test_ports_and_urls_stay(manual: Broker, pipe: Connect, tcp: Connect) -> None:
+    url, memory_url = manual.url, manual.memory_url
+    (address,) = parse_url(url)
+    peer = tcp(manual)
+    durable(peer)
+    manual.restart()
+    assert (manual.url, manual.memory_url) == (url, memory_url)
+    socket.create_connection((address.host, address.port), PATIENCE).close()
+    again = tcp(manual)
+    again.publish("q", b"1", delivery_mode=2)
+    assert again.declare("q", durable=True).message_count == 1
+    with connect(memory_url) as connection:
+        assert connection.channel().basic_get("q") is not None
+
+
+def test_the_same_transport_reaches_it_again(manual: Broker) -> None:
+    transport = manual.transport()
+    first = Peer.opened(transport)
+    durable(first)
+    manual.restart()
+    assert first.read() == SHUTDOWN
+    transport.close()
+    second = Peer.opened(transport)
+    assert second.declare("q", durable=True) == QueueDeclareOk("q")
+
+
+def test_the_client_is_told_and_connects_again(manual: Broker) -> None:
+    connection = Connection(transport=manual.transport)
+    connection.connect()
+    channel = connection.channel()
+    channel.queue_declare("q", durable=True, auto_delete=False)
+    manual.restart()
+    with pytest.raises(RecoverableConnectionError) as caught:
+        connection.drain_events()
+    assert caught.value.reply_code == 320
+    connection.collect()
+    with Connection(transport=manual.transport) as again:
+        assert again.channel().queue_declare("q", passive=True) == ("q", 0, 0)
+
+
+def test_who_waits_is_woken(broker: Broker, way: Connect) -> None:
+    waiting, told = way(broker), []
+    thread = threading.Thread(target=lambda: told.append(waiting.read()))
+    thread.start()
+    broker.restart()
+    thread.join(PATIENCE)
+    assert told == [SHUTDOWN]
+
+
+def test_what_tcp_clients_have_sent_is_done_first(manual: Broker, tcp: Connect) -> None:
+    peer = tcp(manual)
+    durable(peer)
+    for _ in range(100):
+        peer.publish("q", b"x", delivery_mode=2)
+    manual.restart()
+    assert manual.queue("q").ready == 100
+
+
+def test_nothing_is_handed_on_between_clients_that_end(manual: Broker, pipe: Connect) -> None:
+    first, second = pipe(manual), pipe(manual)
+    durable(first)
+    for peer in (first, second):
+        peer.consume("q", "c")
+    for _ in range(2):
+        first.publish("q", b"x", delivery_mode=2)
+    manual.restart()
+    for peer in (first, second):
+        assert isinstance(peer.message().method, BasicDeliver)
+        assert peer.read() == SHUTDOWN
+    assert manual.queue("q").ready == 2
+
+
+def test_time_goes_by_while_it_is_down(manual: Broker, clock: ManualClock, pipe: Connect) -> None:
+    """RESTART-07: what falls due meanwhile is done at the start, as of then."""
+    peer = pipe(manual)
+    durable(peer, "dead")
+    peer.method(
+        QueueDeclare(
+            queue="q",
+            durable=True,
+            arguments={"x-message-ttl": 5000, "x-dead-letter-exchange": "", "x-dead-letter-routing-key": "dead"},
+        )
+    )
+    peer.expect(QueueDeclareOk)
+    peer.publish("q", b"x", delivery_mode=2)
+    manual.history.clear()
+    manual.restart(downtime=60)
+    assert clock.monotonic() == 60
+    assert manual.queue("dead").ready == 1
+    (event,) = manual.history.of("dead-lettered")
+    assert event.at == 60
+    assert [(event.at, event.kind) for event in manual.history.of("stopped", "started")] == [
+        (0, "stopped"),
+        (60, "started"),
+    ]
+
+
+def test_frozen_time_goes_by_between_stop_and_start(broker: Broker, pipe: Connect) -> None:
+    with freeze_time() as frozen:
+        peer = pipe(broker)
+        durable(peer)
+        peer.publish("q", b"x", delivery_mode=2, expiration="5000")
+        broker.stop()
+        frozen.tick(6)
+        broker.start()
+        assert broker.queue("q").ready == 0
+
+
+def test_a_system_clock_has_no_downtime(broker: Broker) -> None:
+    with pytest.raises(TypeError, match=r"only a ManualClock can be moved on by a downtime of 5 s"):
+        broker.restart(downtime=5)
+    assert not broker.stopped
+
+
+def test_an_alarm_stays(manual: Broker, way: Connect) -> None:
+    blocked = way(manual)
+    durable(blocked)
+    manual.raise_alarm("memory")
+    blocked.publish("q", b"lost", delivery_mode=2)
+    assert blocked.read() == ConnectionBlocked("low on memory")
+    manual.restart()
+    assert blocked.read() == SHUTDOWN
+    again = way(manual)
+    again.publish("q", b"x", delivery_mode=2)
+    assert again.read() == ConnectionBlocked("low on memory")
+    manual.clear_alarm("memory")
+    assert [message.body for message in manual.queue("q").messages] == [b"x"]
+
+
+def test_again_it_does_nothing(manual: Broker) -> None:
+    manual.start()
+    manual.stop()
+    manual.stop()
+    manual.start()
+    manual.start()
+    assert [event.kind for event in manual.history] == ["stopped", "started"]
+
+
+def test_a_broker_that_is_stopped_can_be_closed_and_then_not_be_started(manual: Broker, tcp: Connect) -> None:
+    tcp(manual)
+    manual.stop()
+    manual.close()
+    for call in (manual.stop, manual.restart):
+        with pytest.raises(RuntimeError, match="the broker is closed"):
+            call()
+
+
+def test_a_message_that_came_back_stays_before_the_others(manual: Broker, pipe: Connect) -> None:
+    """ACK-07, RESTART-06, over several restarts."""
+    with Connection(transport=manual.transport) as connection:
+        channel = connection.channel()
+        channel.queue_declare("q", durable=True, auto_delete=False)
+        for number in range(4):
+            channel.basic_publish(Message(b"%d" % number, delivery_mode=2 - number % 2), routing_key="q")
+        channel.basic_get("q")
+        channel.basic_get("q")
+        manual.restart()
+        with pytest.raises(RecoverableConnectionError):
+            connection.drain_events()
+    manual.restart()
+    assert [message.body for message in manual.queue("q").messages] == [b"0", b"2"]
