@@ -5,6 +5,8 @@ import secrets
 from collections.abc import Callable, Iterable
 from typing import Final, Protocol
 
+from hutch.conformance.management import ManagementError
+
 #: The password of each user that a case makes.
 PASSWORD: Final = "secret"
 
@@ -31,6 +33,12 @@ class Operator(Protocol):
 
     def clear_permissions(self, user: str, *, vhost: str = "/") -> None:
         """Let a user into a virtual host no more."""
+
+    def set_topic_permissions(self, user: str, exchange: str, write: str, read: str, *, vhost: str = "/") -> None:
+        """Say which routing keys a user may use at a topic exchange."""
+
+    def clear_topic_permissions(self, user: str, exchange: str | None = None, *, vhost: str = "/") -> None:
+        """Undo :meth:`set_topic_permissions` for an exchange, or for all."""
 
     def add_vhost(self, name: str) -> None:
         """Create a virtual host."""
@@ -65,6 +73,14 @@ class Administration:
         self._users.clear()
         self._vhosts.clear()
 
+    def expect_refused(self, attempt: Callable[[], object]) -> None:
+        """``attempt``, which changes something here, must be refused."""
+        try:
+            attempt()
+        except (ManagementError, LookupError, ValueError):
+            return
+        raise AssertionError("expected a refusal, and the broker did as it was told")
+
     # users
 
     def add_user(self, *tags: str) -> str:
@@ -94,6 +110,14 @@ class Administration:
     def clear_permissions(self, user: str, *, vhost: str | None = None) -> None:
         """Let a user into the case's virtual host, or into another one, no more."""
         self._operator.clear_permissions(user, vhost=vhost or self._vhost)
+
+    def set_topic_permissions(self, user: str, exchange: str, write: str, read: str) -> None:
+        """Say which routing keys a user may use at a topic exchange of the case's virtual host."""
+        self._operator.set_topic_permissions(user, exchange, write, read, vhost=self._vhost)
+
+    def clear_topic_permissions(self, user: str, exchange: str | None = None) -> None:
+        """Undo :meth:`set_topic_permissions` for an exchange, or for all."""
+        self._operator.clear_topic_permissions(user, exchange, vhost=self._vhost)
 
     # virtual hosts
 

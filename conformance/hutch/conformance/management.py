@@ -58,6 +58,15 @@ class Management:
         """Let a user into a virtual host no more."""
         self._call("DELETE", _path("permissions", vhost, user))
 
+    def set_topic_permissions(self, user: str, exchange: str, write: str, read: str, *, vhost: str = "/") -> None:
+        """Say which routing keys a user may use at a topic exchange."""
+        permissions = {"exchange": exchange, "write": write, "read": read}
+        self._call("PUT", _path("topic-permissions", vhost, user), permissions)
+
+    def clear_topic_permissions(self, user: str, exchange: str | None = None, *, vhost: str = "/") -> None:
+        """Undo :meth:`set_topic_permissions` for an exchange, or for all."""
+        self._call("DELETE", _path("topic-permissions", vhost, user, *([] if exchange is None else [exchange])))
+
     # virtual hosts
 
     def add_vhost(self, name: str) -> None:

@@ -1,5 +1,6 @@
 """The broker: an emulator of RabbitMQ that runs in this process, or behind a TCP port."""
 
+from hutch.fakebroker.administration import Administration
 from hutch.fakebroker.broker import Broker
 from hutch.fakebroker.engine.clock import Clock, ManualClock, SystemClock
 from hutch.fakebroker.engine.history import Event, History
@@ -9,6 +10,7 @@ from hutch.fakebroker.queue_view import QueueView
 
 __all__ = [
     "PROFILES",
+    "Administration",
     "Broker",
     "Clock",
     "Event",

@@ -4,7 +4,7 @@ import contextlib
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Final
 
-from hutch.fakebroker.engine.users import ALL, Permissions, User
+from hutch.fakebroker.engine.users import Permissions, TopicPermissions, User, check_pattern
 
 if TYPE_CHECKING:
     from hutch.fakebroker.broker import Broker
@@ -57,14 +57,15 @@ class Administration:
         self, user: str, configure: str = ".*", write: str = ".*", read: str = ".*", *, vhost: str = "/"
     ) -> None:
         """Let a user into a virtual host, and say what the user may do there: three regular expressions, searched for
-        in the names of queues and exchanges.
+        in the names of queues and exchanges, the default exchange's being ``amq.default``. An empty one permits
+        nothing. A channel goes on with what it has done last, as RabbitMQ's do (PERM-11).
 
         Raises:
             LookupError: there is no such user or virtual host.
+            ValueError: no regular expression, or one that Python's ``re`` reads in another way than RabbitMQ's PCRE.
         """
         permissions = Permissions(configure, write, read)
-        if permissions != ALL:
-            raise NotImplementedError("permissions other than all")
+        _check_patterns(permissions)
         with self._change() as node:
             _user(node, user).permissions[_vhost(node, vhost).name] = permissions
 
@@ -76,6 +77,32 @@ class Administration:
         """
         with self._change() as node:
             _user(node, user).permissions.pop(_vhost(node, vhost).name, None)
+
+    def set_topic_permissions(self, user: str, exchange: str, write: str, read: str, *, vhost: str = "/") -> None:
+        """Say which routing keys a user may publish to at a topic exchange, and bind with there: two regular
+        expressions, in which ``{username}`` and ``{vhost}`` stand for those. Without, all keys are permitted.
+
+        Raises:
+            LookupError, ValueError: as :meth:`set_permissions`.
+        """
+        permissions = TopicPermissions(write, read)
+        _check_patterns(permissions)
+        with self._change() as node:
+            node.set_topic_permissions(_user(node, user), _vhost(node, vhost), exchange, permissions)
+
+    def clear_topic_permissions(self, user: str, exchange: str | None = None, *, vhost: str = "/") -> None:
+        """Undo :meth:`set_topic_permissions` for an exchange, or for all that there are in the virtual host.
+
+        Raises:
+            LookupError: there is no such user or virtual host.
+        """
+        with self._change() as node:
+            permissions = _user(node, user).topic_permissions
+            name = _vhost(node, vhost).name
+            if exchange is not None:
+                permissions.get(name, {}).pop(exchange, None)
+            if exchange is None or not permissions.get(name):
+                permissions.pop(name, None)
 
     # virtual hosts
 
@@ -100,6 +127,11 @@ class Administration:
         """Close the connections of a user, or all connections, with 320; how many."""
         with self._change() as node:
             return node.close_connections(reason, user=user)
+
+
+def _check_patterns(patterns: Iterable[str]) -> None:
+    for pattern in patterns:
+        check_pattern(pattern)
 
 
 def _user(node: "Node", name: str) -> User:

@@ -217,7 +217,7 @@ class Handshake:
             self.state = following
             self._open(method)
         elif isinstance(method, ConnectionUpdateSecret):
-            self._send(ConnectionUpdateSecretOk())
+            self._update_secret()
         elif isinstance(method, ConnectionClose):
             self._session.release()
             self.closing(ConnectionState.CLOSED)
@@ -264,6 +264,14 @@ class Handshake:
         if method.heartbeat:
             self._heartbeat = Heartbeat(session.timers, method.heartbeat, self._beat, session.drop)
         self.state = following
+
+    def _update_secret(self) -> None:
+        """The secret counts for nothing: users are the broker's own (CONN-AUTH-13)."""
+        connection = self._session.connection
+        if connection is not None and self._profile.update_secret_forgets_permissions:
+            for channel in connection.channels.values():
+                channel.access.forget()
+        self._send(ConnectionUpdateSecretOk())
 
     def _beat(self) -> None:
         self._session.write(HEARTBEAT_FRAME)

@@ -10,6 +10,7 @@ from hutch.fakebroker.engine.connection import Connection, Output
 from hutch.fakebroker.engine.consumers import Consumer
 from hutch.fakebroker.engine.errors import precondition_failed
 from hutch.fakebroker.engine.message import Message
+from hutch.fakebroker.engine.permissions import Access
 from hutch.fakebroker.engine.queues.queue import Queue
 from hutch.fakebroker.engine.queues.ready import Entry
 from hutch.fakebroker.engine.replies import ReplyQueue
@@ -43,6 +44,7 @@ class Channel:
         self.vhost: Final = connection.vhost
         self.number: Final = number
         self.output: Final[Output] = connection.output
+        self.access: Final = Access(connection)
         self.consumers: Final[dict[str, Consumer]] = {}
         self.last_queue: str | None = None
         self.reply_queue: ReplyQueue | None = None

@@ -41,14 +41,15 @@ class Output(Protocol):
 class Connection:
     """One open connection.
 
-    ``user`` is who logged in; ``cancel_notify`` whether its client wants to know of consumers that the broker cancels
-    (CONSUME-19, CONSUME-20). ``channels`` are the open ones by number; ``exclusive_queues`` those that go with the
-    connection.
+    ``user`` is who logged in, ``tags`` are the tags that the user had then; ``cancel_notify`` whether its client wants
+    to know of consumers that the broker cancels (CONSUME-19, CONSUME-20). ``channels`` are the open ones by number;
+    ``exclusive_queues`` those that go with the connection.
     """
 
     def __init__(self, vhost: "VHost", user: str, name: str, output: Output, *, cancel_notify: bool) -> None:
         self.vhost: Final = vhost
         self.user: Final = user
+        self.tags: Final = vhost.node.users[user].tags
         self.name: Final = name
         self.output: Final = output
         self.cancel_notify: Final = cancel_notify

@@ -14,7 +14,7 @@ from hutch.fakebroker.engine.message import Envelopes
 from hutch.fakebroker.engine.names import Names
 from hutch.fakebroker.engine.profiles import Profile
 from hutch.fakebroker.engine.replies import Replies
-from hutch.fakebroker.engine.users import ALL, User
+from hutch.fakebroker.engine.users import ALL, TopicPermissions, User
 from hutch.fakebroker.engine.vhost import VHost
 from hutch.wire.codes import ReplyCode
 
@@ -74,7 +74,7 @@ class Node:
                 consumer.tell_cancelled()
         self.close_connections(f"vhost '{name}' is deleted", vhost=name)
         for user in self.users.values():
-            user.permissions.pop(name, None)
+            user.forget_vhost(name)
 
     def add_user(self, user: User) -> None:
         """Take in a new user."""
@@ -90,6 +90,14 @@ class Node:
         """
         del self.users[name]
         self.close_connections(f"user '{name}' is deleted", user=name)
+
+    def set_topic_permissions(self, user: User, vhost: VHost, exchange: str, permissions: TopicPermissions) -> None:
+        """Set a user's topic permissions for an exchange; from now on the user's publishes have to be looked at."""
+        user.topic_permissions.setdefault(vhost.name, {})[exchange] = permissions
+        for connection in self.connections:
+            if connection.user == user.name:
+                for channel in connection.channels.values():
+                    channel.access.writable.clear()
 
     @property
     def first_login(self) -> tuple[str, str, str]:

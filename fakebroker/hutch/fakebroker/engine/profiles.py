@@ -91,6 +91,18 @@ class Profile:
     #: Whether a transaction's messages get into whatever queues have the names when it is committed, else into the very
     #: queues that were there when they were published (TX-15).
     finds_queues_at_commit: bool
+    #: Whether a refusal for want of a permission says which one (PERM-01).
+    names_refused_permission: bool
+    #: Whether a passive declare needs a permission (PERM-03).
+    passive_needs_permission: bool
+    #: Whether a user's and a virtual host's name in a topic permission stand for themselves, else they are part of the
+    #: regular expression.
+    escapes_topic_variables: bool
+    #: Whether a message is looked at as a whole before topic permissions are, which then cover CC and BCC too, and
+    #: those before its user_id; else the routing key, user_id and the rest follow in this order (PERM-12).
+    reads_message_first: bool
+    #: Whether connection.update-secret makes channels forget what they were permitted (PERM-11).
+    update_secret_forgets_permissions: bool
 
 
 _CLASSIC_ONLY = frozenset({"x-max-priority", "x-queue-master-locator", "x-queue-mode", "x-queue-version"})
@@ -173,6 +185,11 @@ V3_10: Final = Profile(
     cancel_serves_next_active=False,
     has_volatile_queues=False,
     finds_queues_at_commit=True,
+    names_refused_permission=False,
+    passive_needs_permission=False,
+    escapes_topic_variables=False,
+    reads_message_first=False,
+    update_secret_forgets_permissions=False,
 )
 
 V4_3: Final = Profile(
@@ -221,6 +238,11 @@ V4_3: Final = Profile(
     cancel_serves_next_active=True,
     has_volatile_queues=True,
     finds_queues_at_commit=False,
+    names_refused_permission=True,
+    passive_needs_permission=True,
+    escapes_topic_variables=True,
+    reads_message_first=True,
+    update_secret_forgets_permissions=True,
 )
 
 PROFILES: Final = {profile.name: profile for profile in (V3_10, V4_3)}

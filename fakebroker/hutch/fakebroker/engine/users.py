@@ -1,6 +1,9 @@
 """Users and what they may do (https://www.rabbitmq.com/docs/access-control)."""
 
-from collections.abc import Iterable
+import re
+import warnings
+from collections.abc import Iterable, Mapping
+from functools import lru_cache
 from typing import Final, NamedTuple
 
 
@@ -14,12 +17,22 @@ class Permissions(NamedTuple):
     read: str
 
 
+class TopicPermissions(NamedTuple):
+    """What routing keys a user may publish to, and bind with, at one topic exchange: regular expressions as well.
+    ``{username}`` and ``{vhost}`` in them stand for those.
+    """
+
+    write: str
+    read: str
+
+
 ALL: Final = Permissions(".*", ".*", ".*")
 
 
 class User:
-    """One user. ``password`` is ``None`` for one who cannot log in by password; ``permissions`` are by virtual host.
-    ``everywhere`` marks one who may do everything in each virtual host that is made while there is the user.
+    """One user. ``password`` is ``None`` for one who cannot log in by password. ``permissions`` are by virtual host,
+    ``topic_permissions`` by virtual host and exchange, where there are any. ``everywhere`` marks one who may do
+    everything in each virtual host that is made while there is the user.
     """
 
     def __init__(self, name: str, password: str | None, tags: Iterable[str] = (), *, everywhere: bool = False) -> None:
@@ -28,3 +41,38 @@ class User:
         self.tags: tuple[str, ...] = tuple(tags)
         self.everywhere: Final = everywhere
         self.permissions: Final[dict[str, Permissions]] = {}
+        self.topic_permissions: Final[dict[str, dict[str, TopicPermissions]]] = {}
+
+    def forget_vhost(self, name: str) -> None:
+        """A virtual host is gone, and with it what the user was permitted there."""
+        self.permissions.pop(name, None)
+        self.topic_permissions.pop(name, None)
+
+
+@lru_cache(1024)
+def _compiled(pattern: str) -> re.Pattern[bytes]:
+    # RabbitMQ's run over bytes as well.
+    return re.compile((pattern or "^$").encode())
+
+
+def check_pattern(pattern: str) -> None:
+    """Refuse what Python's ``re`` cannot read, or reads in another way than RabbitMQ's PCRE (``[[:alpha:]]``).
+
+    Raises:
+        ValueError: such a pattern.
+    """
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", FutureWarning)
+        try:
+            _compiled(pattern)
+        except (re.error, FutureWarning) as error:
+            raise ValueError(f"{pattern!r} is no regular expression that can be used here: {error}") from None
+
+
+def matches(pattern: str, name: str, variables: Mapping[str, str] | None = None, *, escape: bool = False) -> bool:
+    """Whether a permission covers a name; ``variables`` are put in for their names in braces, literally if ``escape``,
+    else as parts of the expression.
+    """
+    for variable, value in (variables or {}).items():
+        pattern = pattern.replace(f"{{{variable}}}", re.escape(value) if escape else value)
+    return _compiled(pattern).search(name.encode("utf-8", "surrogateescape")) is not None

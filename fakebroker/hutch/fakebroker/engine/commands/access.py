@@ -3,6 +3,7 @@
 from hutch.fakebroker.engine.channel import Channel
 from hutch.fakebroker.engine.errors import SoftError, not_found, refused
 from hutch.fakebroker.engine.exchanges import Exchange
+from hutch.fakebroker.engine.permissions import Kind
 from hutch.fakebroker.engine.queues.queue import Queue
 from hutch.wire.codes import ReplyCode
 
@@ -28,6 +29,18 @@ def find_exchange(channel: Channel, name: str) -> Exchange:
     if found is None:
         raise not_found("exchange", name, channel.vhost.name)
     return found
+
+
+def check_binding_permitted(channel: Channel, kind: Kind, destination: str, source: str, routing_key: str) -> None:
+    """Refuse with 403 a binding, made or removed, for which the user may not write to the destination or read the
+    source, or whose routing key topic permissions do not cover (PERM-06, PERM-07, PERM-12).
+    """
+    channel.access.check(kind, destination, "write")
+    if kind == "exchange":
+        refuse_default_exchange(destination)
+    refuse_default_exchange(source)
+    channel.access.check("exchange", source, "read")
+    channel.access.check_topics(channel.vhost.exchanges.get(source), (routing_key,), "read")
 
 
 def queue_name(channel: Channel, name: str) -> str:

@@ -55,6 +55,7 @@ def consume(channel: Channel, method: BasicConsume) -> None:
     if name == REPLY_TO:
         reply_to.consume(channel, method, tag)
         return
+    channel.access.check("queue", name, "read")
     reply_to.refuse_consumer(channel, name)
     queue = owned_queue(channel, name)
     priority = _check_arguments(channel, queue, method.arguments)
@@ -125,6 +126,7 @@ def cancel(channel: Channel, method: BasicCancel) -> None:
 def get(channel: Channel, method: BasicGet) -> None:
     """Fetch one message (GET)."""
     name = queue_name(channel, method.queue)
+    channel.access.check("queue", name, "read")
     reply_to.refuse_get(channel, name)
     queue = owned_queue(channel, name)
     queue.renew_lease()

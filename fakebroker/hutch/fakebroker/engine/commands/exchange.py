@@ -2,7 +2,12 @@
 
 from hutch.fakebroker.engine.arguments import assert_equivalent, assert_same_argument
 from hutch.fakebroker.engine.channel import Channel
-from hutch.fakebroker.engine.commands.access import find_exchange, refuse_default_exchange, stripped
+from hutch.fakebroker.engine.commands.access import (
+    check_binding_permitted,
+    find_exchange,
+    refuse_default_exchange,
+    stripped,
+)
 from hutch.fakebroker.engine.errors import HardError, not_implemented, precondition_failed, refused
 from hutch.fakebroker.engine.exchanges import EXCHANGE_TYPES, Exchange
 from hutch.fakebroker.engine.exchanges.headers import check_match
@@ -25,10 +30,12 @@ def declare(channel: Channel, method: ExchangeDeclare) -> None:
     name = stripped(method.exchange)
     if method.passive:
         refuse_default_exchange(name)
+        channel.access.check_passive("exchange", name)
         find_exchange(channel, name)
     else:
         _check_type(channel, method.type)
         refuse_default_exchange(name)
+        channel.access.check("exchange", name, "configure")
         existing = channel.vhost.exchanges.get(name)
         if existing is None:
             _create(channel, name, method)
@@ -55,7 +62,7 @@ def _create(channel: Channel, name: str, method: ExchangeDeclare) -> None:
     vhost = channel.vhost
     if name.startswith("amq."):
         raise refused(f"exchange name '{name}' contains reserved prefix 'amq.*'")
-    _check_alternate(name, vhost.name, method.arguments)
+    _check_alternate(channel, name, method.arguments)
     vhost.add_exchange(
         Exchange(
             name,
@@ -69,13 +76,21 @@ def _create(channel: Channel, name: str, method: ExchangeDeclare) -> None:
     )
 
 
-def _check_alternate(name: str, vhost: str, arguments: FieldTable) -> None:
+def _check_alternate(channel: Channel, name: str, arguments: FieldTable) -> None:
+    """Refuse a value of the wrong type, and with 403 an exchange that the user may not read, or an alternate that the
+    user may not write to (PERM-08).
+    """
     if "alternate-exchange" in arguments:
-        kind = type_name(arguments["alternate-exchange"])
+        alternate = arguments["alternate-exchange"]
+        kind = type_name(alternate)
         if kind != "longstr":
             raise precondition_failed(
-                f"invalid type '{kind}' for arg 'alternate-exchange' in exchange '{name}' in vhost '{vhost}'"
+                f"invalid type '{kind}' for arg 'alternate-exchange' in exchange '{name}' in vhost "
+                f"'{channel.vhost.name}'"
             )
+        channel.access.check("exchange", name, "read")
+        if isinstance(alternate, str):
+            channel.access.check("exchange", alternate, "write")
 
 
 def _compare(channel: Channel, existing: Exchange, method: ExchangeDeclare) -> None:
@@ -94,6 +109,7 @@ def delete(channel: Channel, method: ExchangeDelete) -> None:
     refuse_default_exchange(name)
     if name.startswith("amq."):
         raise refused(f"deletion of system exchange '{name}' in vhost '{vhost.name}' not allowed")
+    channel.access.check("exchange", name, "configure")
     existing = vhost.exchanges.get(name)
     if existing is not None:
         if method.if_unused and existing.outgoing:
@@ -106,8 +122,7 @@ def delete(channel: Channel, method: ExchangeDelete) -> None:
 def bind(channel: Channel, method: ExchangeBind) -> None:
     """Bind an exchange to an exchange (EXCH-BIND-04)."""
     to, from_ = stripped(method.destination), stripped(method.source)
-    refuse_default_exchange(to)
-    refuse_default_exchange(from_)
+    check_binding_permitted(channel, "exchange", to, from_, method.routing_key)
     source = find_exchange(channel, from_)
     destination = find_exchange(channel, to)
     check_binding(source, method.arguments)
@@ -125,8 +140,7 @@ def check_binding(source: Exchange, arguments: FieldTable) -> None:
 def unbind(channel: Channel, method: ExchangeUnbind) -> None:
     """Remove such a binding; one that is not there is no error (EXCH-BIND-05)."""
     to, from_ = stripped(method.destination), stripped(method.source)
-    refuse_default_exchange(to)
-    refuse_default_exchange(from_)
+    check_binding_permitted(channel, "exchange", to, from_, method.routing_key)
     vhost = channel.vhost
     source, destination = vhost.exchanges.get(from_), vhost.exchanges.get(to)
     if source is not None and destination is not None:

@@ -2,7 +2,9 @@
 
 from hutch.fakebroker.engine.channel import Channel
 from hutch.fakebroker.engine.commands.access import find_exchange
+from hutch.fakebroker.engine.connection import Connection
 from hutch.fakebroker.engine.errors import SoftError, not_implemented, precondition_failed, refused
+from hutch.fakebroker.engine.exchanges import Exchange
 from hutch.fakebroker.engine.message import Envelope, Message
 from hutch.fakebroker.engine.replies import REPLY_TO
 from hutch.fakebroker.engine.transactions import HeldPublish
@@ -28,15 +30,17 @@ def publish(channel: Channel, method: BasicPublish, header: bytes, body: bytes) 
         raise precondition_failed(
             f"message size {len(body)} is larger than configured max size {node.profile.max_message_size}"
         )
+    access = channel.access
+    topics_matter = method.exchange not in access.writable and access.check_publish(method.exchange)
     exchange = None
     if method.exchange:
         exchange = find_exchange(channel, method.exchange)
         if exchange.internal:
             raise refused(f"cannot publish to internal exchange '{exchange.name}' in vhost '{vhost.name}'")
     envelope = node.envelopes.of(header[12:])
-    if envelope.needs_check:
+    if topics_matter or envelope.needs_check:
         envelope = _with_reply_name(channel, envelope, header)
-        _check_envelope(channel, envelope)
+        _check_envelope(channel, exchange, method.routing_key, envelope)
     message = Message(method.exchange, method.routing_key, envelope, body, header)
     queues = vhost.route(exchange, message, message.routing_keys)
     if channel.transaction is not None:
@@ -77,11 +81,29 @@ def _with_reply_name(channel: Channel, envelope: Envelope, header: bytes) -> Env
     return channel.vhost.node.envelopes.of(join_properties(parts))
 
 
-def _check_envelope(channel: Channel, envelope: Envelope) -> None:
-    """Refuse properties that the broker cannot accept, or not from this user (PUB-05 to PUB-11, PUB-22)."""
-    if envelope.user_id is not None and envelope.user_id != channel.connection.user:
-        raise precondition_failed(
-            f"user_id property set to '{envelope.user_id}' but authenticated user was '{channel.connection.user}'"
-        )
+def _check_envelope(channel: Channel, exchange: Exchange | None, routing_key: str, envelope: Envelope) -> None:
+    """Refuse properties that the broker cannot accept, or not from this user, and topics that the user may not publish
+    to (PUB-05 to PUB-11, PUB-22, PERM-12).
+    """
+    if channel.vhost.node.profile.reads_message_first:
+        _check_properties(envelope)
+        channel.access.check_topics(exchange, (routing_key, *envelope.cc, *envelope.bcc), "write")
+        _check_user_id(channel.connection, envelope)
+    else:
+        channel.access.check_topics(exchange, (routing_key,), "write")
+        _check_user_id(channel.connection, envelope)
+        _check_properties(envelope)
+
+
+def _check_properties(envelope: Envelope) -> None:
     if envelope.refusal is not None:
         raise SoftError(envelope.refusal.code, envelope.refusal.text)
+
+
+def _check_user_id(connection: Connection, envelope: Envelope) -> None:
+    """Refuse the name of another user, unless from an impersonator (PUB-06)."""
+    if envelope.user_id in {None, connection.user} or "impersonator" in connection.tags:
+        return
+    raise precondition_failed(
+        f"user_id property set to '{envelope.user_id}' but authenticated user was '{connection.user}'"
+    )

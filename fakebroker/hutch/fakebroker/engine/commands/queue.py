@@ -12,12 +12,12 @@ from hutch.fakebroker.engine.arguments import (
 from hutch.fakebroker.engine.channel import Channel
 from hutch.fakebroker.engine.commands import reply_to
 from hutch.fakebroker.engine.commands.access import (
+    check_binding_permitted,
     check_owner,
     find_exchange,
     locked,
     owned_queue,
     queue_name,
-    refuse_default_exchange,
     stripped,
 )
 from hutch.fakebroker.engine.commands.exchange import check_binding
@@ -26,6 +26,7 @@ from hutch.fakebroker.engine.errors import not_found, not_implemented, refused
 from hutch.fakebroker.engine.queues import QUEUE_TYPES
 from hutch.fakebroker.engine.queues.queue import Queue
 from hutch.fakebroker.engine.replies import REPLY_TO
+from hutch.wire.fields import FieldTable
 from hutch.wire.methods import (
     QueueBind,
     QueueBindOk,
@@ -50,6 +51,7 @@ def declare(channel: Channel, method: QueueDeclare) -> None:
             channel.output.method(channel.number, QueueDeclareOk(name, 0, 1))
         return
     if method.passive:
+        channel.access.check_passive("queue", name)
         queue = channel.vhost.queues.get(name)
         if queue is None:
             raise not_found("queue", name, channel.vhost.name)
@@ -67,13 +69,15 @@ def _declare(channel: Channel, name: str, method: QueueDeclare) -> Queue:
     vhost = channel.vhost
     if name.startswith("amq."):
         raise refused(f"queue name '{name}' contains reserved prefix 'amq.*'")
-    existing = vhost.queues.get(name) if name else None
-    if existing is not None:
-        _compare(channel, existing, method)
-        return existing
     if not name:
         check_server_named(method.arguments)
         name = vhost.node.names.queue()
+    channel.access.check("queue", name, "configure")
+    existing = vhost.queues.get(name)
+    if existing is not None:
+        _compare(channel, existing, method)
+        return existing
+    _check_dead_letter_exchange(channel, name, method.arguments)
     profile = vhost.node.profile
     check_queue_arguments(name, vhost.name, method.arguments, profile)
     queue_type = queue_type_of(method.arguments)
@@ -98,6 +102,14 @@ def _declare(channel: Channel, name: str, method: QueueDeclare) -> Queue:
     return queue
 
 
+def _check_dead_letter_exchange(channel: Channel, name: str, arguments: FieldTable) -> None:
+    """Refuse with 403 a queue that the user may not read, or an exchange that the user may not write to (PERM-09)."""
+    exchange = arguments.get("x-dead-letter-exchange")
+    if isinstance(exchange, str):
+        channel.access.check("queue", name, "read")
+        channel.access.check("exchange", exchange, "write")
+
+
 def _compare(channel: Channel, existing: Queue, method: QueueDeclare) -> None:
     """Refuse a declaration that differs: exclusiveness first, then the rest (QUEUE-DECLARE-11 to QUEUE-DECLARE-24)."""
     vhost = channel.vhost
@@ -114,7 +126,7 @@ def bind(channel: Channel, method: QueueBind) -> None:
     """Bind the queue to an exchange (EXCH-BIND)."""
     exchange, name = stripped(method.exchange), stripped(queue_name(channel, method.queue))
     reply_to.refuse_binding(channel, name)
-    refuse_default_exchange(exchange)
+    check_binding_permitted(channel, "queue", name, exchange, _routing_key(method, name))
     source = find_exchange(channel, exchange)
     queue = owned_queue(channel, name)
     check_binding(source, method.arguments)
@@ -132,7 +144,7 @@ def unbind(channel: Channel, method: QueueUnbind) -> None:
     """Remove such a binding; one that is not there is no error (EXCH-BIND-03)."""
     exchange, name = stripped(method.exchange), stripped(queue_name(channel, method.queue))
     reply_to.refuse_binding(channel, name)
-    refuse_default_exchange(exchange)
+    check_binding_permitted(channel, "queue", name, exchange, _routing_key(method, name))
     vhost = channel.vhost
     source, queue = vhost.exchanges.get(exchange), vhost.queues.get(name)
     if source is not None and queue is not None:
@@ -146,6 +158,7 @@ def unbind(channel: Channel, method: QueueUnbind) -> None:
 def purge(channel: Channel, method: QueuePurge) -> None:
     """Remove the ready messages (QUEUE-PURGE)."""
     name = queue_name(channel, method.queue)
+    channel.access.check("queue", name, "read")
     count = 0 if reply_to.is_volatile(channel, name) else owned_queue(channel, name).purge()
     if not method.nowait:
         channel.output.method(channel.number, QueuePurgeOk(count))
@@ -157,6 +170,7 @@ def delete(channel: Channel, method: QueueDelete) -> None:
     """
     vhost = channel.vhost
     name = stripped(queue_name(channel, method.queue))
+    channel.access.check("queue", name, "configure")
     queue = vhost.queues.get(name)
     count = 0
     orphans = []

@@ -1,0 +1,153 @@
+"""Which routing keys a user may use at a topic exchange (PERM-12)."""
+
+from hutch.client import Connection
+from hutch.conformance.case import case
+from hutch.conformance.permitted import Attempt, access_text, handled, publishing
+from hutch.conformance.rabbit import Rabbit
+
+
+def _text(rabbit: Rabbit, permission: str, key: str, exchange: str, user: str) -> str:
+    return access_text(rabbit, permission, f"topic '{key}' in exchange '{exchange}'", user)
+
+
+def _permitted(connection: Connection, *attempts: Attempt) -> None:
+    channel = connection.channel()
+    for attempt in attempts:
+        attempt(channel)
+        handled(channel)
+    channel.close()
+
+
+@case("PERM-12")
+def publishing_needs_the_topic(rabbit: Rabbit) -> None:
+    """Where a user has topic permissions for a topic exchange, the write one has to cover the routing key of what the
+    user publishes to it; other exchanges are not concerned, nor exchanges of another type.
+    """
+    exchange, other = (rabbit.exchange(rabbit.channel(), "topic") for _ in range(2))
+    fanout = rabbit.exchange(rabbit.channel(), "fanout")
+    user = rabbit.admin.add_permitted_user()
+    connection = rabbit.connect_as(user)
+    _permitted(connection, publishing(exchange, "r.1"))
+    for name in (exchange, fanout):
+        rabbit.admin.set_topic_permissions(user, name, "^w\\.", "^r\\.")
+    text = _text(rabbit, "write", "r.1", exchange, user)
+    rabbit.refused(publishing(exchange, "r.1"), 403, text, (60, 40), connection)
+    _permitted(connection, publishing(exchange, "w.1"), publishing(other, "r.1"), publishing(fanout, "r.1"))
+    rabbit.admin.clear_topic_permissions(user, exchange)
+    _permitted(connection, publishing(exchange, "r.1"))
+    rabbit.admin.set_topic_permissions(user, exchange, "", "")
+    text = _text(rabbit, "write", "r.2", exchange, user)
+    rabbit.refused(publishing(exchange, "r.2"), 403, text, (60, 40), connection)
+    rabbit.admin.clear_topic_permissions(user)
+    _permitted(connection, publishing(exchange, "r.2"))
+
+
+@case("PERM-12")
+def binding_needs_the_topic(rabbit: Rabbit) -> None:
+    """The read one has to cover the routing key of a binding to the exchange, made or removed, before anything is
+    missing.
+    """
+    channel = rabbit.channel()
+    exchange, to, queue = rabbit.exchange(channel, "topic"), rabbit.exchange(channel), rabbit.queue(channel)
+    user = rabbit.admin.add_permitted_user()
+    rabbit.admin.set_topic_permissions(user, exchange, "^w\\.", "^r\\.")
+    connection = rabbit.connect_as(user)
+    refusals: list[tuple[Attempt, tuple[int, int]]] = [
+        (lambda channel: channel.queue_bind(queue, exchange, "w.1"), (50, 20)),
+        (lambda channel: channel.queue_bind("missing", exchange, "w.1"), (50, 20)),
+        (lambda channel: channel.queue_unbind(queue, exchange, "w.1"), (50, 50)),
+        (lambda channel: channel.queue_unbind("missing", exchange, "w.1"), (50, 50)),
+        (lambda channel: channel.exchange_bind(to, exchange, "w.1"), (40, 30)),
+        (lambda channel: channel.exchange_bind("missing", exchange, "w.1"), (40, 30)),
+        (lambda channel: channel.exchange_unbind(to, exchange, "w.1"), (40, 40)),
+    ]
+    for attempt, method in refusals:
+        rabbit.refused(attempt, 403, _text(rabbit, "read", "w.1", exchange, user), method, connection)
+    _permitted(
+        connection,
+        lambda channel: channel.queue_bind(queue, exchange, "r.1"),
+        lambda channel: channel.queue_unbind(queue, exchange, "r.1"),
+        lambda channel: channel.exchange_bind(exchange, to, "w.1"),
+    )
+
+
+@case("PERM-12")
+def topics_of_copies(rabbit: Rabbit) -> None:
+    """The keys in CC and BCC have to be covered too in 4.x, in 3.x the routing key alone."""
+    exchange = rabbit.exchange(rabbit.channel(), "topic")
+    user = rabbit.admin.add_permitted_user()
+    rabbit.admin.set_topic_permissions(user, exchange, "^w", "")
+    connection = rabbit.connect_as(user)
+    for headers, refused in (
+        ({"CC": ["r1"]}, "r1"),
+        ({"BCC": ["r2"]}, "r2"),
+        ({"CC": ["w1", "r1"], "BCC": ["r2"]}, "r1"),
+    ):
+        attempt = publishing(exchange, "w0", headers=headers)
+        if rabbit.profile == "3.10":
+            _permitted(connection, attempt)
+        else:
+            rabbit.refused(attempt, 403, _text(rabbit, "write", refused, exchange, user), (60, 40), connection)
+    text = _text(rabbit, "write", "r0", exchange, user)
+    rabbit.refused(publishing(exchange, "r0", headers={"CC": ["r1"]}), 403, text, (60, 40), connection)
+
+
+@case("PERM-12", "PUB-06", "PUB-07")
+def topics_among_the_other_checks(rabbit: Rabbit) -> None:
+    """4.x looks at a message's expiration and CC before its topic and then at its user_id; 3.x at its topic, its
+    user_id and then the rest.
+    """
+    exchange = rabbit.exchange(rabbit.channel(), "topic")
+    user = rabbit.admin.add_permitted_user()
+    rabbit.admin.set_topic_permissions(user, exchange, "^w", "")
+    connection = rabbit.connect_as(user)
+    topic = (403, _text(rabbit, "write", "r", exchange, user))
+    expiration = (406, "invalid expiration 'never': no_integer")
+    user_id = (406, f"user_id property set to 'somebody' but authenticated user was '{user}'")
+    cc = (406, 'invalid message: {unacceptable_type_in_header,"CC",signedint}')
+    attempts: list[tuple[Attempt, tuple[int, str], tuple[int, str]]] = [
+        (publishing(exchange, "r", expiration="never"), topic, expiration),
+        (publishing(exchange, "r", user_id="somebody"), topic, topic),
+        (publishing(exchange, "r", headers={"CC": 5}), topic, cc),
+        (publishing(exchange, "w", expiration="never", user_id="somebody"), user_id, expiration),
+        (publishing(exchange, "w", headers={"CC": 5}, user_id="somebody"), user_id, cc),
+    ]
+    for attempt, old, new in attempts:
+        rabbit.refused(attempt, *rabbit.by_profile({"3.10": old, "4.3": new}), (60, 40), connection)
+
+
+@case("PERM-12")
+def variables_in_topic_permissions(rabbit: Rabbit) -> None:
+    """The user's and the virtual host's name can stand in a topic permission; what other braces hold stands for itself.
+
+    (An empty permission covers the empty key alone.)
+    """
+    exchange, queue = rabbit.exchange(rabbit.channel(), "topic"), rabbit.queue(rabbit.channel())
+    user = rabbit.admin.add_permitted_user()
+    rabbit.admin.set_topic_permissions(user, exchange, "^{username}\\.{vhost}\\.{queue}$", "")
+    connection = rabbit.connect_as(user)
+    key = f"{user}.{rabbit.vhost}.{{queue}}"
+    _permitted(connection, publishing(exchange, key), lambda channel: channel.queue_bind(queue, exchange, ""))
+    for wrong in (f"{user}.other.{{queue}}", f"{user}.{rabbit.vhost}.{queue}"):
+        text = _text(rabbit, "write", wrong, exchange, user)
+        rabbit.refused(publishing(exchange, wrong), 403, text, (60, 40), connection)
+    text = _text(rabbit, "read", "k", exchange, user)
+    rabbit.refused(lambda channel: channel.queue_bind(queue, exchange, "k"), 403, text, (50, 20), connection)
+
+
+@case("PERM-11", "PERM-12")
+def channels_remember_topics(rabbit: Rabbit) -> None:
+    """A channel goes on with the last twelve routing keys that its user was permitted."""
+    exchange = rabbit.exchange(rabbit.channel(), "topic")
+    user = rabbit.admin.add_permitted_user()
+    rabbit.admin.set_topic_permissions(user, exchange, ".*", ".*")
+    channel = rabbit.connect_as(user).channel()
+    for number in range(14):
+        publishing(exchange, f"key{number}")(channel)
+    handled(channel)
+    rabbit.admin.set_topic_permissions(user, exchange, "", "")
+    for number in range(13, 1, -1):
+        publishing(exchange, f"key{number}")(channel)
+        handled(channel)
+    with rabbit.expect_channel_error(channel, 403, _text(rabbit, "write", "key1", exchange, user), (60, 40)):
+        publishing(exchange, "key1")(channel)

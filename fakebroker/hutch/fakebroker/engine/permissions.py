@@ -1,0 +1,122 @@
+"""What one channel is permitted: asked of the user's permissions, and remembered for a while (PERM)."""
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Final, Literal, TypeVar
+
+from hutch.fakebroker.engine.errors import SoftError, refused
+from hutch.fakebroker.engine.users import matches
+
+if TYPE_CHECKING:
+    from hutch.fakebroker.engine.connection import Connection
+    from hutch.fakebroker.engine.exchanges import Exchange
+
+Kind = Literal["queue", "exchange"]
+Permission = Literal["configure", "write", "read"]
+TopicPermission = Literal["write", "read"]
+Key = TypeVar("Key")
+
+#: How many grants of each sort a channel remembers.
+_REMEMBERED: Final = 12
+
+
+class Access:
+    """The permissions of one channel.
+
+    RabbitMQ's channels remember what they were granted last, so that what is taken away from a user holds on for what
+    the channel has done before (PERM-11). ``writable`` are exchanges that may be published to with nothing more to ask:
+    among those remembered, while the user has no topic permissions.
+    """
+
+    def __init__(self, connection: "Connection") -> None:
+        self.writable: Final[set[str]] = set()
+        self._node: Final = connection.vhost.node
+        self._vhost: Final = connection.vhost.name
+        self._username: Final = connection.user
+        self._granted: Final[dict[tuple[Kind, str, Permission], None]] = {}
+        self._granted_topics: Final[dict[tuple[str, str, TopicPermission], None]] = {}
+
+    def forget(self) -> None:
+        """Forget what was granted."""
+        self._granted.clear()
+        self._granted_topics.clear()
+        self.writable.clear()
+
+    def check(self, kind: Kind, name: str, permission: Permission) -> None:
+        """Refuse with 403 what the user may not do to a queue or an exchange, be there one of the name or not (PERM-01,
+        PERM-02).
+        """
+        grant = (kind, name, permission)
+        if grant in self._granted:
+            return
+        user = self._node.users.get(self._username)
+        permissions = None if user is None else user.permissions.get(self._vhost)
+        called = name or "amq.default"  # the default exchange; no queue has an empty name (PERM-10)
+        if permissions is None or not matches(getattr(permissions, permission), called):
+            raise self._refused(permission, f"{kind} '{called}'")
+        if (forgotten := _remember(self._granted, grant)) is not None and forgotten[::2] == ("exchange", "write"):
+            self.writable.discard(forgotten[1])
+
+    def check_publish(self, exchange: str) -> bool:
+        """Refuse with 403 an exchange that the user may not write to. Whether there are topic permissions to be looked
+        at for each message; if not, the exchange is ``writable`` from now on.
+        """
+        self.check("exchange", exchange, "write")
+        user = self._node.users.get(self._username)
+        has_topic_permissions = user is not None and self._vhost in user.topic_permissions
+        if not has_topic_permissions:
+            self.writable.add(exchange)
+        return has_topic_permissions
+
+    def check_passive(self, kind: Kind, name: str) -> None:
+        """Refuse with 403 to tell whether there is a queue or an exchange, where that needs a permission: any of the
+        three (PERM-03).
+        """
+        if not self._node.profile.passive_needs_permission:
+            return
+        try:
+            self.check(kind, name, "configure")
+        except SoftError:
+            others: tuple[Permission, ...] = ("write", "read")
+            for permission in others:
+                try:
+                    self.check(kind, name, permission)
+                except SoftError:
+                    continue
+                return
+            raise
+
+    def check_topics(
+        self, exchange: "Exchange | None", routing_keys: Iterable[str], permission: TopicPermission
+    ) -> None:
+        """Refuse with 403 routing keys that the user's topic permissions for a topic exchange do not cover (PERM-12).
+
+        (RabbitMQ's channels remember keys that were used while there were no topic permissions, too.)
+        """
+        user = self._node.users.get(self._username)
+        if exchange is None or exchange.type != "topic" or user is None:
+            return
+        permissions = user.topic_permissions.get(self._vhost, {}).get(exchange.name)
+        if permissions is None:
+            return
+        variables = {"username": self._username, "vhost": self._vhost}
+        escape = self._node.profile.escapes_topic_variables
+        for key in routing_keys:
+            grant = (exchange.name, key, permission)
+            if grant not in self._granted_topics:
+                if not matches(getattr(permissions, permission), key, variables, escape=escape):
+                    raise self._refused(permission, f"topic '{key}' in exchange '{exchange.name}'")
+                _remember(self._granted_topics, grant)
+
+    def _refused(self, permission: str, what: str) -> SoftError:
+        named = f"{permission} " if self._node.profile.names_refused_permission else ""
+        return refused(f"{named}access to {what} in vhost '{self._vhost}' refused for user '{self._username}'")
+
+
+def _remember(granted: dict[Key, None], grant: Key) -> Key | None:
+    """Note a grant; the one that is forgotten for it, if any."""
+    granted[grant] = None
+    if len(granted) <= _REMEMBERED:
+        return None
+    oldest = next(iter(granted))
+    del granted[oldest]
+    return oldest

@@ -1,0 +1,132 @@
+"""What an operator does, where the conformance suite does not show it."""
+
+from collections.abc import Callable
+
+import pytest
+
+from hutch.client import Connection, Message
+from hutch.client.exceptions import AccessRefused, ConnectionForced, NotAllowed
+from hutch.fakebroker import Administration, Broker, ManualClock
+
+
+def connect(broker: Broker, user: str = "guest", password: str = "guest", vhost: str = "/") -> Connection:
+    connection = Connection(transport=broker.transport, userid=user, password=password, virtual_host=vhost)
+    connection.connect()
+    return connection
+
+
+def test_users_of_the_broker_may_do_everything_in_every_vhost_also_in_later_ones() -> None:
+    with Broker(users={"ann": "a"}, vhosts=("one",)) as broker:
+        broker.add_user("ben", "b")
+        broker.add_vhost("two")
+        broker.admin.add_vhost("three")
+        for user, password in (("ann", "a"), ("ben", "b")):
+            for vhost in ("one", "two", "three"):
+                with connect(broker, user, password, vhost) as connection:
+                    connection.channel().queue_declare(f"{user}'s")
+
+
+def test_an_operators_users_may_do_nothing_at_first(broker: Broker) -> None:
+    broker.admin.add_user("ann", "a", ["monitoring"])
+    with pytest.raises(NotAllowed, match="access to vhost '/' refused for user 'ann'"):
+        connect(broker, "ann", "a")
+    broker.admin.set_permissions("ann", read="^orders$", configure="", write="")
+    with connect(broker, "ann", "a") as connection, pytest.raises(AccessRefused, match="configure access"):
+        connection.channel().queue_declare("orders")
+    broker.add_vhost("later")
+    with pytest.raises(NotAllowed):
+        connect(broker, "ann", "a", "later")
+
+
+def test_a_password_changes_and_permissions_stay(broker: Broker) -> None:
+    broker.admin.add_user("ann", "a")
+    broker.admin.set_permissions("ann")
+    broker.admin.add_user("ann", "b")
+    with pytest.raises(AccessRefused):
+        connect(broker, "ann", "a")
+    connect(broker, "ann", "b").close()
+    broker.admin.add_user("ann", None)
+    with pytest.raises(AccessRefused):
+        connect(broker, "ann", "b")
+
+
+def test_users_can_be_kept_out(broker: Broker) -> None:
+    broker.admin.clear_permissions("guest")
+    with pytest.raises(NotAllowed):
+        connect(broker)
+    broker.admin.set_permissions("guest")
+    connect(broker).close()
+    broker.admin.delete_user("guest")
+    with pytest.raises(AccessRefused):
+        connect(broker)
+
+
+@pytest.mark.parametrize("pattern", ["(", "[[:alpha:]]", "\\Qa.b\\E"])
+def test_patterns_that_cannot_be_used_are_refused(broker: Broker, pattern: str) -> None:
+    with pytest.raises(ValueError, match="no regular expression that can be used here"):
+        broker.admin.set_permissions("guest", read=pattern)
+    with pytest.raises(ValueError, match="no regular expression"):
+        broker.admin.set_topic_permissions("guest", "amq.topic", pattern, "")
+    with connect(broker) as connection:
+        connection.channel().queue_declare("still everything")
+
+
+ATTEMPTS: dict[str, Callable[[Administration, str, str], object]] = {
+    "set_permissions": lambda admin, user, vhost: admin.set_permissions(user, vhost=vhost),
+    "clear_permissions": lambda admin, user, vhost: admin.clear_permissions(user, vhost=vhost),
+    "set_topic_permissions": lambda admin, user, vhost: admin.set_topic_permissions(user, "x", "", "", vhost=vhost),
+    "clear_topic_permissions": lambda admin, user, vhost: admin.clear_topic_permissions(user, vhost=vhost),
+}
+
+
+@pytest.mark.parametrize("attempt", ATTEMPTS.values(), ids=ATTEMPTS)
+def test_who_and_what_is_not_there(broker: Broker, attempt: Callable[[Administration, str, str], object]) -> None:
+    with pytest.raises(LookupError, match="no user 'ann'; there are: 'guest'"):
+        attempt(broker.admin, "ann", "/")
+    with pytest.raises(LookupError, match="no vhost 'shop'; there are: '/'"):
+        attempt(broker.admin, "guest", "shop")
+
+
+def test_what_is_not_there_cannot_be_deleted(broker: Broker) -> None:
+    with pytest.raises(LookupError, match="no user 'ann'"):
+        broker.admin.delete_user("ann")
+    with pytest.raises(LookupError, match="no vhost 'shop'"):
+        broker.admin.delete_vhost("shop")
+
+
+def test_closing_connections_tells_how_many_there_were(broker: Broker) -> None:
+    broker.add_user("ann", "a")
+    mine, anns = connect(broker), [connect(broker, "ann", "a") for _ in range(2)]
+    assert broker.admin.close_connections("ann", "maintenance") == 2
+    for connection in anns:
+        with pytest.raises(ConnectionForced, match="CONNECTION_FORCED - maintenance"):
+            connection.drain_events(timeout=1)
+    mine.channel().close()
+    assert broker.admin.close_connections() == 1
+    assert broker.admin.close_connections() == 0
+
+
+def test_a_deleted_vhost_leaves_nothing_behind() -> None:
+    clock = ManualClock()
+    with Broker(clock=clock, vhosts=("/", "shop")) as broker:
+        broker.admin.add_user("ann", "a")
+        broker.admin.set_permissions("ann", vhost="shop")
+        channel = connect(broker, vhost="shop").channel()
+        channel.queue_declare("orders", durable=True, auto_delete=False, arguments={"x-expires": 1000})
+        broker.admin.delete_vhost("shop")
+        clock.advance(2)
+        broker.admin.add_vhost("shop")
+        with pytest.raises(LookupError):
+            broker.queue("orders", "shop")
+        connect(broker, vhost="shop").close()
+        with pytest.raises(NotAllowed):
+            connect(broker, "ann", "a", "shop")
+
+
+def test_first_topic_permissions_count_at_once(broker: Broker) -> None:
+    """Also for keys that a channel has used before; RabbitMQ's channels remember those."""
+    channel = connect(broker).channel()
+    channel.basic_publish_confirm(Message(b""), "amq.topic", "key")
+    broker.admin.set_topic_permissions("guest", "amq.topic", "^other$", "")
+    with pytest.raises(AccessRefused, match="write access to topic 'key'"):
+        channel.basic_publish_confirm(Message(b""), "amq.topic", "key")
