@@ -57,6 +57,8 @@ TOPICS: Final = (
     "single_active",
     "blocked",
     "restart",
+    "stream",
+    "stream_arguments",
     "regression",
 )
 

@@ -101,6 +101,7 @@ _TELL: Final[Mapping[str, Callable[[Event], str]]] = {
     "bound": _bound,
     "unbound": _bound,
     "purged": lambda event: f"purged {event.queue} of {event.detail} messages",
+    "truncated": lambda event: f"truncated {event.queue}, which begins at offset {event.detail} now",
     "consuming": lambda event: f"consumer {event.detail} on {event.queue}",
     "cancelled": lambda event: f"consumer {event.detail} off {event.queue}",
     "committed": _transaction,

@@ -113,6 +113,17 @@ def both_kinds_of_prefetch(rabbit: Rabbit) -> None:
         _expect(channel, queue, count)
 
 
+@case("QOS-07", "QOS-06", profiles=["3.10"])
+def a_prefetch_ends_the_global_one(rabbit: Rabbit) -> None:
+    """In 3.x a prefetch for later consumers takes the global one back, and lets through what waited for that."""
+    channel, queue = _filled(rabbit, 6)
+    channel.call(amqp.BasicQos(prefetch_count=2, global_=True))
+    channel.call(amqp.BasicConsume(queue=queue, consumer_tag="a"))
+    _expect(channel, queue, 2)
+    channel.call(amqp.BasicQos(prefetch_count=1))
+    _expect(channel, queue, 4)
+
+
 @case("QOS-08")
 def acknowledging_makes_room(rabbit: Rabbit) -> None:
     """Each acknowledged message makes room for one, several for several."""

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
+from hutch.fakebroker.engine.ages import checked_milliseconds, milliseconds
 from hutch.fakebroker.engine.deprecated import denied
 from hutch.fakebroker.engine.errors import internal_error, not_implemented, precondition_failed
 from hutch.fakebroker.engine.message import MAX_TTL
@@ -115,6 +116,23 @@ def _leader_locator(value: FieldValue, arguments: FieldTable, profile: Profile) 
         raise InvalidArgument("invalid_queue_locator_arg")
 
 
+def _max_age(value: FieldValue, _arguments: FieldTable, profile: Profile) -> None:
+    if type_name(value) != "longstr" or not isinstance(value, str | bytes):
+        raise InvalidArgument(f"{{unacceptable_type,{type_name(value)}}}")
+    if checked_milliseconds(value, profile) is None:
+        raise InvalidArgument("invalid_max_age")
+
+
+def _filter_size(value: FieldValue, arguments: FieldTable, profile: Profile) -> None:
+    if profile.has_stream_filters:
+        _integer(value, arguments, profile)
+
+
+def _cluster_size(value: FieldValue, arguments: FieldTable, profile: Profile) -> None:
+    if _integer(value, arguments, profile) == 0:
+        raise InvalidArgument("{value_zero,0}")
+
+
 @dataclass(frozen=True)
 class QueueArgument:
     """One x-argument of queues, and how its value is checked."""
@@ -141,6 +159,10 @@ QUEUE_ARGUMENTS: Final[tuple[QueueArgument, ...]] = (
     QueueArgument("x-queue-version", _queue_version),
     QueueArgument("x-single-active-consumer", _bool),
     QueueArgument("x-queue-type", _queue_type),
+    QueueArgument("x-max-age", _max_age),
+    QueueArgument("x-stream-max-segment-size-bytes", _limit),
+    QueueArgument("x-stream-filter-size-bytes", _filter_size),
+    QueueArgument("x-initial-cluster-size", _cluster_size),
     QueueArgument("x-queue-leader-locator", _leader_locator),
     QueueArgument("x-queue-master-locator", _any),  # checked last of all
 )
@@ -194,6 +216,21 @@ def check_queue_properties(
     for refused, what in ((auto_delete, "auto-delete"), (exclusive, "exclusive-owner"), (not durable, "non-durable")):
         if refused:
             raise precondition_failed(f"invalid property '{what}' for queue '{name}' in vhost '{vhost}'")
+
+
+def check_stream_sizes(arguments: FieldTable, profile: Profile) -> None:
+    """Refuse sizes that a stream cannot have, after all else that may be wrong with it.
+
+    Raises:
+        SoftError: 406 (QUEUE-ARG-28, QUEUE-ARG-29).
+    """
+    if queue_type_of(arguments) == "stream":
+        segment = arguments.get("x-stream-max-segment-size-bytes")
+        if isinstance(segment, int) and segment > 3_000_000_000:
+            raise precondition_failed("Exceeded max value for x-stream-max-segment-size-bytes")
+        size = arguments.get("x-stream-filter-size-bytes")
+        if profile.has_stream_filters and isinstance(size, int) and not 16 <= size <= 255:
+            raise precondition_failed("Invalid value for x-stream-filter-size-bytes")
 
 
 def check_server_named(arguments: FieldTable) -> None:
@@ -272,13 +309,20 @@ def _inequivalent(kind: str, name: str, vhost: str, argument: str, received: str
 
 
 def compare_queue_arguments(name: str, vhost: str, new: FieldTable, old: FieldTable, profile: Profile) -> None:
-    """Refuse a redeclaration whose known arguments are not those the queue has; unknown ones do not count
-    (QUEUE-DECLARE-20).
+    """Refuse a redeclaration whose arguments are not those the queue has; unknown ones, and those that the queue's type
+    refuses, do not count (QUEUE-DECLARE-20).
 
     Raises:
         SoftError: 406.
     """
+    uncompared = profile.arguments_refused[queue_type_of(old)]
+    if not profile.has_stream_filters:
+        uncompared |= {"x-stream-filter-size-bytes"}
+    if profile.compares_max_age_in_ms:
+        new, old = _with_max_age_in_ms(new), _with_max_age_in_ms(old)
     for argument in QUEUE_ARGUMENTS:
+        if argument.name in uncompared:
+            continue
         if argument.name == "x-queue-type":
             types = [table.get("x-queue-type", "classic") for table in (new, old)]
             if types[0] == types[1]:
@@ -287,3 +331,10 @@ def compare_queue_arguments(name: str, vhost: str, new: FieldTable, old: FieldTa
                 texts = (f"'{print_text(kind)}'" for kind in types)
                 raise _inequivalent("queue", name, vhost, argument.name, *texts)
         assert_same_argument("queue", name, vhost, argument.name, new, old)
+
+
+def _with_max_age_in_ms(arguments: FieldTable) -> FieldTable:
+    age = arguments.get("x-max-age")
+    if isinstance(age, str) and (number := milliseconds(age)) is not None:
+        return {**arguments, "x-max-age": str(number)}
+    return arguments

@@ -8,7 +8,7 @@ from typing import Final
 
 from hutch.fakebroker.engine.connection import Connection, Output
 from hutch.fakebroker.engine.consumers import Consumer
-from hutch.fakebroker.engine.errors import precondition_failed
+from hutch.fakebroker.engine.errors import HardError, precondition_failed
 from hutch.fakebroker.engine.message import Message
 from hutch.fakebroker.engine.permissions import Access
 from hutch.fakebroker.engine.queues.queue import Queue
@@ -132,16 +132,32 @@ class Channel:
         deliveries = self._settle(tag, multiple)
         outcome = Outcome(acked=False, requeue=requeue, failed=failed, arrives_redelivered=arrives_redelivered)
         if self.transaction is None:
+            try:
+                self.check_outcome(outcome, deliveries)
+            except HardError:
+                self.restore(deliveries)
+                raise
             self.carry_out(outcome, deliveries)
         else:
             self.transaction.decide(outcome, deliveries)
+
+    def check_outcome(self, outcome: Outcome, deliveries: Iterable[Delivery]) -> None:
+        """Refuse what cannot be carried out.
+
+        Raises:
+            HardError: a queue takes nothing back (STREAM-11).
+        """
+        if not outcome.acked:
+            for queue in {delivery.queue: None for delivery in deliveries}:
+                queue.check_return(recovering=False)
 
     def carry_out(self, outcome: Outcome, deliveries: Iterable[Delivery]) -> None:
         """Do with deliveries, which are not outstanding any more, what the client decided."""
         if outcome.acked:
             self._ack(deliveries)
         elif outcome.requeue:
-            self._requeue(deliveries, failed=outcome.failed)
+            for queue in self._requeue(deliveries, failed=outcome.failed):
+                queue.dispatch()
         else:
             self._discard(deliveries, outcome.arrives_redelivered)
 
@@ -166,11 +182,17 @@ class Channel:
         if outstanding:
             self._oldest = outstanding[0].tag
 
-    def recover(self, *, failed: bool) -> None:
-        """Requeue all that is not acknowledged (ACK-10)."""
-        self._requeue(self._settle(0, multiple=True), failed=failed)
+    def recover(self) -> Iterable[Queue]:
+        """Requeue all that is not acknowledged (ACK-10); the queues to dispatch.
 
-    def _requeue(self, deliveries: Iterable[Delivery], *, failed: bool) -> None:
+        Raises:
+            HardError: a queue takes nothing back (STREAM-11).
+        """
+        for queue in {delivery.queue: None for delivery in self._unacked.values()}:
+            queue.check_return(recovering=True)
+        return self._requeue(self._settle(0, multiple=True), failed=False)
+
+    def _requeue(self, deliveries: Iterable[Delivery], *, failed: bool) -> Iterable[Queue]:
         by_queue: dict[Queue, list[Entry]] = {}
         for delivery in deliveries:
             by_queue.setdefault(delivery.queue, []).append(delivery.entry)
@@ -178,8 +200,7 @@ class Channel:
         waiting = self._release(deliveries)
         for queue, entries in by_queue.items():
             queue.requeue(entries, failed=failed)
-        for queue in dict.fromkeys([*by_queue, *waiting]):
-            queue.dispatch()
+        return dict.fromkeys([*by_queue, *waiting])
 
     def _release(self, deliveries: Iterable[Delivery]) -> Iterable[Queue]:
         """Give back the credit that deliveries took; the queues whose consumers have some again."""
@@ -223,6 +244,6 @@ class Channel:
         queues = self.end_consumers()
         if self.transaction is not None:
             self.restore(self.transaction.deliveries)
-        self.recover(failed=True)
-        for queue in queues:
+        returned = self._requeue(self._settle(0, multiple=True), failed=True)
+        for queue in (*returned, *queues):
             queue.dispatch()

@@ -21,6 +21,7 @@ class Event(NamedTuple):
     - ``declared``, ``deleted``: ``detail`` is ``("queue" | "exchange", name)``
     - ``bound``, ``unbound``: ``detail`` is ``(source, destination, routing key)``
     - ``purged``: queue; ``detail`` is how many messages went
+    - ``truncated``: queue, a stream; ``detail`` is the offset of what it begins with now
     - ``consuming``, ``cancelled``: queue; ``detail`` is the consumer tag
     - ``committed``, ``rolled-back``: ``detail`` is how many publishes and acknowledgements the transaction held. Its
       publishes count as published when they are committed

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Mapping
+from copy import copy
 from functools import lru_cache
 from typing import Final
 
@@ -58,6 +59,13 @@ class Envelope:
         self.raw = delivered_properties(raw, profile.sorts_headers, "BCC" in headers)
         #: The properties as they are delivered.
         self.properties = Properties(self.raw)
+
+    def with_raw(self, raw: bytes) -> "Envelope":
+        """The same with other properties to deliver, which make no difference to the broker."""
+        envelope = copy(self)
+        envelope.raw = raw
+        envelope.properties = Properties(raw)
+        return envelope
 
     @property
     def needs_check(self) -> bool:

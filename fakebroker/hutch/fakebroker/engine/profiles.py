@@ -79,6 +79,25 @@ class Profile:
     has_consumer_credit: bool
     #: Whether an empty x-queue-type stands for the default (QUEUE-ARG-14).
     empty_queue_type_is_default: bool
+    #: Whether an age (x-max-age, x-stream-offset) that does not begin with a number crashes the channel (QUEUE-ARG-27,
+    #: STREAM-07).
+    crashes_on_malformed_age: bool
+    #: Whether x-max-age is compared, and told, in ms on a redeclaration.
+    compares_max_age_in_ms: bool
+    #: Why a stream refuses a consumer without a prefetch, and one that does not acknowledge; ``{}`` is the queue
+    #: (STREAM-03, STREAM-04).
+    stream_without_prefetch: str
+    stream_without_acks: str
+    #: Whether basic.nack, reject and recover acknowledge what a stream delivered, else they are refused (STREAM-11).
+    streams_take_refusals: bool
+    #: Whether streams have filters (STREAM-16).
+    has_stream_filters: bool
+    #: Whether messages are converted as 4.x does it: a stream tells a delivery mode even where the publisher did not,
+    #: keeps tables and arrays in CC and in headers whose names begin with x-, makes text of byte arrays (STREAM-09) and
+    #: takes dead letters.
+    has_message_containers: bool
+    #: After how many seconds a stream looks again for segments that are too old, else with a new segment alone.
+    stream_retention_interval: float | None
     #: What a smaller x-max-priority counts as (PRIO-04).
     least_max_priority: int
     #: Whether ready messages go to the next single active consumer as soon as the one before is cancelled, else when
@@ -177,10 +196,19 @@ V3_10: Final = Profile(
     },
     consumer_arguments_refused={
         "classic": frozenset({"x-stream-offset"}),
+        "stream": frozenset({"x-cancel-on-ha-failover", "x-priority"}),
     },
     checks_cancel_on_ha_failover=True,
     has_consumer_credit=True,
     empty_queue_type_is_default=False,
+    crashes_on_malformed_age=True,
+    compares_max_age_in_ms=False,
+    stream_without_prefetch="consumer prefetch count is not set for '{}'",
+    stream_without_acks="automatic acknowledgement not supported by stream queues {}",
+    streams_take_refusals=False,
+    has_stream_filters=False,
+    has_message_containers=False,
+    stream_retention_interval=None,
     least_max_priority=0,
     cancel_serves_next_active=False,
     has_volatile_queues=False,
@@ -230,10 +258,19 @@ V4_3: Final = Profile(
     },
     consumer_arguments_refused={
         "classic": frozenset({"x-consumer-timeout", "x-stream-filter", "x-stream-match-unfiltered", "x-stream-offset"}),
+        "stream": frozenset({"x-consumer-timeout", "x-priority"}),
     },
     checks_cancel_on_ha_failover=False,
     has_consumer_credit=False,
     empty_queue_type_is_default=True,
+    crashes_on_malformed_age=False,
+    compares_max_age_in_ms=True,
+    stream_without_prefetch="consumer prefetch count is not set for stream {}",
+    stream_without_acks="automatic acknowledgement not supported by stream {}",
+    streams_take_refusals=True,
+    has_stream_filters=True,
+    has_message_containers=True,
+    stream_retention_interval=3600,
     least_max_priority=1,
     cancel_serves_next_active=True,
     has_volatile_queues=True,

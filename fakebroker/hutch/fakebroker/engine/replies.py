@@ -43,6 +43,10 @@ class ReplyQueue:
             self.channel.vhost.node.pending.append(lambda: self._deliver(message))
         return True
 
+    def publish_dead(self, message: "Message") -> None:
+        """Send a dead letter as any message."""
+        self.publish(message)
+
     def _deliver(self, message: "Message") -> None:
         if self.channel is not None:
             self.channel.deliver_reply(self, message)

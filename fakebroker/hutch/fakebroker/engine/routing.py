@@ -25,6 +25,9 @@ class Target(Protocol):
     def publish(self, message: Message) -> bool:
         """Take in a message; ``False`` if it is refused."""
 
+    def publish_dead(self, message: Message) -> None:
+        """Take in a dead letter, or not; nobody is told."""
+
 
 def route(vhost: "VHost", exchange: Exchange, message: Message, keys: tuple[str, ...]) -> list[Target]:
     """The queues that a message published to ``exchange`` with these routing keys gets into, each once (EXCH-BIND-09).

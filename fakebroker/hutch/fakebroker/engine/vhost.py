@@ -58,7 +58,7 @@ class VHost:
         detail = (reason, tuple(target.name for target in targets))
         self.node.history.record("dead-lettered", self.name, queue.name, dead, detail)
         for target in targets:
-            target.publish(dead)
+            target.publish_dead(dead)
 
     # queues
 

@@ -8,8 +8,10 @@ from hutch.fakebroker.engine.commands import reply_to
 from hutch.fakebroker.engine.commands.access import owned_queue, queue_name
 from hutch.fakebroker.engine.consumers import Consumer
 from hutch.fakebroker.engine.errors import HardError, internal_error, not_implemented, precondition_failed
+from hutch.fakebroker.engine.queues.offsets import is_offset
 from hutch.fakebroker.engine.queues.queue import Queue
 from hutch.fakebroker.engine.replies import REPLY_TO
+from hutch.fakebroker.engine.terms import print_term
 from hutch.wire.codes import ReplyCode
 from hutch.wire.fields import FieldTable, FieldValue, type_name
 from hutch.wire.methods import (
@@ -36,11 +38,13 @@ def qos(channel: Channel, method: BasicQos) -> None:
     if method.prefetch_size:
         raise not_implemented(f"prefetch_size!=0 ({method.prefetch_size})")
     queues = {}
-    if method.global_ and channel.vhost.node.profile.shares_global_qos:
-        channel.shared_prefetch = method.prefetch_count
-        queues = dict.fromkeys(channel.unblock(consumer for consumer in channel.consumers.values() if consumer.blocked))
-    else:
+    shared = method.global_ and channel.vhost.node.profile.shares_global_qos
+    if not shared:
         channel.prefetch = method.prefetch_count
+    if shared or channel.shared_prefetch:
+        # A prefetch of each consumer's own ends the one they share (QOS-07).
+        channel.shared_prefetch = method.prefetch_count if shared else 0
+        queues = dict.fromkeys(channel.unblock(consumer for consumer in channel.consumers.values() if consumer.blocked))
     channel.output.method(channel.number, BasicQosOk())
     for queue in queues:
         queue.dispatch()
@@ -82,17 +86,23 @@ def _check_arguments(channel: Channel, queue: Queue, arguments: FieldTable) -> i
     """The consumer's priority; 406 for arguments that the queue refuses (CONSUME-24, CONSUME-27)."""
     profile = channel.vhost.node.profile
     where = f"for queue '{queue.name}' in vhost '{channel.vhost.name}'"
-    priority = arguments.get("x-priority", 0)
+    refused = profile.consumer_arguments_refused[queue.type]
+    known = {name: value for name, value in arguments.items() if name not in refused}
+    priority = known.get("x-priority", 0)
     if not isinstance(priority, int) or isinstance(priority, bool):
         raise precondition_failed(f"invalid arg 'x-priority' {where}: \"expected integer, got {type_name(priority)}\"")
-    on_failover = arguments.get("x-cancel-on-ha-failover", False)
+    on_failover = known.get("x-cancel-on-ha-failover", False)
     if profile.checks_cancel_on_ha_failover and not isinstance(on_failover, bool):
         kind = type_name(on_failover)
         raise precondition_failed(f"invalid arg 'x-cancel-on-ha-failover' {where}: {{unacceptable_type,{kind}}}")
+    offset = known.get("x-stream-offset", 0)
+    if not is_offset(offset, profile):
+        reason = f"{{invalid_stream_offset_arg,{{longstr,{print_term(offset)}}}}}"
+        raise precondition_failed(f"invalid arg 'x-stream-offset' {where}: {reason}")
     for name in arguments:
-        if name in profile.consumer_arguments_refused[queue.type]:
+        if name in refused:
             raise precondition_failed(f"invalid arg '{name}' {where} of queue type {erlang_type(queue.type)}")
-    if profile.has_consumer_credit and "x-credit" in arguments:
+    if profile.has_consumer_credit and queue.type != "stream" and "x-credit" in arguments:
         _check_credit(arguments["x-credit"])
     return priority
 
@@ -166,12 +176,15 @@ def recover(channel: Channel, method: BasicRecover) -> None:
     """Requeue all that is unacknowledged; recover-ok is sent before the redeliveries (ACK-10)."""
     if not method.requeue:
         raise not_implemented("requeue=false")
+    queues = channel.recover()
     channel.output.method(channel.number, BasicRecoverOk())
-    channel.recover(failed=False)
+    for queue in queues:
+        queue.dispatch()
 
 
 def recover_async(channel: Channel, method: BasicRecoverAsync) -> None:
     """The same without a reply (ACK-12)."""
     if not method.requeue:
         raise not_implemented("requeue=false")
-    channel.recover(failed=False)
+    for queue in channel.recover():
+        queue.dispatch()

@@ -6,6 +6,7 @@ from hutch.fakebroker.engine.arguments import (
     check_queue_arguments,
     check_queue_properties,
     check_server_named,
+    check_stream_sizes,
     compare_queue_arguments,
     queue_type_of,
 )
@@ -62,7 +63,7 @@ def declare(channel: Channel, method: QueueDeclare) -> None:
     queue.drop_expired()
     queue.renew_lease()
     if not method.nowait:
-        channel.output.method(channel.number, QueueDeclareOk(queue.name, len(queue), len(queue.consumers)))
+        channel.output.method(channel.number, QueueDeclareOk(queue.name, len(queue), queue.consumer_count))
 
 
 def _declare(channel: Channel, name: str, method: QueueDeclare) -> Queue:
@@ -85,6 +86,7 @@ def _declare(channel: Channel, name: str, method: QueueDeclare) -> Queue:
     check_queue_properties(
         name, vhost.name, queue_type, durable=durable, exclusive=method.exclusive, auto_delete=method.auto_delete
     )
+    check_stream_sizes(method.arguments, profile)
     if not (method.durable or method.exclusive or profile.permits_transient_queues):
         raise denied("transient_nonexcl_queues")
     check_master_locator(method.arguments, profile)
@@ -177,8 +179,7 @@ def delete(channel: Channel, method: QueueDelete) -> None:
     if queue is not None:
         check_owner(channel, queue)
         queue.drop_expired()
-        queue.check_delete(if_unused=method.if_unused, if_empty=method.if_empty)
-        count = len(queue)
+        count = queue.check_delete(if_unused=method.if_unused, if_empty=method.if_empty)
         orphans = vhost.delete_queue(queue)
     if not method.nowait:
         channel.output.method(channel.number, QueueDeleteOk(count))

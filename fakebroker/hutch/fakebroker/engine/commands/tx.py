@@ -32,7 +32,8 @@ def commit(channel: Channel, _method: TxCommit) -> None:
 
     Raises:
         SoftError: 406, the channel is not transactional (TX-02).
-        HardError: 506, a queue is gone (TX-15). The messages before that one are in their queues.
+        HardError: 506, a queue is gone (TX-15); the messages before that one are in their queues. Or one takes nothing
+            back (STREAM-11).
     """
     transaction = _transaction(channel)
     routed, failure = _route(channel, transaction.publishes)
@@ -43,6 +44,8 @@ def commit(channel: Channel, _method: TxCommit) -> None:
             accepted &= queue.publish(message)
     if failure is not None:
         raise failure
+    for outcome, deliveries in transaction.decisions:
+        channel.check_outcome(outcome, deliveries)
     channel.transaction = Transaction()
     _record(channel, "committed", transaction)
     waits = not accepted or any(not isinstance(queue, ReplyQueue) for _, queues, _ in routed for queue in queues)

@@ -192,12 +192,13 @@ class ClassicQueue(Queue):
 
     # the end
 
-    def check_delete(self, *, if_unused: bool, if_empty: bool) -> None:
+    def check_delete(self, *, if_unused: bool, if_empty: bool) -> int:
         """406 where messages are ready, or consumers there (QUEUE-DELETE-03, QUEUE-DELETE-04)."""
         if if_empty and self._ready.count:
             raise precondition_failed(f"queue '{self.name}' in vhost '{self.vhost.name}' not empty")
         if if_unused and self.consumers:
             raise precondition_failed(f"queue '{self.name}' in vhost '{self.vhost.name}' in use")
+        return self._ready.count
 
     def close(self) -> None:
         """Forget everything, once the vhost has let go of the queue."""

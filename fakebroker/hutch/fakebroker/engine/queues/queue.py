@@ -76,6 +76,10 @@ class Queue(ABC):
         refuses.
         """
 
+    def publish_dead(self, message: Message) -> None:
+        """Take in a dead letter, or not; nobody is told."""
+        self.publish(message)
+
     @abstractmethod
     def take(self) -> Entry | None:
         """Take the head out for a basic.get; ``None`` when nothing is ready.
@@ -88,6 +92,13 @@ class Queue(ABC):
     def requeue(self, entries: Sequence[Entry], *, failed: bool) -> None:
         """Take deliveries back; call :meth:`dispatch` to hand them out again. ``failed`` tells those that were rejected
         or whose channel ended from those that the client hands back, by basic.nack or basic.recover.
+        """
+
+    def check_return(self, *, recovering: bool) -> None:  # noqa: B027  (most types take everything back)
+        """Refuse deliveries that a client hands back, by basic.recover or else by basic.nack or basic.reject.
+
+        Raises:
+            AMQPError: the queue's type takes none back.
         """
 
     def discard(self, entry: Entry, *, arrives_redelivered: bool) -> None:
@@ -112,6 +123,11 @@ class Queue(ABC):
         """Dead-letter what is not to be counted any more."""
 
     # consumers
+
+    @property
+    def consumer_count(self) -> int:
+        """How many consumers declare-ok tells of."""
+        return len(self.consumers)
 
     @abstractmethod
     def check_consumer(self, consumer: Consumer) -> None:
@@ -193,8 +209,8 @@ class Queue(ABC):
             self.vhost.delete_queue(self)
 
     @abstractmethod
-    def check_delete(self, *, if_unused: bool, if_empty: bool) -> None:
-        """Refuse a queue.delete whose conditions do not hold.
+    def check_delete(self, *, if_unused: bool, if_empty: bool) -> int:
+        """Refuse a queue.delete whose conditions do not hold; how many messages delete-ok tells of.
 
         Raises:
             AMQPError: the queue is in use, or not empty, or its type knows no such condition.

@@ -2,6 +2,7 @@
 
 from typing import Final
 
+from hutch.fakebroker.engine.ages import milliseconds
 from hutch.wire.fields import FieldTable
 
 
@@ -18,11 +19,13 @@ class Settings:
         "dead_letter_routing_key",
         "drops_head",
         "expires",
+        "max_age",
         "max_length",
         "max_length_bytes",
         "message_ttl",
         "overflow",
         "rejects",
+        "segment_bytes",
     )
 
     def __init__(self, arguments: FieldTable) -> None:
@@ -32,6 +35,9 @@ class Settings:
         self.dead_letter_routing_key: Final = _text(arguments.get("x-dead-letter-routing-key"))
         self.max_length: Final = _number(arguments.get("x-max-length"))
         self.max_length_bytes: Final = _number(arguments.get("x-max-length-bytes"))
+        self.max_age: Final = _age(arguments.get("x-max-age"))
+        #: How large a stream's segment grows, by RabbitMQ's default 500 MB.
+        self.segment_bytes: Final = _number(arguments.get("x-stream-max-segment-size-bytes", 500_000_000)) or 0
         self.overflow: Final = _text(arguments.get("x-overflow")) or "drop-head"
         bounded = self.max_length is not None or self.max_length_bytes is not None
         #: What the queue does when it is full; neither where it has no limit.
@@ -48,6 +54,12 @@ class Settings:
 def _milliseconds(value: object) -> float | None:
     """An argument in ms as seconds."""
     return value / 1000 if isinstance(value, int) else None
+
+
+def _age(value: object) -> float | None:
+    """An argument such as ``7D`` as seconds."""
+    age = milliseconds(value) if isinstance(value, str) else None
+    return None if age is None else age / 1000
 
 
 def _number(value: object) -> int | None:

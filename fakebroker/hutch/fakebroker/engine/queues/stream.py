@@ -1,0 +1,286 @@
+"""The stream: a log that consumers read, each from where it likes, and that reading takes nothing from (STREAM)."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, ClassVar, Final
+
+from hutch.fakebroker.engine.clock import Timer
+from hutch.fakebroker.engine.consumers import Consumer
+from hutch.fakebroker.engine.errors import HardError, internal_error, not_implemented, precondition_failed
+from hutch.fakebroker.engine.message import Envelope, Message
+from hutch.fakebroker.engine.queues.log import Log, Record
+from hutch.fakebroker.engine.queues.offsets import begin
+from hutch.fakebroker.engine.queues.queue import Queue
+from hutch.fakebroker.engine.queues.ready import Entry
+from hutch.fakebroker.engine.queues.stored import Stored
+from hutch.wire.fields import FieldTable, FieldValue, type_name
+
+if TYPE_CHECKING:
+    from hutch.fakebroker.engine.connection import Connection
+    from hutch.fakebroker.engine.vhost import VHost
+
+#: What a message takes up in RabbitMQ's file beside body, properties and address, bytes: the head of its chunk, the
+#: sections of AMQP 1.0, who published it. RabbitMQ's figure is larger or smaller by some tens of bytes.
+_OVERHEAD: Final = 140
+
+
+class _Reader:
+    """Where a consumer is: ``credit`` is how many messages it may get, ``position`` the offset it goes on at.
+
+    ``filters`` are the filter values it wants, the empty one for messages without any; ``None``: it wants all.
+    """
+
+    __slots__ = ("consumer", "credit", "filters", "position")
+
+    def __init__(self, consumer: Consumer, position: int, filters: frozenset[bytes] | None) -> None:
+        self.consumer = consumer
+        self.credit = consumer.prefetch
+        self.position = position
+        self.filters = filters
+
+
+class StreamQueue(Queue):
+    """One stream of a vhost."""
+
+    type: ClassVar = "stream"
+
+    def __init__(
+        self,
+        vhost: "VHost",
+        name: str,
+        *,
+        durable: bool = False,
+        owner: "Connection | None" = None,
+        auto_delete: bool = False,
+        arguments: FieldTable,
+    ) -> None:
+        super().__init__(vhost, name, durable=durable, owner=owner, auto_delete=auto_delete, arguments=arguments)
+        self._log = Log()
+        #: In the order in which they are served.
+        self._readers: dict[Consumer, _Reader] = {}
+        #: The newest ones, which were not served yet.
+        self._beginners: list[_Reader] = []
+        #: How many deliveries are outstanding of consumers that have any, also of those that ended.
+        self._outstanding: Final[dict[Consumer, int]] = {}
+        self._stored: tuple[Envelope, Stored] | None = None
+        self._retention: Timer | None = None
+
+    def __len__(self) -> int:
+        """How many messages it tells of; RabbitMQ does so some seconds late (STREAM-02)."""
+        return len(self._log)
+
+    @property
+    def consumer_count(self) -> int:
+        """None: a stream does not tell (STREAM-02)."""
+        return 0
+
+    @property
+    def messages(self) -> list[Message]:
+        """The messages there are, oldest first."""
+        return [record.message for record in self._log]
+
+    # messages
+
+    def publish(self, message: Message) -> bool:
+        """Take in a message, and hand it to all who read here.
+
+        Raises:
+            HardError: 541, it has headers that a stream cannot keep (STREAM-09).
+        """
+        stored = self._form(message)
+        if self._log.is_full(self.settings.segment_bytes):
+            self._roll()
+        envelope, offset = stored.at(self._log.next_offset), self._log.next_offset
+        now = int(self.vhost.node.clock.time() * 1000)
+        kept = Message(message.exchange, message.routing_key, envelope, message.body)
+        size = _OVERHEAD + len(message.envelope.raw) + len(message.address) + len(message.body)
+        self._log.append(Record(offset, kept, now, stored.filter_value), size)
+        for reader in self._readers.values():
+            self._serve(reader)
+        return True
+
+    def publish_dead(self, message: Message) -> None:
+        """Take in a dead letter, if the profile's streams do."""
+        try:
+            if self.vhost.node.profile.has_message_containers:
+                self.publish(message)
+                return
+        except HardError:
+            pass  # a publisher's connection would end, and RabbitMQ loses the dead letter
+        self.vhost.node.history.record("dropped", self.vhost.name, self.name, message)
+
+    def _form(self, message: Message) -> Stored:
+        """What the stream makes of a message's properties; publishers repeat themselves."""
+        envelope = message.envelope
+        if self._stored is not None and self._stored[0] is envelope and not message.deaths:
+            return self._stored[1]
+        stored = Stored(envelope, message.deaths, self.vhost.node.profile)
+        self._stored = None if message.deaths else (envelope, stored)
+        return stored
+
+    def take(self) -> Entry | None:
+        """Refuse (GET-06)."""
+        raise not_implemented(f"basic.get not supported by stream queues {self._name}")
+
+    def purge(self) -> int:
+        """Refuse (QUEUE-PURGE-04)."""
+        raise not_implemented(f"queue.purge not supported by stream queues {self._name}")
+
+    def check_return(self, *, recovering: bool) -> None:
+        """Refuse where the profile's streams take nothing back; where they do it is as good as acknowledged
+        (STREAM-11).
+        """
+        if self.deleted or self.vhost.node.profile.streams_take_refusals:
+            return
+        if recovering:
+            raise internal_error()
+        raise not_implemented(f"basic.nack and basic.reject not supported by stream queues {self._name}")
+
+    def requeue(self, entries: Sequence[Entry], *, failed: bool) -> None:
+        """Nothing: it is all there still."""
+
+    def discard(self, entry: Entry, *, arrives_redelivered: bool) -> None:
+        """Nothing: a stream has no dead letters."""
+
+    def drop_expired(self) -> None:
+        """Nothing: expiration does not count here (STREAM-13)."""
+
+    # consumers
+
+    @property
+    def _name(self) -> str:
+        return f"queue '{self.name}' in vhost '{self.vhost.name}'"
+
+    def check_consumer(self, consumer: Consumer) -> None:
+        """Refuse who has no prefetch, does not acknowledge, or shares its prefetch; then who would begin at no offset
+        there is, or wants no filter value (STREAM-03, -04, -08, -14).
+        """
+        profile = self.vhost.node.profile
+        if not consumer.prefetch:
+            raise precondition_failed(profile.stream_without_prefetch.format(self._name))
+        if consumer.no_ack:
+            raise not_implemented(profile.stream_without_acks.format(self._name))
+        if consumer.channel.shared_prefetch:
+            raise not_implemented(f"{self._name} does not support global qos")
+        self._begin(consumer)
+        self._filters(consumer)
+
+    def _begin(self, consumer: Consumer) -> int:
+        return begin(consumer.arguments.get("x-stream-offset", "next"), self._log, self.vhost.node.clock.time())
+
+    def _filters(self, consumer: Consumer) -> frozenset[bytes] | None:
+        """The filter values that a consumer wants (STREAM-16)."""
+        texts = _texts(consumer.arguments.get("x-stream-filter"))
+        if texts is None or not self.vhost.node.profile.has_stream_filters:
+            return None
+        if not texts:
+            raise internal_error()
+        if consumer.arguments.get("x-stream-match-unfiltered") is True:
+            texts.append(b"")
+        return frozenset(texts)
+
+    def add_consumer(self, consumer: Consumer) -> None:
+        """Let a consumer read; call :meth:`dispatch` to have it served.
+
+        It counts as blocked all the time: it is in no rotation, and each of its acknowledgements is told here.
+        """
+        self.consumers[consumer] = None
+        consumer.blocked = True
+        reader = _Reader(consumer, self._begin(consumer), self._filters(consumer))
+        self._beginners.append(reader)
+        # The readers on one channel are served in the order of their tags, last one first (STREAM-10).
+        ranks = {channel: rank for rank, channel in enumerate({known.channel: None for known in self.consumers})}
+        readers = [*self._readers.values(), reader]
+        readers.sort(key=lambda known: known.consumer.tag.encode(), reverse=True)
+        readers.sort(key=lambda known: ranks[known.consumer.channel])
+        self._readers = {known.consumer: known for known in readers}
+        if self._log.is_full(self.settings.segment_bytes):
+            self._roll()
+
+    def remove_consumer(self, consumer: Consumer) -> None:
+        """Take a consumer out."""
+        self.consumers.pop(consumer, None)
+        self._readers.pop(consumer, None)
+
+    def unblock(self, consumer: Consumer) -> None:
+        """Give what was acknowledged back as credit to whoever has the consumer's tag now, and serve it.
+
+        (STREAM-10: an earlier consumer of that tag may have got it.)
+        """
+        freed = self._outstanding.get(consumer, 0) - consumer.unacked
+        if consumer.unacked:
+            self._outstanding[consumer] = consumer.unacked
+        else:
+            self._outstanding.pop(consumer, None)
+        heir = consumer.channel.consumers.get(consumer.tag)
+        reader = self._readers.get(heir) if heir is not None else None
+        if reader is not None and freed:
+            reader.credit += freed
+            self._serve(reader)
+
+    def dispatch(self) -> None:
+        """Serve those who have just begun; the others are served as soon as there is something for them."""
+        beginners, self._beginners = self._beginners, []
+        for reader in beginners:
+            if reader.consumer in self._readers:
+                self._serve(reader)
+
+    def _serve(self, reader: _Reader) -> None:
+        """Deliver what a reader has credit for."""
+        consumer = reader.consumer
+        while reader.credit > 0 and (record := self._log.read(reader.position)) is not None:
+            reader.position = record.position + 1
+            if reader.filters is None or record.filter_value in reader.filters:
+                reader.credit -= 1
+                consumer.channel.deliver(consumer, record)
+                self._outstanding[consumer] = consumer.unacked
+
+    # retention
+
+    def _roll(self) -> None:
+        """Begin a new segment, and drop old ones, as RabbitMQ does when something comes upon a full one."""
+        self._log.roll()
+        self._retain()
+
+    def _retain(self) -> None:
+        settings, node = self.settings, self.vhost.node
+        if self._retention is not None:
+            node.timers.cancel(self._retention)
+            self._retention = None
+        since = None if settings.max_age is None else int((node.clock.time() - settings.max_age) * 1000)
+        if self._log.retain(settings.max_length_bytes, since):
+            node.history.record("truncated", self.vhost.name, self.name, detail=self._log.first_offset)
+        interval = node.profile.stream_retention_interval
+        if interval is not None and since is not None and self._log.has_old_segments:
+            self._retention = node.timers.set(interval, self._retain, background=True)
+
+    # restarts
+
+    def stop(self) -> None:
+        """Stand still; all messages are kept (RESTART-10)."""
+        super().stop()
+        if self._retention is not None:
+            self.vhost.node.timers.cancel(self._retention)
+            self._retention = None
+
+    # the end
+
+    def check_delete(self, *, if_unused: bool, if_empty: bool) -> int:  # noqa: ARG002
+        """Accept: the conditions do not count, and no message is told of (QUEUE-DELETE-08)."""
+        return 0
+
+    def close(self) -> None:
+        """Forget everything, once the vhost has let go of the queue."""
+        super().close()
+        if self._retention is not None:
+            self.vhost.node.timers.cancel(self._retention)
+        self._readers.clear()
+        self._log = Log()
+
+
+def _texts(wanted: FieldValue) -> list[bytes] | None:
+    """The texts of an x-stream-filter, which is one or an array of some; ``None`` if it is neither."""
+    values = wanted if isinstance(wanted, list) else [wanted] if type_name(wanted) == "longstr" else None
+    if values is None:
+        return None
+    texts = (value for value in values if isinstance(value, str | bytes) and type_name(value) == "longstr")
+    return [text.encode() if isinstance(text, str) else text for text in texts]
