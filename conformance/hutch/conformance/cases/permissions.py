@@ -93,7 +93,7 @@ def names_are_checked_before_and_after_permissions(rabbit: Rabbit) -> None:
 
 
 @case("PERM-04")
-def server_named_queues_need_the_configure_permission(rabbit: Rabbit) -> None:
+def names_the_broker_makes_up_need_a_permission(rabbit: Rabbit) -> None:
     """The name that the broker makes up is looked at as any name is, and told in the refusal."""
     user = rabbit.admin.add_permitted_user("^q")
     connection = rabbit.connect_as(user)
