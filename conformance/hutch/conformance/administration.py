@@ -1,9 +1,9 @@
-"""What an operator does to the broker under test: users, permissions, virtual hosts, connections."""
+"""What an operator does to the broker under test: users, permissions, virtual hosts, policies, connections."""
 
 import contextlib
 import secrets
-from collections.abc import Callable, Iterable
-from typing import Final, Protocol
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, Final, Protocol
 
 from hutch.conformance.management import ManagementError
 
@@ -48,6 +48,44 @@ class Operator(Protocol):
 
     def close_connections(self, user: str | None = None, reason: str = "Closed via management plugin") -> int:
         """Close the connections of a user; how many there were."""
+
+    def set_policy(
+        self,
+        name: str,
+        pattern: str,
+        definition: Mapping[str, Any],
+        *,
+        priority: float = 0,
+        apply_to: str = "all",
+        vhost: str = "/",
+    ) -> None:
+        """Create or change a policy.
+
+        Raises:
+            ValueError: it is refused; the text is the reason.
+        """
+
+    def delete_policy(self, name: str, *, vhost: str = "/") -> None:
+        """Delete a policy.
+
+        Raises:
+            LookupError: there is none.
+        """
+
+    def set_operator_policy(
+        self,
+        name: str,
+        pattern: str,
+        definition: Mapping[str, Any],
+        *,
+        priority: float = 0,
+        apply_to: str = "all",
+        vhost: str = "/",
+    ) -> None:
+        """Create or change an operator policy; as :meth:`set_policy`."""
+
+    def delete_operator_policy(self, name: str, *, vhost: str = "/") -> None:
+        """Delete an operator policy; as :meth:`delete_policy`."""
 
 
 class Administration:
@@ -132,6 +170,26 @@ class Administration:
         """Delete a virtual host."""
         self._operator.delete_vhost(name)
         self._vhosts.remove(name)
+
+    # policies, of the case's virtual host
+
+    def set_policy(self, name: str, pattern: str, definition: Mapping[str, Any], **kwargs: Any) -> None:
+        """Create or change a policy; ``kwargs`` are those of :meth:`Operator.set_policy`. On a live broker it may take
+        a moment to hold.
+        """
+        self._operator.set_policy(name, pattern, definition, vhost=self._vhost, **kwargs)
+
+    def delete_policy(self, name: str) -> None:
+        """Delete a policy."""
+        self._operator.delete_policy(name, vhost=self._vhost)
+
+    def set_operator_policy(self, name: str, pattern: str, definition: Mapping[str, Any], **kwargs: Any) -> None:
+        """Create or change an operator policy."""
+        self._operator.set_operator_policy(name, pattern, definition, vhost=self._vhost, **kwargs)
+
+    def delete_operator_policy(self, name: str) -> None:
+        """Delete an operator policy."""
+        self._operator.delete_operator_policy(name, vhost=self._vhost)
 
     # connections
 

@@ -55,6 +55,8 @@ TOPICS: Final = (
     "limits",
     "priority",
     "single_active",
+    "policy",
+    "policy_refusals",
     "blocked",
     "restart",
     "stream",

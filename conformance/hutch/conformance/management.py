@@ -1,10 +1,12 @@
 """The part of RabbitMQ's management HTTP API that a live target needs: what an operator does."""
 
 import base64
+import html
 import json
 import urllib.error
 import urllib.request
 from collections.abc import Iterable, Mapping
+from http import HTTPStatus
 from http.client import HTTPException
 from typing import Any
 from urllib.parse import quote, unquote, urlsplit
@@ -12,6 +14,14 @@ from urllib.parse import quote, unquote, urlsplit
 
 class ManagementError(Exception):
     """The management API cannot be reached or refuses; one line that says why."""
+
+
+class BadRequest(ManagementError, ValueError):
+    """The management API does not take what it is given; the reason that it tells."""
+
+
+class NotFound(ManagementError, LookupError):
+    """There is no such thing."""
 
 
 class Management:
@@ -77,6 +87,55 @@ class Management:
         """Delete a virtual host with all that is in it."""
         self._call("DELETE", _path("vhosts", name))
 
+    # policies
+
+    def set_policy(
+        self,
+        name: str,
+        pattern: str,
+        definition: Mapping[str, Any],
+        *,
+        priority: float = 0,
+        apply_to: str = "all",
+        vhost: str = "/",
+    ) -> None:
+        """Create or change a policy."""
+        self._set_policy("policies", name, pattern, definition, priority, apply_to, vhost)
+
+    def delete_policy(self, name: str, *, vhost: str = "/") -> None:
+        """Delete a policy."""
+        self._call("DELETE", _path("policies", vhost, name))
+
+    def set_operator_policy(
+        self,
+        name: str,
+        pattern: str,
+        definition: Mapping[str, Any],
+        *,
+        priority: float = 0,
+        apply_to: str = "all",
+        vhost: str = "/",
+    ) -> None:
+        """Create or change an operator policy."""
+        self._set_policy("operator-policies", name, pattern, definition, priority, apply_to, vhost)
+
+    def delete_operator_policy(self, name: str, *, vhost: str = "/") -> None:
+        """Delete an operator policy."""
+        self._call("DELETE", _path("operator-policies", vhost, name))
+
+    def _set_policy(
+        self,
+        kind: str,
+        name: str,
+        pattern: str,
+        definition: Mapping[str, Any],
+        priority: float,
+        apply_to: str,
+        vhost: str,
+    ) -> None:
+        body = {"pattern": pattern, "definition": dict(definition), "priority": priority, "apply-to": apply_to}
+        self._call("PUT", _path(kind, vhost, name), body)
+
     # connections
 
     def close_connections(self, user: str | None = None, reason: str = "Closed via management plugin") -> int:
@@ -100,6 +159,11 @@ class Management:
                 text = answer.read()
         except urllib.error.HTTPError as error:
             with error:
+                if error.code == HTTPStatus.BAD_REQUEST:
+                    # 3.10 puts the reason into HTML's words.
+                    raise BadRequest(html.unescape(json.load(error)["reason"])) from None
+                if error.code == HTTPStatus.NOT_FOUND:
+                    raise NotFound(f"{self._base}{path}: there is nothing") from None
                 raise ManagementError(
                     f"{self._base}{path}: {method} was answered by {error.code} {error.reason}"
                 ) from None

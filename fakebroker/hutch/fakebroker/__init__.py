@@ -3,6 +3,7 @@
 from hutch.fakebroker.administration import Administration
 from hutch.fakebroker.broker import Broker
 from hutch.fakebroker.engine.clock import Clock, ManualClock, SystemClock
+from hutch.fakebroker.engine.definitions import InvalidPolicy
 from hutch.fakebroker.engine.history import Event, History
 from hutch.fakebroker.engine.message import Message
 from hutch.fakebroker.engine.profiles import PROFILES, Profile
@@ -15,6 +16,7 @@ __all__ = [
     "Clock",
     "Event",
     "History",
+    "InvalidPolicy",
     "ManualClock",
     "Message",
     "Profile",

@@ -1,9 +1,12 @@
-"""What an operator does to a RabbitMQ, with ``rabbitmqctl`` or the management API: its users and virtual hosts."""
+"""What an operator does to a RabbitMQ, with ``rabbitmqctl`` or the management API: its users, virtual hosts
+and policies.
+"""
 
 import contextlib
-from collections.abc import Iterable, Iterator
-from typing import TYPE_CHECKING, Final
+from collections.abc import Iterable, Iterator, Mapping
+from typing import TYPE_CHECKING, Any, Final
 
+from hutch.fakebroker.engine.definitions import make_policy
 from hutch.fakebroker.engine.users import Permissions, TopicPermissions, User, check_pattern
 
 if TYPE_CHECKING:
@@ -120,6 +123,98 @@ class Administration:
         with self._change() as node:
             _vhost(node, name)
             node.delete_vhost(name)
+
+    # policies
+
+    def set_policy(
+        self,
+        name: str,
+        pattern: str,
+        definition: Mapping[str, Any],
+        *,
+        priority: float = 0,
+        apply_to: str = "all",
+        vhost: str = "/",
+    ) -> None:
+        """Create a policy, or change it (https://www.rabbitmq.com/docs/policies). It holds at once, for what is there
+        and what will be.
+
+        Args:
+            name: what it is called.
+            pattern: a regular expression, searched for in the names of queues and exchanges.
+            definition: what it asks for, ``{"max-length": 100}`` say.
+            priority: of the policies that match, the one with the highest holds.
+            apply_to: ``all``, ``queues`` or ``exchanges``, and with 4.3 ``classic_queues``, ``quorum_queues`` or
+                ``streams``.
+            vhost: the virtual host it is for.
+
+        Raises:
+            InvalidPolicy: RabbitMQ refuses it; the text is RabbitMQ's.
+            LookupError: there is no such virtual host.
+            NotImplementedError: it is more than the emulator can do.
+        """
+        self._set_policy(name, pattern, definition, priority, apply_to, vhost, operator=False)
+
+    def delete_policy(self, name: str, *, vhost: str = "/") -> None:
+        """Delete a policy.
+
+        Raises:
+            LookupError: there is no such policy or virtual host.
+        """
+        self._delete_policy(name, vhost, operator=False)
+
+    def set_operator_policy(
+        self,
+        name: str,
+        pattern: str,
+        definition: Mapping[str, Any],
+        *,
+        priority: float = 0,
+        apply_to: str = "all",
+        vhost: str = "/",
+    ) -> None:
+        """Create an operator policy, or change it; as :meth:`set_policy`. It holds beside a policy: of limits that both
+        set the smaller one counts.
+        """
+        self._set_policy(name, pattern, definition, priority, apply_to, vhost, operator=True)
+
+    def delete_operator_policy(self, name: str, *, vhost: str = "/") -> None:
+        """Delete an operator policy.
+
+        Raises:
+            LookupError: there is no such operator policy or virtual host.
+        """
+        self._delete_policy(name, vhost, operator=True)
+
+    def _set_policy(
+        self,
+        name: str,
+        pattern: str,
+        definition: Mapping[str, Any],
+        priority: float,
+        apply_to: str,
+        vhost: str,
+        *,
+        operator: bool,
+    ) -> None:
+        with self._change() as node:
+            where = _vhost(node, vhost)
+            policy = make_policy(
+                node.profile, name, pattern, definition, priority=priority, apply_to=apply_to, operator=operator
+            )
+            policies = where.policies
+            (policies.operator if operator else policies.user)[name] = policy
+            policies.update()
+
+    def _delete_policy(self, name: str, vhost: str, *, operator: bool) -> None:
+        with self._change() as node:
+            policies = _vhost(node, vhost).policies
+            known = policies.operator if operator else policies.user
+            if name not in known:
+                kind = "operator policy" if operator else "policy"
+                raise LookupError(f"no {kind} {name!r}; there are: {', '.join(map(repr, known)) or 'none'}")
+            del known[name]
+            policies.update()
 
     # connections
 

@@ -63,6 +63,19 @@ class Profile:
     leader_locators: frozenset[str]
     #: Deprecated features that may be permitted and denied (:mod:`hutch.fakebroker.engine.deprecated`).
     deprecated_features: frozenset[str]
+    #: Keys that policies may have (POLICY-12).
+    policy_keys: frozenset[str]
+    #: Keys that operator policies may have (POLICY-13).
+    operator_policy_keys: frozenset[str]
+    #: Keys with which a policy does not hold for queues, by their type.
+    policy_keys_refused: Mapping[str, frozenset[str]]
+    #: What policies may apply to, and how that is told (POLICY-11).
+    policy_targets: frozenset[str]
+    policy_targets_text: str
+    #: Whether a negative delivery limit is none, and may stand in a policy (QUORUM-07).
+    negative_delivery_limit_is_none: bool
+    #: Whether operators' regular expressions are PCRE2's, else PCRE's, which complains in other words.
+    has_pcre2: bool
     #: Whether queues may be neither durable nor exclusive (QUEUE-DECLARE-26).
     permits_transient_queues: bool
     #: Whether x-queue-master-locator is taken (QUEUE-ARG-18).
@@ -158,6 +171,66 @@ _NEW_QUORUM_ONLY = frozenset(
 )
 _NEW_STREAM_ONLY = frozenset({"x-stream-filter-size-bytes"})
 
+_OPERATOR_POLICY_KEYS = frozenset(
+    {
+        "delivery-limit",
+        "expires",
+        "max-in-memory-bytes",
+        "max-in-memory-length",
+        "max-length",
+        "max-length-bytes",
+        "message-ttl",
+    }
+)
+_POLICY_KEYS = _OPERATOR_POLICY_KEYS | {
+    "alternate-exchange",
+    "dead-letter-exchange",
+    "dead-letter-routing-key",
+    "dead-letter-strategy",
+    "initial-cluster-size",
+    "max-age",
+    "overflow",
+    "queue-leader-locator",
+    "queue-master-locator",
+    "queue-mode",
+    "queue-version",
+    "stream-max-segment-size-bytes",
+}
+_MIRRORING_POLICY_KEYS = frozenset(
+    {
+        "ha-mode",
+        "ha-params",
+        "ha-promote-on-failure",
+        "ha-promote-on-shutdown",
+        "ha-sync-batch-size",
+        "ha-sync-mode",
+    }
+)
+_NEW_QUORUM_POLICY_KEYS = frozenset(
+    {"delayed-retry-max", "delayed-retry-min", "delayed-retry-type", "target-group-size"}
+)
+_NEW_POLICY_KEYS = _NEW_QUORUM_POLICY_KEYS | {
+    "consumer-disconnected-timeout",
+    "consumer-timeout",
+    "stream-filter-size-bytes",
+}
+_STREAM_POLICY_KEYS = frozenset({"initial-cluster-size", "max-age", "stream-max-segment-size-bytes"})
+_NOT_STREAM_POLICY_KEYS = frozenset(
+    {
+        "dead-letter-exchange",
+        "dead-letter-routing-key",
+        "dead-letter-strategy",
+        "delivery-limit",
+        "expires",
+        "max-in-memory-bytes",
+        "max-in-memory-length",
+        "max-length",
+        "message-ttl",
+        "overflow",
+        "queue-mode",
+    }
+)
+
 V3_10: Final = Profile(
     name="3.10",
     version="3.10.8",
@@ -186,6 +259,17 @@ V3_10: Final = Profile(
     queue_versions=frozenset({1, 2}),
     leader_locators=frozenset({"client-local", "balanced", "random", "least-leaders"}),
     deprecated_features=frozenset(),
+    policy_keys=_POLICY_KEYS | _MIRRORING_POLICY_KEYS,
+    operator_policy_keys=_OPERATOR_POLICY_KEYS,
+    policy_keys_refused={
+        "classic": _STREAM_POLICY_KEYS | {"dead-letter-strategy", "delivery-limit", "queue-leader-locator"},
+        "quorum": _STREAM_POLICY_KEYS | _MIRRORING_POLICY_KEYS | {"queue-master-locator", "queue-mode"},
+        "stream": _NOT_STREAM_POLICY_KEYS | _MIRRORING_POLICY_KEYS | {"queue-master-locator"},
+    },
+    policy_targets=frozenset({"all", "exchanges", "queues"}),
+    policy_targets_text="'queues', 'exchanges' or 'all'",
+    negative_delivery_limit_is_none=False,
+    has_pcre2=False,
     permits_transient_queues=True,
     permits_master_locator=True,
     master_locators=frozenset({"min-masters", "client-local", "random"}),
@@ -248,6 +332,24 @@ V4_3: Final = Profile(
     queue_versions=frozenset({2}),
     leader_locators=frozenset({"client-local", "balanced", "random", "least-leaders", "min-masters"}),
     deprecated_features=frozenset({"global_qos", "queue_master_locator", "transient_nonexcl_queues"}),
+    policy_keys=_POLICY_KEYS | _NEW_POLICY_KEYS,
+    operator_policy_keys=_OPERATOR_POLICY_KEYS | _NEW_QUORUM_POLICY_KEYS | {"overflow", "queue-version"},
+    policy_keys_refused={
+        "classic": _STREAM_POLICY_KEYS
+        | {
+            "dead-letter-strategy",
+            "delivery-limit",
+            "max-in-memory-bytes",
+            "max-in-memory-length",
+            "target-group-size",
+        },
+        "quorum": _STREAM_POLICY_KEYS | {"queue-master-locator", "queue-mode"},
+        "stream": _NOT_STREAM_POLICY_KEYS | {"queue-master-locator", "target-group-size"},
+    },
+    policy_targets=frozenset({"all", "classic_queues", "exchanges", "queues", "quorum_queues", "streams"}),
+    policy_targets_text=("one of: 'queues', 'classic_queues',  'quorum_queues', 'streams', 'exchanges', or 'all'"),
+    negative_delivery_limit_is_none=True,
+    has_pcre2=True,
     permits_transient_queues=True,
     permits_master_locator=False,
     master_locators=None,

@@ -4,7 +4,7 @@ from collections.abc import Hashable, Mapping, Sequence
 from datetime import datetime, timedelta
 from decimal import Decimal
 from struct import Struct
-from typing import Final
+from typing import Any, Final
 
 from hutch.wire.fields import FieldValue, Timestamp, UInt64, type_name
 
@@ -98,6 +98,19 @@ def _comparable_scalar(value: bool | float | Decimal | datetime | None, int_equa
 def _type(value: FieldValue) -> str:
     name = type_name(value)
     return "long" if name == "unsignedlong" else name
+
+
+def print_json(value: Any) -> str:
+    """What JSON has, read by RabbitMQ and printed by Erlang's ``~p``, in one line: ``#{<<"key">> => [1,null]}``."""
+    if value is None:
+        return "null"
+    if isinstance(value, Mapping):
+        return f"#{{{','.join(f'{print_json(key)} => {print_json(inner)}' for key, inner in sorted(value.items()))}}}"
+    if isinstance(value, list | tuple):
+        if value and all(isinstance(octet, int) and (octet in _ESCAPES or 32 <= octet <= 126) for octet in value):
+            return print_binary(bytes(value))[2:-2]  # a list of characters is a string to Erlang
+        return f"[{','.join(map(print_json, value))}]"
+    return print_term(value)
 
 
 _ESCAPES = {8: "\\b", 9: "\\t", 10: "\\n", 11: "\\v", 12: "\\f", 13: "\\r", 27: "\\e", 34: '\\"', 92: "\\\\"}

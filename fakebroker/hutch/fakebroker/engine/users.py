@@ -1,10 +1,11 @@
 """Users and what they may do (https://www.rabbitmq.com/docs/access-control)."""
 
 import re
-import warnings
 from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from typing import Final, NamedTuple
+
+from hutch.fakebroker.engine.patterns import InvalidPattern, compile_pattern
 
 
 class Permissions(NamedTuple):
@@ -61,12 +62,10 @@ def check_pattern(pattern: str) -> None:
     Raises:
         ValueError: such a pattern.
     """
-    with warnings.catch_warnings():
-        warnings.simplefilter("error", FutureWarning)
-        try:
-            _compiled(pattern)
-        except (re.error, FutureWarning) as error:
-            raise ValueError(f"{pattern!r} is no regular expression that can be used here: {error}") from None
+    try:
+        compile_pattern(pattern, pcre2=True)
+    except (InvalidPattern, NotImplementedError) as error:
+        raise ValueError(f"{pattern!r} is no regular expression that can be used here: {error}") from None
 
 
 def matches(pattern: str, name: str, variables: Mapping[str, str] | None = None, *, escape: bool = False) -> bool:

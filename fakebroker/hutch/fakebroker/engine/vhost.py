@@ -8,6 +8,7 @@ from hutch.fakebroker.engine.deadletter import dead_letter_message, without_cycl
 from hutch.fakebroker.engine.errors import HardError
 from hutch.fakebroker.engine.exchanges import PREDECLARED, Exchange
 from hutch.fakebroker.engine.message import Message
+from hutch.fakebroker.engine.policies import Policies
 from hutch.fakebroker.engine.queues.queue import Queue
 from hutch.fakebroker.engine.routing import Target, route, route_by_queue_name
 from hutch.wire.fields import FieldTable
@@ -27,6 +28,7 @@ class VHost:
             name: Exchange(name, type_, node.profile, durable=True, internal=internal)
             for name, type_, internal in PREDECLARED
         }
+        self.policies: Final = Policies(self)
 
     # routing
 
@@ -65,6 +67,7 @@ class VHost:
     def add_queue(self, queue: Queue) -> None:
         """Take in a queue that was just made."""
         self.queues[queue.name] = queue
+        self.policies.cover_queue(queue)
         if queue.owner is not None:
             queue.owner.exclusive_queues[queue] = None
         self.node.history.record("declared", self.name, queue.name, detail=("queue", queue.name))
@@ -110,6 +113,7 @@ class VHost:
     def add_exchange(self, exchange: Exchange) -> None:
         """Take in an exchange that was just made."""
         self.exchanges[exchange.name] = exchange
+        self.policies.cover_exchange(exchange)
         self.node.history.record("declared", self.name, detail=("exchange", exchange.name))
 
     def delete_exchange(self, exchange: Exchange) -> None:

@@ -54,14 +54,21 @@ class Exchange:
         self.auto_delete: Final = auto_delete
         self.internal: Final = internal
         self.arguments: Final[FieldTable] = arguments or {}
-        alternate = self.arguments.get("alternate-exchange")
         #: The exchange that takes what this one cannot route, by name; ``None`` for none.
-        self.alternate: Final = str(alternate) if alternate is not None else None
+        self.alternate: str | None = None
+        self.change_alternate(None)
         self.router: Final = EXCHANGE_TYPES[type_](profile)
         self.outgoing: Final[dict[tuple[object, ...], Binding]] = {}
         self.incoming: Final[dict[tuple[object, ...], Binding]] = {}
         #: How many of ``outgoing`` lead to exchanges: where there are none, routing is one step.
         self.to_exchanges = 0
+
+    def change_alternate(self, name: str | None) -> None:
+        """Have another alternate exchange, as a policy asks for, or none; that of the arguments counts before it
+        (EXCH-AE-05).
+        """
+        given = self.arguments.get("alternate-exchange")
+        self.alternate = name if given is None else str(given)
 
     def __repr__(self) -> str:
         return f"Exchange({self.name!r}, {self.type!r})"

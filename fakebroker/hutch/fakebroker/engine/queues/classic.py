@@ -9,6 +9,7 @@ from hutch.fakebroker.engine.errors import precondition_failed, refused
 from hutch.fakebroker.engine.message import Message
 from hutch.fakebroker.engine.queues.queue import Queue
 from hutch.fakebroker.engine.queues.ready import Entry, Ready
+from hutch.fakebroker.engine.queues.settings import Settings
 from hutch.wire.fields import FieldTable
 
 if TYPE_CHECKING:
@@ -138,6 +139,17 @@ class ClassicQueue(Queue):
             if entry is not None:
                 consumer.channel.deliver(consumer, entry)
         self._watch_head()
+
+    def change_settings(self, settings: Settings) -> None:
+        """Go by other settings, and drop at once what is too much then, unless publishes were rejected before and still
+        are (POLICY-04). Messages that are there keep the time they have (TTL-06).
+        """
+        drops = "drop-head" in {self.settings.overflow, settings.overflow}
+        super().change_settings(settings)
+        if drops:
+            self._drop_overflow()
+            self.drop_expired()
+            self._watch_head()
 
     # consumers
 

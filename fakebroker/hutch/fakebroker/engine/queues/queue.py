@@ -14,6 +14,7 @@ from hutch.wire.fields import FieldTable
 
 if TYPE_CHECKING:
     from hutch.fakebroker.engine.connection import Connection
+    from hutch.fakebroker.engine.policies import Policy
     from hutch.fakebroker.engine.vhost import VHost
 
 
@@ -44,6 +45,9 @@ class Queue(ABC):
         self.auto_delete: Final = auto_delete
         self.arguments: Final = arguments
         self.settings = Settings(arguments)
+        #: The policies that hold for it (:mod:`hutch.fakebroker.engine.policies`), which settings take part in.
+        self.policy: Policy | None = None
+        self.operator_policy: Policy | None = None
         self.incoming: Final[dict[tuple[object, ...], Binding]] = {}
         self.consumers: Final[dict[Consumer, None]] = {}
         #: How many deliveries wait for their acknowledgement.
@@ -176,6 +180,16 @@ class Queue(ABC):
         """Put a consumer back into the rotation, if it has credit again; call :meth:`dispatch` to have it served."""
         if consumer.blocked and consumer.has_credit:
             self._rotation.add(consumer)
+
+    # policies
+
+    def change_settings(self, settings: Settings) -> None:
+        """Go by other settings, for policies came or went; a lease begins anew (POLICY-05)."""
+        self.settings = settings
+        if self._lease is not None:
+            self.vhost.node.timers.cancel(self._lease)
+            self._lease = None
+        self.renew_lease()
 
     # restarts
 

@@ -1,0 +1,133 @@
+"""Policies and operator policies: which of them holds for a queue or an exchange, and what it changes (POLICY)."""
+
+import re
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final
+
+from hutch.fakebroker.engine.ages import milliseconds
+from hutch.fakebroker.engine.exchanges import Exchange
+from hutch.fakebroker.engine.profiles import Profile
+from hutch.fakebroker.engine.queues.queue import Queue
+from hutch.fakebroker.engine.queues.settings import Settings
+from hutch.wire.fields import FieldTable
+
+if TYPE_CHECKING:
+    from hutch.fakebroker.engine.vhost import VHost
+
+#: What is in a definition: made of what JSON has.
+Definition = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Policy:
+    """One policy, or operator policy; valid (:mod:`hutch.fakebroker.engine.definitions`)."""
+
+    name: str
+    pattern: str
+    definition: Definition
+    priority: float
+    apply_to: str
+    expression: re.Pattern[bytes] = field(compare=False, repr=False)
+
+    def matches(self, name: str, kinds: frozenset[str]) -> bool:
+        """Whether it is for a thing of that name, which is of these kinds as ``apply_to`` calls them."""
+        return self.apply_to in kinds and self.expression.search(name.encode("utf-8", "surrogateescape")) is not None
+
+
+_KINDS: Final = {
+    "classic": frozenset({"all", "queues", "classic_queues"}),
+    "quorum": frozenset({"all", "queues", "quorum_queues"}),
+    "stream": frozenset({"all", "queues", "streams"}),
+}
+_EXCHANGE_KINDS: Final = frozenset({"all", "exchanges"})
+
+
+class Policies:
+    """The policies of one virtual host, ``user`` and ``operator``, by name."""
+
+    def __init__(self, vhost: "VHost") -> None:
+        self._vhost: Final = vhost
+        self._profile: Final = vhost.node.profile
+        self.user: Final[dict[str, Policy]] = {}
+        self.operator: Final[dict[str, Policy]] = {}
+
+    def update(self) -> None:
+        """Have what there is in the virtual host go by the policies as they are now (POLICY-04)."""
+        for exchange in self._vhost.exchanges.values():
+            self.cover_exchange(exchange)
+        for queue in list(self._vhost.queues.values()):
+            self.cover_queue(queue)
+
+    def cover_exchange(self, exchange: Exchange) -> None:
+        """Have the exchange go by what holds for it (EXCH-AE-05)."""
+        policy = _first(self.user.values(), exchange.name, _EXCHANGE_KINDS)
+        exchange.change_alternate(None if policy is None else policy.definition.get("alternate-exchange"))
+
+    def cover_queue(self, queue: Queue) -> None:
+        """Have the queue go by what holds for it; nothing happens where that is what held before."""
+        refused = self._profile.policy_keys_refused[queue.type]
+        # A policy with anything that the type does not have does not hold for such a queue at all.
+        policy, operator = (
+            _first(
+                (policy for policy in policies.values() if refused.isdisjoint(policy.definition)),
+                queue.name,
+                _KINDS[queue.type],
+            )
+            for policies in (self.user, self.operator)
+        )
+        if (policy, operator) != (queue.policy, queue.operator_policy):
+            queue.policy, queue.operator_policy = policy, operator
+            definition = merge(
+                {} if policy is None else policy.definition, {} if operator is None else operator.definition
+            )
+            queue.change_settings(Settings(effective_arguments(queue.arguments, definition, self._profile)))
+
+
+def _first(policies: Iterable[Policy], name: str, kinds: frozenset[str]) -> Policy | None:
+    """The one of the highest priority that matches (POLICY-01), of equals the first by name."""
+    matching = (policy for policy in policies if policy.matches(name, kinds))
+    return min(matching, key=lambda policy: (-policy.priority, policy.name), default=None)
+
+
+def _strictest(one: int, other: int) -> int:
+    """Of two delivery limits the smaller one; a negative one is none."""
+    return min((limit for limit in (one, other) if limit >= 0), default=-1)
+
+
+_SMALLER: Final = frozenset(
+    {"expires", "max-in-memory-bytes", "max-in-memory-length", "max-length", "max-length-bytes", "message-ttl"}
+)
+#: What becomes of a policy's and an operator policy's value for the same key; else the operator's counts.
+_MERGE: Final[dict[str, Callable[..., Any]]] = {
+    **dict.fromkeys((*_SMALLER, "delayed-retry-max"), min),
+    **dict.fromkeys(("delayed-retry-min", "target-group-size"), max),
+    "delivery-limit": _strictest,
+}
+
+
+def merge(policy: Definition, operator: Definition) -> Definition:
+    """What a policy and an operator policy ask for together (POLICY-03)."""
+    both = policy.keys() & operator.keys() & _MERGE.keys()
+    return {**policy, **operator, **{key: _MERGE[key](policy[key], operator[key]) for key in both}}
+
+
+def effective_arguments(arguments: FieldTable, definition: Definition, profile: Profile) -> FieldTable:
+    """The arguments of a queue, and what policies ask for as if it were given by arguments too.
+
+    The smaller limit counts, and else the argument (POLICY-02, TTL-07).
+    """
+    effective = dict(arguments)
+    for key, value in definition.items():
+        name = f"x-{key}"
+        given: Any = arguments.get(name)
+        if name not in arguments:
+            effective[name] = value
+        elif key in _SMALLER:
+            effective[name] = min(given, value)
+        elif key == "max-age":
+            effective[name] = min(given, value, key=lambda age: milliseconds(age) or 0)
+        elif key == "delivery-limit":
+            limit = given if isinstance(given, int) else value
+            effective[name] = (_strictest if profile.negative_delivery_limit_is_none else min)(limit, value)
+    return effective
