@@ -91,6 +91,37 @@ def test_a_deadline_for_sending(transport: TcpTransport, peer: socket.socket) ->
     assert transport.sock.gettimeout() is None
 
 
+@pytest.mark.parametrize("patience", [None, 5])
+def test_pieces_go_one_behind_the_other(transport: TcpTransport, peer: socket.socket, patience: float | None) -> None:
+    pieces = [bytes([number % 256]) * (number * 37) for number in range(1, 600)]
+    deadline = None if patience is None else transport.monotonic() + patience
+    views: list[bytes | memoryview] = [
+        memoryview(piece) if number % 2 else piece for number, piece in enumerate(pieces)
+    ]
+    thread = threading.Thread(target=transport.send_pieces, args=(views, deadline))
+    thread.start()
+    expected = b"".join(pieces)
+    received = b""
+    while len(received) < len(expected):
+        received += peer.recv(1 << 16)
+    thread.join()
+    assert received == expected
+    assert transport.sock is not None
+    assert transport.sock.gettimeout() is None
+
+
+def test_a_deadline_for_sending_pieces(transport: TcpTransport, peer: socket.socket) -> None:
+    with pytest.raises(TimeoutError):
+        transport.send_pieces([b"x" * 100_000_000, b"y"], transport.monotonic() + 0.05)
+    with pytest.raises(TimeoutError):
+        transport.send_pieces([b"x"], transport.monotonic() - 1)
+    assert transport.sock is not None
+    assert transport.sock.gettimeout() is None
+    transport.close()
+    with pytest.raises(ConnectionAbortedError, match="not connected"):
+        transport.send_pieces([b"x"])
+
+
 def test_the_deadline_for_sending_holds_while_another_thread_sends(
     transport: TcpTransport, peer: socket.socket
 ) -> None:

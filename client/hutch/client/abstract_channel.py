@@ -2,10 +2,10 @@
 
 from abc import ABC, abstractmethod
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from struct import error as StructError
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self, TypeVar, cast
+from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeVar, cast
 
 from hutch.client.exceptions import AMQPError, FrameSyntaxError, RecoverableConnectionError
 from hutch.client.late import tell_noticed
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from hutch.client.connection import Connection
 
 _Reply = TypeVar("_Reply", bound=Method)
+#: What takes a method, called with the channel or connection, the method, its content.
+Handler = Callable[[Any, Any, Content | None], None]
 
 
 class AbstractChannel(ABC):
@@ -41,6 +43,9 @@ class AbstractChannel(ABC):
 
     on_open: Any
 
+    #: What is done about methods that come, answers among them.
+    HANDLERS: ClassVar[Mapping[type[Method], Handler]] = {}
+
     def __init__(self, connection: "Connection", channel_id: int) -> None:
         self.connection: Connection | None = connection
         self.channel_id: int | None = channel_id
@@ -51,7 +56,6 @@ class AbstractChannel(ABC):
         self._link: Link | None = None
         self._requests: deque[Request] = deque()
         self._waits: list[Waiting] = []
-        self._handlers: dict[type[Method], Callable[[Any, Content | None], None]] = {}
 
     def __enter__(self) -> Self:
         return self
@@ -88,30 +92,24 @@ class AbstractChannel(ABC):
             request.ready = True
         elif self._waits:
             waiting = self._waiting_for(type(method))
-        handler = self._handlers.get(type(method))
+        handler = self.HANDLERS.get(type(method))
         if waiting is not None:
             self._tell(waiting, handler, method, content)
         elif handler is not None:
-            handler(method, content)
+            handler(self, method, content)
 
     def _waiting_for(self, kind: type[Method]) -> Waiting | None:
         """Who waits for a method of that kind that is no answer; the one who came last."""
         return next((waiting for waiting in reversed(self._waits) if kind in waiting.kinds), None)
 
-    def _tell(
-        self,
-        waiting: Waiting,
-        handler: Callable[[Any, Content | None], None] | None,
-        method: Method,
-        content: Content | None,
-    ) -> None:
+    def _tell(self, waiting: Waiting, handler: Handler | None, method: Method, content: Content | None) -> None:
         """Take a method that somebody waits for by its ids, and tell them."""
         still_waits = waiting in self._waits
         if still_waits:
             self._waits.remove(waiting)
         try:
             if handler is not None:
-                handler(method, content)
+                handler(self, method, content)
         except Exception as error:
             waiting.error = error
             raise

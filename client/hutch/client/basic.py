@@ -2,18 +2,19 @@
 
 import logging
 from collections import defaultdict, deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from struct import Struct
 from struct import error as StructError
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
-from hutch.client.abstract_channel import AbstractChannel
+from hutch.client.abstract_channel import AbstractChannel, Handler
 from hutch.client.exceptions import ChannelError, ConsumerCancelled, error_for_code
 from hutch.client.exchange import Arguments
 from hutch.client.link import OnMessage
 from hutch.client.message import ReceivedMessage
 from hutch.client.waiting import Request
 from hutch.wire.content import Content
+from hutch.wire.declaration import Method
 from hutch.wire.frames import END, METHOD
 from hutch.wire.methods import (
     EMPTY_TABLE,
@@ -87,9 +88,6 @@ class BasicMethods(AbstractChannel):
         self.events: defaultdict[str, set[Callable[..., object]]] = defaultdict(set)
         self._inboxes: dict[str, Inbox] = {}
         self._gets: dict[tuple[str, bool], bytes] = {}  # encoded
-        self._handlers[BasicCancel] = self._on_cancel
-        self._handlers[BasicCancelOk] = self._on_cancel_ok
-        self._handlers[BasicReturn] = self._on_return
 
     def basic_consume(
         self,
@@ -338,3 +336,9 @@ class BasicMethods(AbstractChannel):
             message.decode_body()
         for listener in tuple(listeners):
             listener(error, returned.exchange, returned.routing_key, message)
+
+    HANDLERS: ClassVar[Mapping[type[Method], Handler]] = {
+        BasicCancel: _on_cancel,
+        BasicCancelOk: _on_cancel_ok,
+        BasicReturn: _on_return,
+    }

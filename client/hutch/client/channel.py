@@ -1,12 +1,13 @@
 """Channels: several conversations over one connection (https://www.rabbitmq.com/docs/channels)."""
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from functools import cached_property
 from queue import Queue
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, ClassVar, Final
 
+from hutch.client.abstract_channel import Handler
 from hutch.client.exceptions import AMQPError, ChannelError, MethodSig, RecoverableConnectionError, error_for_code
 from hutch.client.exchange import ExchangeMethods
 from hutch.client.late import published_where, tell_cause
@@ -77,10 +78,6 @@ class Channel(ExchangeMethods, QueueMethods, PublishMethods, TxMethods, RawMetho
         self.on_open = ensure_promise(on_open)
         if connection.confirm_publish:
             self.basic_publish = self.basic_publish_confirm  # type: ignore[method-assign]
-        self._handlers[ChannelOpenOk] = self._on_open_ok
-        self._handlers[ChannelClose] = self._on_close
-        self._handlers[ChannelCloseOk] = self._on_close_ok
-        self._handlers[ChannelFlow] = self._on_flow
 
     def __repr__(self) -> str:
         return f"<Channel {self._number}{'' if self.is_open else ' (closed)'} of {self.connection}>"
@@ -265,3 +262,11 @@ class Channel(ExchangeMethods, QueueMethods, PublishMethods, TxMethods, RawMetho
     def _on_flow(self, flow: ChannelFlow, _content: Content | None) -> None:
         self.active = flow.active
         self._send(ChannelFlowOk(flow.active))
+
+    HANDLERS: ClassVar[Mapping[type[Method], Handler]] = {
+        **PublishMethods.HANDLERS,
+        ChannelOpenOk: _on_open_ok,
+        ChannelClose: _on_close,
+        ChannelCloseOk: _on_close_ok,
+        ChannelFlow: _on_flow,
+    }

@@ -2,10 +2,10 @@
 
 import logging
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, ClassVar, Final, NoReturn, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Final, NoReturn, Self, cast
 
 from hutch.client import negotiation
-from hutch.client.abstract_channel import AbstractChannel
+from hutch.client.abstract_channel import AbstractChannel, Handler
 from hutch.client.channel import Channel as AMQPChannel
 from hutch.client.exceptions import (
     AMQPError,
@@ -31,9 +31,9 @@ from hutch.client.sasl import SASL
 from hutch.client.traffic import TrafficMethods
 from hutch.client.transports.tcp import TcpTransport
 from hutch.wire.content import Content
+from hutch.wire.declaration import Method
 from hutch.wire.methods import (
     METHODS,
-    PROTOCOL_HEADER,
     ConnectionBlocked,
     ConnectionClose,
     ConnectionCloseOk,
@@ -50,8 +50,6 @@ if TYPE_CHECKING:
 _log = logging.getLogger("hutch.client")
 
 DEFAULT_PORT: Final = 5672
-#: How TLS's answer begins to what it cannot understand (RFC 8446, section 5.1).
-_TLS_ALERT: Final = b"\x15\x03"
 
 
 def split_host(host: str) -> tuple[str, int]:
@@ -70,27 +68,6 @@ def split_host(host: str) -> tuple[str, int]:
         return name, int(port) if port else DEFAULT_PORT
     except ValueError:
         raise ValueError(f"{host!r} is not host:port: {port!r} is no number") from None
-
-
-def _check_greeting(begin: bytes) -> None:
-    """Tell what a server is that does not answer with a method of AMQP 0-9-1."""
-    if begin.startswith(b"AMQP"):
-        version = "-".join(map(str, begin[4:]))
-        raise ConnectionError(f"the server wants another version of AMQP: {version}, not 0-0-9-1")
-    if begin.startswith(_TLS_ALERT):
-        raise ConnectionError("the server speaks TLS there: ssl is wanted")
-
-
-class _NextStep:
-    """What is awaited while a connection opens; its name is for the text of an error, and seldom wanted."""
-
-    __slots__ = ("_connection",)
-
-    def __init__(self, connection: "Connection") -> None:
-        self._connection = connection
-
-    def __str__(self) -> str:
-        return f"the server's next step in connection state {self._connection.opening_state}"
 
 
 class Connection(HookMethods, TrafficMethods):
@@ -176,11 +153,12 @@ class Connection(HookMethods, TrafficMethods):
         *,
         transport: Callable[[], AMQPTransport] | None = None,
     ) -> None:
-        super().__init__(self, 0, client_properties=client_properties)
+        super().__init__(self, 0)
+        self.client_properties = {**self.library_properties, **(client_properties or {})}
         self.authentication = negotiation.authentication(authentication, login_method, login_response, userid, password)
-        self._servers_choice = not authentication and login_method is None
         self.host = host
         self.userid = userid
+        self._password = password
         self.virtual_host = virtual_host
         self.locale = locale
         self.connect_timeout = connect_timeout
@@ -190,22 +168,20 @@ class Connection(HookMethods, TrafficMethods):
         self.socket_settings = socket_settings
         self.frame_handler_cls = frame_handler
         self.frame_writer_cls = frame_writer
-        self.channel_max = channel_max or self.channel_max
-        self.frame_max = frame_max or self.frame_max
+        if channel_max:
+            self.channel_max = channel_max
+        if frame_max:
+            self.frame_max = frame_max
         self.client_heartbeat = heartbeat
         self.confirm_publish = confirm_publish
         self.on_open = ensure_promise(on_open)
         self.on_blocked = on_blocked
         self.on_unblocked = on_unblocked
-        self.on_tune_ok = ensure_promise(on_tune_ok)
+        self.on_tune_ok = on_tune_ok
         self.channels: dict[int, AbstractChannel] | None = {0: self}
         self._make_transport = transport
         self._channel_ids: set[int] = set()
         self._closed_for: str | None = None
-        self._handlers[ConnectionClose] = self._on_close
-        self._handlers[ConnectionCloseOk] = self._on_close_ok
-        self._handlers[ConnectionBlocked] = self._on_blocked
-        self._handlers[ConnectionUnblocked] = self._on_unblocked
 
     def __repr__(self) -> str:
         return f"<Connection to {self.host}, virtual host {self.virtual_host!r}, {self._state.value}>"
@@ -247,18 +223,11 @@ class Connection(HookMethods, TrafficMethods):
         reader = Reader(self.channels)
         reader.frame_max = self.frame_max
         self._link = link = Link(transport, reader, self.collect, self.read_timeout, self.write_timeout)
-        self._state = ConnectionState.GREETING
         deadline = link.deadline(self.connect_timeout)
-        next_step = _NextStep(self)
         try:
             transport.connect(deadline)
             self._hook()
-            transport.send(PROTOCOL_HEADER, deadline)
-            while self._state is not ConnectionState.RUNNING:
-                if self._state is ConnectionState.GREETING:
-                    _check_greeting(link.reader.peek(8))
-                if not link.next_method():
-                    link.receive(deadline, next_step)
+            self._open(link, deadline)
             ensure_promise(self.on_open)(self)
         except BaseException as error:
             self.collect()
@@ -452,7 +421,8 @@ class Connection(HookMethods, TrafficMethods):
                 self._call(ConnectionClose(reply_code, reply_text, *method_sig), ConnectionCloseOk)
         finally:
             self.is_closing = False
-            self.collect()
+            if self._link is not None:
+                self.collect()
 
     def _on_close(self, close: ConnectionClose, _content: Content | None) -> None:
         link = self._opened("connection.close")
@@ -491,7 +461,14 @@ class Connection(HookMethods, TrafficMethods):
             except OSError as error:
                 _log.debug("the transport was broken already: %s", error)
         for channel in (channels or {}).values():
-            if isinstance(channel, AMQPChannel):
-                channel.collect()
+            if channel is not self:
+                cast("AMQPChannel", channel).collect()
         if self._requests:
             self._fail_requests(RecoverableConnectionError("connection already closed"))
+
+    HANDLERS: ClassVar[Mapping[type[Method], Handler]] = {
+        ConnectionClose: _on_close,
+        ConnectionCloseOk: _on_close_ok,
+        ConnectionBlocked: _on_blocked,
+        ConnectionUnblocked: _on_unblocked,
+    }

@@ -87,6 +87,10 @@ class HookedTransport:
         finally:
             self._sending.deadline = None
 
+    def send_pieces(self, pieces: list[bytes | memoryview], deadline: float | None = None) -> None:
+        """:meth:`send` for frames in pieces."""
+        self.send(b"".join(pieces), deadline)
+
     @staticmethod
     def _write(write_frame: WriteFrame, data: bytes) -> None:
         assembler = ContentAssembler(None)
@@ -145,13 +149,11 @@ class HookMethods(OpeningMethods):
     Channel: ClassVar[type[RawMethods]]
     channels: dict[int, AbstractChannel] | None
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        self.frame_handler_cls: FrameHandler = frame_handler
-        self.frame_writer_cls: FrameWriter = frame_writer
-        self._on_inbound_frame: OnFrame | None = None
-        self._frame_writer: WriteFrame | None = None
-        self._hooked: HookedTransport | None = None
+    frame_handler_cls: FrameHandler
+    frame_writer_cls: FrameWriter
+    _on_inbound_frame: OnFrame | None = None
+    _frame_writer: WriteFrame | None = None
+    _hooked: HookedTransport | None = None
 
     def on_inbound_method(self, channel_id: int, method_sig: MethodSig, payload: bytes, content: Any) -> None:
         """Take a method that a frame handler has put together, to the channel of that number: its callback.

@@ -5,7 +5,7 @@ import threading
 from collections import deque
 from collections.abc import Callable
 from threading import get_ident
-from typing import Final
+from typing import Any, Final
 
 from hutch.client.exceptions import RecoverableConnectionError
 from hutch.client.heartbeats import Heartbeats
@@ -25,6 +25,8 @@ _SECOND_READER: Final = (
 _FAREWELL: Final = 1.0  # seconds for a last frame to a peer that is given up
 
 
+#: What may be sent: bytes, or pieces of them.
+Data = bytes | list[bytes | memoryview]
 OnMessage = Callable[[ReceivedMessage], object]
 
 
@@ -72,8 +74,10 @@ class Link:
         self._pause: float = getattr(transport, "poll_interval", 0.0)
         self._next_look = 0.0
 
-    def send(self, data: bytes, timeout: float | None = None) -> None:
+    def send(self, data: Data, timeout: float | None = None) -> None:
         """Send whole frames, within ``timeout`` seconds (``None``: the write timeout).
+
+        In pieces only over a transport that has ``send_pieces``.
 
         Raises:
             OSError: the connection is lost; TimeoutError among them, for half a frame may be out.
@@ -81,11 +85,13 @@ class Link:
         """
         if timeout is None:
             timeout = self.write_timeout
+        transport: Any = self.transport
+        send = transport.send if type(data) is bytes else transport.send_pieces
         try:
             if timeout is None:
-                self.transport.send(data)
+                send(data)
             else:
-                self.transport.send(data, self.transport.monotonic() + timeout)
+                send(data, transport.monotonic() + timeout)
         except TimeoutError:
             self._on_lost()
             raise
@@ -277,7 +283,7 @@ class Link:
             while not awaited.ready:
                 if awaited.error is not None:
                     raise awaited.error
-                if not self.next_method():
+                if not (self._deferred or self.reader.buffered) or not self.next_method():
                     self.receive(deadline, awaited)
                     self.next_method()
                 if not awaited.ready and awaited.error is None:

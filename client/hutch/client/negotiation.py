@@ -2,11 +2,13 @@
 
 import math
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final
 
 from hutch.client import sasl
 from hutch.client.exceptions import ConnectionError  # noqa: A004
+from hutch.wire.fields import EncodedTable, FieldTable
 
 if TYPE_CHECKING:
     from hutch.client.opening import OpeningMethods
@@ -33,6 +35,9 @@ NEGOTIATE_CAPABILITIES: Final[Mapping[str, bool]] = {
 }
 
 
+_BY_PASSWORD: Final = {kind.mechanism: kind for kind in (sasl.AMQPLAIN, sasl.PLAIN)}
+
+
 def authentication(
     given: sasl.SASL | Sequence[sasl.SASL],
     login_method: str | None,
@@ -40,7 +45,7 @@ def authentication(
     userid: str | None,
     password: str | None,
 ) -> tuple[sasl.SASL, ...]:
-    """The mechanisms that a connection's parameters allow, the preferred one first.
+    """The mechanisms that a connection's parameters ask for, the preferred one first; none for :func:`by_default`.
 
     Raises:
         ValueError: a ``login_method`` that is unknown, or wants a password where none is given.
@@ -49,12 +54,11 @@ def authentication(
     if given:
         return (given,) if isinstance(given, sasl.SASL) else tuple(given)
     if login_method is None:
-        passwords = (sasl.AMQPLAIN(userid, password), sasl.PLAIN(userid, password))
-        return (*passwords, sasl.EXTERNAL(), sasl.GSSAPI(userid, fail_soft=True))
+        return ()
     if login_method in {"AMQPLAIN", "PLAIN"}:
         if userid is None or password is None:
             raise ValueError(f"login method {login_method} needs userid and password, or authentication")
-        return ((sasl.PLAIN if login_method == "PLAIN" else sasl.AMQPLAIN)(userid, password),)
+        return (_BY_PASSWORD[login_method.encode()](userid, password),)
     if login_method == "EXTERNAL":
         return (sasl.EXTERNAL(),)
     if login_method == "GSSAPI":
@@ -64,33 +68,51 @@ def authentication(
     return (sasl.RAW(login_method.encode(), login_response),)
 
 
-def in_servers_order(mechanisms: Sequence[sasl.SASL], offered: Sequence[bytes]) -> list[sasl.SASL]:
-    """The mechanisms that take a password as the server orders them, then the others.
+def capabilities(server_properties: FieldTable) -> Mapping[str, Any]:
+    """The protocol extensions that a server has, name to ``True``."""
+    named = server_properties.get("capabilities")
+    return named if isinstance(named, dict) else {}
+
+
+@lru_cache(maxsize=8)
+def usual_properties(capabilities: tuple[str, ...]) -> EncodedTable:
+    """What a client tells of itself that adds nothing to it, with the protocol extensions to use."""
+    return EncodedTable({**LIBRARY_PROPERTIES, "capabilities": dict.fromkeys(capabilities, True)})
+
+
+def by_default(userid: str | None, password: str | None, offered: Sequence[bytes]) -> Iterator[sasl.SASL]:
+    """The mechanisms for who asks for none: those that take a password as the server orders them, then the others.
 
     py-amqp tries GSSAPI and EXTERNAL first. But RabbitMQ offers EXTERNAL also to clients without a certificate, and
     then refuses it, so a password that is there goes first.
     """
-    by_password = {one.mechanism: one for one in mechanisms if isinstance(one, sasl.PLAIN | sasl.AMQPLAIN)}
-    first = [by_password[name] for name in offered if name in by_password]
-    return first + [one for one in mechanisms if one not in first]
+    for name in offered:
+        if name in _BY_PASSWORD:
+            yield _BY_PASSWORD[name](userid, password)
+    for name in _BY_PASSWORD:
+        if name not in offered:  # then it counts for the text of the error alone
+            yield _BY_PASSWORD[name](userid, password)
+    yield sasl.EXTERNAL()
+    yield sasl.GSSAPI(userid, fail_soft=True)
 
 
 def first_response(
-    connection: "OpeningMethods", mechanisms: Sequence[sasl.SASL], offered: Sequence[bytes]
+    connection: "OpeningMethods", mechanisms: Iterable[sasl.SASL], offered: Sequence[bytes]
 ) -> tuple[bytes, bytes]:
     """Name and first response of the mechanism to use.
 
     Raises:
         ConnectionError: nothing in common.
     """
+    ours = []
     for mechanism in mechanisms:
         if mechanism.mechanism in offered:
             response = mechanism.start(connection)
             if isinstance(response, bytes):
                 return mechanism.mechanism, response
-    ours = ", ".join(mechanism.mechanism.decode() for mechanism in mechanisms)
+        ours.append(mechanism.mechanism.decode())
     theirs = ", ".join(name.decode() for name in offered)
-    raise ConnectionError(f"no common login mechanism: the server offers {theirs}; this client {ours}")
+    raise ConnectionError(f"no common login mechanism: the server offers {theirs}; this client {', '.join(ours)}")
 
 
 def heartbeat(client: float, server: int) -> int:

@@ -1,13 +1,13 @@
 """How a connection opens: from connection.start to connection.open-ok, and the states it goes through meanwhile."""
 
-import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 from typing import Any, Final
 
 from hutch.client import negotiation
 from hutch.client.exceptions import ConnectionError, UnexpectedFrame  # noqa: A004
 from hutch.client.heartbeats import Heartbeats
+from hutch.client.link import Link
 from hutch.client.promise import ensure_promise
 from hutch.client.raw_methods import RawMethods
 from hutch.client.reader import Violation
@@ -17,8 +17,7 @@ from hutch.wire.declaration import Method
 from hutch.wire.fields import FieldTable
 from hutch.wire.frames import OVERHEAD
 from hutch.wire.methods import (
-    ConnectionClose,
-    ConnectionCloseOk,
+    PROTOCOL_HEADER,
     ConnectionOpen,
     ConnectionOpenOk,
     ConnectionSecure,
@@ -29,9 +28,24 @@ from hutch.wire.methods import (
 )
 from hutch.wire.states import FROM_CLIENT, FROM_SERVER, ConnectionState, IllegalMethod, next_connection_state
 
-_log = logging.getLogger("hutch.client")
+#: How TLS's answer begins to what it cannot understand (RFC 8446, section 5.1).
+_TLS_ALERT: Final = b"\x15\x03"
+#: What is awaited in each state, for the text of an error.
+_NEXT_STEP: Final = {state: f"the server's next step in connection state {state.value}" for state in ConnectionState}
 
-_NOTHING_YET: Final[FieldTable] = MappingProxyType({})
+#: What brings a connection that is being opened further.
+_STEPS: Final = {ConnectionStart, ConnectionSecure, ConnectionTune, ConnectionOpenOk}
+
+_NOTHING_YET: Final = ConnectionStart(0, 0, MappingProxyType({}), b"", b"")
+
+
+def _check_greeting(begin: bytes) -> None:
+    """Tell what a server is that does not answer with a method of AMQP 0-9-1."""
+    if begin.startswith(b"AMQP"):
+        version = "-".join(map(str, begin[4:]))
+        raise ConnectionError(f"the server wants another version of AMQP: {version}, not 0-0-9-1")
+    if begin.startswith(_TLS_ALERT):
+        raise ConnectionError("the server speaks TLS there: ssl is wanted")
 
 
 class OpeningMethods(RawMethods):
@@ -42,102 +56,162 @@ class OpeningMethods(RawMethods):
     #: The protocol extensions to use where the server has them.
     negotiate_capabilities: Mapping[str, bool] = negotiation.NEGOTIATE_CAPABILITIES
 
-    def __init__(self, *args: Any, client_properties: Mapping[str, Any] | None, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        self.authentication: tuple[SASL, ...] = ()
-        self.client_properties: dict[str, Any] = {**self.library_properties, **(client_properties or {})}
-        self.locale = "en_US"
-        self.virtual_host = "/"
-        self.channel_max = 65535
-        self.frame_max = 131072
-        self.client_heartbeat: float = 0
-        self.server_heartbeat: int | None = None
-        self.heartbeat: int | None = None
-        self.on_tune_ok: Any = None
-        self.version_major = 0
-        self.version_minor = 0
-        self.server_properties: FieldTable = _NOTHING_YET
-        self.mechanisms: list[bytes] = []
-        self.locales: list[str] = []
-        self._servers_choice = False
-        self._state = ConnectionState.CLOSED
-        #: The step that the server's next word answers, while the connection opens.
-        self._last_step: Method | None = None
-        self._handlers[ConnectionStart] = self._on_start
-        self._handlers[ConnectionSecure] = self._on_secure
-        self._handlers[ConnectionTune] = self._on_tune
-        self._handlers[ConnectionOpenOk] = self._on_open_ok
+    authentication: tuple[SASL, ...]
+    client_properties: dict[str, Any]
+    locale: str
+    virtual_host: str
+    client_heartbeat: float
+    on_tune_ok: Any
+    channel_max = 65535
+    frame_max = 131072
+    server_heartbeat: int | None = None
+    heartbeat: int | None = None
+    userid: str | None
+    _password: str | None
+    _state = ConnectionState.CLOSED
+    _start = _NOTHING_YET
+    _server_properties: FieldTable | None = None
+    #: The step that the server's next word answers, while the connection opens, and that word.
+    _last_step: Method | None = None
+    _answer: Method | None = None
 
     @property
     def opening_state(self) -> str:
         """How far it has been opened: the name of its state, as the states of :mod:`hutch.wire.states` are named."""
         return self._state.value
 
+    # what the server said of itself
+
+    @property
+    def version_major(self) -> int:
+        """The first number of the server's version of AMQP."""
+        return self._start.version_major
+
+    @property
+    def version_minor(self) -> int:
+        """The second number."""
+        return self._start.version_minor
+
+    @property
+    def server_properties(self) -> FieldTable:
+        """What the server is, and can do."""
+        if self._server_properties is None:
+            said = self._start.server_properties
+            self._server_properties = {
+                name: dict(value) if isinstance(value, dict) else value for name, value in said.items()
+            }
+        return self._server_properties
+
+    @server_properties.setter
+    def server_properties(self, properties: FieldTable) -> None:
+        self._server_properties = properties
+
+    @property
+    def mechanisms(self) -> list[bytes]:
+        """The login mechanisms that the server takes."""
+        return self._start.mechanisms.split()
+
+    @property
+    def locales(self) -> list[str]:
+        """The languages of the server's texts."""
+        return self._start.locales.decode("utf-8", "replace").split()
+
     @property
     def server_capabilities(self) -> Mapping[str, Any]:
         """The protocol extensions that the server has, name to ``True``."""
-        capabilities = self.server_properties.get("capabilities")
-        return capabilities if isinstance(capabilities, dict) else {}
+        return negotiation.capabilities(self.server_properties)
+
+    # opening
 
     def receive_method(self, method: Method, content: Content | None) -> None:
         """Take a method on channel 0, if the connection's state allows it. The link calls it."""
-        closing = self._state is ConnectionState.CLOSING
-        if closing and not isinstance(method, ConnectionClose | ConnectionCloseOk):
-            return
+        kind = type(method)
+        following = FROM_SERVER[self._state].get(kind)
+        if following is None:
+            if self._state is ConnectionState.CLOSING:
+                return
+            raise self._out_of_place(kind)
+        self._state = following
+        if kind in _STEPS:
+            self._answer = method
+        else:
+            super().receive_method(method, content)
+
+    def _out_of_place(self, kind: type[Method]) -> Violation:
         try:
-            self._state = next_connection_state(FROM_SERVER, self._state, type(method))
+            next_connection_state(FROM_SERVER, self._state, kind)
         except IllegalMethod as illegal:
-            signature = (method.CLASS_ID, method.METHOD_ID)
+            signature = (kind.CLASS_ID, kind.METHOD_ID)
             error = UnexpectedFrame(f"{illegal.code} - {illegal.text}", signature, reply_code=illegal.code)
-            raise Violation(error) from None
-        super().receive_method(method, content)
+        return Violation(error)
 
     def _note_sent(self, method: Method) -> None:
         self._state = FROM_CLIENT[self._state].get(type(method), self._state)
 
-    def _step(self, method: Method) -> bytes:
-        """The frame of our next step, for the caller to send."""
-        self._last_step = method
-        self._state = next_connection_state(FROM_CLIENT, self._state, type(method))
-        return self._frame(method)
+    def _open(self, link: Link, deadline: float | None) -> None:
+        """Go from the protocol header to connection.open-ok, one step after the other.
 
-    def _on_start(self, start: ConnectionStart, _content: Content | None) -> None:
-        self.version_major = start.version_major
-        self.version_minor = start.version_minor
-        self.server_properties = {
-            name: dict(value) if isinstance(value, dict) else value for name, value in start.server_properties.items()
-        }
-        self.mechanisms = start.mechanisms.split()
-        self.locales = start.locales.decode("utf-8", "replace").split()
-        _log.debug("server: %s, mechanisms %s, locales %s", start.server_properties, self.mechanisms, self.locales)
-        offered = self.server_capabilities
-        wanted = {name: value for name, value in self.negotiate_capabilities.items() if offered.get(name)}
-        given = self.client_properties.get("capabilities") or {}
-        if given or wanted:
-            self.client_properties["capabilities"] = {**given, **wanted}
-        mechanisms: Sequence[SASL] = self.authentication
-        if self._servers_choice:
-            mechanisms = negotiation.in_servers_order(mechanisms, self.mechanisms)
-        mechanism, response = negotiation.first_response(self, mechanisms, self.mechanisms)
-        step = self._step(ConnectionStartOk(self.client_properties, mechanism.decode(), response, self.locale))
-        self._opened("connection.start-ok").send(step)
+        Raises as :meth:`Connection.connect`.
+        """
+        self._state = ConnectionState.GREETING
+        link.transport.send(PROTOCOL_HEADER, deadline)
+        start: Any = self._next_answer(link, deadline)
+        self._start = start
+        self._server_properties = None
+        self._state = ConnectionState.AUTHENTICATING
+        link.send(self._frame(self._start_ok(start)))
 
-    def _on_secure(self, _secure: ConnectionSecure, _content: Content | None) -> None:
-        raise ConnectionError("the server asks for a further step of the login, which no mechanism here has")
-
-    def _on_tune(self, tune: ConnectionTune, _content: Content | None) -> None:
-        link = self._opened("connection.tune")
+        tune: Any = self._next_answer(link, deadline)
+        if isinstance(tune, ConnectionSecure):
+            raise ConnectionError("the server asks for a further step of the login, which no mechanism here has")
         self.channel_max = tune.channel_max or self.channel_max
         self.frame_max = tune.frame_max or self.frame_max
         self.server_heartbeat = tune.heartbeat
-        self.heartbeat = negotiation.heartbeat(self.client_heartbeat, tune.heartbeat)
-        tune_ok = self._step(ConnectionTuneOk(self.channel_max, self.frame_max, self.heartbeat))
+        self.heartbeat = negotiation.heartbeat(self.client_heartbeat, tune.heartbeat) if self.client_heartbeat else 0
+        self._last_step = tune_ok = ConnectionTuneOk(self.channel_max, self.frame_max, self.heartbeat)
+        self._state = ConnectionState.OPENING
+        frame = self._frame(tune_ok)
         link.frame_limit = self.frame_max - OVERHEAD
         link.reader.frame_max = self.frame_max
         if self.heartbeat:
             link.heartbeats = Heartbeats(self.heartbeat, link.transport.monotonic())
-        ensure_promise(self.on_tune_ok)(self)
-        link.send(tune_ok + self._step(ConnectionOpen(self.virtual_host)))  # one write, one thing to wake up for
+        if self.on_tune_ok is not None:
+            ensure_promise(self.on_tune_ok)(self)
 
-    def _on_open_ok(self, _opened: ConnectionOpenOk, _content: Content | None) -> None:
+        self._last_step = vhost = ConnectionOpen(self.virtual_host)
+        self._state = ConnectionState.ACCEPTING
+        link.send(frame + self._frame(vhost))  # one write, one thing to wake up for
+        self._next_answer(link, deadline)
         self._last_step = None
+
+    def _next_answer(self, link: Link, deadline: float | None) -> Method:
+        """The server's next step, which :meth:`receive_method` has found to be legal in this state."""
+        self._answer = None
+        while self._answer is None:
+            if not (link.reader.buffered and link.next_method()):
+                link.receive(deadline, _NEXT_STEP[self._state])
+                if self._state is ConnectionState.GREETING:
+                    _check_greeting(link.reader.peek(8))
+        return self._answer
+
+    def _start_ok(self, start: ConnectionStart) -> ConnectionStartOk:
+        """The login, and what the server is told of this client."""
+        offered = negotiation.capabilities(start.server_properties)
+        wanted = {name: value for name, value in self.negotiate_capabilities.items() if offered.get(name)}
+        told = self.client_properties
+        usual = (
+            told == negotiation.LIBRARY_PROPERTIES and self.negotiate_capabilities is negotiation.NEGOTIATE_CAPABILITIES
+        )
+        given = told.get("capabilities") or {}
+        if given or wanted:
+            told["capabilities"] = {**given, **wanted}
+        if usual and wanted:  # as nearly always
+            told = negotiation.usual_properties(tuple(wanted))
+        offered_mechanisms = start.mechanisms.split()
+        mechanisms: Iterable[SASL] = self.authentication
+        if not self.authentication:
+            mechanisms = negotiation.by_default(self.userid, self._password, offered_mechanisms)
+        mechanism, response = negotiation.first_response(self, mechanisms, offered_mechanisms)
+        start_ok = ConnectionStartOk(told, mechanism.decode(), response, self.locale)
+        self._last_step = start_ok
+        return start_ok

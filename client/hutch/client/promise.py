@@ -49,6 +49,12 @@ class promise:  # noqa: N801  (py-amqp's name)
         cancelled: whether it is cancelled.
     """
 
+    ready = False
+    failed = False
+    cancelled = False
+    value: tuple[tuple[Any, ...], dict[str, Any]] | None = None
+    reason: BaseException | None = None
+
     def __init__(
         self,
         fun: Callable[..., Any] | None = None,
@@ -60,14 +66,9 @@ class promise:  # noqa: N801  (py-amqp's name)
         if fun is not None and not callable(fun):
             raise TypeError(f"a promise calls a function, not {fun!r}")
         self.fun = fun
-        self.args = tuple(args or ())
-        self.kwargs = dict(kwargs or {})
+        self.args = tuple(args) if args else ()
+        self.kwargs = dict(kwargs) if kwargs else {}
         self.on_error = on_error
-        self.ready = False
-        self.failed = False
-        self.cancelled = False
-        self.value: tuple[tuple[Any, ...], dict[str, Any]] | None = None
-        self.reason: BaseException | None = None
         self._listeners: list[Thenable] = []
         if callback is not None:
             self.then(callback)
@@ -157,7 +158,7 @@ def _tell(listener: Thenable, reason: BaseException | None) -> None:
 
 def ensure_promise(value: Any) -> Any:
     """``value`` as a promise: one that calls it, where it is a function; a new one for ``None``."""
-    return value if is_promise(value) else promise(value)
+    return promise() if value is None else value if is_promise(value) else promise(value)
 
 
 def break_promise(value: Any, error: BaseException) -> None:

@@ -1,15 +1,18 @@
 """Publishing, and the broker's confirms."""
 
+from collections.abc import Mapping
 from struct import Struct
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
+from hutch.client.abstract_channel import Handler
 from hutch.client.basic import BasicMethods
 from hutch.client.exceptions import AMQPError, MessageNacked, RecoverableConnectionError
 from hutch.client.late import tell_noticed
-from hutch.client.link import Link
+from hutch.client.link import Data, Link
 from hutch.client.message import Message
 from hutch.wire.content import Content
-from hutch.wire.frames import BODY, END, HEADER, OVERHEAD, content_frames, content_header
+from hutch.wire.declaration import Method
+from hutch.wire.frames import BODY, END, HEADER, OVERHEAD, content_frames, content_header, content_pieces
 from hutch.wire.methods import BasicNack, BasicPublish, ConfirmSelect, ConfirmSelectOk
 from hutch.wire.properties import NO_PROPERTIES
 
@@ -47,7 +50,6 @@ class PublishMethods(BasicMethods):
         self._confirm_selected = False
         self._published = 0
         self._confirms: dict[int, Confirm] = {}
-        self._handlers[BasicNack] = self._on_nack
 
     def basic_publish(
         self,
@@ -97,7 +99,7 @@ class PublishMethods(BasicMethods):
         except TimeoutError:
             raise RecoverableConnectionError("basic.publish: timed out, and the connection with it") from None
 
-    def _encode(self, msg: Message, exchange: str, routing_key: str, mandatory: bool, immediate: bool) -> bytes:
+    def _encode(self, msg: Message, exchange: str, routing_key: str, mandatory: bool, immediate: bool) -> Data:
         """The frames of a publish."""
         link = self._link
         if link is None:
@@ -108,7 +110,7 @@ class PublishMethods(BasicMethods):
         size = len(body)
         number = self._number
         if not 0 < size <= link.frame_limit or len(properties) + _HEADER_SIZE > link.frame_limit:
-            return self._content(method, properties, body, link.frame_limit)
+            return self._content(link, method, properties, body)
         if properties == NO_PROPERTIES:
             return (
                 method + _pack_bare_content(HEADER, number, 14, 60, 0, size, 0, END, BODY, number, size) + body + _END
@@ -157,7 +159,7 @@ class PublishMethods(BasicMethods):
                 f"message {confirm.delivery_tag} on its channel, to exchange {exchange!r} by {routing_key!r}"
             )
 
-    def _send_to_confirm(self, link: Link, data: bytes, timeout: float | None) -> Confirm:
+    def _send_to_confirm(self, link: Link, data: Data, timeout: float | None) -> Confirm:
         self._published += 1
         # Noted before it is sent: another thread may be reading, and see the confirm at once.
         confirm = self._confirms[self._published] = Confirm(self._published)
@@ -196,10 +198,13 @@ class PublishMethods(BasicMethods):
         self._methods[key] = frame
         return frame
 
-    def _content(self, method: bytes, properties: bytes, body: bytes, limit: int) -> bytes:
+    def _content(self, link: Link, method: bytes, properties: bytes, body: bytes) -> Data:
+        limit = link.frame_limit
         header = content_header(len(body), properties)
         if len(header) > limit:
             raise ValueError(f"properties of {len(properties)} bytes do not fit a frame of {limit}")
+        if len(body) > limit and hasattr(link.transport, "send_pieces"):
+            return content_pieces(self._number, header, body, limit + OVERHEAD, method)
         return content_frames(self._number, header, body, limit + OVERHEAD, method)
 
     def _fail_confirms(self, error: Exception) -> None:
@@ -230,3 +235,5 @@ class PublishMethods(BasicMethods):
         self._settle(nack.delivery_tag, nack.multiple, nacked=True)
         for listener in tuple(self.events.get("basic_nack", ())):
             listener(nack.delivery_tag, nack.multiple)
+
+    HANDLERS: ClassVar[Mapping[type[Method], Handler]] = {**BasicMethods.HANDLERS, BasicNack: _on_nack}

@@ -24,7 +24,6 @@ _METHOD_START = Struct(">BHII")  # a method's frame up to and with its ids
 _DELIVERY_TAG = Struct(">Q")
 _ACK_ARGUMENTS = Struct(">QB")
 _ACK_SIZE: Final = 13  # of the payload
-_START: Final = ConnectionStart.ID.to_bytes(4)
 _CONNECTION: Final = 10  # a class id
 _ENVELOPES_LIMIT: Final = 1024
 _ANY_SIZE: Final = (1 << 64) - 1
@@ -80,7 +79,18 @@ _DEAF: Final = _Deaf()
 class Reader:
     """Takes received bytes with :meth:`feed` and hands what they hold to ``peers``, by channel number."""
 
-    __slots__ = ("_assemblers", "_chunks", "_data", "_envelopes", "_held", "_offset", "_peers", "_wanted", "frame_max")
+    __slots__ = (
+        "_assemblers",
+        "_begun",
+        "_chunks",
+        "_data",
+        "_envelopes",
+        "_held",
+        "_offset",
+        "_peers",
+        "_wanted",
+        "frame_max",
+    )
 
     def __init__(self, peers: Mapping[int, Any]) -> None:
         self._peers: Mapping[int, Peer] = peers
@@ -90,6 +100,8 @@ class Reader:
         self._held = 0
         self._wanted = 0
         self._assemblers: dict[int, ContentAssembler] = {}
+        #: Type, channel number and size of the frame that the data goes on with, where its beginning was taken.
+        self._begun: tuple[int, int, int] | None = None
         self._envelopes: dict[bytes, Envelope] = {}
         #: The limit for the payload of a frame, in bytes; 0 for none.
         self.frame_max = 0
@@ -106,7 +118,8 @@ class Reader:
     @property
     def unread(self) -> bytes:
         """All bytes that have not been handed on; another reader may go on with them."""
-        return b"".join(self._chunks) or self._data[self._offset :]
+        prefix = _PREFIX.pack(*self._begun) if self._begun else b""
+        return prefix + (b"".join(self._chunks) or self._data[self._offset :])
 
     def feed(self, data: bytes) -> None:
         """Take bytes, in any cut."""
@@ -139,10 +152,13 @@ class Reader:
             if offset == len(data):
                 return False
             if offset + 11 <= len(data) and not self._assemblers:
-                frame_type, number, _, method_id = _METHOD_START.unpack_from(data, offset)
-                if frame_type == METHOD and number:
+                frame_type, number, size, method_id = _METHOD_START.unpack_from(data, offset)
+                if frame_type == METHOD:
                     take = self._WHOLE.get(method_id)
-                    if take is not None and take(self, data, offset):
+                    if take is not None:
+                        if number and take(self, data, offset):
+                            return True
+                    elif self._take_method(data, offset, number, size, method_id):
                         return True
             frame = self._next_frame()
             if frame is None:
@@ -201,6 +217,24 @@ class Reader:
         peer.receive_ack(delivery_tag, multiple & 1 != 0)
         return True
 
+    def _take_method(self, data: bytes, offset: int, number: int, size: int, method_id: int) -> bool:
+        """Hand on a method without content, if all of it is there; ``False`` as of :meth:`_take_delivery`."""
+        end = offset + 7 + size
+        kind = METHODS.get(method_id)
+        if kind is None or kind.CONTENT or not kind.SERVER or end >= len(data) or data[end] != END:
+            return False
+        peer = self._peers.get(number)
+        if peer is None or (number and kind.CLASS_ID == _CONNECTION) or 0 < self.frame_max < size:
+            return False
+        payload = data[offset + 7 : end]
+        try:
+            method = _decode_start(payload) if kind is ConnectionStart else kind.decode(payload)
+        except ValueError:
+            return False
+        self._offset = end + 1
+        peer.receive_method(method, None)
+        return True
+
     #: The paths for what comes most, by method; each takes a method whose frames are all there.
     _WHOLE: ClassVar[Mapping[int, Callable[["Reader", bytes, int], bool]]] = {
         BasicDeliver.ID: _take_delivery,
@@ -219,24 +253,44 @@ class Reader:
     def _next_frame(self) -> tuple[int, int, bytes | memoryview] | None:
         data = self._data
         offset = self._offset
-        rest = len(data) - offset
-        if rest < 7:
-            if rest:
-                self._hold(7)
+        if self._begun is not None:
+            frame_type, number, size = self._begun
+            start = offset
+        else:
+            rest = len(data) - offset
+            if rest < 7:
+                if rest:
+                    self._hold(7)
+                return None
+            frame_type, number, size = _PREFIX.unpack_from(data, offset)
+            if 0 < self.frame_max < size:
+                raise Violation.of(ReplyCode.FRAME_ERROR, f"a frame of {size} bytes where {self.frame_max} are allowed")
+            start = offset + 7
+        end = start + size
+        assembler = self._assemblers.get(number) if frame_type == BODY else None
+        if end >= len(data):
+            if assembler is None or size > assembler.remaining:
+                self._hold(size + OVERHEAD)
+            else:
+                self._take_part(assembler, number, start, end)
             return None
-        frame_type, number, size = _PREFIX.unpack_from(data, offset)
-        if 0 < self.frame_max < size:
-            raise Violation.of(ReplyCode.FRAME_ERROR, f"a frame of {size} bytes where {self.frame_max} are allowed")
-        if rest < size + OVERHEAD:
-            self._hold(size + OVERHEAD)
-            return None
-        end = offset + 7 + size
+        self._begun = None
         self._offset = end + 1
         if data[end] != END:
             raise Violation.of(ReplyCode.FRAME_ERROR, f"a frame that ends with octet {data[end]}, not {END}")
-        if frame_type == BODY and number in self._assemblers:
-            return frame_type, number, memoryview(data)[offset + 7 : end]  # copied once, into its body
-        return frame_type, number, data[offset + 7 : end]
+        if assembler is not None:
+            return frame_type, number, memoryview(data)[start:end]  # copied once, into its body
+        return frame_type, number, data[start:end]
+
+    def _take_part(self, assembler: ContentAssembler, number: int, start: int, end: int) -> None:
+        """Take what is there of a body's frame, but for its last byte: the content is whole once the frame is."""
+        part_end = min(end - 1, len(self._data))
+        if part_end > start:
+            assembler.add(BODY, memoryview(self._data)[start:part_end])
+        self._begun = BODY, number, end - part_end
+        self._offset = part_end
+        if part_end < len(self._data):
+            self._hold(end - part_end + 1)
 
     def _hold(self, wanted: int) -> None:
         """Keep the bytes of a frame that is not complete; nothing is looked at before there are ``wanted`` ones."""
@@ -304,9 +358,9 @@ def hand_on(peer: Peer, number: int, method: Method, content: Content | None) ->
 
 
 @lru_cache(maxsize=4)
-def _decode_start(payload: bytes) -> Method:
+def _decode_start(payload: bytes) -> ConnectionStart:
     """A server's first word is long, and the same for every connection to it. The caller copies what may be changed."""
-    return decode_method(payload)
+    return ConnectionStart.decode(payload)
 
 
 def server_method(payload: bytes) -> Method:
@@ -316,7 +370,7 @@ def server_method(payload: bytes) -> Method:
         Violation: it may not, or the bytes are no method's.
     """
     try:
-        method = _decode_start(payload) if payload[:4] == _START else decode_method(payload)
+        method = decode_method(payload)
     except KeyError:
         class_id, method_id = payload[:2], payload[2:4]
         text = f"method {int.from_bytes(class_id)}/{int.from_bytes(method_id)} is unknown"

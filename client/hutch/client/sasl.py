@@ -5,8 +5,6 @@ import warnings
 from types import NotImplementedType
 from typing import TYPE_CHECKING, Any
 
-from hutch.wire.fields import write_table
-
 if TYPE_CHECKING:
     from hutch.client.opening import OpeningMethods
 
@@ -55,7 +53,9 @@ class AMQPLAIN(_Password):
         """The table; passes where a name is ``None``."""
         response: bytes | NotImplementedType = NotImplemented
         if self.username is not None and self.password is not None:
-            response = write_table({"LOGIN": self.username, "PASSWORD": self.password})[4:]
+            name, password = self.username.encode(), self.password.encode()
+            response = b"\x05LOGINS" + len(name).to_bytes(4) + name
+            response += b"\x08PASSWORDS" + len(password).to_bytes(4) + password
         return response
 
 

@@ -2,7 +2,9 @@
 
 import threading
 from threading import get_ident
-from typing import Protocol
+from typing import Final, Protocol
+
+_MAKING: Final = threading.Lock()
 
 
 class Awaited(Protocol):
@@ -52,7 +54,7 @@ class Turn:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._news = threading.Condition()
+        self._news: threading.Condition | None = None
         #: The thread that has it, as :func:`threading.get_ident` names it.
         self.holder: int | None = None
         #: Whether that one drains events; else it reads for an answer of its own, and will not have it for long.
@@ -78,17 +80,26 @@ class Turn:
 
     def announce(self) -> None:
         """Have those who follow look whether their answer is there."""
-        with self._news:
-            self._news.notify_all()
+        news = self._condition()
+        with news:
+            news.notify_all()
 
     def follow(self, awaited: Awaited, seconds: float | None) -> bool:
         """Sleep until the answer is there or will not come, or the turn is free; ``False`` after ``seconds``."""
-        with self._news:
+        news = self._condition()
+        with news:
             awaited.followed = True
             self.followers += 1
             try:
-                return self._news.wait_for(
+                return news.wait_for(
                     lambda: awaited.ready or awaited.error is not None or not self._lock.locked(), seconds
                 )
             finally:
                 self.followers -= 1
+
+    def _condition(self) -> threading.Condition:
+        """What those who follow sleep on; made for the first one, for most connections have one thread."""
+        with _MAKING:
+            if self._news is None:
+                self._news = threading.Condition()
+            return self._news

@@ -72,6 +72,11 @@ class ContentAssembler:
         self._remaining = 0
         self._body: BytesIO | None = None
 
+    @property
+    def remaining(self) -> int:
+        """How many bytes of the body are missing."""
+        return self._remaining
+
     def begin(self, method: Method) -> None:
         """Await the content of ``method``."""
         self.method = method

@@ -192,6 +192,8 @@ def _specialise(cls: type[Method], kinds: dict[str, str]) -> None:
         "kinds": kinds,
         "misfit": _misfit,
         "StructError": StructError,
+        "TruncatedField": TruncatedField,
+        "MethodDecodeError": MethodDecodeError,
     }
     writes: list[str] = ["ids"]
     reads: list[str] = []
@@ -222,28 +224,22 @@ def _specialise(cls: type[Method], kinds: dict[str, str]) -> None:
             f"        return {' + '.join(writes)}",
             "    except StructError:",
             "        raise misfit(self, kinds) from None",
-            "def fill(self, payload, offset):",
-            *[f"    {line}" for line in reads],
-            "    return offset",
+            "def decode(cls, payload, offset=4):",
+            "    self = cls.__new__(cls)",
+            "    start = offset",
+            "    try:",
+            *[f"        {line}" for line in reads or ["pass"]],
+            "    except (IndexError, StructError, TruncatedField):",
+            "        offset = -1",
+            "    if offset != len(payload):",
+            "        raise MethodDecodeError(cls, payload[start:])",
+            "    return self",
         ]
     )
     exec(source, names)  # the source is made above, of declared names alone
-    fill = names["fill"]
-
-    def decode(cls: type[Method], payload: bytes, offset: int = 4) -> Method:
-        method = cls.__new__(cls)
-        start = offset
-        try:
-            offset = fill(method, payload, offset)
-        except (IndexError, StructError, TruncatedField):
-            offset = -1
-        if offset != len(payload):
-            raise MethodDecodeError(cls, payload[start:])
-        return method
-
     cls.__init__ = names["__init__"]  # type: ignore[method-assign]
     cls.encode = names["encode"]  # type: ignore[method-assign]
-    cls.decode = classmethod(decode)  # type: ignore[assignment]
+    cls.decode = classmethod(names["decode"])  # type: ignore[assignment]
 
 
 def _misfit(method: Method, kinds: dict[str, str]) -> ValueError:

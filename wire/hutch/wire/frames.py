@@ -133,15 +133,23 @@ def content_frames(channel: int, header: bytes, body: bytes, frame_max: int, met
     ``header`` is the payload of the header frame; ``frame_max`` in bytes, 0 for no limit. An empty body takes no frame.
     """
     size = len(body)
+    if 0 < frame_max - OVERHEAD < size:
+        return b"".join(content_pieces(channel, header, body, frame_max, method))
     head = method + _PREFIX.pack(HEADER, channel, len(header)) + header + _END
-    if not size:
-        return head
-    limit = frame_max - OVERHEAD if frame_max else size
-    if size <= limit:
-        return head + _PREFIX.pack(BODY, channel, size) + body + _END
-    parts: list[bytes | memoryview] = [head]
-    whole = memoryview(body)  # a large body is copied once
-    for start in range(0, size, limit):
+    return head + _PREFIX.pack(BODY, channel, size) + body + _END if size else head
+
+
+def content_pieces(
+    channel: int, header: bytes, body: bytes, frame_max: int, method: bytes = b""
+) -> list[bytes | memoryview]:
+    """:func:`content_frames` in pieces, so that the body, which is not empty, is not copied. ``frame_max`` above 0."""
+    limit = frame_max - OVERHEAD
+    between = method + _PREFIX.pack(HEADER, channel, len(header)) + header + _END
+    pieces: list[bytes | memoryview] = []
+    whole = memoryview(body)
+    for start in range(0, len(body), limit):
         chunk = whole[start : start + limit]
-        parts += (_PREFIX.pack(BODY, channel, len(chunk)), chunk, _END)
-    return b"".join(parts)
+        pieces += (between + _PREFIX.pack(BODY, channel, len(chunk)), chunk)
+        between = _END
+    pieces.append(_END)
+    return pieces

@@ -9,12 +9,15 @@ import select
 import socket
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from concurrent.futures import Future
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from typing import Any, Final
 
 _RECEIVE_SIZE: Final = 65536
+_LARGE_RECEIVE_SIZE: Final = 262144
+#: How many pieces one system call takes; IOV_MAX is 1024 on Linux, 16 at the least (POSIX).
+_PIECES: Final = 64
 _DO_NOT_WAIT: Final[int] = getattr(socket, "MSG_DONTWAIT", 0)
 
 #: Socket options set at IPPROTO_TCP where the platform has them; py-amqp's values, in seconds or, for
@@ -63,6 +66,15 @@ def _resolve(host: str, port: int, deadline: float | None) -> list[tuple[Any, ..
         raise TimeoutError("timed out looking up the name") from None
 
 
+def _behind(pieces: list[bytes | memoryview], size: int) -> list[bytes | memoryview]:
+    """What is left of ``pieces`` behind ``size`` bytes."""
+    for index, piece in enumerate(pieces):
+        if size < len(piece):
+            return [memoryview(piece)[size:], *pieces[index + 1 :]]
+        size -= len(piece)
+    return []
+
+
 class TcpTransport:
     """A connection to ``host`` (a name or an address without brackets) at ``port``.
 
@@ -76,7 +88,8 @@ class TcpTransport:
     def __init__(self, host: str, port: int, socket_settings: Mapping[int, Any] | None = None) -> None:
         self.host = host
         self.port = port
-        self._settings = socket_settings or {}
+        self._settings = {**_SOCKET_OPTIONS, **socket_settings} if socket_settings else _SOCKET_OPTIONS
+        self._receive_size = _RECEIVE_SIZE
         self._sending = threading.Lock()
         self._process = os.getpid()
         #: The socket, or ``None`` while not connected.
@@ -121,7 +134,7 @@ class TcpTransport:
         if deadline is not None:
             sock.settimeout(None)
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-        for option, value in {**_SOCKET_OPTIONS, **self._settings}.items():
+        for option, value in self._settings.items():
             sock.setsockopt(socket.IPPROTO_TCP, option, value)
 
     def _explained(self, error: OSError) -> OSError:
@@ -132,33 +145,67 @@ class TcpTransport:
 
     def send(self, data: bytes, deadline: float | None = None) -> None:
         """Send all of ``data``; calls from several threads do not mix."""
-        sock = self._connected()
+        sock = self.sock
+        if sock is None:
+            raise self._gone()
         if deadline is None:
             with self._sending:
                 sock.sendall(data)
             return
-        if not self._sending.acquire(timeout=max(0.0, deadline - time.monotonic())):
-            raise TimeoutError("timed out while another thread was sending")
-        try:
-            remaining = deadline - time.monotonic()
-            if remaining <= 0:
-                raise TimeoutError("timed out before anything was sent")
-            sock.settimeout(remaining)
+        with self._sending_until(deadline):
+            sock.settimeout(self._left(deadline))
             try:
                 sock.sendall(data)
             finally:
                 sock.settimeout(None)
+
+    def send_pieces(self, pieces: list[bytes | memoryview], deadline: float | None = None) -> None:
+        """Send all of ``pieces``, one behind the other, without putting them together first."""
+        sock = self.sock
+        if sock is None:
+            raise self._gone()
+        if not hasattr(sock, "sendmsg"):  # Windows
+            self.send(b"".join(pieces), deadline)
+            return
+        with self._sending_until(deadline):
+            try:
+                while pieces:
+                    if deadline is not None:
+                        sock.settimeout(self._left(deadline))
+                    pieces = _behind(pieces, sock.sendmsg(pieces[:_PIECES]))
+            finally:
+                if deadline is not None:
+                    sock.settimeout(None)
+
+    @contextmanager
+    def _sending_until(self, deadline: float | None) -> Iterator[None]:
+        if not self._sending.acquire(timeout=-1 if deadline is None else max(0.0, deadline - time.monotonic())):
+            raise TimeoutError("timed out while another thread was sending")
+        try:
+            yield
         finally:
             self._sending.release()
 
+    @staticmethod
+    def _left(deadline: float) -> float:
+        remaining = deadline - time.monotonic()
+        if remaining <= 0:
+            raise TimeoutError("timed out while sending")
+        return remaining
+
     def receive(self, deadline: float | None = None) -> bytes:
-        """What has arrived, 64 KiB at most; ``b""`` at the end of the stream."""
+        """What has arrived, 64 KiB at most, or 256 where there was more than that; ``b""`` at the end of the stream."""
         while True:
-            sock = self._connected()
+            sock = self.sock
+            if sock is None:
+                raise self._gone()
             if deadline is not None and not self._wait_readable(sock, max(0.0, deadline - time.monotonic())):
                 raise TimeoutError("timed out")
             try:
-                return sock.recv(_RECEIVE_SIZE, 0 if deadline is None else _DO_NOT_WAIT)
+                size = self._receive_size
+                data = sock.recv(size, 0 if deadline is None else _DO_NOT_WAIT)
+                self._receive_size = _RECEIVE_SIZE if len(data) < size else _LARGE_RECEIVE_SIZE
+                return data
             except BlockingIOError:
                 continue  # another thread has read it
             except TimeoutError as error:
@@ -178,10 +225,8 @@ class TcpTransport:
             return bool(poll.poll(seconds * 1000))
         return bool(select.select([sock], [], [], seconds)[0])
 
-    def _connected(self) -> socket.socket:
-        if self.sock is None:
-            raise ConnectionAbortedError(f"not connected to {self.host}:{self.port}")
-        return self.sock
+    def _gone(self) -> OSError:
+        return ConnectionAbortedError(f"not connected to {self.host}:{self.port}")
 
     def close(self) -> None:
         """Shut the socket down and close it; closing again does nothing.
@@ -190,10 +235,13 @@ class TcpTransport:
         """
         sock, self.sock = self.sock, None
         if sock is not None:
-            if self.is_own_process:
-                with suppress(OSError):
+            try:
+                if self.is_own_process:
                     sock.shutdown(socket.SHUT_RDWR)
-            sock.close()
+            except OSError:  # the peer has ended the connection
+                pass
+            finally:
+                sock.close()
 
     @property
     def is_own_process(self) -> bool:
