@@ -61,6 +61,7 @@ TOPICS: Final = (
     "restart",
     "stream",
     "stream_arguments",
+    "trace",
     "regression",
 )
 

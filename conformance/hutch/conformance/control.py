@@ -29,6 +29,12 @@ class Control(Protocol):
     def clear_alarm(self, resource: str) -> None:
         """End that alarm."""
 
+    def trace_on(self, vhost: str) -> None:
+        """Switch the firehose on in a virtual host."""
+
+    def trace_off(self, vhost: str) -> None:
+        """Switch it off."""
+
 
 class RabbitmqCtl:
     """A live broker, by rabbitmqctl (https://www.rabbitmq.com/docs/man/rabbitmqctl.8).
@@ -42,6 +48,7 @@ class RabbitmqCtl:
         except ValueError as error:
             raise ControlError(f"{command!r} is no command line: {error}") from None
         self._alarms: Final[dict[str, None]] = {}
+        self._traced: Final[dict[str, None]] = {}
 
     def cluster_name(self) -> str:
         """The name that the broker's clients are told, too."""
@@ -65,8 +72,20 @@ class RabbitmqCtl:
         self._alarms.pop(resource, None)
         self._eval(f"rabbit_alarm:clear_alarm({{resource_limit, {resource}, node()}})")
 
+    def trace_on(self, vhost: str) -> None:
+        """Switch the firehose on in a virtual host."""
+        self._traced[vhost] = None
+        self._run("trace_on", "--vhost", vhost)
+
+    def trace_off(self, vhost: str) -> None:
+        """Switch it off."""
+        self._traced.pop(vhost, None)
+        self._run("trace_off", "--vhost", vhost)
+
     def undo(self) -> None:
         """Leave the broker as a case found it."""
+        for vhost in list(self._traced):
+            self.trace_off(vhost)
         for resource in list(self._alarms):
             self.clear_alarm(resource)
 

@@ -275,6 +275,33 @@ class Broker:
         if resource not in RESOURCES:
             raise ValueError(f"an alarm is for {' or '.join(map(repr, RESOURCES))}, not {resource!r}")
 
+    # the firehose
+
+    def trace_on(self, vhost: str = "/") -> None:
+        """Publish what clients publish and get in a virtual host to its exchange amq.rabbitmq.trace as well, until
+        :meth:`trace_off`, as ``rabbitmqctl trace_on`` does (https://www.rabbitmq.com/docs/firehose): with the keys
+        ``publish.EXCHANGE`` and ``deliver.QUEUE``.
+
+        Raises:
+            LookupError: there is no such virtual host.
+        """
+        self._set_tracing(vhost, True)
+
+    def trace_off(self, vhost: str = "/") -> None:
+        """Undo :meth:`trace_on`.
+
+        Raises:
+            LookupError: there is no such virtual host.
+        """
+        self._set_tracing(vhost, False)
+
+    def _set_tracing(self, vhost: str, traced: bool) -> None:
+        self.catch_up()
+        with self.lock:
+            if vhost not in self.node.vhosts:
+                raise LookupError(f"no vhost {vhost!r}; there are: {', '.join(map(repr, self.node.vhosts)) or 'none'}")
+            self.node.vhosts[vhost].traced = traced
+
     # stopping and starting
 
     def stop(self) -> None:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 from hutch.fakebroker.engine.connection import Connection
 from hutch.fakebroker.engine.errors import HardError
+from hutch.fakebroker.engine.names import NODE_NAME
 from hutch.fakebroker.engine.terms import frame_snippet
 from hutch.fakebroker.heartbeat import Heartbeat
 from hutch.fakebroker.sasl import LoginRefused, MalformedResponse, authenticate
@@ -71,7 +72,7 @@ def server_properties(profile: "Profile") -> FieldTable:
     """What connection.start says of the broker (CONN-HDR-12). ``cluster_name`` tells that it is an emulator."""
     return {
         "capabilities": _CAPABILITIES,
-        "cluster_name": "hutch@localhost",
+        "cluster_name": NODE_NAME,
         "copyright": profile.copyright,
         "information": "Licensed under the MPL 2.0. Website: https://rabbitmq.com",
         "platform": profile.platform,

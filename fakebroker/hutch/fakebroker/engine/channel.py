@@ -14,6 +14,7 @@ from hutch.fakebroker.engine.permissions import Access
 from hutch.fakebroker.engine.queues.queue import Queue
 from hutch.fakebroker.engine.queues.ready import Entry
 from hutch.fakebroker.engine.replies import ReplyQueue
+from hutch.fakebroker.engine.trace import trace_delivery
 from hutch.fakebroker.engine.transactions import ACKED, Outcome, Transaction
 
 
@@ -74,6 +75,8 @@ class Channel:
             queue.unacked += 1
         self._record("delivered", self.vhost.name, queue.name, message, (consumer.tag, tag, entry.redelivered))
         self.output.deliver(self.number, consumer, tag, entry.redelivered, message)
+        if self.vhost.traced:
+            trace_delivery(self, queue.name, message, entry.redelivered)
 
     def deliver_reply(self, queue: ReplyQueue, message: Message) -> None:
         """Send a reply to the channel's reply consumer; there is nothing to acknowledge (RPC-06)."""
@@ -82,6 +85,8 @@ class Channel:
             self._delivery_tag = tag
         self._record("delivered", self.vhost.name, queue.name, message, (queue.tag, tag, False))
         self.output.deliver(self.number, queue, tag, False, message)
+        if self.vhost.traced and self.vhost.node.profile.has_volatile_queues:
+            trace_delivery(self, queue.name, message, False)
 
     def hand_out(self, queue: Queue, entry: Entry, no_ack: bool) -> int:
         """Count a message that basic.get takes; its delivery tag. Limits do not count it (QOS-05)."""
@@ -91,6 +96,8 @@ class Channel:
             queue.unacked += 1
         detail = (None, self._delivery_tag, entry.redelivered)
         self._record("got", self.vhost.name, queue.name, entry.message, detail)
+        if self.vhost.traced:
+            trace_delivery(self, queue.name, entry.message, entry.redelivered)
         return self._delivery_tag
 
     # acknowledgements

@@ -3,6 +3,10 @@
 from base64 import b64encode, urlsafe_b64encode
 from functools import cached_property
 from random import Random
+from typing import Final
+
+#: What RabbitMQ calls the node.
+NODE_NAME: Final = "hutch@localhost"
 
 
 class Names:

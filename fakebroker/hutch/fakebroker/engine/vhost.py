@@ -23,6 +23,8 @@ class VHost:
     def __init__(self, node: "Node", name: str) -> None:
         self.node: Final = node
         self.name: Final = name
+        #: Whether the firehose is on (:mod:`hutch.fakebroker.engine.trace`).
+        self.traced = False
         self.queues: Final[dict[str, Queue]] = {}
         self.exchanges: Final[dict[str, Exchange]] = {
             name: Exchange(name, type_, node.profile, durable=True, internal=internal)

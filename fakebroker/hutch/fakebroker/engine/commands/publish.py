@@ -7,6 +7,8 @@ from hutch.fakebroker.engine.errors import SoftError, not_implemented, precondit
 from hutch.fakebroker.engine.exchanges import Exchange
 from hutch.fakebroker.engine.message import Envelope, Message
 from hutch.fakebroker.engine.replies import REPLY_TO
+from hutch.fakebroker.engine.routing import Target
+from hutch.fakebroker.engine.trace import trace_publish
 from hutch.fakebroker.engine.transactions import HeldPublish
 from hutch.wire.codes import ReplyCode
 from hutch.wire.methods import BasicAck, BasicNack, BasicPublish, BasicReturn
@@ -43,8 +45,7 @@ def publish(channel: Channel, method: BasicPublish, header: bytes, body: bytes) 
         _check_envelope(channel, exchange, method.routing_key, envelope)
     message = Message(method.exchange, method.routing_key, envelope, body, header)
     queues = vhost.route(exchange, message, message.routing_keys)
-    if channel.transaction is not None:
-        channel.transaction.publishes.append(HeldPublish(message, method.mandatory, queues))
+    if (channel.transaction is not None or vhost.traced) and _is_held(channel, message, method.mandatory, queues):
         return
     node.history.record("published", vhost.name, None, message, tuple([queue.name for queue in queues]))
     if method.mandatory and not queues:
@@ -57,6 +58,16 @@ def publish(channel: Channel, method: BasicPublish, header: bytes, body: bytes) 
         # One queue that refuses is enough for a nack (CONFIRM-10).
         confirm = BasicAck(channel.publishes) if accepted else BasicNack(channel.publishes)
         channel.output.method(channel.number, confirm)
+
+
+def _is_held(channel: Channel, message: Message, mandatory: bool, queues: list[Target]) -> bool:
+    """Tell the firehose, if it is on, and have the transaction, if there is one, hold the message back; whether so."""
+    if channel.vhost.traced:
+        trace_publish(channel, message, queues)
+    if channel.transaction is None:
+        return False
+    channel.transaction.publishes.append(HeldPublish(message, mandatory, queues))
+    return True
 
 
 def return_unroutable(channel: Channel, message: Message) -> None:
