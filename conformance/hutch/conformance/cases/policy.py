@@ -374,3 +374,49 @@ def policies_that_are_not_there(rabbit: Rabbit) -> None:
         except LookupError:
             continue
         raise AssertionError("a policy that is not there was deleted")
+
+
+@case("POLICY-04", "POLICY-02")
+def a_stream_that_is_cut_by_a_policy(rabbit: Rabbit) -> None:
+    """For a stream a policy counts before an argument, and drops old segments at once; but the size of the segments is
+    settled when it is declared.
+    """
+    channel = rabbit.channel()
+    channel.confirm_select()
+    stream: FieldTable = {"x-queue-type": "stream"}
+    cut = _queue(rabbit, channel, {**stream, "x-stream-max-segment-size-bytes": 10000, "x-max-length-bytes": 60000})
+    _fill(rabbit, channel, cut, 31)
+    equal(_first_offset(rabbit, cut), 24)
+    _set(rabbit, "p", cut, {"max-length-bytes": 20000})
+    rabbit.advance(_MOMENT)
+    equal(_first_offset(rabbit, cut), 36)
+    _set(rabbit, "p", cut, {"max-length-bytes": 120000})
+    rabbit.advance(_MOMENT)
+    _fill(rabbit, channel, cut, 20)
+    equal(_first_offset(rabbit, cut), 36)
+    before = _queue(rabbit, channel, stream)
+    _fill(rabbit, channel, before, 5)
+    small = {"max-length-bytes": 20000, "stream-max-segment-size-bytes": 10000}
+    _set(rabbit, "p", before, small)
+    after = rabbit.name()
+    _set(rabbit, "q", after, small)
+    rabbit.advance(_MOMENT)
+    rabbit.queue(channel, after, durable=True, arguments=stream)
+    for queue, offset in ((before, 0), (after, 36)):
+        _fill(rabbit, channel, queue, 31)
+        equal(_first_offset(rabbit, queue), offset)
+
+
+def _fill(rabbit: Rabbit, channel: Channel, queue: str, messages: int) -> None:
+    """Publish so many messages, three of which fill a segment of 10000 bytes."""
+    for _ in range(messages):
+        rabbit.publish_confirmed(channel, bytes(4000), routing_key=queue)
+
+
+def _first_offset(rabbit: Rabbit, stream: str) -> object:
+    """The offset of the oldest message that there is in a stream."""
+    channel = rabbit.channel()
+    channel.basic_qos(0, 1, False)
+    message = rabbit.consume(channel, stream, arguments={"x-stream-offset": "first"}).one()
+    channel.close()
+    return (message.headers or {})["x-stream-offset"]

@@ -5,10 +5,8 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
-from hutch.fakebroker.engine.ages import milliseconds
 from hutch.fakebroker.engine.exchanges import Exchange
 from hutch.fakebroker.engine.profiles import Profile
-from hutch.fakebroker.engine.queues.queue import Queue
 from hutch.fakebroker.engine.queues.settings import Settings
 from hutch.wire.fields import FieldTable
 
@@ -35,6 +33,9 @@ class Policy:
         return self.apply_to in kinds and self.expression.search(name.encode("utf-8", "surrogateescape")) is not None
 
 
+#: A policy and an operator policy; ``None`` for none.
+Held = tuple[Policy | None, Policy | None]
+
 _KINDS: Final = {
     "classic": frozenset({"all", "queues", "classic_queues"}),
     "quorum": frozenset({"all", "queues", "quorum_queues"}),
@@ -56,32 +57,32 @@ class Policies:
         """Have what there is in the virtual host go by the policies as they are now (POLICY-04)."""
         for exchange in self._vhost.exchanges.values():
             self.cover_exchange(exchange)
-        for queue in list(self._vhost.queues.values()):
-            self.cover_queue(queue)
+        for queue in self._vhost.queues.values():
+            held, queue.held = queue.held, self.that_hold(queue.type, queue.name)
+            if queue.held != held:
+                queue.change_settings(self.settings(queue.type, queue.arguments, queue.held))
 
     def cover_exchange(self, exchange: Exchange) -> None:
         """Have the exchange go by what holds for it (EXCH-AE-05)."""
         policy = _first(self.user.values(), exchange.name, _EXCHANGE_KINDS)
         exchange.change_alternate(None if policy is None else policy.definition.get("alternate-exchange"))
 
-    def cover_queue(self, queue: Queue) -> None:
-        """Have the queue go by what holds for it; nothing happens where that is what held before."""
-        refused = self._profile.policy_keys_refused[queue.type]
+    def that_hold(self, queue_type: str, name: str) -> Held:
+        """The policy and the operator policy that hold for a queue of this type and name."""
+        refused, kinds = self._profile.policy_keys_refused[queue_type], _KINDS[queue_type]
         # A policy with anything that the type does not have does not hold for such a queue at all.
         policy, operator = (
-            _first(
-                (policy for policy in policies.values() if refused.isdisjoint(policy.definition)),
-                queue.name,
-                _KINDS[queue.type],
-            )
+            _first((policy for policy in policies.values() if refused.isdisjoint(policy.definition)), name, kinds)
             for policies in (self.user, self.operator)
         )
-        if (policy, operator) != (queue.policy, queue.operator_policy):
-            queue.policy, queue.operator_policy = policy, operator
-            definition = merge(
-                {} if policy is None else policy.definition, {} if operator is None else operator.definition
-            )
-            queue.change_settings(Settings(effective_arguments(queue.arguments, definition, self._profile)))
+        return policy, operator
+
+    def settings(self, queue_type: str, arguments: FieldTable, held: Held) -> Settings:
+        """What a queue of this type goes by, which has these arguments, and for which these policies hold."""
+        definition = merge(*({} if policy is None else policy.definition for policy in held))
+        if not definition:
+            return Settings(arguments)
+        return Settings(effective_arguments(queue_type, arguments, definition, self._profile))
 
 
 def _first(policies: Iterable[Policy], name: str, kinds: frozenset[str]) -> Policy | None:
@@ -112,11 +113,13 @@ def merge(policy: Definition, operator: Definition) -> Definition:
     return {**policy, **operator, **{key: _MERGE[key](policy[key], operator[key]) for key in both}}
 
 
-def effective_arguments(arguments: FieldTable, definition: Definition, profile: Profile) -> FieldTable:
+def effective_arguments(queue_type: str, arguments: FieldTable, definition: Definition, profile: Profile) -> FieldTable:
     """The arguments of a queue, and what policies ask for as if it were given by arguments too.
 
-    The smaller limit counts, and else the argument (POLICY-02, TTL-07).
+    The smaller limit counts, and else the argument (POLICY-02, TTL-07). For a stream it is the policy.
     """
+    if queue_type == "stream":
+        return {**arguments, **{f"x-{key}": value for key, value in definition.items()}}
     effective = dict(arguments)
     for key, value in definition.items():
         name = f"x-{key}"
@@ -125,8 +128,6 @@ def effective_arguments(arguments: FieldTable, definition: Definition, profile: 
             effective[name] = value
         elif key in _SMALLER:
             effective[name] = min(given, value)
-        elif key == "max-age":
-            effective[name] = min(given, value, key=lambda age: milliseconds(age) or 0)
         elif key == "delivery-limit":
             limit = given if isinstance(given, int) else value
             effective[name] = (_strictest if profile.negative_delivery_limit_is_none else min)(limit, value)

@@ -69,7 +69,6 @@ class VHost:
     def add_queue(self, queue: Queue) -> None:
         """Take in a queue that was just made."""
         self.queues[queue.name] = queue
-        self.policies.cover_queue(queue)
         if queue.owner is not None:
             queue.owner.exclusive_queues[queue] = None
         self.node.history.record("declared", self.name, queue.name, detail=("queue", queue.name))

@@ -14,7 +14,7 @@ from hutch.wire.fields import FieldTable
 
 if TYPE_CHECKING:
     from hutch.fakebroker.engine.connection import Connection
-    from hutch.fakebroker.engine.policies import Policy
+    from hutch.fakebroker.engine.policies import Held
     from hutch.fakebroker.engine.vhost import VHost
 
 
@@ -44,10 +44,9 @@ class Queue(ABC):
         self.owner: Final = owner
         self.auto_delete: Final = auto_delete
         self.arguments: Final = arguments
-        self.settings = Settings(arguments)
-        #: The policies that hold for it (:mod:`hutch.fakebroker.engine.policies`), which settings take part in.
-        self.policy: Policy | None = None
-        self.operator_policy: Policy | None = None
+        #: The policies that hold for it.
+        self.held: Held = vhost.policies.that_hold(self.type, name)
+        self.settings = vhost.policies.settings(self.type, arguments, self.held)
         self.incoming: Final[dict[tuple[object, ...], Binding]] = {}
         self.consumers: Final[dict[Consumer, None]] = {}
         #: How many deliveries wait for their acknowledgement.

@@ -11,6 +11,7 @@ from hutch.fakebroker.engine.queues.log import Log, Record
 from hutch.fakebroker.engine.queues.offsets import begin
 from hutch.fakebroker.engine.queues.queue import Queue
 from hutch.fakebroker.engine.queues.ready import Entry
+from hutch.fakebroker.engine.queues.settings import Settings
 from hutch.fakebroker.engine.queues.stored import Stored
 from hutch.wire.fields import FieldTable, FieldValue, type_name
 
@@ -63,6 +64,8 @@ class StreamQueue(Queue):
         self._outstanding: Final[dict[Consumer, int]] = {}
         self._stored: tuple[Envelope, Stored] | None = None
         self._retention: Timer | None = None
+        # Once it is declared, no policy changes that.
+        self._segment_bytes: Final = self.settings.segment_bytes
 
     def __len__(self) -> int:
         """How many messages it tells of; RabbitMQ does so some seconds late (STREAM-02)."""
@@ -87,7 +90,7 @@ class StreamQueue(Queue):
             HardError: 541, it has headers that a stream cannot keep (STREAM-09).
         """
         stored = self._form(message)
-        if self._log.is_full(self.settings.segment_bytes):
+        if self._log.is_full(self._segment_bytes):
             self._roll()
         envelope, offset = stored.at(self._log.next_offset), self._log.next_offset
         now = int(self.vhost.node.clock.time() * 1000)
@@ -193,7 +196,7 @@ class StreamQueue(Queue):
         readers.sort(key=lambda known: known.consumer.tag.encode(), reverse=True)
         readers.sort(key=lambda known: ranks[known.consumer.channel])
         self._readers = {known.consumer: known for known in readers}
-        if self._log.is_full(self.settings.segment_bytes):
+        if self._log.is_full(self._segment_bytes):
             self._roll()
 
     def remove_consumer(self, consumer: Consumer) -> None:
@@ -252,6 +255,13 @@ class StreamQueue(Queue):
         interval = node.profile.stream_retention_interval
         if interval is not None and since is not None and self._log.has_old_segments:
             self._retention = node.timers.set(interval, self._retain, background=True)
+
+    # policies
+
+    def change_settings(self, settings: Settings) -> None:
+        """Go by other settings, and drop at once what is too much or too old then (POLICY-04)."""
+        super().change_settings(settings)
+        self._retain()
 
     # restarts
 
