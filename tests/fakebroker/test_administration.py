@@ -79,6 +79,25 @@ ATTEMPTS: dict[str, Callable[[Administration, str, str], object]] = {
 }
 
 
+@pytest.mark.parametrize(("limit", "value"), [("max-foo", 1), ("max-channels", "1"), ("max-channels", True)])
+def test_limits_that_are_none(broker: Broker, limit: str, value: int) -> None:
+    with pytest.raises(ValueError, match=limit):
+        broker.admin.set_user_limit("guest", limit, value)
+
+
+def test_users_and_virtual_hosts_have_limits_of_their_own(broker: Broker) -> None:
+    with pytest.raises(ValueError, match="no limit 'max-channels'; there are max-connections and max-queues"):
+        broker.admin.set_vhost_limit("max-channels", 1)
+    with pytest.raises(ValueError, match="no limit 'max-queues'; there are max-connections and max-channels"):
+        broker.admin.set_user_limit("guest", "max-queues", 1)
+    with pytest.raises(LookupError, match="no vhost"):
+        broker.admin.set_vhost_limit("max-queues", 1, vhost="shop")
+    with pytest.raises(LookupError, match="no user"):
+        broker.admin.set_user_limit("ann", "max-channels", 1)
+    broker.admin.clear_vhost_limit("max-queues")  # there is none; that is no error
+    broker.admin.clear_user_limit("guest", "max-channels")
+
+
 @pytest.mark.parametrize("attempt", ATTEMPTS.values(), ids=ATTEMPTS)
 def test_who_and_what_is_not_there(broker: Broker, attempt: Callable[[Administration, str, str], object]) -> None:
     with pytest.raises(LookupError, match="no user 'ann'; there are: 'guest'"):

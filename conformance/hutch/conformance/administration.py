@@ -40,11 +40,23 @@ class Operator(Protocol):
     def clear_topic_permissions(self, user: str, exchange: str | None = None, *, vhost: str = "/") -> None:
         """Undo :meth:`set_topic_permissions` for an exchange, or for all."""
 
+    def set_user_limit(self, user: str, limit: str, value: int) -> None:
+        """Limit what a user may have open at once."""
+
+    def clear_user_limit(self, user: str, limit: str) -> None:
+        """Undo :meth:`set_user_limit`."""
+
     def add_vhost(self, name: str) -> None:
         """Create a virtual host."""
 
     def delete_vhost(self, name: str) -> None:
         """Delete a virtual host."""
+
+    def set_vhost_limit(self, limit: str, value: int, *, vhost: str = "/") -> None:
+        """Limit what a virtual host may have at once."""
+
+    def clear_vhost_limit(self, limit: str, *, vhost: str = "/") -> None:
+        """Undo :meth:`set_vhost_limit`."""
 
     def close_connections(self, user: str | None = None, reason: str = "Closed via management plugin") -> int:
         """Close the connections of a user; how many there were."""
@@ -157,6 +169,14 @@ class Administration:
         """Undo :meth:`set_topic_permissions` for an exchange, or for all."""
         self._operator.clear_topic_permissions(user, exchange, vhost=self._vhost)
 
+    def set_user_limit(self, user: str, limit: str, value: int) -> None:
+        """Limit what a user may have open at once."""
+        self._operator.set_user_limit(user, limit, value)
+
+    def clear_user_limit(self, user: str, limit: str) -> None:
+        """Undo :meth:`set_user_limit`."""
+        self._operator.clear_user_limit(user, limit)
+
     # virtual hosts
 
     def add_vhost(self) -> str:
@@ -170,6 +190,14 @@ class Administration:
         """Delete a virtual host."""
         self._operator.delete_vhost(name)
         self._vhosts.remove(name)
+
+    def set_vhost_limit(self, limit: str, value: int) -> None:
+        """Limit what the case's virtual host may have at once."""
+        self._operator.set_vhost_limit(limit, value, vhost=self._vhost)
+
+    def clear_vhost_limit(self, limit: str) -> None:
+        """Undo :meth:`set_vhost_limit`."""
+        self._operator.clear_vhost_limit(limit, vhost=self._vhost)
 
     # policies, of the case's virtual host
 

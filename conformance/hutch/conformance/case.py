@@ -22,6 +22,7 @@ TOPICS: Final = (
     "connection",
     "handshake",
     "administration",
+    "operator_limits",
     "permissions",
     "permission_changes",
     "topic_permissions",

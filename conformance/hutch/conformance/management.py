@@ -77,6 +77,14 @@ class Management:
         """Undo :meth:`set_topic_permissions` for an exchange, or for all."""
         self._call("DELETE", _path("topic-permissions", vhost, user, *([] if exchange is None else [exchange])))
 
+    def set_user_limit(self, user: str, limit: str, value: int) -> None:
+        """Limit what a user may have open at once."""
+        self._call("PUT", _path("user-limits", user, limit), {"value": value})
+
+    def clear_user_limit(self, user: str, limit: str) -> None:
+        """Undo :meth:`set_user_limit`."""
+        self._call("DELETE", _path("user-limits", user, limit))
+
     # virtual hosts
 
     def add_vhost(self, name: str) -> None:
@@ -86,6 +94,14 @@ class Management:
     def delete_vhost(self, name: str) -> None:
         """Delete a virtual host with all that is in it."""
         self._call("DELETE", _path("vhosts", name))
+
+    def set_vhost_limit(self, limit: str, value: int, *, vhost: str = "/") -> None:
+        """Limit what a virtual host may have at once."""
+        self._call("PUT", _path("vhost-limits", vhost, limit), {"value": value})
+
+    def clear_vhost_limit(self, limit: str, *, vhost: str = "/") -> None:
+        """Undo :meth:`set_vhost_limit`."""
+        self._call("DELETE", _path("vhost-limits", vhost, limit))
 
     # policies
 

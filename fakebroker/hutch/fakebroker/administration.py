@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, Final
 
 from hutch.fakebroker.engine.definitions import make_policy
+from hutch.fakebroker.engine.limits import USER_LIMITS, VHOST_LIMITS
 from hutch.fakebroker.engine.users import Permissions, TopicPermissions, User, check_pattern
 
 if TYPE_CHECKING:
@@ -107,6 +108,27 @@ class Administration:
             if exchange is None or not permissions.get(name):
                 permissions.pop(name, None)
 
+    def set_user_limit(self, user: str, limit: str, value: int) -> None:
+        """Limit what a user may have open at once: ``max-connections`` or ``max-channels``. A negative value is no
+        limit; what is open stays.
+
+        Raises:
+            LookupError: there is no such user.
+            ValueError: no such limit, or no integer.
+        """
+        _check_limit(limit, value, USER_LIMITS)
+        with self._change() as node:
+            _user(node, user).limits[limit] = value
+
+    def clear_user_limit(self, user: str, limit: str) -> None:
+        """Undo :meth:`set_user_limit`.
+
+        Raises:
+            LookupError: there is no such user.
+        """
+        with self._change() as node:
+            _user(node, user).limits.pop(limit, None)
+
     # virtual hosts
 
     def add_vhost(self, name: str) -> None:
@@ -123,6 +145,27 @@ class Administration:
         with self._change() as node:
             _vhost(node, name)
             node.delete_vhost(name)
+
+    def set_vhost_limit(self, limit: str, value: int, *, vhost: str = "/") -> None:
+        """Limit what a virtual host may have at once: ``max-connections`` or ``max-queues``. A negative value is no
+        limit; what is there stays.
+
+        Raises:
+            LookupError: there is no such virtual host.
+            ValueError: no such limit, or no integer.
+        """
+        _check_limit(limit, value, VHOST_LIMITS)
+        with self._change() as node:
+            _vhost(node, vhost).limits[limit] = value
+
+    def clear_vhost_limit(self, limit: str, *, vhost: str = "/") -> None:
+        """Undo :meth:`set_vhost_limit`.
+
+        Raises:
+            LookupError: there is no such virtual host.
+        """
+        with self._change() as node:
+            _vhost(node, vhost).limits.pop(limit, None)
 
     # policies
 
@@ -222,6 +265,13 @@ class Administration:
         """Close the connections of a user, or all connections, with 320; how many."""
         with self._change() as node:
             return node.close_connections(reason, user=user)
+
+
+def _check_limit(limit: str, value: object, known: Iterable[str]) -> None:
+    if limit not in known:
+        raise ValueError(f"no limit {limit!r}; there are {' and '.join(known)}")
+    if not isinstance(value, int) or isinstance(value, bool):
+        raise ValueError(f"{limit} takes an integer, not {value!r}")
 
 
 def _check_patterns(patterns: Iterable[str]) -> None:

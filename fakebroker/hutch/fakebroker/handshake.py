@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 from hutch.fakebroker.engine.connection import Connection
 from hutch.fakebroker.engine.errors import HardError
+from hutch.fakebroker.engine.limits import check_new_connection
 from hutch.fakebroker.engine.names import NODE_NAME
 from hutch.fakebroker.engine.terms import frame_snippet
 from hutch.fakebroker.heartbeat import Heartbeat
@@ -284,6 +285,8 @@ class Handshake:
             text = f"vhost {method.virtual_host} not found"
             raise HardError(ReplyCode.NOT_ALLOWED, text, method=ConnectionOpen)
         user = session.node.users.get(self._user)
+        if user is not None:
+            check_new_connection(session.node, vhost, user)
         if user is None or vhost.name not in user.permissions:
             text = f"access to vhost '{vhost.name}' refused for user '{self._user}'"
             raise HardError(ReplyCode.NOT_ALLOWED, text, method=ConnectionOpen)

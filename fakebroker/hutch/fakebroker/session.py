@@ -15,6 +15,7 @@ from hutch.fakebroker.engine.commands.publish import publish
 from hutch.fakebroker.engine.connection import Connection
 from hutch.fakebroker.engine.consumers import Consumer
 from hutch.fakebroker.engine.errors import AMQPError, HardError, SoftError, internal_error, not_implemented
+from hutch.fakebroker.engine.limits import check_new_channel
 from hutch.fakebroker.engine.message import Message
 from hutch.fakebroker.engine.node import Node
 from hutch.fakebroker.engine.replies import ReplyQueue
@@ -340,6 +341,7 @@ class Session:
             limit = self._channel_max
             text = f"number of channels opened ({limit}) has reached the negotiated channel_max ({limit})"
             raise HardError(ReplyCode.NOT_ALLOWED, text, blame=False)
+        check_new_channel(connection)
         slot.channel = Channel(connection, number)
         self.method(number, ChannelOpenOk())
 

@@ -135,6 +135,11 @@ class Profile:
     reads_message_first: bool
     #: Whether connection.update-secret makes channels forget what they were permitted (PERM-11).
     update_secret_forgets_permissions: bool
+    #: Whether a virtual host's limit of queues is looked at after a new queue's arguments and the permissions for its
+    #: dead-letter exchange, else before (QUEUE-DECLARE-27).
+    checks_queue_limit_late: bool
+    #: Whether the limit of a user's channels is told in brackets (CONN-CHAN-03).
+    brackets_channel_limit: bool
 
 
 _CLASSIC_ONLY = frozenset({"x-max-priority", "x-queue-master-locator", "x-queue-mode", "x-queue-version"})
@@ -302,6 +307,8 @@ V3_10: Final = Profile(
     escapes_topic_variables=False,
     reads_message_first=False,
     update_secret_forgets_permissions=False,
+    checks_queue_limit_late=False,
+    brackets_channel_limit=True,
 )
 
 V4_3: Final = Profile(
@@ -382,6 +389,8 @@ V4_3: Final = Profile(
     escapes_topic_variables=True,
     reads_message_first=True,
     update_secret_forgets_permissions=True,
+    checks_queue_limit_late=True,
+    brackets_channel_limit=False,
 )
 
 PROFILES: Final = {profile.name: profile for profile in (V3_10, V4_3)}

@@ -32,8 +32,9 @@ ALL: Final = Permissions(".*", ".*", ".*")
 
 class User:
     """One user. ``password`` is ``None`` for one who cannot log in by password. ``permissions`` are by virtual host,
-    ``topic_permissions`` by virtual host and exchange, where there are any. ``everywhere`` marks one who may do
-    everything in each virtual host that is made while there is the user.
+    ``topic_permissions`` by virtual host and exchange, where there are any, ``limits`` by name
+    (:mod:`hutch.fakebroker.engine.limits`). ``everywhere`` marks one who may do everything in each virtual host that is
+    made while there is the user.
     """
 
     def __init__(self, name: str, password: str | None, tags: Iterable[str] = (), *, everywhere: bool = False) -> None:
@@ -42,6 +43,7 @@ class User:
         self.tags: tuple[str, ...] = tuple(tags)
         self.everywhere: Final = everywhere
         self.permissions: Final[dict[str, Permissions]] = {}
+        self.limits: Final[dict[str, int]] = {}
         self.topic_permissions: Final[dict[str, dict[str, TopicPermissions]]] = {}
 
     def forget_vhost(self, name: str) -> None:

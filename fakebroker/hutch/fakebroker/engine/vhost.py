@@ -18,11 +18,14 @@ if TYPE_CHECKING:
 
 
 class VHost:
-    """One virtual host. ``exchanges`` does not hold the default exchange, which has no properties to speak of."""
+    """One virtual host. ``exchanges`` does not hold the default exchange, which has no properties to speak of.
+    ``limits`` are by name (:mod:`hutch.fakebroker.engine.limits`).
+    """
 
     def __init__(self, node: "Node", name: str) -> None:
         self.node: Final = node
         self.name: Final = name
+        self.limits: Final[dict[str, int]] = {}
         #: Whether the firehose is on (:mod:`hutch.fakebroker.engine.trace`).
         self.traced = False
         self.queues: Final[dict[str, Queue]] = {}

@@ -24,6 +24,7 @@ from hutch.fakebroker.engine.commands.access import (
 from hutch.fakebroker.engine.commands.exchange import check_binding
 from hutch.fakebroker.engine.deprecated import denied
 from hutch.fakebroker.engine.errors import not_found, not_implemented, refused
+from hutch.fakebroker.engine.limits import check_new_queue
 from hutch.fakebroker.engine.queues import QUEUE_TYPES
 from hutch.fakebroker.engine.queues.queue import Queue
 from hutch.fakebroker.engine.replies import REPLY_TO
@@ -78,9 +79,13 @@ def _declare(channel: Channel, name: str, method: QueueDeclare) -> Queue:
     if existing is not None:
         _compare(channel, existing, method)
         return existing
-    _check_dead_letter_exchange(channel, name, method.arguments)
     profile = vhost.node.profile
+    if not profile.checks_queue_limit_late:
+        check_new_queue(vhost, name)
+    _check_dead_letter_exchange(channel, name, method.arguments)
     check_queue_arguments(name, vhost.name, method.arguments, profile)
+    if profile.checks_queue_limit_late:
+        check_new_queue(vhost, name)
     queue_type = queue_type_of(method.arguments)
     durable = method.durable and not method.exclusive  # exclusive queues are never durable (QUEUE-DECLARE-25)
     check_queue_properties(
