@@ -5,6 +5,8 @@ import sys
 
 import pytest
 
+from hutch.pytest_plugin.plugin import SETTINGS
+
 pytest_plugins = ["pytester"]
 
 #: Other plugins that may be installed here: the runs do not depend on them, and are faster without.
@@ -88,10 +90,10 @@ def test_a_wrong_marker_is_told_in_a_line(pytester: pytest.Pytester) -> None:
     result = pytester.runpytest(*ALONE)
     result.assert_outcomes(errors=4)
     for complaint in (
-        "has no argument profle; it has profile, clock, users, vhosts, seed, permit_deprecated_features",
+        f"has no argument profle; it has {', '.join(SETTINGS)}",
         "profile '3.11' is none of '3.10', '4.3'",
         "clock 'frozen' is none of 'manual', 'system'",
-        "takes keyword arguments only (profile, clock, users, vhosts, seed, permit_deprecated_features), not '3.10'",
+        f"takes keyword arguments only ({', '.join(SETTINGS)}), not '3.10'",
     ):
         assert f"@pytest.mark.fakebroker: {complaint}" in result.stdout.lines
     assert "Traceback" not in result.stdout.str()

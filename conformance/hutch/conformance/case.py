@@ -30,6 +30,8 @@ TOPICS: Final = (
     "channel",
     "exchange",
     "special_exchange",
+    "hash_exchange",
+    "plugin_exchange",
     "binding",
     "topic",
     "headers",

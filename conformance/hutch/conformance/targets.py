@@ -19,6 +19,14 @@ from hutch.wire.url import Address, InvalidURL, parse_url
 
 _VHOST: Final = "conformance"
 
+#: What the emulator has enabled; a live broker may lack some, and then the cases of these do not apply.
+_PLUGINS: Final = (
+    "rabbitmq_consistent_hash_exchange",
+    "rabbitmq_random_exchange",
+    "rabbitmq_recent_history_exchange",
+    "rabbitmq_sharding",
+)
+
 #: Real seconds without news after which the emulator behind a port is taken to wait for its clock.
 _TICK: Final = 0.05
 
@@ -59,7 +67,7 @@ class InProcess:
     def site(self) -> Iterator[Site]:
         """A new broker."""
         clock = ManualClock()
-        with Broker(self.profile, clock, vhosts=("/", _VHOST)) as broker:
+        with Broker(self.profile, clock, vhosts=("/", _VHOST), plugins=_PLUGINS) as broker:
             yield _EmulatorSite(self.profile, broker, clock)
 
 
@@ -74,7 +82,7 @@ class Tcp:
     def site(self) -> Iterator[Site]:
         """A new broker, listening."""
         clock = ManualClock()
-        with Broker(self.profile, clock, vhosts=("/", _VHOST)) as broker:
+        with Broker(self.profile, clock, vhosts=("/", _VHOST), plugins=_PLUGINS) as broker:
             (address,) = parse_url(broker.listen())
             yield _TcpSite(self.profile, broker, clock, address)
 

@@ -6,13 +6,12 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Final, Self
 
 from hutch.fakebroker.administration import Administration
+from hutch.fakebroker.configuration import check_names, check_users, configured
 from hutch.fakebroker.engine.alarms import RESOURCES
 from hutch.fakebroker.engine.clock import Clock, ManualClock, SystemClock, Timers
-from hutch.fakebroker.engine.deprecated import permitting
 from hutch.fakebroker.engine.history import History
 from hutch.fakebroker.engine.node import Node
 from hutch.fakebroker.engine.profiles import Profile
-from hutch.fakebroker.engine.profiles import profile as find_profile
 from hutch.fakebroker.engine.users import User
 from hutch.fakebroker.inprocess import Pipe
 from hutch.fakebroker.memory import forget_name, publish_name
@@ -39,7 +38,7 @@ class Broker:
         users: passwords by user name. These users may do everything in every virtual host, until :attr:`admin` says
             otherwise.
         vhosts: the virtual hosts there are at first.
-        seed: of the names that the broker makes up; the same seed, the same names.
+        seed: of the names that the broker makes up, and of what random exchanges pick; the same seed, the same names.
         history_limit: how many events :attr:`history` keeps at least; ``None`` keeps all.
         peer_clock: what the heartbeats of TCP clients, and the limits on their handshakes, go by; default ``clock``.
             Beside a manual clock, a :class:`SystemClock` keeps clients that live in real time from being given up for
@@ -47,10 +46,12 @@ class Broker:
         permit_deprecated_features: what ``deprecated_features.permit.NAME`` is in RabbitMQ's configuration, where it is
             not the default: ``{"transient_nonexcl_queues": False}`` has 4.3 refuse queues that are neither durable nor
             exclusive.
+        plugins: RabbitMQ's names of the plugins to enable, ``("rabbitmq_consistent_hash_exchange",)`` say; those that
+            bring exchange types are there.
 
     Raises:
-        ValueError: there is no such profile, or it has no such deprecated feature.
-        TypeError: ``users`` is no mapping, or ``vhosts`` one text, which would be taken for its letters.
+        ValueError: there is no such profile or plugin, or the profile has no such deprecated feature.
+        TypeError: ``users`` is no mapping, or ``vhosts`` or ``plugins`` one text, which would be taken for its letters.
     """
 
     def __init__(
@@ -64,15 +65,14 @@ class Broker:
         history_limit: int | None = None,
         peer_clock: Clock | None = None,
         permit_deprecated_features: Mapping[str, bool] | None = None,
+        plugins: Iterable[str] = (),
     ) -> None:
-        if isinstance(vhosts, str):
-            raise TypeError(f"vhosts takes a collection of names, ({vhosts!r},) say, not {vhosts!r}")
-        if users is not None and not isinstance(users, Mapping):
-            raise TypeError(f"users takes passwords by user name, {{'guest': 'guest'}} say, not {users!r}")
+        check_names("vhosts", vhosts)
+        check_users(users)
         self.clock: Clock = SystemClock() if clock is None else clock
         self.lock: Final = threading.RLock()
         self.node: Final = Node(
-            permitting(find_profile(profile), permit_deprecated_features or {}),
+            configured(profile, permit_deprecated_features, plugins),
             self.clock,
             users={"guest": "guest"} if users is None else users,
             vhosts=vhosts,

@@ -10,6 +10,7 @@ import sys
 from collections.abc import Sequence
 
 from hutch.fakebroker.broker import Broker
+from hutch.fakebroker.engine.plugins import PLUGINS
 from hutch.fakebroker.engine.profiles import PROFILES
 from hutch.fakebroker.server.protocol import Listener
 from hutch.fakebroker.server.tls import LOGIN_FROM, Tls, server_context
@@ -26,6 +27,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--port", type=_port, default=5672, help="port; 0 takes a free one (default: %(default)s)")
     parser.add_argument(
         "--profile", choices=sorted(PROFILES), default="4.3", help="RabbitMQ version to be (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--plugin",
+        dest="plugins",
+        action="append",
+        choices=sorted(PLUGINS),
+        default=[],
+        help="RabbitMQ's name of a plugin to enable; may be given several times",
     )
     group = parser.add_argument_group("TLS", "on a port of its own, beside the other; with a certificate, PEM files")
     group.add_argument("--tls-cert", metavar="FILE", help="the broker's certificate and its chain; turns TLS on")
@@ -92,7 +101,7 @@ async def _serve(options: argparse.Namespace, tls: Tls | None) -> None:
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stopping.set)
     # Nobody can ask a served broker for its history, which would hold on to thousands of bodies.
-    with Broker(options.profile, history_limit=0) as broker:
+    with Broker(options.profile, history_limit=0, plugins=options.plugins) as broker:
         listeners = [(Listener(broker), options.port, "--port")]
         if tls is not None:
             listeners.append((Listener(broker, tls), options.tls_port, "--tls-port"))

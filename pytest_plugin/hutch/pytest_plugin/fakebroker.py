@@ -32,10 +32,11 @@ class FakeBroker(Broker):
         seed: of the names that the broker makes up.
         permit_deprecated_features: deprecated features by name, permitted (``True``) or denied where that is not
             RabbitMQ's default.
+        plugins: RabbitMQ's names of the plugins to enable, see docs/plugins.md.
 
     Raises:
-        ValueError: there is no such profile, or it has no such deprecated feature.
-        TypeError: ``users`` is no mapping, or ``vhosts`` one text.
+        ValueError: there is no such profile or plugin, or the profile has no such deprecated feature.
+        TypeError: ``users`` is no mapping, or ``vhosts`` or ``plugins`` one text.
     """
 
     clock: ManualClock | SystemClock
@@ -49,6 +50,7 @@ class FakeBroker(Broker):
         vhosts: Iterable[str] = ("/",),
         seed: int = 0,
         permit_deprecated_features: Mapping[str, bool] | None = None,
+        plugins: Iterable[str] = (),
     ) -> None:
         super().__init__(
             profile,
@@ -58,6 +60,7 @@ class FakeBroker(Broker):
             seed=seed,
             peer_clock=SystemClock(),
             permit_deprecated_features=permit_deprecated_features,
+            plugins=plugins,
         )
         self._connections: Final[list[Connection]] = []
 

@@ -23,7 +23,7 @@ class Node:
     """One broker's state and time.
 
     ``users`` maps names to passwords; these users may do everything everywhere. ``seed`` makes the names that the
-    broker draws; the same seed, the same names.
+    broker draws, and the queues that random exchanges pick; the same seed, the same names.
     """
 
     def __init__(
@@ -41,6 +41,8 @@ class Node:
         self.timers: Final = Timers(clock)
         self.history: Final = History(clock, history_limit)
         self.names: Final = Names(Random(seed))
+        #: What exchanges that pick at random draw from.
+        self.random: Final = Random(seed)
         self.replies: Final = Replies(self.names, profile.has_volatile_queues)
         self.envelopes: Final = Envelopes(profile)
         self.alarms: Final = Alarms()

@@ -33,8 +33,16 @@ class Profile:
     max_message_size: int
     #: Whether an unknown exchange type is a 406 on the channel, else a 503 on the connection (EXCH-DECLARE-05).
     unknown_exchange_type_is_soft: bool
-    #: Exchange types that are built in and that the emulator lacks.
-    missing_exchange_types: frozenset[str]
+    #: Exchange types that there are: those built in, and those of the plugins that are enabled.
+    exchange_types: frozenset[str]
+    #: The largest weight in a consistent hash exchange; None: any (EXCH-PLUGIN-01).
+    max_hash_weight: int | None
+    #: Whether a consistent hash exchange hashes a header's type with its value, else the value alone.
+    hashes_header_types: bool
+    #: Whether a binding that a recent history exchange crashes over is told why.
+    tells_why_bind_crashes: bool
+    #: Whether a modulus hash exchange sorts its bindings by their keys first, else by their destinations alone.
+    modulus_sorts_by_key: bool
     #: Whether headers come out sorted by key and without duplicates (PUB-15, PUB-16).
     sorts_headers: bool
     #: Whether delivery modes other than 1 and 2 are refused (PUB-11).
@@ -152,6 +160,7 @@ _QUORUM_ONLY = frozenset(
         "x-quorum-initial-group-size",
     }
 )
+_EXCHANGE_TYPES = frozenset({"direct", "fanout", "headers", "topic"})
 _STREAM_ONLY = frozenset({"x-initial-cluster-size", "x-max-age", "x-stream-max-segment-size-bytes"})
 _NOT_STREAM = frozenset(
     {
@@ -250,7 +259,11 @@ V3_10: Final = Profile(
     max_body_size=None,
     max_message_size=134217728,
     unknown_exchange_type_is_soft=False,
-    missing_exchange_types=frozenset(),
+    exchange_types=_EXCHANGE_TYPES,
+    max_hash_weight=None,
+    hashes_header_types=True,
+    tells_why_bind_crashes=False,
+    modulus_sorts_by_key=True,
     sorts_headers=False,
     checks_delivery_mode=True,
     int_equals_float=True,
@@ -325,7 +338,11 @@ V4_3: Final = Profile(
     max_body_size=536870912,
     max_message_size=16777216,
     unknown_exchange_type_is_soft=True,
-    missing_exchange_types=frozenset({"x-local-random", "x-modulus-hash"}),
+    exchange_types=_EXCHANGE_TYPES | {"x-local-random", "x-modulus-hash"},
+    max_hash_weight=10000,
+    hashes_header_types=False,
+    tells_why_bind_crashes=True,
+    modulus_sorts_by_key=False,
     sorts_headers=True,
     checks_delivery_mode=False,
     int_equals_float=False,

@@ -43,7 +43,9 @@ def route(vhost: "VHost", exchange: Exchange, message: Message, keys: tuple[str,
     todo = [exchange]
     while todo:
         source = todo.pop()
-        destinations = dict.fromkeys(destination for key in keys for destination in source.router.route(key, message))
+        destinations = dict.fromkeys(
+            destination for key in dict.fromkeys(keys) for destination in source.router.route(key, message)
+        )
         if not destinations and source.alternate:
             alternate = vhost.exchanges.get(source.alternate)
             if alternate is not None:

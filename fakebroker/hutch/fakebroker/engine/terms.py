@@ -6,6 +6,7 @@ from decimal import Decimal
 from struct import Struct
 from typing import Any, Final
 
+from hutch.fakebroker.engine.hashing import Atom, Term
 from hutch.wire.fields import FieldValue, Timestamp, UInt64, type_name
 
 _DOUBLE: Final = Struct(">d")
@@ -95,6 +96,34 @@ def _comparable_scalar(value: bool | float | Decimal | datetime | None, int_equa
     return int(value) - (1 << 64) if isinstance(value, UInt64) and value >= 1 << 63 else int(value)
 
 
+def typed_term(value: FieldValue) -> tuple[Term, ...]:
+    """The type and the value that RabbitMQ has for a field."""
+    return Atom(_type(value)), erlang_term(value)
+
+
+def erlang_term(value: FieldValue, *, milliseconds: bool = False) -> Term:
+    """What RabbitMQ has for a field's value; timestamps in seconds unless asked otherwise."""
+    if isinstance(value, str | bytes):
+        return value.encode("utf-8", "surrogateescape") if isinstance(value, str) else bytes(value)
+    if isinstance(value, Mapping):
+        return [(name.encode("utf-8", "surrogateescape"), *typed_term(inner)) for name, inner in value.items()]
+    if isinstance(value, Sequence):
+        return [typed_term(inner) for inner in value]
+    return _scalar_term(value, milliseconds)
+
+
+def _scalar_term(value: bool | float | Decimal | datetime | None, milliseconds: bool) -> Term:
+    if value is None or isinstance(value, bool):
+        return Atom("undefined" if value is None else str(value).lower())
+    if isinstance(value, Decimal):
+        return _scale_and_unscaled(value)
+    if isinstance(value, datetime | Timestamp):
+        return seconds(value) * (1000 if milliseconds else 1)
+    if isinstance(value, float):
+        return float(value)
+    return int(value) - (1 << 64) if isinstance(value, UInt64) and value >= 1 << 63 else int(value)
+
+
 def _type(value: FieldValue) -> str:
     name = type_name(value)
     return "long" if name == "unsignedlong" else name
@@ -129,7 +158,7 @@ def print_missing_queue(vhost: str, queue: str) -> str:
     """``{not_found,{resource,<<"vhost">>,queue,<<"queue">>}}`` as Erlang's ``~tp`` breaks it into lines of 80
     characters, behind the 27 of "failed to deliver message: " (TX-15).
     """
-    where, name = _print_unicode(vhost), _print_unicode(queue)
+    where, name = print_unicode(vhost), print_unicode(queue)
     line = f"{{not_found,{{resource,{where},queue,{name}}}}}"
     if len(line) <= 51:
         return line
@@ -145,7 +174,7 @@ def print_missing_queue(vhost: str, queue: str) -> str:
     return f"{{not_found,\n{' ' * 31}{inner}}}}}"
 
 
-def _print_unicode(text: str) -> str:
+def print_unicode(text: str) -> str:
     """Text as Erlang's ``~tp`` prints its bytes."""
     if text.isascii() or not text.isprintable():
         return print_binary(text.encode("utf-8", "surrogateescape"))

@@ -30,8 +30,7 @@ class VHost:
         self.traced = False
         self.queues: Final[dict[str, Queue]] = {}
         self.exchanges: Final[dict[str, Exchange]] = {
-            name: Exchange(name, type_, node.profile, durable=True, internal=internal)
-            for name, type_, internal in PREDECLARED
+            name: Exchange(name, type_, self, durable=True, internal=internal) for name, type_, internal in PREDECLARED
         }
         self.policies: Final = Policies(self)
 

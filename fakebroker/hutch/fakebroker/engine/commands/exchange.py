@@ -1,6 +1,7 @@
 """exchange.declare, delete, bind and unbind."""
 
 from hutch.fakebroker.engine.arguments import assert_equivalent, assert_same_argument
+from hutch.fakebroker.engine.bindings import Destination
 from hutch.fakebroker.engine.channel import Channel
 from hutch.fakebroker.engine.commands.access import (
     check_binding_permitted,
@@ -8,9 +9,8 @@ from hutch.fakebroker.engine.commands.access import (
     refuse_default_exchange,
     stripped,
 )
-from hutch.fakebroker.engine.errors import HardError, not_implemented, precondition_failed, refused
+from hutch.fakebroker.engine.errors import HardError, precondition_failed, refused
 from hutch.fakebroker.engine.exchanges import EXCHANGE_TYPES, Exchange
-from hutch.fakebroker.engine.exchanges.headers import check_match
 from hutch.wire.codes import ReplyCode
 from hutch.wire.fields import FieldTable, type_name
 from hutch.wire.methods import (
@@ -47,11 +47,9 @@ def declare(channel: Channel, method: ExchangeDeclare) -> None:
 
 def _check_type(channel: Channel, type_: str) -> None:
     """Refuse a type that does not exist, whatever else is wrong (EXCH-DECLARE-05 to EXCH-DECLARE-07)."""
-    if type_ in EXCHANGE_TYPES:
-        return
     profile = channel.vhost.node.profile
-    if type_ in profile.missing_exchange_types:
-        raise not_implemented(f"exchange type '{type_}'")
+    if type_ in profile.exchange_types:
+        return
     text = f"{'unknown' if type_ else 'invalid'} exchange type '{type_}'"
     if profile.unknown_exchange_type_is_soft:
         raise precondition_failed(text)
@@ -63,11 +61,12 @@ def _create(channel: Channel, name: str, method: ExchangeDeclare) -> None:
     if name.startswith("amq."):
         raise refused(f"exchange name '{name}' contains reserved prefix 'amq.*'")
     _check_alternate(channel, name, method.arguments)
+    EXCHANGE_TYPES[method.type].check_arguments(vhost.node, method.arguments)
     vhost.add_exchange(
         Exchange(
             name,
             method.type,
-            vhost.node.profile,
+            vhost,
             durable=method.durable,
             auto_delete=method.auto_delete,
             internal=method.internal,
@@ -125,16 +124,18 @@ def bind(channel: Channel, method: ExchangeBind) -> None:
     check_binding_permitted(channel, "exchange", to, from_, method.routing_key)
     source = find_exchange(channel, from_)
     destination = find_exchange(channel, to)
-    check_binding(source, method.arguments)
+    check_binding(channel, source, destination, method.routing_key, method.arguments)
     channel.vhost.add_binding(source, destination, method.routing_key, method.arguments)
     if not method.nowait:
         channel.output.method(channel.number, ExchangeBindOk())
 
 
-def check_binding(source: Exchange, arguments: FieldTable) -> None:
-    """Refuse arguments that the source's type cannot use (EXCH-HEADERS-09, EXCH-HEADERS-10)."""
-    if source.type == "headers":
-        check_match(arguments)
+def check_binding(
+    channel: Channel, source: Exchange, destination: Destination, routing_key: str, arguments: FieldTable
+) -> None:
+    """Refuse a binding that the source's type cannot use (EXCH-HEADERS-09, EXCH-PLUGIN-01, EXCH-PLUGIN-09)."""
+    check = EXCHANGE_TYPES[source.type].check_binding
+    check(source, channel.vhost.node, destination, routing_key, arguments)
 
 
 def unbind(channel: Channel, method: ExchangeUnbind) -> None:

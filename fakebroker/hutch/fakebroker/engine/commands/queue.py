@@ -136,7 +136,7 @@ def bind(channel: Channel, method: QueueBind) -> None:
     check_binding_permitted(channel, "queue", name, exchange, _routing_key(method, name))
     source = find_exchange(channel, exchange)
     queue = owned_queue(channel, name)
-    check_binding(source, method.arguments)
+    check_binding(channel, source, queue, _routing_key(method, name), method.arguments)
     channel.vhost.add_binding(source, queue, _routing_key(method, name), method.arguments)
     if not method.nowait:
         channel.output.method(channel.number, QueueBindOk())

@@ -1,22 +1,34 @@
 """Exchanges: a name, its properties, and the type that decides where a message goes."""
 
-from collections.abc import Callable
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-from hutch.fakebroker.engine.bindings import Binding, Router
+from hutch.fakebroker.engine.bindings import Binding
+from hutch.fakebroker.engine.exchanges.consistent_hash import CONSISTENT_HASH
 from hutch.fakebroker.engine.exchanges.direct import DirectRouter
 from hutch.fakebroker.engine.exchanges.fanout import FanoutRouter
-from hutch.fakebroker.engine.exchanges.headers import HeadersRouter
+from hutch.fakebroker.engine.exchanges.headers import HEADERS
+from hutch.fakebroker.engine.exchanges.kinds import ExchangeType
+from hutch.fakebroker.engine.exchanges.modulus_hash import MODULUS_HASH
+from hutch.fakebroker.engine.exchanges.random import LOCAL_RANDOM, RANDOM
+from hutch.fakebroker.engine.exchanges.recent_history import RECENT_HISTORY
 from hutch.fakebroker.engine.exchanges.topic import TopicRouter
-from hutch.fakebroker.engine.profiles import Profile
 from hutch.wire.fields import FieldTable
 
-#: The exchange types, by the name that exchange.declare gives.
-EXCHANGE_TYPES: Final[dict[str, Callable[[Profile], Router]]] = {
-    "direct": lambda _profile: DirectRouter(),
-    "fanout": lambda _profile: FanoutRouter(),
-    "headers": lambda profile: HeadersRouter(profile.int_equals_float, profile.header_timestamps_in_ms),
-    "topic": lambda _profile: TopicRouter(),
+if TYPE_CHECKING:
+    from hutch.fakebroker.engine.vhost import VHost
+
+#: All exchange types, by the name that exchange.declare gives. Which of them a broker has, its profile and its plugins
+#: decide.
+EXCHANGE_TYPES: Final[dict[str, ExchangeType]] = {
+    "direct": ExchangeType(lambda _exchange, _vhost: DirectRouter()),
+    "fanout": ExchangeType(lambda _exchange, _vhost: FanoutRouter()),
+    "headers": HEADERS,
+    "topic": ExchangeType(lambda _exchange, _vhost: TopicRouter()),
+    "x-consistent-hash": CONSISTENT_HASH,
+    "x-local-random": LOCAL_RANDOM,
+    "x-modulus-hash": MODULUS_HASH,
+    "x-random": RANDOM,
+    "x-recent-history": RECENT_HISTORY,
 }
 
 #: What every vhost begins with: name, type, internal (EXCH-SYS-01). The default exchange is not among them: it has no
@@ -41,7 +53,7 @@ class Exchange:
         self,
         name: str,
         type_: str,
-        profile: Profile,
+        vhost: "VHost",
         *,
         durable: bool = False,
         auto_delete: bool = False,
@@ -57,7 +69,7 @@ class Exchange:
         #: The exchange that takes what this one cannot route, by name; ``None`` for none.
         self.alternate: str | None = None
         self.change_alternate(None)
-        self.router: Final = EXCHANGE_TYPES[type_](profile)
+        self.router: Final = EXCHANGE_TYPES[type_].router(self, vhost)
         self.outgoing: Final[dict[tuple[object, ...], Binding]] = {}
         self.incoming: Final[dict[tuple[object, ...], Binding]] = {}
         #: How many of ``outgoing`` lead to exchanges: where there are none, routing is one step.

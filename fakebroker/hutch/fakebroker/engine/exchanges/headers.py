@@ -2,18 +2,26 @@
 
 from collections.abc import Hashable, Iterable
 from datetime import datetime
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from hutch.fakebroker.engine.bindings import Binding, Destination
 from hutch.fakebroker.engine.errors import precondition_failed
+from hutch.fakebroker.engine.exchanges.kinds import ExchangeType
 from hutch.fakebroker.engine.message import Message
 from hutch.fakebroker.engine.terms import comparable, print_term, seconds
 from hutch.wire.fields import FieldTable, FieldValue, Timestamp, type_name
 
+if TYPE_CHECKING:
+    from hutch.fakebroker.engine.exchanges import Exchange
+    from hutch.fakebroker.engine.node import Node
+    from hutch.fakebroker.engine.vhost import VHost
+
 _MODES: Final = ("all", "any", "all-with-x", "any-with-x")
 
 
-def check_match(arguments: FieldTable) -> None:
+def _check_match(
+    _exchange: "Exchange", _node: "Node", _destination: Destination, _key: str, arguments: FieldTable
+) -> None:
     """Refuse an ``x-match`` that is none of the four.
 
     Raises:
@@ -71,3 +79,11 @@ class HeadersRouter:
         if isinstance(value, datetime | Timestamp):
             return seconds(value) * self._timestamp_factor
         return self._comparable(value)
+
+
+def _router(_exchange: "Exchange", vhost: "VHost") -> HeadersRouter:
+    profile = vhost.node.profile
+    return HeadersRouter(profile.int_equals_float, profile.header_timestamps_in_ms)
+
+
+HEADERS: Final = ExchangeType(_router, check_binding=_check_match)

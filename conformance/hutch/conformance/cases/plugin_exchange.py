@@ -1,0 +1,201 @@
+"""Exchanges that pick a queue at random, and the one that remembers: x-random, x-local-random, x-recent-history."""
+
+from typing import Final
+
+from hutch.conformance.case import case
+from hutch.conformance.check import equal, true
+from hutch.conformance.plugins import bound, declare, keys, needs_type, spread
+from hutch.conformance.rabbit import Rabbit
+from hutch.conformance.raw import RawChannel, fields, properties_of
+from hutch.wire import methods as amqp
+from hutch.wire.fields import FieldTable, FieldValue, Int8, Int16, Int64, UInt8, UInt16, UInt32, UInt64
+
+_RANDOM: Final = "x-random"
+_LOCAL: Final = "x-local-random"
+_HISTORY: Final = "x-recent-history"
+
+
+def _expect_random(rabbit: Rabbit, type_: str) -> None:
+    """An exchange of this type must pick one of its bindings, each about as often."""
+    channel = rabbit.raw().channel()
+    exchange = declare(rabbit, channel, type_)
+    channel.publish(exchange=exchange, routing_key="0", mandatory=True)
+    equal(channel.message(amqp.BasicReturn).method, amqp.BasicReturn(312, "NO_ROUTE", exchange, "0"))
+    queues = bound(rabbit, channel, exchange, ("", ""))
+    for number in range(4):
+        bind = amqp.QueueBind(queue=queues["a"], exchange=exchange, routing_key="", arguments={"n": number})
+        channel.call(bind)
+    more: FieldTable = {"CC": ["x", "y"]}
+    picked = spread(channel, exchange, queues, [{**message, "headers": more} for message in keys() * 4])
+    equal(set(picked), {"a", "b"}, "picked")
+    # Five bindings of six are a's; a fair coin of that kind fails here once in a billion times.
+    true(140 < picked.count("a") < 236, f"{picked.count('a')} of 240 messages went to the queue with 5 of 6 bindings")
+
+
+@case("EXCH-PLUGIN-08")
+def random_exchanges(rabbit: Rabbit) -> None:
+    """A random exchange picks one of its bindings for each message, whatever the keys; a queue that is bound several
+    times is so much likelier.
+    """
+    needs_type(rabbit, _RANDOM)
+    _expect_random(rabbit, _RANDOM)
+
+
+@case("EXCH-PLUGIN-08", "EXCH-BIND-09")
+def random_exchanges_and_exchanges(rabbit: Rabbit) -> None:
+    """A random exchange picks among exchanges, too, and is picked."""
+    needs_type(rabbit, _RANDOM)
+    channel = rabbit.raw().channel()
+    first, second, last = (declare(rabbit, channel, type_) for type_ in (_RANDOM, _RANDOM, "fanout"))
+    channel.call(amqp.ExchangeBind(destination=second, source=first, routing_key="any"))
+    channel.call(amqp.ExchangeBind(destination=last, source=second))
+    queues = bound(rabbit, channel, last, ("", ""))
+    equal(spread(channel, first, queues, keys("0", "1")), "(ab)(ab)")
+
+
+@case("EXCH-PLUGIN-09", "EXCH-DECLARE-05", profiles=["3.10"])
+def local_random_exchanges_are_unknown(rabbit: Rabbit) -> None:
+    """3.x has no local random exchange."""
+    channel = rabbit.raw().channel()
+    channel.send(amqp.ExchangeDeclare(exchange=rabbit.name("x"), type=_LOCAL))
+    channel.connection.expect_close(503, f"unknown exchange type '{_LOCAL}'", (40, 10))
+
+
+@case("EXCH-PLUGIN-09", profiles=["4.3"])
+def local_random_exchanges(rabbit: Rabbit) -> None:
+    """4.x has a local random exchange, which picks one of its bindings for each message."""
+    _expect_random(rabbit, _LOCAL)
+
+
+@case("EXCH-PLUGIN-09", profiles=["4.3"])
+def bindings_of_a_local_random_exchange(rabbit: Rabbit) -> None:
+    """To a local random exchange queues are bound, with an empty key; the key is looked at first."""
+    connection = rabbit.raw()
+    channel = connection.channel(1)
+    exchange, queue = declare(rabbit, channel, _LOCAL), rabbit.name()
+    channel.call(amqp.QueueDeclare(queue=queue))
+    keyed = "Non empty binding '{}' key not permitted"
+    for bind, text in (
+        (amqp.QueueBind(queue=queue, exchange=exchange, routing_key="x"), keyed.format("x")),
+        (amqp.ExchangeBind(destination="amq.fanout", source=exchange, routing_key="x"), keyed.format("x")),
+        (amqp.ExchangeBind(destination="amq.fanout", source=exchange), "Destination not found"),
+    ):
+        channel = connection.channel(2)
+        channel.send(bind)
+        channel.expect_close(406, text, (bind.CLASS_ID, bind.METHOD_ID))
+    # An empty name stands for the queue declared last, and an empty key beside it for that name.
+    channel = connection.channel(2)
+    channel.call(amqp.QueueDeclare(queue=queue))
+    channel.send(amqp.QueueBind(queue="", exchange=exchange))
+    channel.expect_close(406, keyed.format(queue), (50, 20))
+
+
+def _remembering(rabbit: Rabbit, channel: RawChannel, length: int | None = None) -> str:
+    return declare(rabbit, channel, _HISTORY, None if length is None else {"x-recent-history-length": length})
+
+
+def _publish(channel: RawChannel, exchange: str, count: int) -> None:
+    """So many messages, ``0``, ``1`` ...; the exchange has seen them all when this returns."""
+    for number in range(count):
+        channel.publish(b"%d" % number, exchange, "key", headers={"n": number})
+    channel.call(amqp.ChannelFlow(active=True))
+
+
+def _bodies(channel: RawChannel, queue: str, count: int) -> list[int]:
+    """The messages of a queue, which must come to be so many."""
+    channel.expect_ready(queue, count)
+    return [int(channel.got(queue, no_ack=True).body) for _ in range(count)]
+
+
+@case("EXCH-DECLARE-05")
+def a_recent_history_exchange_remembers(rabbit: Rabbit) -> None:
+    """Queues get what is published, whatever the key, and when they are bound the last messages, oldest first; once
+    more for each binding that is new.
+    """
+    needs_type(rabbit, _HISTORY)
+    channel = rabbit.raw().channel()
+    for length, last in ((3, [22, 23, 24]), (None, list(range(5, 25)))):
+        exchange = _remembering(rabbit, channel, length)
+        (first,) = bound(rabbit, channel, exchange, ["other"]).values()
+        _publish(channel, exchange, 25)
+        equal(_bodies(channel, first, 25), list(range(25)))
+        queue = rabbit.name()
+        channel.call(amqp.QueueDeclare(queue=queue))
+        bind = amqp.QueueBind(queue=queue, exchange=exchange, routing_key="a")
+        for again in (bind, amqp.QueueBind(queue=queue, exchange=exchange, routing_key="b")):
+            channel.call(again)
+            equal(_bodies(channel, queue, len(last)), last)
+        channel.call(bind)
+        channel.call(amqp.QueueUnbind(queue=queue, exchange=exchange, routing_key="a"))
+        channel.call(bind)
+        equal(_bodies(channel, queue, len(last)), last, "bound again")
+        channel.call(amqp.ExchangeDelete(exchange=exchange))
+        channel.call(amqp.ExchangeDeclare(exchange=exchange, type=_HISTORY))
+        channel.call(bind)
+        equal(channel.ready(queue), 0, "what a new exchange of the name remembers")
+
+
+@case("EXCH-DECLARE-05")
+def what_a_recent_history_exchange_remembers(rabbit: Rabbit) -> None:
+    """Messages are remembered as they are, those that went nowhere or were rolled back too; but for those that say so
+    with a header that is true.
+    """
+    needs_type(rabbit, _HISTORY)
+    channel = rabbit.raw().channel()
+    exchange = _remembering(rabbit, channel)
+    for value in (True, 1, "true"):
+        headers: FieldTable = {"x-recent-history-no-store": value, "CC": ["b", "c"]}
+        channel.publish(b"1", exchange, "key", mandatory=True, headers=headers, message_id="m")
+        channel.message(amqp.BasicReturn)
+    channel.call(amqp.TxSelect())
+    channel.publish(b"2", exchange, "key")
+    channel.call(amqp.TxRollback())
+    (queue,) = bound(rabbit, channel, exchange, [""]).values()
+    channel.expect_ready(queue, 3)
+    contents = [channel.got(queue, no_ack=True) for _ in range(3)]
+    equal([content.body for content in contents], [b"1", b"1", b"2"])
+    address = fields(contents[0])
+    equal((address.exchange, address.routing_key, address.redelivered), (exchange, "key", False))
+    kept = {"headers": {"x-recent-history-no-store": 1, "CC": ["b", "c"]}, "message_id": "m"}
+    equal(properties_of(contents[0]), kept)
+
+
+@case("EXCH-DECLARE-05", "EXCH-BIND-09")
+def recent_history_by_way_of_an_exchange(rabbit: Rabbit) -> None:
+    """When an exchange is bound, it is given the messages newest first; if one gets nowhere, that crashes."""
+    needs_type(rabbit, _HISTORY)
+    channel = rabbit.raw().channel()
+    exchange = _remembering(rabbit, channel)
+    _publish(channel, exchange, 3)
+    topic = declare(rabbit, channel, "topic")
+    (queue,) = bound(rabbit, channel, topic, ["#"]).values()
+    channel.call(amqp.ExchangeBind(destination=topic, source=exchange))
+    equal(_bodies(channel, queue, 3), [2, 1, 0])
+    channel.call(amqp.QueueDelete(queue=queue))
+    channel.send(amqp.ExchangeBind(destination=topic, source=exchange, routing_key="again"))
+    wanted = {"3.10": ("", (0, 0)), "4.3": ("could not find queue/exchange ''", (40, 30))}
+    channel.connection.expect_close(541, *rabbit.by_profile(wanted))
+
+
+@case("EXCH-DECLARE-05")
+def lengths_of_recent_history(rabbit: Rabbit) -> None:
+    """The length has to be a positive integer, of no unsigned type but the longest; it is not compared later."""
+    needs_type(rabbit, _HISTORY)
+    connection, exchange = rabbit.raw(), rabbit.name("x")
+    refused: list[tuple[FieldValue, str]] = [
+        *((number, str(number)) for number in (0, -1, UInt8(3), UInt16(3), UInt32(3))),
+        *(("5", '<<"5">>'), (None, "undefined"), (True, "true"), (1.5, "1.5")),
+    ]
+    for value, printed in refused:
+        channel = connection.channel()
+        arguments: FieldTable = {"x-recent-history-length": value}
+        channel.send(amqp.ExchangeDeclare(exchange=exchange, type=_HISTORY, arguments=arguments))
+        text = f"Invalid argument {printed}, 'x-recent-history-length' must be a positive integer"
+        channel.expect_close(406, text, (40, 10))
+    channel = connection.channel()
+    lengths: tuple[FieldValue, ...] = (3, Int8(3), Int16(3), Int64(3), UInt64(3))
+    for length in lengths:
+        declare(rabbit, channel, _HISTORY, {"x-recent-history-length": length})
+    exchange = _remembering(rabbit, channel, 3)
+    arguments = {"x-recent-history-length": -1}
+    channel.call(amqp.ExchangeDeclare(exchange=exchange, type=_HISTORY, arguments=arguments))

@@ -1,0 +1,50 @@
+"""The modulus hash exchange, which 4.3 has built in and the plugin rabbitmq_sharding brings to 3.10: the hash of the
+routing key, modulo the number of bindings, picks one of them (EXCH-PLUGIN-10).
+"""
+
+from bisect import insort
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Final
+
+from hutch.fakebroker.engine.bindings import Binding, Destination
+from hutch.fakebroker.engine.exchanges.kinds import ExchangeType
+from hutch.fakebroker.engine.hashing import phash2
+from hutch.fakebroker.engine.message import Message
+from hutch.fakebroker.engine.queues.queue import Queue
+
+if TYPE_CHECKING:
+    from hutch.fakebroker.engine.exchanges import Exchange
+    from hutch.fakebroker.engine.vhost import VHost
+
+
+class ModulusHashRouter:
+    """Bindings in the order of their destinations: exchanges, then queues, by name. In 3.10 the binding key comes first
+    in that order.
+    """
+
+    def __init__(self, _exchange: "Exchange", vhost: "VHost") -> None:
+        self._by_key = vhost.node.profile.modulus_sorts_by_key
+        self._bindings: list[Binding] = []
+
+    def _rank(self, binding: Binding) -> tuple[bytes, bool, bytes]:
+        destination = binding.destination
+        key = binding.routing_key.encode("utf-8", "surrogateescape") if self._by_key else b""
+        return key, isinstance(destination, Queue), destination.name.encode("utf-8", "surrogateescape")
+
+    def add(self, binding: Binding) -> None:
+        """Take in a binding."""
+        insort(self._bindings, binding, key=self._rank)
+
+    def remove(self, binding: Binding) -> None:
+        """Take out a binding."""
+        self._bindings.remove(binding)
+
+    def route(self, routing_key: str, message: Message) -> Iterable[Destination]:
+        """The one destination; all keys of the message are hashed together."""
+        if not self._bindings or routing_key != message.routing_key:
+            return ()
+        number = phash2([key.encode("utf-8", "surrogateescape") for key in message.routing_keys])
+        return (self._bindings[number % len(self._bindings)].destination,)
+
+
+MODULUS_HASH: Final = ExchangeType(ModulusHashRouter)

@@ -1,0 +1,30 @@
+"""RabbitMQ's plugins that the emulator has: those that bring exchange types (https://www.rabbitmq.com/docs/plugins)."""
+
+from collections.abc import Iterable
+from dataclasses import replace
+from typing import Final
+
+from hutch.fakebroker.engine.profiles import Profile
+
+#: The exchange type that a plugin brings, by the plugin's name. Of sharding there is that alone, not what policies make
+#: of it; 4.3 has the type built in.
+PLUGINS: Final = {
+    "rabbitmq_consistent_hash_exchange": "x-consistent-hash",
+    "rabbitmq_random_exchange": "x-random",
+    "rabbitmq_recent_history_exchange": "x-recent-history",
+    "rabbitmq_sharding": "x-modulus-hash",
+}
+
+
+def enabling(profile: Profile, plugins: Iterable[str]) -> Profile:
+    """The profile with plugins enabled.
+
+    Raises:
+        ValueError: there is no such plugin; the message names those there are.
+    """
+    types = set()
+    for name in plugins:
+        if name not in PLUGINS:
+            raise ValueError(f"no plugin {name!r}; there are {', '.join(map(repr, PLUGINS))}")
+        types.add(PLUGINS[name])
+    return replace(profile, exchange_types=profile.exchange_types | types) if types else profile
