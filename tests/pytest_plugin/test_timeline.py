@@ -46,6 +46,8 @@ def test_every_kind_of_event_has_its_line(fakebroker: FakeBroker) -> None:
     for body in (b"second", b"third"):
         channel.basic_publish(Message(body), routing_key="failed")
     channel.tx_commit()
+    fakebroker.admin.set_policy("limit", "^orders$", {"max-length": 5})
+    fakebroker.admin.delete_policy("limit")
     channel.connection.close()
     fakebroker.restart(downtime=30)
     assert timeline(fakebroker.history).splitlines() == [
@@ -81,6 +83,8 @@ def test_every_kind_of_event_has_its_line(fakebroker: FakeBroker) -> None:
         "+60.0 s  published to the default exchange, key 'failed', routed to failed: second",
         "+60.0 s  published to the default exchange, key 'failed', routed to failed: third",
         "+60.0 s  committed a transaction: 2 publishes, 0 acknowledgements",
+        "+60.0 s  set policy limit",
+        "+60.0 s  deleted policy limit",
         "+60.0 s  disconnected: in-process client 1",
         "+60.0 s  dropped from failed: second",
         "+60.0 s  dropped from failed: third",

@@ -247,6 +247,7 @@ class Administration:
             )
             policies = where.policies
             (policies.operator if operator else policies.user)[name] = policy
+            node.history.record("policy-set", vhost, detail=(_kind(operator), name))
             policies.update()
 
     def _delete_policy(self, name: str, vhost: str, *, operator: bool) -> None:
@@ -254,9 +255,10 @@ class Administration:
             policies = _vhost(node, vhost).policies
             known = policies.operator if operator else policies.user
             if name not in known:
-                kind = "operator policy" if operator else "policy"
-                raise LookupError(f"no {kind} {name!r}; there are: {', '.join(map(repr, known)) or 'none'}")
+                there = ", ".join(map(repr, known)) or "none"
+                raise LookupError(f"no {_kind(operator)} {name!r}; there are: {there}")
             del known[name]
+            node.history.record("policy-deleted", vhost, detail=(_kind(operator), name))
             policies.update()
 
     # connections
@@ -277,6 +279,10 @@ def _check_limit(limit: str, value: object, known: Iterable[str]) -> None:
 def _check_patterns(patterns: Iterable[str]) -> None:
     for pattern in patterns:
         check_pattern(pattern)
+
+
+def _kind(operator: bool) -> str:
+    return "operator policy" if operator else "policy"
 
 
 def _user(node: "Node", name: str) -> User:

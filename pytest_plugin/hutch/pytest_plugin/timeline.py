@@ -110,6 +110,8 @@ _TELL: Final[Mapping[str, Callable[[Event], str]]] = {
     "disconnected": lambda event: f"disconnected: {event.detail}",
     "stopped": lambda _: "the broker is stopped",
     "started": lambda _: "the broker is started",
+    "policy-set": lambda event: f"set {' '.join(event.detail)}",
+    "policy-deleted": lambda event: f"deleted {' '.join(event.detail)}",
     "alarm-raised": lambda event: f"low on {event.detail}: publishers are blocked",
     "alarm-cleared": lambda event: f"low on {event.detail} no more",
     "blocked": lambda event: f"blocked, and read no further: {event.detail}",

@@ -26,6 +26,7 @@ class Event(NamedTuple):
     - ``committed``, ``rolled-back``: ``detail`` is how many publishes and acknowledgements the transaction held. Its
       publishes count as published when they are committed
     - ``connected``, ``disconnected``: ``detail`` is the connection's name
+    - ``policy-set``, ``policy-deleted``: ``detail`` is ``("policy" | "operator policy", name)``
     - ``alarm-raised``, ``alarm-cleared``: ``detail`` is the resource, ``memory`` or ``disk``
     - ``stopped``, ``started``: the broker was, by its operator
     - ``blocked``, ``unblocked``: ``detail`` is the name of the connection that is not read, or is again
