@@ -65,6 +65,9 @@ TOPICS: Final = (
     "stream",
     "stream_arguments",
     "trace",
+    "stream_offsets",
+    "stream_messages",
+    "stream_retention",
     "regression",
 )
 

@@ -90,8 +90,7 @@ class StreamQueue(Queue):
             HardError: 541, it has headers that a stream cannot keep (STREAM-09).
         """
         stored = self._form(message)
-        if self._log.is_full(self._segment_bytes):
-            self._roll()
+        self._roll_if_full()
         envelope, offset = stored.at(self._log.next_offset), self._log.next_offset
         now = int(self.vhost.node.clock.time() * 1000)
         kept = Message(message.exchange, message.routing_key, envelope, message.body)
@@ -177,9 +176,9 @@ class StreamQueue(Queue):
             return None
         if not texts:
             raise internal_error()
-        if consumer.arguments.get("x-stream-match-unfiltered") is True:
-            texts.append(b"")
-        return frozenset(texts)
+        # The empty value stands for messages without any if it is the last one.
+        unfiltered = consumer.arguments.get("x-stream-match-unfiltered") is True or not texts[-1]
+        return frozenset(text for text in texts if text) | ({b""} if unfiltered else set())
 
     def add_consumer(self, consumer: Consumer) -> None:
         """Let a consumer read; call :meth:`dispatch` to have it served.
@@ -196,8 +195,6 @@ class StreamQueue(Queue):
         readers.sort(key=lambda known: known.consumer.tag.encode(), reverse=True)
         readers.sort(key=lambda known: ranks[known.consumer.channel])
         self._readers = {known.consumer: known for known in readers}
-        if self._log.is_full(self._segment_bytes):
-            self._roll()
 
     def remove_consumer(self, consumer: Consumer) -> None:
         """Take a consumer out."""
@@ -226,6 +223,8 @@ class StreamQueue(Queue):
         for reader in beginners:
             if reader.consumer in self._readers:
                 self._serve(reader)
+        if beginners:
+            self._roll_if_full()
 
     def _serve(self, reader: _Reader) -> None:
         """Deliver what a reader has credit for."""
@@ -239,10 +238,11 @@ class StreamQueue(Queue):
 
     # retention
 
-    def _roll(self) -> None:
-        """Begin a new segment, and drop old ones, as RabbitMQ does when something comes upon a full one."""
-        self._log.roll()
-        self._retain()
+    def _roll_if_full(self) -> None:
+        """Begin a new segment, and drop old ones, as RabbitMQ does when a message or a reader comes upon a full one."""
+        if self._log.is_full(self._segment_bytes):
+            self._log.roll()
+            self._retain()
 
     def _retain(self) -> None:
         settings, node = self.settings, self.vhost.node
