@@ -5,6 +5,7 @@ from hutch.conformance.check import equal
 from hutch.conformance.rabbit import Rabbit
 from hutch.conformance.raw import RawChannel
 from hutch.conformance.streams import FIRST, at, offset_of, publish, read, reader, stream, take
+from hutch.wire import methods as amqp
 from hutch.wire.fields import FieldTable
 
 #: Messages of this size fill a segment each.
@@ -85,3 +86,20 @@ def both_limits(rabbit: Rabbit) -> None:
     _fill(channel, queue, 6)
     publish(channel, queue, b"behind")
     rabbit.eventually(lambda: _first_offset(rabbit, queue) == 8, "a stream beyond its size is not cut off")
+
+
+@case("RESTART-10")
+def a_stream_over_a_restart(rabbit: Rabbit) -> None:
+    """A stream keeps all its messages over a restart, persistent or not, delivered or not; offsets go on."""
+    channel, queue = stream(rabbit, 2)
+    publish(channel, queue, b"2", delivery_mode=1)
+    take(reader(rabbit, queue), 3)
+    rabbit.restart()
+    rabbit.eventually(lambda: rabbit.has_queue(queue), "the stream does not come back")
+    channel = rabbit.raw().channel()
+    channel.call(amqp.ConfirmSelect())
+    publish(channel, queue, b"3")
+    got = take(reader(rabbit, queue), 4)
+    equal([content.body for content in got], [b"0", b"1", b"2", b"3"])
+    equal([offset_of(content) for content in got], [0, 1, 2, 3])
+    channel.expect_ready(queue, 4)

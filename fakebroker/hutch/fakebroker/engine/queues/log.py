@@ -48,6 +48,7 @@ class Log:
 
     def __init__(self) -> None:
         self._segments = [_Segment(0, _SEGMENT_HEADER)]
+        self._size = _SEGMENT_HEADER
         self.next_offset = 0
 
     def __len__(self) -> int:
@@ -70,6 +71,7 @@ class Log:
         segment = self._segments[-1]
         segment.records.append(record)
         segment.size += size
+        self._size += size
         self.next_offset += 1
 
     def is_full(self, segment_bytes: int) -> bool:
@@ -80,6 +82,7 @@ class Log:
     def roll(self) -> None:
         """Begin a new segment."""
         self._segments.append(_Segment(self.next_offset, _SEGMENT_HEADER + _SNAPSHOT))
+        self._size += _SEGMENT_HEADER + _SNAPSHOT
         self.next_offset += 1
 
     def retain(self, max_bytes: int | None, since: int | None) -> bool:
@@ -87,13 +90,13 @@ class Log:
         ``since`` then, ms since 1970; the newest stays in any case. Whether any went.
         """
         segments = self._segments
-        total = sum(segment.size for segment in segments)
         gone = 0
-        for segment in segments[:-1]:
-            too_large = max_bytes is not None and total > max_bytes
-            if not too_large and (since is None or segment.records[-1].at >= since):
+        while gone < len(segments) - 1:
+            oldest = segments[gone]
+            too_large = max_bytes is not None and self._size > max_bytes
+            if not too_large and (since is None or oldest.records[-1].at >= since):
                 break
-            total -= segment.size
+            self._size -= oldest.size
             gone += 1
         del segments[:gone]
         return gone > 0
