@@ -114,10 +114,11 @@ class Log:
             return None
         segments = self._segments
         index = max(bisect_right(segments, offset, key=lambda segment: segment.first) - 1, 0)
-        for segment in segments[index:]:
-            records = segment.records
+        while index < len(segments):
+            records = segments[index].records
             if records and offset <= records[-1].position:
                 return records[max(offset - records[0].position, 0)]
+            index += 1
         return None
 
     @property
