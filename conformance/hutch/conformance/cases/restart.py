@@ -1,6 +1,7 @@
 """Restarts of the broker: what clients are told, and what is still there (https://www.rabbitmq.com/docs/lifetimes)."""
 
 from hutch.client import Channel
+from hutch.conformance import streams
 from hutch.conformance.case import case
 from hutch.conformance.check import equal, true
 from hutch.conformance.rabbit import Rabbit, body, delivered, tag_of
@@ -131,6 +132,43 @@ def time_passes_while_the_broker_is_down(rabbit: Rabbit) -> None:
     equal(_all(rabbit, mixed), [(b"longer", False)])
     rabbit.advance(3.5)
     true(not rabbit.has_queue(leased), "the queue has not expired after the start")
+
+
+@case("RESTART-10")
+def a_stream_keeps_all_messages(rabbit: Rabbit) -> None:
+    """A stream keeps its messages, whatever their delivery mode, at their offsets. It may take a while to be there, and
+    to count them.
+    """
+    channel, queue = streams.stream(rabbit)
+    for mode in (2, 1):
+        channel.publish(b"mode %d" % mode, routing_key=queue, delivery_mode=mode)
+        channel.expect(amqp.BasicAck)
+    rabbit.restart()
+    rabbit.connect()
+    rabbit.eventually(lambda: rabbit.has_queue(queue), "the stream is gone")
+    rabbit.raw().channel().expect_ready(queue, 2)
+    kept = streams.take(streams.reader(rabbit, queue, streams.FIRST), 2)
+    equal([(message.body, streams.offset_of(message)) for message in kept], [(b"mode 2", 0), (b"mode 1", 1)])
+
+
+@case("RESTART-13")
+def what_an_operator_set_stays(rabbit: Rabbit) -> None:
+    """Users, their passwords and permissions, virtual hosts and policies are the same after a restart."""
+    prefix = rabbit.name()
+    user, vhost = rabbit.admin.add_permitted_user(configure=f"{prefix}.*"), rabbit.admin.add_vhost()
+    rabbit.admin.set_policy("short", f"^{prefix}-short$", {"max-length": 1})
+    queue = rabbit.queue(rabbit.channel(), f"{prefix}-short", durable=True)
+    rabbit.restart()
+    connection = rabbit.connect_as(user)
+    channel = connection.channel()
+    for body_ in (b"1", b"2"):
+        rabbit.publish_confirmed(channel, body_, routing_key=queue)
+    equal(_all(rabbit, queue), [(b"2", False)])
+    other = rabbit.name("not")
+    access = rabbit.by_profile({"3.10": "access", "4.3": "configure access"})
+    text = f"{access} to queue '{other}' in vhost '{rabbit.vhost}' refused for user '{user}'"
+    rabbit.refused(lambda channel: channel.queue_declare(other), 403, text, (50, 10), connection)
+    rabbit.connect(virtual_host=vhost).channel()
 
 
 @case("RESTART-11")
