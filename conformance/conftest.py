@@ -11,7 +11,9 @@ from hutch.conformance.targets import InProcess, Live, Target, TargetError, Targ
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Add the options that name the broker."""
     group = parser.getgroup("conformance")
-    group.addoption("--target", default="inprocess", help="inprocess, tcp, or the amqp:// URL of a live broker")
+    group.addoption(
+        "--target", default="inprocess", help="inprocess, tcp, or the amqp:// or amqps:// URL of a live broker"
+    )
     group.addoption(
         "--profile",
         default=None,

@@ -217,6 +217,17 @@ def test_whether_it_is_alive(server: Server, connection: Connection) -> None:
     assert not connection.is_alive()
 
 
+def test_it_is_not_alive_once_the_brokers_close_is_there(
+    server: Server, connection: Connection, channel: Channel
+) -> None:
+    server.say(delivery(b"x"), ConnectionClose(320, "CONNECTION_FORCED - broker forced connection closure"))
+    assert not connection.is_alive()
+    assert connection.connected
+    with pytest.raises(ConnectionForced, match="broker forced"):
+        channel.queue_declare("q")
+    assert not connection.is_alive()
+
+
 def test_a_timeout_of_a_callbacks_own_comes_out(server: Server, connection: Connection, channel: Channel) -> None:
     def fail(_: Message) -> None:
         raise TimeoutError("the callback's own")

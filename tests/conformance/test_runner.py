@@ -9,6 +9,7 @@ from hutch.conformance.rabbit import Rabbit
 from hutch.conformance.runner import Outcome, run, run_case
 from hutch.conformance.targets import InProcess, Live, Target, TargetError, TargetUnreachable, Tcp
 from hutch.fakebroker import Broker
+from tests import certificates
 from tests.conformance.conftest import failing, made, passing
 
 
@@ -97,6 +98,16 @@ def test_a_live_broker_is_left_as_it_was() -> None:
         assert [name for name in broker.node.vhosts["/"].exchanges if name and not name.startswith("amq.")] == []
 
 
+def test_a_live_broker_behind_tls(tmp_path: Path) -> None:
+    with Broker() as broker:
+        url = broker.listen_tls(certificates.server_context())
+        target = Live(f"{url}?cacertfile={certificates.write(tmp_path).ca}")
+        results = list(run(select(all_cases(), "reserved or mechanisms"), target))
+        assert {result.outcome for result in results} == {Outcome.PASSED}, [result.message for result in results]
+        with pytest.raises(TargetUnreachable, match="certificate"):
+            Live(url)
+
+
 def test_a_live_broker_that_refuses() -> None:
     with Broker() as broker:
         url = broker.url
@@ -108,7 +119,9 @@ def test_a_live_broker_that_refuses() -> None:
         Live(url)
 
 
-@pytest.mark.parametrize("url", ["http://localhost", "amqps://localhost", "amqp://a;amqp://b", "amqp://host:port", ""])
+@pytest.mark.parametrize(
+    "url", ["http://localhost", "memory://", "amqp://a;amqp://b", "amqp://host:port", "amqps://host?verify=no", ""]
+)
 def test_urls_that_are_of_no_use(url: str) -> None:
     with pytest.raises(TargetError):
         Live(url)

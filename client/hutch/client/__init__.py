@@ -42,7 +42,7 @@ from hutch.client.message import Message, ReceivedMessage
 from hutch.client.promise import promise
 from hutch.client.protocol import queue_declare_ok_t
 from hutch.client.transports.tcp import TcpTransport
-from hutch.client.urls import connect
+from hutch.client.urls import connect, connection_to
 
 __all__ = [
     "AMQPError",
@@ -77,6 +77,7 @@ __all__ = [
     "TcpTransport",
     "UnexpectedFrame",
     "connect",
+    "connection_to",
     "error_for_code",
     "promise",
     "queue_declare_ok_t",

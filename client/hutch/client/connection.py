@@ -368,7 +368,8 @@ class Connection(HookMethods, TrafficMethods):
     def is_alive(self) -> bool:
         """Whether the connection is open, as far as can be told without waiting; py-amqp refuses to answer.
 
-        Bytes that have come are taken in, but nothing is handed on.
+        Bytes that have come are taken in, but nothing is handed on. It is not open any more once the broker's
+        connection.close is there, though the next call that waits is what raises its reason.
         """
         link = self._link
         if link is not None:
@@ -376,7 +377,8 @@ class Connection(HookMethods, TrafficMethods):
                 link.look_alive()
             except (OSError, ConnectionForced, RecoverableConnectionError):
                 return False
-        return self.connected
+            return not link.reader.holds_close
+        return False
 
     # news
 

@@ -17,7 +17,7 @@ from hutch.wire.codes import ReplyCode
 from hutch.wire.content import Content, ContentAssembler, ContentError, MalformedHeader, whole_content
 from hutch.wire.declaration import Method, decode_method
 from hutch.wire.frames import BODY, END, HEADER, HEARTBEAT, METHOD, OVERHEAD
-from hutch.wire.methods import METHODS, BasicAck, BasicDeliver, BasicGetOk, ConnectionStart
+from hutch.wire.methods import METHODS, BasicAck, BasicDeliver, BasicGetOk, ConnectionClose, ConnectionStart
 
 _PREFIX = Struct(">BHI")
 _METHOD_START = Struct(">BHII")  # a method's frame up to and with its ids
@@ -114,6 +114,18 @@ class Reader:
     def peek(self, size: int) -> bytes:
         """The first bytes, ``size`` at most, that :meth:`next_method` has not looked at."""
         return self._data[self._offset : self._offset + size]
+
+    @property
+    def holds_close(self) -> bool:
+        """Whether the peer's connection.close is among what has not been handed on."""
+        data = self._data
+        offset = self._offset + (self._begun[2] + 1 if self._begun else 0)
+        while offset + 11 <= len(data):
+            frame_type, number, size, method_id = _METHOD_START.unpack_from(data, offset)
+            if frame_type == METHOD and not number and method_id == ConnectionClose.ID:
+                return True
+            offset += size + OVERHEAD
+        return False
 
     @property
     def unread(self) -> bytes:

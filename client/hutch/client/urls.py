@@ -41,7 +41,7 @@ def connect(url: str, **connection_kwargs: Any) -> Connection:
             of each.
         AMQPError: a broker was reached and refused: AccessRefused the login, NotAllowed the virtual host.
     """
-    attempts = [_connection(address, connection_kwargs) for address in parse_url(url)]
+    attempts = [connection_to(address, **connection_kwargs) for address in parse_url(url)]
     failures = []
     for connection in attempts:
         try:
@@ -55,7 +55,12 @@ def connect(url: str, **connection_kwargs: Any) -> Connection:
     raise ConnectionRefusedError(f"none of {len(attempts)} hosts can be reached: {'; '.join(failures)}")
 
 
-def _connection(address: Address, given: Mapping[str, Any]) -> Connection:
+def connection_to(address: Address, **connection_kwargs: Any) -> Connection:
+    """A connection to one address of a URL, as of :func:`connect`, but not yet connected.
+
+    Raises:
+        InvalidURL: an option or scheme that is not supported.
+    """
     settings: dict[str, Any] = {
         "host": _host(address),
         "userid": address.userid,
@@ -77,13 +82,13 @@ def _connection(address: Address, given: Mapping[str, Any]) -> Connection:
             settings[parameter] = read(value)
         except ValueError:
             raise InvalidURL(f"option {name} is a number, not {value!r}") from None
-    if address.scheme not in {"amqp", "amqps"} and "transport" not in given:
+    if address.scheme not in {"amqp", "amqps"} and "transport" not in connection_kwargs:
         try:
             open_transport = opener(address.scheme)
         except LookupError as error:
             raise InvalidURL(str(error)) from None
         settings["transport"] = lambda: open_transport(address)
-    return Connection(**{**settings, **given})
+    return Connection(**{**settings, **connection_kwargs})
 
 
 def _tls_settings(options: Mapping[str, str]) -> dict[str, Any]:

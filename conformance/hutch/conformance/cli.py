@@ -49,7 +49,9 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="hutch conformance", description=_DESCRIPTION)
-    parser.add_argument("url", nargs="?", metavar="URL", help="a live broker, amqp://user:password@host:port/vhost")
+    parser.add_argument(
+        "url", nargs="?", metavar="URL", help="a live broker, amqp://user:password@host:port/vhost, or amqps://"
+    )
     parser.add_argument(
         "--management",
         metavar="URL",

@@ -36,6 +36,7 @@ class Rabbit:
         self.vhost: Final = site.vhost
         self.userid: Final = site.userid
         self.password: Final = site.password
+        self.secure: Final = site.secure
 
     # connections
 

@@ -16,7 +16,8 @@ class Site(Protocol):
     """One case's place.
 
     ``patience`` is how many seconds to wait for what must come; ``settled`` tells that what has not happened by now
-    will not happen without :meth:`advance`, so that asking again is of no use.
+    will not happen without :meth:`advance`, so that asking again is of no use; ``secure`` that TLS leads here, over
+    which a broker may offer EXTERNAL too.
     """
 
     profile: str
@@ -25,6 +26,7 @@ class Site(Protocol):
     password: str
     patience: float
     settled: bool
+    secure: bool
 
     def connection(self, **kwargs: Any) -> Connection:
         """A client's connection to here, not yet connected."""

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from typing import Any, Final, Protocol
 
-from hutch.client import AMQPError, Connection, TcpTransport
+from hutch.client import AMQPError, Connection, TcpTransport, connection_to
 from hutch.conformance.administration import Operator
 from hutch.conformance.case import PROFILES
 from hutch.conformance.control import Control, ControlError, RabbitmqCtl
@@ -88,7 +88,7 @@ class Tcp:
 
 
 class Live:
-    """A live broker at an ``amqp://`` URL.
+    """A live broker at an ``amqp://`` or ``amqps://`` URL, whose options are those of :func:`hutch.client.connect`.
 
     With ``management_url`` every case gets a virtual host of its own; without, all cases share the URL's, under names
     that nobody else has, and what they made is deleted. ``profile`` is read from the broker's version unless given.
@@ -220,6 +220,7 @@ class _EmulatorSite(_Names):
     password = "guest"
     patience = 5.0
     settled = True
+    secure = False
 
     def __init__(self, profile: str, broker: Broker, clock: ManualClock) -> None:
         super().__init__()
@@ -308,6 +309,7 @@ class _LiveSite(_Names):
         self.vhost = vhost
         self.userid = address.userid
         self.password = address.password
+        self.secure = address.scheme == "amqps"
         self._address = address
 
     def connection(self, **kwargs: Any) -> Connection:
@@ -361,16 +363,18 @@ def _address(url: str) -> Address:
         addresses = parse_url(url)
     except InvalidURL as error:
         raise TargetError(str(error)) from None
-    if len(addresses) != 1 or addresses[0].scheme != "amqp":
-        raise TargetError("the suite runs on one broker, at an amqp:// URL")
+    if len(addresses) != 1 or addresses[0].scheme not in {"amqp", "amqps"}:
+        raise TargetError("the suite runs on one broker, at an amqp:// or amqps:// URL")
     return addresses[0]
 
 
 def _client(address: Address, virtual_host: str, **kwargs: Any) -> Connection:
-    host = f"[{address.host}]" if ":" in address.host else address.host
-    login = {"userid": address.userid, "password": address.password, "virtual_host": virtual_host}
-    return Connection(**{"host": f"{host}:{address.port}", "connect_timeout": _CONNECT_TIMEOUT, **login, **kwargs})
+    try:
+        return connection_to(address, **{"connect_timeout": _CONNECT_TIMEOUT, "virtual_host": virtual_host, **kwargs})
+    except InvalidURL as error:
+        raise TargetError(str(error)) from None
 
 
 def _stream(address: Address) -> Transport:
-    return TcpTransport(address.host, address.port or 5672)
+    connection = _client(address, address.virtual_host)
+    return connection.Transport(connection.host, None, connection.ssl)
