@@ -129,6 +129,11 @@ class Administration:
         with self._change() as node:
             _user(node, user).limits.pop(limit, None)
 
+    def set_loopback_users(self, *users: str) -> None:
+        """Say who may log in from this machine alone, over TCP and TLS; by default that is guest, as with RabbitMQ."""
+        with self._change() as node:
+            node.loopback_users = frozenset(users)
+
     # virtual hosts
 
     def add_vhost(self, name: str) -> None:

@@ -97,15 +97,16 @@ def _start(profile: "Profile", mechanisms: tuple[str, ...], major: int) -> bytes
 class Handshake:
     """The connection-level half of a session. ``deaf`` is set once nothing that the client sends counts any more.
 
-    ``identity`` is as of :class:`Session`.
+    ``identity`` and ``local`` are as of :class:`Session`.
     """
 
-    def __init__(self, session: "Session", identity: str | None) -> None:
+    def __init__(self, session: "Session", identity: str | None, local: bool) -> None:
         self.state = ConnectionState.GREETING
         self.deaf = False
         self._session: Final = session
         self._profile: Final = session.node.profile
         self._identity: Final = identity
+        self._local: Final = local
         self._mechanisms: Final = (
             self._profile.mechanisms if identity is None else self._profile.mechanisms_with_external
         )
@@ -242,6 +243,8 @@ class Handshake:
             self._user = authenticate(
                 method.mechanism, method.response, self._mechanisms, session.node.users, self._identity
             )
+            if not self._local and self._user in session.node.loopback_users:
+                raise LoginRefused(self._user)
         except MalformedResponse:
             self.drop_later()
             return

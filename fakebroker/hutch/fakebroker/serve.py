@@ -21,7 +21,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         prog="hutch serve",
         description="Run a broker in the foreground, in place of RabbitMQ. Ctrl-C or SIGTERM stops it.",
-        epilog="User and password are guest and guest, the virtual host is /.",
+        epilog="User and password are guest and guest, also from other machines; the virtual host is /.",
     )
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default: %(default)s)")
     parser.add_argument("--port", type=_port, default=5672, help="port; 0 takes a free one (default: %(default)s)")
@@ -102,6 +102,7 @@ async def _serve(options: argparse.Namespace, tls: Tls | None) -> None:
         loop.add_signal_handler(number, stopping.set)
     # Nobody can ask a served broker for its history, which would hold on to thousands of bodies.
     with Broker(options.profile, history_limit=0, plugins=options.plugins) as broker:
+        broker.admin.set_loopback_users()  # there is no other user; RabbitMQ's container image does the same
         listeners = [(Listener(broker), options.port, "--port")]
         if tls is not None:
             listeners.append((Listener(broker, tls), options.tls_port, "--tls-port"))

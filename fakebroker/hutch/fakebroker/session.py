@@ -76,7 +76,8 @@ class Session:
     ``peer`` names the connection in logs. ``wake`` is called when output turns up where there was none, and when the
     session ends: then :meth:`take` it. After ``dropped`` turns true and the output is taken, the stream is to be reset
     (CONN-HDR-14). ``timers`` are those of the time that the client lives in; default the node's. ``identity`` is the
-    user that the client is by its certificate, ``""`` for one without; ``None`` where nobody presents any.
+    user that the client is by its certificate, ``""`` for one without; ``None`` where nobody presents any. ``local`` is
+    whether the client is on this machine.
     """
 
     def __init__(
@@ -86,6 +87,8 @@ class Session:
         wake: Callable[[], None],
         timers: Timers | None = None,
         identity: str | None = None,
+        *,
+        local: bool = True,
     ) -> None:
         self.node: Final = node
         self.timers: Final = node.timers if timers is None else timers
@@ -106,7 +109,7 @@ class Session:
         self._channel_max = 0
         self.connection: Connection | None = None
         self._end: Timer | None = None
-        self._handshake: Final = Handshake(self, identity)
+        self._handshake: Final = Handshake(self, identity, local)
 
     @property
     def state(self) -> ConnectionState:

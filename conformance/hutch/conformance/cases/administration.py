@@ -29,7 +29,7 @@ def a_user_without_permissions(rabbit: Rabbit) -> None:
     _refused_to_open(rabbit.raw_unopened(user), rabbit.vhost, text)
 
 
-@case("CONN-CLOSE-07")
+@case("CONN-CLOSE-07", "CHAN-16")
 def an_operator_closes_a_connection(rabbit: Rabbit) -> None:
     """A connection that an operator closes is told by 320, and why if the operator says so."""
     user = rabbit.admin.add_permitted_user()

@@ -5,7 +5,7 @@ from hutch.conformance.check import equal, reply_text
 from hutch.conformance.rabbit import Rabbit, delivered
 from hutch.conformance.raw import delivery_tag, fields
 from hutch.wire import methods as amqp
-from hutch.wire.frames import method_frame
+from hutch.wire.frames import content_frames, content_header, method_frame
 
 
 def _missing(rabbit: Rabbit, queue: str) -> str:
@@ -221,3 +221,66 @@ def a_reopened_channel_begins_anew(rabbit: Rabbit) -> None:
     again.call(amqp.BasicConsume(queue=queue, consumer_tag="a"))
     deliveries = [again.message(amqp.BasicDeliver) for _ in range(3)]
     equal([content.body for content in deliveries], [b"0", b"1", b"2"])
+
+
+@case("CHAN-15")
+def reply_codes_of_channels(rabbit: Rabbit) -> None:
+    """A channel is closed with 403, 404, 405 or 406, and a message returned with 312; what AMQP has 311 and 313 for is
+    refused with 406, as a message too large, and with 540, as immediate publishing.
+    """
+    owner = rabbit.raw().channel()
+    exclusive = rabbit.name()
+    owner.call(amqp.QueueDeclare(queue=exclusive, exclusive=True))
+    raw = rabbit.raw()
+    refused: list[tuple[amqp.Method, int]] = [
+        (amqp.QueueDeclare(queue="amq.reserved"), 403),
+        (amqp.BasicGet(queue="missing"), 404),
+        (amqp.BasicGet(queue=exclusive), 405),
+        (amqp.BasicAck(1), 406),
+    ]
+    for number, (method, code) in enumerate(refused, 1):
+        channel = raw.channel(number)
+        channel.send(method)
+        closed = channel.expect(amqp.ChannelClose)
+        ids = (method.CLASS_ID, method.METHOD_ID)
+        equal((closed.reply_code, closed.class_id, closed.method_id), (code, *ids), repr(method))
+    channel = raw.channel(9)
+    channel.publish(b"", routing_key="missing", mandatory=True)
+    equal(fields(channel.message(amqp.BasicReturn)).reply_code, 312)
+    largest = rabbit.by_profile({"3.10": 134217728, "4.3": 16777216})
+    if rabbit.profile == "4.3":
+        channel.publish(b"x" * (largest + 1), routing_key="missing")
+        channel.expect_close(406, f"message size {largest + 1} is larger than configured max size {largest}", (60, 40))
+    channel = raw.channel(10)
+    channel.publish(b"", routing_key=exclusive, immediate=True)
+    raw.expect_close(540, "immediate=true", (60, 40))
+
+
+@case("CHAN-16")
+def reply_codes_of_connections(rabbit: Rabbit) -> None:
+    """A connection is closed with 403, 501, 503, 504, 505, 530, 540 or 541; 402, for a virtual host that is not there,
+    and 502, for a malformed login, do not occur.
+    """
+    publish = method_frame(1, amqp.BasicPublish().encode())
+    frames = {
+        501: b"\x01\x00\x01\x00\x00\x00\x05\x00\x14\x00\x14\x01\x00",
+        503: method_frame(1, amqp.ChannelFlowOk().encode()),
+        504: method_frame(1, amqp.ChannelOpen().encode()),
+        505: publish * 2,
+        540: method_frame(1, amqp.ChannelFlow(active=False).encode()),
+        541: publish + content_frames(1, content_header(0, b""), b"", 131072),
+    }
+    for code, data in frames.items():
+        raw = rabbit.raw()
+        raw.channel()
+        raw.send(data)
+        equal(raw.expect(amqp.ConnectionClose).reply_code, code)
+    refused, lost, malformed = (rabbit.raw_unopened() for _ in range(3))
+    for raw, response in ((refused, b"\0nobody-of-this-name\0x"), (lost, None), (malformed, b"guest")):
+        raw.start()
+        raw.log_in(response=response)
+    equal(refused.expect(amqp.ConnectionClose).reply_code, 403)
+    lost.tune()
+    lost.send_method(amqp.ConnectionOpen("no-such-vhost"))
+    equal(lost.expect(amqp.ConnectionClose).reply_code, 530)
+    rabbit.expect_dropped(malformed)

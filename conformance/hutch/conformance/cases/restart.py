@@ -25,7 +25,7 @@ def _all(rabbit: Rabbit, queue: str) -> list[tuple[bytes, bool]]:
     return found
 
 
-@case("RESTART-01")
+@case("RESTART-01", "CONN-CLOSE-09")
 def connections_are_told_of_a_restart(rabbit: Rabbit) -> None:
     """Every open connection is closed with 320, and its stream ended without a wait for close-ok; one that is not open
     yet is dropped without a word. Consumers are not told by basic.cancel.

@@ -47,6 +47,8 @@ class Node:
         self.envelopes: Final = Envelopes(profile)
         self.alarms: Final = Alarms()
         self.users: Final = {name: User(name, password, everywhere=True) for name, password in users.items()}
+        #: Who may log in from this machine alone (CONN-AUTH-14).
+        self.loopback_users = frozenset({"guest"})
         self.vhosts: Final[dict[str, VHost]] = {}
         self.connections: Final[dict[Connection, None]] = {}
         #: What a command leaves to be done after it: dead-lettering, so that long chains of queues do not nest.

@@ -10,6 +10,7 @@ import struct
 import threading
 from collections.abc import Callable, Iterable
 from contextlib import suppress
+from ipaddress import IPv6Address, ip_address
 from typing import TYPE_CHECKING, Final
 from urllib.parse import quote
 
@@ -71,7 +72,14 @@ class Client(asyncio.Protocol):
         self._listener.arm()
 
     def _begin(self, identity: str | None) -> Session:
-        self.session = Session(self._broker.node, self.peer, self._wake, self._broker.peer_timers, identity)
+        self.session = Session(
+            self._broker.node,
+            self.peer,
+            self._wake,
+            self._broker.peer_timers,
+            identity,
+            local=is_loopback(self.transport.get_extra_info("sockname")),
+        )
         return self.session
 
     def data_received(self, data: bytes) -> None:
@@ -185,6 +193,16 @@ def _connection_name(transport: asyncio.Transport) -> str:
     """As RabbitMQ names connections: client address, arrow, server address (HTTP-36)."""
     ends = (transport.get_extra_info(name) for name in ("peername", "sockname"))
     return " -> ".join(f"{end[0]}:{end[1]}" if end else "?" for end in ends)
+
+
+def is_loopback(address: tuple[str, int] | tuple[str, int, int, int] | None) -> bool:
+    """Whether that is an address that none but this machine's clients reach, as RabbitMQ looks at the broker's end of a
+    connection (CONN-AUTH-14). One that is not known is none.
+    """
+    if not address:
+        return False
+    ip = ip_address(address[0].partition("%")[0])
+    return ip.is_loopback or (isinstance(ip, IPv6Address) and ip.ipv4_mapped is not None and ip.ipv4_mapped.is_loopback)
 
 
 class Listener:
