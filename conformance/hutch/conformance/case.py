@@ -58,6 +58,7 @@ TOPICS: Final = (
     "limits",
     "priority",
     "single_active",
+    "quorum",
     "policy",
     "policy_refusals",
     "blocked",

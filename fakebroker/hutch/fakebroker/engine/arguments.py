@@ -1,7 +1,7 @@
 """The x-arguments of queues and exchanges: what is accepted, what is refused and how, and when two sets are the same.
 
-Each argument is declared once, in :data:`QUEUE_ARGUMENTS`; which queue types refuse it, the profile tells
-(``Profile.arguments_refused``). A value that RabbitMQ takes and the emulator lacks is answered with 540.
+Each argument is declared once, in :data:`QUEUE_ARGUMENTS`; which queue types have it, the profile tells
+(``Profile.queue_arguments``). A value that RabbitMQ takes and the emulator lacks is answered with 540.
 """
 
 from collections.abc import Callable
@@ -70,6 +70,11 @@ def _limit(value: FieldValue, arguments: FieldTable, profile: Profile) -> None:
     _integer(value, arguments, profile)
 
 
+def _dead_letter_strategy(value: FieldValue, arguments: FieldTable, profile: Profile) -> None:
+    if _longstr(value, arguments, profile) not in {"at-most-once", "at-least-once"}:
+        raise InvalidArgument("invalid_dlx_strategy")
+
+
 def _max_priority(value: FieldValue, arguments: FieldTable, profile: Profile) -> None:
     number = _integer(value, arguments, profile)
     if number > 255:
@@ -88,7 +93,7 @@ def _bool(value: FieldValue, _arguments: FieldTable, _profile: Profile) -> None:
 
 def _queue_type(value: FieldValue, arguments: FieldTable, profile: Profile) -> None:
     name = _longstr(value, arguments, profile)
-    if name not in profile.arguments_refused and not (name == "" and profile.empty_queue_type_is_default):
+    if name not in profile.queue_arguments and not (name == "" and profile.empty_queue_type_is_default):
         raise InvalidArgument(f"\"unsupported queue type '{name}'\"")
 
 
@@ -123,11 +128,6 @@ def _max_age(value: FieldValue, _arguments: FieldTable, profile: Profile) -> Non
         raise InvalidArgument("invalid_max_age")
 
 
-def _filter_size(value: FieldValue, arguments: FieldTable, profile: Profile) -> None:
-    if profile.has_stream_filters:
-        _integer(value, arguments, profile)
-
-
 def _cluster_size(value: FieldValue, arguments: FieldTable, profile: Profile) -> None:
     if _integer(value, arguments, profile) == 0:
         raise InvalidArgument("{value_zero,0}")
@@ -145,23 +145,29 @@ def _any(_value: FieldValue, _arguments: FieldTable, _profile: Profile) -> None:
     """Whatever it is, it is accepted, or refused elsewhere."""
 
 
-#: In the order in which RabbitMQ checks them, and compares them on a redeclaration (QUEUE-DECLARE-14).
+#: In the order in which RabbitMQ checks them.
 QUEUE_ARGUMENTS: Final[tuple[QueueArgument, ...]] = (
     QueueArgument("x-expires", _expires),
     QueueArgument("x-message-ttl", _ttl),
     QueueArgument("x-dead-letter-exchange", _any),  # checked first, its error has a shape of its own
     QueueArgument("x-dead-letter-routing-key", _dead_letter_routing_key),
+    QueueArgument("x-dead-letter-strategy", _dead_letter_strategy),
     QueueArgument("x-max-length", _limit),
     QueueArgument("x-max-length-bytes", _limit),
+    QueueArgument("x-max-in-memory-length", _limit),
+    QueueArgument("x-max-in-memory-bytes", _limit),
     QueueArgument("x-max-priority", _max_priority),
     QueueArgument("x-overflow", _overflow),
     QueueArgument("x-queue-mode", _queue_mode),
     QueueArgument("x-queue-version", _queue_version),
     QueueArgument("x-single-active-consumer", _bool),
+    QueueArgument("x-consumer-timeout", _limit),
+    QueueArgument("x-consumer-disconnected-timeout", _limit),
     QueueArgument("x-queue-type", _queue_type),
+    QueueArgument("x-quorum-initial-group-size", _cluster_size),
     QueueArgument("x-max-age", _max_age),
     QueueArgument("x-stream-max-segment-size-bytes", _limit),
-    QueueArgument("x-stream-filter-size-bytes", _filter_size),
+    QueueArgument("x-stream-filter-size-bytes", _limit),
     QueueArgument("x-initial-cluster-size", _cluster_size),
     QueueArgument("x-queue-leader-locator", _leader_locator),
     QueueArgument("x-queue-master-locator", _any),  # checked last of all
@@ -184,23 +190,21 @@ def check_queue_arguments(name: str, vhost: str, arguments: FieldTable, profile:
     if type_name(exchange) != "longstr":
         text = f"invalid type '{type_name(exchange)}' for arg 'x-dead-letter-exchange'"
         raise precondition_failed(f"{text} in queue '{name}' in vhost '{vhost}'")
-    refused: frozenset[str] = frozenset()
     try:
         checked = "x-queue-type"
         if checked in arguments:
             _queue_type(arguments[checked], arguments, profile)
-        refused = profile.arguments_refused[queue_type_of(arguments)]
+        queue_type = queue_type_of(arguments)
+        refused = profile.arguments_refused(queue_type)
         for declared in QUEUE_ARGUMENTS:
             checked = declared.name
-            if checked in arguments and checked not in refused:
+            if checked in arguments and checked in profile.queue_arguments[queue_type]:
                 declared.validate(arguments[checked], arguments, profile)
     except InvalidArgument as reason:
         raise precondition_failed(f"invalid arg '{checked}' {where}: {reason}") from None
     for argument in arguments:
         if argument in refused:
-            raise precondition_failed(
-                f"invalid arg '{argument}' {where} of queue type {erlang_type(queue_type_of(arguments))}"
-            )
+            raise precondition_failed(f"invalid arg '{argument}' {where} of queue type {erlang_type(queue_type)}")
 
 
 def check_queue_properties(
@@ -315,22 +319,17 @@ def compare_queue_arguments(name: str, vhost: str, new: FieldTable, old: FieldTa
     Raises:
         SoftError: 406.
     """
-    uncompared = profile.arguments_refused[queue_type_of(old)]
-    if not profile.has_stream_filters:
-        uncompared |= {"x-stream-filter-size-bytes"}
     if profile.compares_max_age_in_ms:
         new, old = _with_max_age_in_ms(new), _with_max_age_in_ms(old)
-    for argument in QUEUE_ARGUMENTS:
-        if argument.name in uncompared:
-            continue
-        if argument.name == "x-queue-type":
+    for argument in profile.queue_arguments[queue_type_of(old)]:
+        if argument == "x-queue-type":
             types = [table.get("x-queue-type", "classic") for table in (new, old)]
             if types[0] == types[1]:
                 continue
             if profile.names_queue_type:
                 texts = (f"'{print_text(kind)}'" for kind in types)
-                raise _inequivalent("queue", name, vhost, argument.name, *texts)
-        assert_same_argument("queue", name, vhost, argument.name, new, old)
+                raise _inequivalent("queue", name, vhost, argument, *texts)
+        assert_same_argument("queue", name, vhost, argument, new, old)
 
 
 def _with_max_age_in_ms(arguments: FieldTable) -> FieldTable:

@@ -130,14 +130,12 @@ class Channel:
         else:
             self.transaction.decide(ACKED, deliveries)
 
-    def refuse(
-        self, tag: int, *, multiple: bool, requeue: bool, failed: bool = False, arrives_redelivered: bool = False
-    ) -> None:
+    def refuse(self, tag: int, *, multiple: bool, requeue: bool, failed: bool) -> None:
         """Requeue or dead-letter; see :meth:`_settle` for the errors and
         :class:`~hutch.fakebroker.engine.transactions.Outcome` for the rest.
         """
         deliveries = self._settle(tag, multiple)
-        outcome = Outcome(acked=False, requeue=requeue, failed=failed, arrives_redelivered=arrives_redelivered)
+        outcome = Outcome(acked=False, requeue=requeue, failed=failed)
         if self.transaction is None:
             try:
                 self.check_outcome(outcome, deliveries)
@@ -166,7 +164,7 @@ class Channel:
             for queue in self._requeue(deliveries, failed=outcome.failed):
                 queue.dispatch()
         else:
-            self._discard(deliveries, outcome.arrives_redelivered)
+            self._discard(deliveries, failed=outcome.failed)
 
     def _ack(self, deliveries: Iterable[Delivery]) -> None:
         for delivery in deliveries:
@@ -174,11 +172,11 @@ class Channel:
         for queue in self._release(deliveries):
             queue.dispatch()
 
-    def _discard(self, deliveries: Iterable[Delivery], arrives_redelivered: bool) -> None:
+    def _discard(self, deliveries: Iterable[Delivery], *, failed: bool) -> None:
         for delivery in deliveries:
             queue, entry = delivery.queue, delivery.entry
             self._record("rejected", self.vhost.name, queue.name, entry.message)
-            queue.discard(entry, arrives_redelivered=arrives_redelivered)
+            queue.discard(entry, failed=failed)
         for queue in self._release(deliveries):
             queue.dispatch()
 
@@ -197,16 +195,17 @@ class Channel:
         """
         for queue in {delivery.queue: None for delivery in self._unacked.values()}:
             queue.check_return(recovering=True)
-        return self._requeue(self._settle(0, multiple=True), failed=False)
+        failed = not self.vhost.node.profile.hands_back
+        return self._requeue(self._settle(0, multiple=True), failed=failed)
 
-    def _requeue(self, deliveries: Iterable[Delivery], *, failed: bool) -> Iterable[Queue]:
+    def _requeue(self, deliveries: Iterable[Delivery], *, failed: bool, lost: bool = False) -> Iterable[Queue]:
         by_queue: dict[Queue, list[Entry]] = {}
         for delivery in deliveries:
             by_queue.setdefault(delivery.queue, []).append(delivery.entry)
         # Whoever got credit back is in the rotation before the messages are in the queue, as in RabbitMQ.
         waiting = self._release(deliveries)
         for queue, entries in by_queue.items():
-            queue.requeue(entries, failed=failed)
+            queue.requeue(entries, failed=failed, lost=lost)
         return dict.fromkeys([*by_queue, *waiting])
 
     def _release(self, deliveries: Iterable[Delivery]) -> Iterable[Queue]:
@@ -251,6 +250,6 @@ class Channel:
         queues = self.end_consumers()
         if self.transaction is not None:
             self.restore(self.transaction.deliveries)
-        returned = self._requeue(self._settle(0, multiple=True), failed=True)
+        returned = self._requeue(self._settle(0, multiple=True), failed=True, lost=True)
         for queue in (*returned, *queues):
             queue.dispatch()

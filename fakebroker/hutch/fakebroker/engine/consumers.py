@@ -107,6 +107,11 @@ class Rotation:
             if priority == consumer.priority and consumer in ring:
                 ring.remove(consumer)
 
+    def block(self, consumer: Consumer) -> None:
+        """Take the consumer out until it is added again, marked ``blocked``."""
+        self.remove(consumer)
+        consumer.blocked = True
+
     def next(self) -> Consumer | None:
         """Whoever is served next, which moves it behind its equals; ``None`` when nobody has credit."""
         for _, ring in self._rings:

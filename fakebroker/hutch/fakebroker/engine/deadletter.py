@@ -9,18 +9,18 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from hutch.fakebroker.engine.message import Message, with_headers
-from hutch.fakebroker.engine.routing import Target
 from hutch.wire.fields import FieldTable, FieldValue, Int64
 
 if TYPE_CHECKING:
     from hutch.fakebroker.engine.queues.queue import Queue
+    from hutch.fakebroker.engine.routing import Target
 
 Death = FieldTable
 
 
-def dead_letter_message(queue: "Queue", message: Message, reason: str) -> Message:
-    """The message to publish to the queue's dead-letter exchange; ``reason`` is ``rejected``, ``expired`` or ``maxlen``
-    (DLX-01).
+def dead_letter_message(queue: "Queue", message: Message, reason: str, failures: int) -> Message:
+    """The message to publish to the queue's dead-letter exchange; ``reason`` is ``rejected``, ``expired``, ``maxlen``
+    or ``delivery_limit`` (DLX-01), ``failures`` how many of its deliveries failed.
     """
     node = queue.vhost.node
     envelope = message.envelope
@@ -67,6 +67,8 @@ def dead_letter_message(queue: "Queue", message: Message, reason: str) -> Messag
     )
     if profile.tracks_deaths:
         dead.deaths = deaths
+    if profile.dead_letters_keep_failures:
+        dead.failures = failures
     if override is None:
         dead.bcc = message.bcc
     return dead
@@ -113,7 +115,7 @@ def _counted(death: Death) -> Int64:
     return Int64(count + 1 if isinstance(count, int) else 1)
 
 
-def without_cycles(message: Message, reason: str, queues: list[Target], tracks_deaths: bool) -> list[Target]:
+def without_cycles(message: Message, reason: str, queues: "list[Target]", tracks_deaths: bool) -> "list[Target]":
     """The queues that a dead-lettered message may enter: not those it came through already, unless it was rejected on
     the way (DLX-13). ``message`` is :func:`dead_letter_message`'s.
     """

@@ -56,8 +56,6 @@ def _refuse_lacking(definition: Definition) -> None:
     if len(str(definition.get("dead-letter-routing-key", "")).encode()) > 255:
         # RabbitMQ takes it, and loses every connection that such a message is to be delivered to.
         raise NotImplementedError("dead-letter-routing-key of more than 255 bytes")
-    if definition.get("delayed-retry-type", "disabled") != "disabled":
-        raise NotImplementedError("delayed-retry-type")
 
 
 def _wrong_pattern(error: InvalidPattern) -> str:

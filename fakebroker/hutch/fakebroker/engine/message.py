@@ -139,7 +139,7 @@ class Message:
     (``Profile.tracks_deaths``).
     """
 
-    __slots__ = ("address", "bcc", "body", "deaths", "envelope", "exchange", "header", "redelivered", "routing_key")
+    __slots__ = ("address", "bcc", "body", "deaths", "envelope", "exchange", "failures", "header", "routing_key")
 
     def __init__(
         self,
@@ -160,8 +160,9 @@ class Message:
         self.bcc = envelope.bcc
         #: Deaths, newest first; see :mod:`hutch.fakebroker.engine.deadletter`.
         self.deaths: tuple[FieldTable, ...] = ()
-        #: Whether even its first delivery is marked redelivered (DLX-03).
-        self.redelivered = False
+        #: How many of its deliveries failed before it was dead-lettered: where this counts, even the first delivery of
+        #: the dead letter is marked redelivered (DLX-03).
+        self.failures = 0
 
     @property
     def properties(self) -> Properties:

@@ -55,12 +55,12 @@ class Profile:
     shares_global_qos: bool
     #: Whether the broker keeps the history of deaths itself, else it trusts the x-death header it finds (DLX-14).
     tracks_deaths: bool
-    #: Whether a message dead-lettered by basic.reject arrives as redelivered (DLX-03).
-    rejected_arrives_redelivered: bool
     #: Whether transient exchanges and queues were in memory alone, so that a restart makes them vanish with their
     #: bindings, which concerns nothing else. Where not, exchanges all stay, and transient queues are deleted as ever,
     #: whereupon auto-delete exchanges may follow (RESTART-12).
     forgets_transient_exchanges: bool
+    #: Whether a dead letter's failed deliveries still count, so that it arrives as redelivered (DLX-03).
+    dead_letters_keep_failures: bool
     #: Whether a queue without x-queue-type counts as declared with "classic" (QUEUE-DECLARE-22, -23).
     names_queue_type: bool
     #: Values of x-queue-mode that are accepted; None: any value of any type (QUEUE-ARG-15).
@@ -90,10 +90,29 @@ class Profile:
     permits_master_locator: bool
     #: Its values; None: any value of any type.
     master_locators: frozenset[str] | None
-    #: Arguments that queues refuse, by the queue types that there are (QUEUE-ARG-17, QUEUE-ARG-19 to -21, -23, -26).
-    arguments_refused: Mapping[str, frozenset[str]]
-    #: Consumer arguments that queues refuse, by queue type (CONSUME-26, CONSUME-27).
-    consumer_arguments_refused: Mapping[str, frozenset[str]]
+    #: The arguments of each queue type there is, in the order in which they are compared on a redeclaration
+    #: (QUEUE-DECLARE-14); a queue refuses those of other types alone (QUEUE-ARG-17, QUEUE-ARG-19 to -21, -23, -26).
+    queue_arguments: Mapping[str, tuple[str, ...]]
+    #: How many priorities quorum queues have (QUORUM-11).
+    quorum_priorities: int
+    #: Whether deliveries that come back by basic.nack or basic.recover are handed back, else they failed, as rejected
+    #: ones did (QUORUM-03, TX-12).
+    hands_back: bool
+    #: Whether quorum queues count all deliveries that came back in x-acquired-count, and tell of none if none did
+    #: (QUORUM-02).
+    counts_acquired: bool
+    #: How often a delivery from a quorum queue may fail unless x-delivery-limit tells; None: any number (QUORUM-06).
+    default_delivery_limit: int | None
+    #: Whether a quorum queue without x-delivery-limit puts what comes back behind all others (ACK-08).
+    requeues_to_tail: bool
+    #: Whether x-max-length-bytes of quorum queues counts the messages' properties, beside their bodies.
+    quorum_size_has_properties: bool
+    #: Whether a consumer of higher priority takes over from a quorum queue's single active consumer (CONSUME-30).
+    single_active_by_priority: bool
+    #: Whether what came back to a quorum queue may have to wait for its next delivery (x-delayed-retry-type).
+    has_delayed_retry: bool
+    #: The same of consumers, in no order (CONSUME-26, CONSUME-27).
+    consumer_arguments: Mapping[str, frozenset[str]]
     #: Whether the consumer argument x-cancel-on-ha-failover has to be a boolean, else it is not looked at.
     checks_cancel_on_ha_failover: bool
     #: Whether a consumer may be limited by the argument x-credit, which the emulator lacks.
@@ -149,41 +168,56 @@ class Profile:
     #: Whether the limit of a user's channels is told in brackets (CONN-CHAN-03).
     brackets_channel_limit: bool
 
+    def arguments_refused(self, queue_type: str) -> frozenset[str]:
+        """The arguments that a queue of this type must not be declared with, because others have them."""
+        return frozenset().union(*self.queue_arguments.values()).difference(self.queue_arguments[queue_type])
 
-_CLASSIC_ONLY = frozenset({"x-max-priority", "x-queue-master-locator", "x-queue-mode", "x-queue-version"})
-_QUORUM_ONLY = frozenset(
-    {
-        "x-dead-letter-strategy",
-        "x-delivery-limit",
-        "x-max-in-memory-bytes",
-        "x-max-in-memory-length",
-        "x-quorum-initial-group-size",
-    }
-)
+    def consumer_arguments_refused(self, queue_type: str) -> frozenset[str]:
+        """The arguments that a consumer of such a queue must not have, because those of others have them."""
+        return frozenset().union(*self.consumer_arguments.values()).difference(self.consumer_arguments[queue_type])
+
+
 _EXCHANGE_TYPES = frozenset({"direct", "fanout", "headers", "topic"})
-_STREAM_ONLY = frozenset({"x-initial-cluster-size", "x-max-age", "x-stream-max-segment-size-bytes"})
-_NOT_STREAM = frozenset(
-    {
-        "x-dead-letter-exchange",
-        "x-dead-letter-routing-key",
-        "x-expires",
-        "x-max-length",
-        "x-message-ttl",
-        "x-overflow",
-        "x-single-active-consumer",
-    }
+_CLASSIC_ARGUMENTS = (
+    "x-expires",
+    "x-message-ttl",
+    "x-dead-letter-exchange",
+    "x-dead-letter-routing-key",
+    "x-max-length",
+    "x-max-length-bytes",
+    "x-max-priority",
+    "x-overflow",
+    "x-queue-mode",
+    "x-queue-version",
+    "x-single-active-consumer",
+    "x-queue-type",
+    "x-queue-master-locator",
 )
-#: What 4.3 has beside those.
-_NEW_QUORUM_ONLY = frozenset(
-    {
-        "x-consumer-disconnected-timeout",
-        "x-consumer-timeout",
-        "x-delayed-retry-max",
-        "x-delayed-retry-min",
-        "x-delayed-retry-type",
-    }
+_QUORUM_ARGUMENTS = (
+    "x-dead-letter-exchange",
+    "x-dead-letter-routing-key",
+    "x-dead-letter-strategy",
+    "x-expires",
+    "x-max-length",
+    "x-max-length-bytes",
+    "x-max-in-memory-length",
+    "x-max-in-memory-bytes",
+    "x-overflow",
+    "x-single-active-consumer",
+    "x-queue-type",
+    "x-quorum-initial-group-size",
+    "x-delivery-limit",
+    "x-message-ttl",
+    "x-queue-leader-locator",
 )
-_NEW_STREAM_ONLY = frozenset({"x-stream-filter-size-bytes"})
+_STREAM_ARGUMENTS = (
+    "x-max-length-bytes",
+    "x-queue-type",
+    "x-max-age",
+    "x-stream-max-segment-size-bytes",
+    "x-initial-cluster-size",
+    "x-queue-leader-locator",
+)
 
 _OPERATOR_POLICY_KEYS = frozenset(
     {
@@ -270,8 +304,8 @@ V3_10: Final = Profile(
     header_timestamps_in_ms=False,
     shares_global_qos=True,
     tracks_deaths=False,
-    rejected_arrives_redelivered=False,
     forgets_transient_exchanges=True,
+    dead_letters_keep_failures=False,
     names_queue_type=False,
     queue_modes=frozenset({"default", "lazy"}),
     queue_versions=frozenset({1, 2}),
@@ -291,14 +325,23 @@ V3_10: Final = Profile(
     permits_transient_queues=True,
     permits_master_locator=True,
     master_locators=frozenset({"min-masters", "client-local", "random"}),
-    arguments_refused={
-        "classic": _QUORUM_ONLY | _STREAM_ONLY | {"x-queue-leader-locator"},
-        "quorum": _CLASSIC_ONLY | _STREAM_ONLY,
-        "stream": _CLASSIC_ONLY | _QUORUM_ONLY | _NOT_STREAM,
+    queue_arguments={
+        "classic": _CLASSIC_ARGUMENTS,
+        "quorum": _QUORUM_ARGUMENTS,
+        "stream": _STREAM_ARGUMENTS,
     },
-    consumer_arguments_refused={
-        "classic": frozenset({"x-stream-offset"}),
-        "stream": frozenset({"x-cancel-on-ha-failover", "x-priority"}),
+    quorum_priorities=1,
+    hands_back=False,
+    counts_acquired=False,
+    default_delivery_limit=None,
+    requeues_to_tail=True,
+    quorum_size_has_properties=False,
+    single_active_by_priority=False,
+    has_delayed_retry=False,
+    consumer_arguments={
+        "classic": frozenset({"x-cancel-on-ha-failover", "x-credit", "x-priority"}),
+        "quorum": frozenset({"x-credit", "x-priority"}),
+        "stream": frozenset({"x-credit", "x-stream-offset"}),
     },
     checks_cancel_on_ha_failover=True,
     has_consumer_credit=True,
@@ -349,8 +392,8 @@ V4_3: Final = Profile(
     header_timestamps_in_ms=True,
     shares_global_qos=False,
     tracks_deaths=True,
-    rejected_arrives_redelivered=True,
     forgets_transient_exchanges=False,
+    dead_letters_keep_failures=True,
     names_queue_type=True,
     queue_modes=None,
     queue_versions=frozenset({2}),
@@ -377,14 +420,34 @@ V4_3: Final = Profile(
     permits_transient_queues=True,
     permits_master_locator=False,
     master_locators=None,
-    arguments_refused={
-        "classic": _QUORUM_ONLY | _NEW_QUORUM_ONLY | _STREAM_ONLY | _NEW_STREAM_ONLY,
-        "quorum": _CLASSIC_ONLY | _STREAM_ONLY | _NEW_STREAM_ONLY,
-        "stream": _CLASSIC_ONLY | _QUORUM_ONLY | _NEW_QUORUM_ONLY | _NOT_STREAM,
+    queue_arguments={
+        "classic": (*_CLASSIC_ARGUMENTS, "x-queue-leader-locator"),
+        "quorum": (
+            *_QUORUM_ARGUMENTS,
+            "x-consumer-disconnected-timeout",
+            "x-consumer-timeout",
+            "x-delayed-retry-type",
+            "x-delayed-retry-min",
+            "x-delayed-retry-max",
+        ),
+        "stream": (
+            *_STREAM_ARGUMENTS[:4],
+            "x-stream-filter-size-bytes",
+            *_STREAM_ARGUMENTS[4:],
+        ),
     },
-    consumer_arguments_refused={
-        "classic": frozenset({"x-consumer-timeout", "x-stream-filter", "x-stream-match-unfiltered", "x-stream-offset"}),
-        "stream": frozenset({"x-consumer-timeout", "x-priority"}),
+    quorum_priorities=32,
+    hands_back=True,
+    counts_acquired=True,
+    default_delivery_limit=20,
+    requeues_to_tail=False,
+    quorum_size_has_properties=True,
+    single_active_by_priority=True,
+    has_delayed_retry=True,
+    consumer_arguments={
+        "classic": frozenset({"x-priority"}),
+        "quorum": frozenset({"x-consumer-timeout", "x-priority"}),
+        "stream": frozenset({"x-stream-filter", "x-stream-match-unfiltered", "x-stream-offset"}),
     },
     checks_cancel_on_ha_failover=False,
     has_consumer_credit=False,

@@ -37,15 +37,15 @@ class ReplyQueue:
         raw = tag.encode()
         self.tag_bytes = bytes((len(raw),)) + raw
 
-    def publish(self, message: "Message") -> bool:
+    def publish(self, message: "Message", publisher: object | None = None) -> bool:  # noqa: ARG002
         """Send a message to the channel once the command in hand is done; it is dropped if the consumer has ended."""
         if self.channel is not None:
             self.channel.vhost.node.pending.append(lambda: self._deliver(message))
         return True
 
-    def publish_dead(self, message: "Message") -> None:
+    def publish_dead(self, message: "Message", publisher: object | None = None) -> bool:
         """Send a dead letter as any message."""
-        self.publish(message)
+        return self.publish(message, publisher)
 
     def _deliver(self, message: "Message") -> None:
         if self.channel is not None:
@@ -98,7 +98,7 @@ class Replies:
             return self.find(vhost, name) or ReplyQueue(name, None, "")
         queue = self.find(vhost, name)
         if queue is not None:
-            queue.publish(message)
+            queue.publish(message, None)
         return None
 
     def is_well_formed(self, name: str) -> bool:

@@ -22,11 +22,11 @@ class Target(Protocol):
     def deleted(self) -> bool:
         """Whether it takes nothing any more."""
 
-    def publish(self, message: Message) -> bool:
-        """Take in a message; ``False`` if it is refused."""
+    def publish(self, message: Message, publisher: object | None = None) -> bool:
+        """Take in a message; ``False`` if it is refused. ``publisher`` is who is told, ``None`` if nobody is."""
 
-    def publish_dead(self, message: Message) -> None:
-        """Take in a dead letter, or not; nobody is told."""
+    def publish_dead(self, message: Message, publisher: object | None = None) -> bool:
+        """The same for a dead letter."""
 
 
 def route(vhost: "VHost", exchange: Exchange, message: Message, keys: tuple[str, ...]) -> list[Target]:

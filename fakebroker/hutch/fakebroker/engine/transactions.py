@@ -21,14 +21,13 @@ class HeldPublish(NamedTuple):
 class Outcome(NamedTuple):
     """What is to become of deliveries: acknowledged, else requeued or dead-lettered.
 
-    ``failed`` is what :meth:`Queue.requeue <hutch.fakebroker.engine.queues.queue.Queue.requeue>` is told;
-    ``arrives_redelivered`` marks the dead letters (DLX-03).
+    ``failed`` is what :meth:`Queue.requeue <hutch.fakebroker.engine.queues.queue.Queue.requeue>` and ``discard`` are
+    told.
     """
 
     acked: bool
     requeue: bool = False
     failed: bool = False
-    arrives_redelivered: bool = False
 
 
 ACKED = Outcome(acked=True)
@@ -47,7 +46,7 @@ class Transaction:
 
     def decide(self, outcome: Outcome, deliveries: "list[Delivery]") -> None:
         """Hold an acknowledgement, of whatever kind, back."""
-        if self.decisions and self.decisions[-1][0]._replace(failed=outcome.failed) == outcome:
+        if self.decisions and self.decisions[-1][0] == outcome:
             self.decisions[-1][1].extend(deliveries)
         else:
             self.decisions.append((outcome, deliveries))

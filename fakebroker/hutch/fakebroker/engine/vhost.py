@@ -40,31 +40,39 @@ class VHost:
         """The queues a message gets into; ``None`` is the default exchange."""
         return route_by_queue_name(self, message, keys) if exchange is None else route(self, exchange, message, keys)
 
-    def dead_letter(self, queue: Queue, message: Message, reason: str, *, redelivered: bool = False) -> None:
-        """Give a message that died in ``queue`` to its dead-letter exchange, once the command in hand is done."""
+    def dead_letter(self, queue: Queue, message: Message, reason: str, failures: int) -> None:
+        """Give a message that died in ``queue`` to its dead-letter exchange, once the command in hand is done.
+
+        ``failures`` is how many of its deliveries failed.
+        """
         if queue.settings.dead_letter_exchange is None:
             self.node.history.record("dropped", self.name, queue.name, message)
             return
-        self.node.pending.append(lambda: self._dead_letter(queue, message, reason, redelivered))
+        self.node.pending.append(lambda: self._dead_letter(queue, message, reason, failures))
 
-    def _dead_letter(self, queue: Queue, message: Message, reason: str, redelivered: bool) -> None:
+    def _dead_letter(self, queue: Queue, message: Message, reason: str, failures: int) -> None:
+        dead = dead_letter_message(queue, message, reason, failures)
+        targets = self.dead_letter_targets(queue, dead, reason)
+        if targets is None:
+            self.node.history.record("dropped", self.name, queue.name, message)
+            return
+        detail = (reason, tuple(target.name for target in targets))
+        self.node.history.record("dead-lettered", self.name, queue.name, dead, detail)
+        for target in targets:
+            target.publish_dead(dead, None)
+
+    def dead_letter_targets(self, queue: Queue, dead: Message, reason: str) -> list[Target] | None:
+        """What :func:`dead_letter_message`'s message is for; ``None`` if the dead-letter exchange is not there."""
         name = queue.settings.dead_letter_exchange
         exchange = self.exchanges.get(name) if name else None
         if name and exchange is None:
-            self.node.history.record("dropped", self.name, queue.name, message)
-            return
-        dead = dead_letter_message(queue, message, reason)
-        dead.redelivered = redelivered
+            return None
         keys = dead.routing_keys if queue.settings.dead_letter_routing_key is None else (dead.routing_key,)
         try:
             targets = self.route(exchange, dead, keys)
         except HardError:
             targets = []  # a malformed reply name, at which a publisher's connection ends
-        targets = without_cycles(dead, reason, targets, self.node.profile.tracks_deaths)
-        detail = (reason, tuple(target.name for target in targets))
-        self.node.history.record("dead-lettered", self.name, queue.name, dead, detail)
-        for target in targets:
-            target.publish_dead(dead)
+        return without_cycles(dead, reason, targets, self.node.profile.tracks_deaths)
 
     # queues
 

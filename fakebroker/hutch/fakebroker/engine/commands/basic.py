@@ -6,7 +6,6 @@ from hutch.fakebroker.engine.arguments import erlang_type
 from hutch.fakebroker.engine.channel import Channel
 from hutch.fakebroker.engine.commands import reply_to
 from hutch.fakebroker.engine.commands.access import owned_queue, queue_name
-from hutch.fakebroker.engine.consumers import Consumer
 from hutch.fakebroker.engine.errors import HardError, internal_error, not_implemented, precondition_failed
 from hutch.fakebroker.engine.queues.offsets import is_offset
 from hutch.fakebroker.engine.queues.queue import Queue
@@ -63,7 +62,7 @@ def consume(channel: Channel, method: BasicConsume) -> None:
     reply_to.refuse_consumer(channel, name)
     queue = owned_queue(channel, name)
     priority = _check_arguments(channel, queue, method.arguments)
-    consumer = Consumer(
+    consumer = queue.consumer_type(
         tag,
         queue,
         channel,
@@ -86,7 +85,7 @@ def _check_arguments(channel: Channel, queue: Queue, arguments: FieldTable) -> i
     """The consumer's priority; 406 for arguments that the queue refuses (CONSUME-24, CONSUME-27)."""
     profile = channel.vhost.node.profile
     where = f"for queue '{queue.name}' in vhost '{channel.vhost.name}'"
-    refused = profile.consumer_arguments_refused[queue.type]
+    refused = profile.consumer_arguments_refused(queue.type)
     known = {name: value for name, value in arguments.items() if name not in refused}
     priority = known.get("x-priority", 0)
     if not isinstance(priority, int) or isinstance(priority, bool):
@@ -129,7 +128,7 @@ def cancel(channel: Channel, method: BasicCancel) -> None:
         consumer.queue.remove_consumer(consumer)
     if not method.nowait:
         channel.output.method(channel.number, BasicCancelOk(method.consumer_tag))
-    if consumer is not None and node.profile.cancel_serves_next_active:
+    if consumer is not None and consumer.queue.serves_next_on_cancel:
         consumer.queue.dispatch()
 
 
@@ -157,19 +156,13 @@ def ack(channel: Channel, method: BasicAck) -> None:
 
 def nack(channel: Channel, method: BasicNack) -> None:
     """Requeue or dead-letter one or several (ACK-06, ACK-07)."""
-    channel.refuse(method.delivery_tag, multiple=method.multiple, requeue=method.requeue)
+    handed_back = channel.vhost.node.profile.hands_back
+    channel.refuse(method.delivery_tag, multiple=method.multiple, requeue=method.requeue, failed=not handed_back)
 
 
 def reject(channel: Channel, method: BasicReject) -> None:
     """Requeue or dead-letter one."""
-    arrives_redelivered = channel.vhost.node.profile.rejected_arrives_redelivered
-    channel.refuse(
-        method.delivery_tag,
-        multiple=False,
-        requeue=method.requeue,
-        failed=True,
-        arrives_redelivered=arrives_redelivered,
-    )
+    channel.refuse(method.delivery_tag, multiple=False, requeue=method.requeue, failed=True)
 
 
 def recover(channel: Channel, method: BasicRecover) -> None:

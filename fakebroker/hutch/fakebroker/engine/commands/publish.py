@@ -52,7 +52,7 @@ def publish(channel: Channel, method: BasicPublish, header: bytes, body: bytes) 
         return_unroutable(channel, message)
     accepted = True
     for queue in queues:
-        accepted &= queue.publish(message)
+        accepted &= queue.publish(message, channel)
     if channel.confirming:
         channel.publishes += 1
         # One queue that refuses is enough for a nack (CONFIRM-10).

@@ -61,8 +61,7 @@ def declare(channel: Channel, method: QueueDeclare) -> None:
     else:
         queue = _declare(channel, name, method)
     channel.last_queue = queue.name
-    queue.drop_expired()
-    queue.renew_lease()
+    queue.redeclared()
     if not method.nowait:
         channel.output.method(channel.number, QueueDeclareOk(queue.name, len(queue), queue.consumer_count))
 

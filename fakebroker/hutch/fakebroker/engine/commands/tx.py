@@ -41,7 +41,7 @@ def commit(channel: Channel, _method: TxCommit) -> None:
     for message, queues, all_there in routed:
         accepted &= all_there
         for queue in queues:
-            accepted &= queue.publish(message)
+            accepted &= queue.publish(message, channel)
     if failure is not None:
         raise failure
     for outcome, deliveries in transaction.decisions:

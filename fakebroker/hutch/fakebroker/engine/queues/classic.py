@@ -50,14 +50,14 @@ class ClassicQueue(Queue):
 
     # messages in and out
 
-    def publish(self, message: Message) -> bool:
+    def publish(self, message: Message, publisher: object | None = None) -> bool:  # noqa: ARG002
         """Take in a message, and hand it on at once where a consumer waits; ``False`` if the queue is full and
         refuses.
         """
         settings = self.settings
         if settings.rejects and self._is_full(1, len(message.body)):
             if settings.overflow == "reject-publish-dlx":
-                self.vhost.dead_letter(self, message, "maxlen")
+                self.vhost.dead_letter(self, message, "maxlen", message.failures)
             return False
         self._positions += 1
         expires_at = None
@@ -89,7 +89,7 @@ class ClassicQueue(Queue):
         """Dead-letter from the head until the rest fits (DLX-20, DLX-23, PRIO-07)."""
         while self._is_full() and (entry := self._ready.pop()) is not None:
             self.vhost.node.history.record("overflowed", self.vhost.name, self.name, entry.message)
-            self.vhost.dead_letter(self, entry.message, "maxlen")
+            self.vhost.dead_letter(self, entry.message, "maxlen", entry.failures)
 
     def _expires_at(self, message_ttl: int | None) -> float:
         # The smaller of the two holds (TTL-02).
@@ -105,7 +105,7 @@ class ClassicQueue(Queue):
         self._watch_head()
         return entry
 
-    def requeue(self, entries: Sequence[Entry], *, failed: bool) -> None:  # noqa: ARG002  (it makes no difference here)
+    def requeue(self, entries: Sequence[Entry], *, failed: bool, lost: bool = False) -> None:  # noqa: ARG002
         """Take deliveries back, each to where it stood (ACK-07), and drop what is too much then, whoever waits for it
         (DLX-24).
         """
@@ -114,6 +114,7 @@ class ClassicQueue(Queue):
         record = self.vhost.node.history.record
         for entry in entries:
             entry.redelivered = True
+            entry.failures += failed
             self._ready.put_back(entry)
             record("requeued", self.vhost.name, self.name, entry.message)
         if self.settings.drops_head:
@@ -182,7 +183,7 @@ class ClassicQueue(Queue):
         while head is not None and head.expires_at is not None and head.expires_at <= now:
             self._ready.pop()
             self.vhost.node.history.record("expired", self.vhost.name, self.name, head.message)
-            self.vhost.dead_letter(self, head.message, "expired")
+            self.vhost.dead_letter(self, head.message, "expired", head.failures)
             head = self._ready.head()
 
     def _watch_head(self) -> None:

@@ -1,5 +1,6 @@
 """What queues of every type have: a name and properties, bindings, consumers and whose turn it is, a lease."""
 
+import builtins
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, ClassVar, Final
@@ -26,6 +27,8 @@ class Queue(ABC):
 
     #: What x-queue-type calls it.
     type: ClassVar[str]
+    #: What its consumers are.
+    consumer_type: ClassVar[builtins.type[Consumer]] = Consumer
 
     def __init__(
         self,
@@ -74,14 +77,14 @@ class Queue(ABC):
         """The ready messages, head first."""
 
     @abstractmethod
-    def publish(self, message: Message) -> bool:
+    def publish(self, message: Message, publisher: object | None = None) -> bool:
         """Take in a message, and hand it on at once where a consumer waits; ``False`` if the queue is full and
-        refuses.
+        refuses. ``publisher`` is who is told, by a confirm say, ``None`` if nobody is.
         """
 
-    def publish_dead(self, message: Message) -> None:
-        """Take in a dead letter, or not; nobody is told."""
-        self.publish(message)
+    def publish_dead(self, message: Message, publisher: object | None = None) -> bool:
+        """The same for a dead letter."""
+        return self.publish(message, publisher)
 
     @abstractmethod
     def take(self) -> Entry | None:
@@ -92,9 +95,10 @@ class Queue(ABC):
         """
 
     @abstractmethod
-    def requeue(self, entries: Sequence[Entry], *, failed: bool) -> None:
+    def requeue(self, entries: Sequence[Entry], *, failed: bool, lost: bool = False) -> None:
         """Take deliveries back; call :meth:`dispatch` to hand them out again. ``failed`` tells those that were rejected
-        or whose channel ended from those that the client hands back, by basic.nack or basic.recover.
+        or whose channel ended, ``lost`` those alone, from those that the client hands back by basic.nack or
+        basic.recover.
         """
 
     def check_return(self, *, recovering: bool) -> None:  # noqa: B027  (most types take everything back)
@@ -104,10 +108,10 @@ class Queue(ABC):
             AMQPError: the queue's type takes none back.
         """
 
-    def discard(self, entry: Entry, *, arrives_redelivered: bool) -> None:
-        """Dead-letter a delivery that was refused; ``arrives_redelivered`` marks it (DLX-03)."""
+    def discard(self, entry: Entry, *, failed: bool) -> None:
+        """Dead-letter a delivery that was refused; ``failed`` as in :meth:`requeue`."""
         if not self.deleted:
-            self.vhost.dead_letter(self, entry.message, "rejected", redelivered=arrives_redelivered)
+            self.vhost.dead_letter(self, entry.message, "rejected", entry.failures + failed)
 
     @abstractmethod
     def purge(self) -> int:
@@ -163,13 +167,18 @@ class Queue(ABC):
         if self._active is consumer:
             self._active = None
             if self.consumers:
-                # The first of the highest priority, although that does not count while another is active (CONSUME-30).
-                self._activate(max(self.consumers, key=lambda waiting: waiting.priority))
+                self._activate(self._next_active())
         if not self.consumers:
             if self.auto_delete:
                 self.vhost.delete_queue(self)
             else:
                 self.renew_lease()
+
+    def _next_active(self) -> Consumer:
+        """Who is to be the single active consumer: the first of the highest priority, although that does not count
+        while another is active (CONSUME-30).
+        """
+        return max(self.consumers, key=lambda waiting: waiting.priority)
 
     def _activate(self, consumer: Consumer) -> None:
         self._active = consumer
@@ -179,6 +188,11 @@ class Queue(ABC):
         """Put a consumer back into the rotation, if it has credit again; call :meth:`dispatch` to have it served."""
         if consumer.blocked and consumer.has_credit:
             self._rotation.add(consumer)
+
+    @property
+    def serves_next_on_cancel(self) -> bool:
+        """Whether ready messages go to the next single active consumer as soon as the one before is cancelled."""
+        return self.vhost.node.profile.cancel_serves_next_active
 
     # policies
 
@@ -206,6 +220,11 @@ class Queue(ABC):
         self.renew_lease()
 
     # the end
+
+    def redeclared(self) -> None:
+        """The queue was declared, passively or not."""
+        self.drop_expired()
+        self.renew_lease()
 
     def renew_lease(self) -> None:
         """Begin x-expires anew: the queue was declared, got from, or lost its last consumer (QUEUE-EXPIRES-01, -02)."""

@@ -9,15 +9,18 @@ from hutch.fakebroker.engine.message import Message
 
 
 class Entry:
-    """A message's place in one queue. ``expires_at`` is monotonic seconds, ``None`` for never."""
+    """A message's place in one queue. ``expires_at`` is monotonic seconds, ``None`` for never; ``failures`` is how many
+    deliveries ended with basic.reject, the channel or the connection.
+    """
 
-    __slots__ = ("expires_at", "message", "position", "redelivered")
+    __slots__ = ("expires_at", "failures", "message", "position", "redelivered")
 
     def __init__(self, position: int, message: Message, expires_at: float | None) -> None:
         self.position = position
         self.message = message
         self.expires_at = expires_at
-        self.redelivered = message.redelivered
+        self.failures = message.failures
+        self.redelivered = self.failures > 0
 
 
 def _position(entry: Entry) -> int:

@@ -1,9 +1,33 @@
 """What a queue's arguments ask of it, read once."""
 
-from typing import Final
+from typing import Final, NamedTuple, Self
 
 from hutch.fakebroker.engine.ages import milliseconds
 from hutch.wire.fields import FieldTable
+
+
+class DelayedRetry(NamedTuple):
+    """Which deliveries that came back wait before they are ready again, and how long, seconds
+    (https://www.rabbitmq.com/docs/quorum-queues#delayed-retry).
+    """
+
+    kind: str
+    least: float
+    most: float
+
+    @classmethod
+    def of(cls, arguments: FieldTable) -> Self | None:
+        """What arguments, of any value and type, ask for."""
+        kind = _text(arguments.get("x-delayed-retry-type"))
+        least = _milliseconds(arguments.get("x-delayed-retry-min"))
+        most = _milliseconds(arguments.get("x-delayed-retry-max"))
+        if kind not in {"all", "failed", "returned"} or least is None or least <= 0:
+            return None
+        return cls(kind, least, most if most is not None and most > 0 else least)
+
+    def concerns(self, failed: bool) -> bool:
+        """Whether a delivery waits that ``failed``, or was handed back."""
+        return self.kind in {"all", "failed" if failed else "returned"}
 
 
 class Settings:
@@ -15,8 +39,12 @@ class Settings:
     """
 
     __slots__ = (
+        "bounded",
         "dead_letter_exchange",
         "dead_letter_routing_key",
+        "dead_letter_strategy",
+        "delayed_retry",
+        "delivery_limit",
         "drops_head",
         "expires",
         "max_age",
@@ -33,16 +61,21 @@ class Settings:
         self.expires: Final = _milliseconds(arguments.get("x-expires"))
         self.dead_letter_exchange: Final = _text(arguments.get("x-dead-letter-exchange"))
         self.dead_letter_routing_key: Final = _text(arguments.get("x-dead-letter-routing-key"))
+        self.dead_letter_strategy: Final = _text(arguments.get("x-dead-letter-strategy"))
+        #: As it was given: any value of any type is accepted (QUEUE-ARG-24).
+        self.delivery_limit: Final = arguments.get("x-delivery-limit")
+        self.delayed_retry: Final = DelayedRetry.of(arguments)
         self.max_length: Final = _number(arguments.get("x-max-length"))
         self.max_length_bytes: Final = _number(arguments.get("x-max-length-bytes"))
         self.max_age: Final = _age(arguments.get("x-max-age"))
         #: How large a stream's segment grows, by RabbitMQ's default 500 MB.
         self.segment_bytes: Final = _number(arguments.get("x-stream-max-segment-size-bytes", 500_000_000)) or 0
         self.overflow: Final = _text(arguments.get("x-overflow")) or "drop-head"
-        bounded = self.max_length is not None or self.max_length_bytes is not None
-        #: What the queue does when it is full; neither where it has no limit.
-        self.drops_head: Final = bounded and self.overflow == "drop-head"
-        self.rejects: Final = bounded and self.overflow != "drop-head"
+        #: Whether there is a limit to what it holds.
+        self.bounded: Final = self.max_length is not None or self.max_length_bytes is not None
+        #: What a classic queue does when it is full; neither where it has no limit.
+        self.drops_head: Final = self.bounded and self.overflow == "drop-head"
+        self.rejects: Final = self.bounded and self.overflow != "drop-head"
 
     def is_exceeded(self, messages: int, body_bytes: int) -> bool:
         """Whether that much is more than the queue may hold."""

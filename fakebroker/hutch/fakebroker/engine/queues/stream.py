@@ -83,7 +83,7 @@ class StreamQueue(Queue):
 
     # messages
 
-    def publish(self, message: Message) -> bool:
+    def publish(self, message: Message, publisher: object | None = None) -> bool:  # noqa: ARG002
         """Take in a message, and hand it to all who read here.
 
         Raises:
@@ -100,15 +100,15 @@ class StreamQueue(Queue):
             self._serve(reader)
         return True
 
-    def publish_dead(self, message: Message) -> None:
+    def publish_dead(self, message: Message, publisher: object | None = None) -> bool:
         """Take in a dead letter, if the profile's streams do."""
         try:
             if self.vhost.node.profile.has_message_containers:
-                self.publish(message)
-                return
+                return self.publish(message, publisher)
         except HardError:
             pass  # a publisher's connection would end, and RabbitMQ loses the dead letter
         self.vhost.node.history.record("dropped", self.vhost.name, self.name, message)
+        return True
 
     def _form(self, message: Message) -> Stored:
         """What the stream makes of a message's properties; publishers repeat themselves."""
@@ -137,10 +137,10 @@ class StreamQueue(Queue):
             raise internal_error()
         raise not_implemented(f"basic.nack and basic.reject not supported by stream queues {self._name}")
 
-    def requeue(self, entries: Sequence[Entry], *, failed: bool) -> None:
+    def requeue(self, entries: Sequence[Entry], *, failed: bool, lost: bool = False) -> None:
         """Nothing: it is all there still."""
 
-    def discard(self, entry: Entry, *, arrives_redelivered: bool) -> None:
+    def discard(self, entry: Entry, *, failed: bool) -> None:
         """Nothing: a stream has no dead letters."""
 
     def drop_expired(self) -> None:

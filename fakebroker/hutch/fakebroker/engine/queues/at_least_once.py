@@ -1,0 +1,104 @@
+"""Dead-lettering at least once (https://www.rabbitmq.com/docs/quorum-queues#dead-lettering): a quorum queue keeps what
+died in it until all queues that it is routed to have taken it.
+"""
+
+from collections import deque
+from typing import TYPE_CHECKING, Final
+
+from hutch.fakebroker.engine.clock import Timer
+from hutch.fakebroker.engine.deadletter import dead_letter_message
+from hutch.fakebroker.engine.message import Message
+from hutch.fakebroker.engine.queues.quorum_ready import QuorumEntry
+
+if TYPE_CHECKING:
+    from hutch.fakebroker.engine.queues.quorum import QuorumQueue
+    from hutch.fakebroker.engine.routing import Target
+
+#: dead_letter_worker_consumer_prefetch: how many are published at once.
+_PREFETCH: Final = 32
+#: dead_letter_worker_publisher_confirm_timeout: how long until it is tried again, seconds.
+_RETRY: Final = 180.0
+
+
+class _Held:
+    """One dead letter. ``taken_by`` are the queues that have it; ``published_at`` is when it was published last,
+    ``None`` if there was no queue to publish it to.
+    """
+
+    __slots__ = ("dead", "entry", "published_at", "reason", "taken_by")
+
+    def __init__(self, entry: QuorumEntry, reason: str) -> None:
+        self.entry = entry
+        self.reason = reason
+        self.dead: Message | None = None
+        self.published_at: float | None = None
+        self.taken_by: set[Target] = set()
+
+
+class AtLeastOnce:
+    """What died in one quorum queue. ``count`` is how many messages there are, ``size`` the sum of theirs; both count
+    towards the queue's limits.
+    """
+
+    def __init__(self, queue: "QuorumQueue") -> None:
+        self._queue = queue
+        self._node: Final = queue.vhost.node
+        self._waiting: deque[_Held] = deque()
+        self._pending: dict[_Held, None] = {}
+        self._retry: Timer | None = None
+        self.count = 0
+        self.size = 0
+
+    def add(self, entry: QuorumEntry, reason: str) -> None:
+        """Take a message that died, and publish it once the command in hand is done."""
+        self._waiting.append(_Held(entry, reason))
+        self.count += 1
+        self.size += entry.size
+        self._node.pending.append(self._forward)
+
+    def clear(self) -> int:
+        """Forget all; how many that was."""
+        count = self.count
+        self._waiting.clear()
+        self._pending.clear()
+        self.count = self.size = 0
+        if self._retry is not None:
+            self._node.timers.cancel(self._retry)
+            self._retry = None
+        return count
+
+    def _forward(self) -> None:
+        while self._waiting and len(self._pending) < _PREFETCH:
+            held = self._waiting.popleft()
+            held.dead = dead_letter_message(self._queue, held.entry.original, held.reason, held.entry.failures)
+            self._pending[held] = None
+            self._publish(held, held.dead)
+        if self._pending and self._retry is None:
+            self._retry = self._node.timers.set(_RETRY, self._publish_again)
+
+    def _publish(self, held: _Held, dead: Message) -> None:
+        queue = self._queue
+        targets = queue.vhost.dead_letter_targets(queue, dead, held.reason)
+        if targets is None:
+            return
+        if targets:
+            held.published_at = self._node.clock.monotonic()
+        taking = [target for target in targets if target not in held.taken_by and target.publish_dead(dead, queue)]
+        if taking:
+            detail = (held.reason, tuple(target.name for target in taking))
+            self._node.history.record("dead-lettered", queue.vhost.name, queue.name, dead, detail)
+        held.taken_by.update(taking)
+        # Nowhere to go is done only for what has gone somewhere before.
+        if held.taken_by.issuperset(targets) and held.taken_by and held in self._pending:
+            del self._pending[held]
+            self.count -= 1
+            self.size -= held.entry.size
+            queue.dispatch()
+
+    def _publish_again(self) -> None:
+        self._retry = None
+        now = self._node.clock.monotonic()
+        for held in list(self._pending):
+            if held.dead is not None and (held.published_at is None or held.published_at + _RETRY <= now):
+                self._publish(held, held.dead)
+        self._forward()

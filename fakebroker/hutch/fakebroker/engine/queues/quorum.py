@@ -1,0 +1,437 @@
+"""The quorum queue (QUORUM rows; https://www.rabbitmq.com/docs/quorum-queues), as a cluster of one node has it.
+
+It is durable, counts how often a delivery came back, and drops a message of which too many did.
+"""
+
+import math
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, ClassVar, Final
+from weakref import WeakKeyDictionary
+
+from sortedcontainers import SortedKeyList
+
+from hutch.fakebroker.engine.clock import Timer, moment
+from hutch.fakebroker.engine.consumers import Consumer
+from hutch.fakebroker.engine.errors import SoftError, not_implemented
+from hutch.fakebroker.engine.message import Message, with_headers
+from hutch.fakebroker.engine.queues.at_least_once import AtLeastOnce
+from hutch.fakebroker.engine.queues.queue import Queue
+from hutch.fakebroker.engine.queues.quorum_ready import QuorumEntry, QuorumReady
+from hutch.fakebroker.engine.queues.ready import Entry
+from hutch.fakebroker.engine.queues.settings import Settings
+from hutch.wire.codes import ReplyCode
+from hutch.wire.fields import FieldTable, FieldValue, Int64
+
+if TYPE_CHECKING:
+    from hutch.fakebroker.engine.connection import Connection
+    from hutch.fakebroker.engine.vhost import VHost
+
+#: What a message without a priority counts as where there are priorities (QUORUM-11).
+_DEFAULT_PRIORITY: Final = 4
+#: How many deliveries a consumer without a prefetch may have outstanding.
+_UNLIMITED_PREFETCH: Final = 2000
+#: A queue that was full takes messages again once it is no fuller than this.
+_SOFT_LIMIT: Final = 0.8
+#: quorum_tick_interval: how often it looks whether x-expires is over, seconds.
+_TICK: Final = 5.0
+
+
+class QuorumConsumer(Consumer):
+    """A consumer of a quorum queue."""
+
+    __slots__ = ()
+
+    @property
+    def limit(self) -> int:
+        """How many deliveries may be unacknowledged at once."""
+        return self.prefetch or _UNLIMITED_PREFETCH
+
+    @property
+    def has_credit(self) -> bool:
+        """Whether a delivery may be sent; a limit over the channel does not concern quorum queues (QOS-10)."""
+        return self.unacked < self.limit
+
+
+class QuorumQueue(Queue):
+    """One quorum queue of a vhost."""
+
+    type: ClassVar = "quorum"
+    consumer_type = QuorumConsumer
+
+    def __init__(
+        self,
+        vhost: "VHost",
+        name: str,
+        *,
+        durable: bool = True,
+        owner: "Connection | None" = None,
+        auto_delete: bool = False,
+        arguments: FieldTable,
+    ) -> None:
+        self._profile: Final = vhost.node.profile
+        self._ready: Final = QuorumReady(
+            self._profile.quorum_priorities, watches_levels=self._profile.quorum_priorities > 1
+        )
+        #: What came back and is not ready before its moment (x-delayed-retry-type), with that moment.
+        self._delayed: Final[SortedKeyList[tuple[float, QuorumEntry]]] = SortedKeyList(
+            key=lambda waiting: (waiting[0], waiting[1].position)
+        )
+        self._positions = 0
+        self._alarm: Timer | None = None
+        #: Consumers that ended and may have deliveries outstanding.
+        self._ended: Final[list[Consumer]] = []
+        #: Whom messages came from, and whether the queue has told them that it is full (QUORUM-13).
+        self._publishers: Final[WeakKeyDictionary[object, bool]] = WeakKeyDictionary()
+        self._created_at: Final = vhost.node.clock.monotonic()
+        self._used_at = self._created_at
+        super().__init__(vhost, name, durable=durable, owner=owner, auto_delete=auto_delete, arguments=arguments)
+        self._dead: Final = AtLeastOnce(self)
+
+    def __len__(self) -> int:
+        """How many messages are ready."""
+        return self._ready.count
+
+    @property
+    def messages(self) -> list[Message]:
+        """The ready messages, head first."""
+        return [entry.original for entry in self._ready]
+
+    # messages in and out
+
+    def publish(self, message: Message, publisher: object | None = None) -> bool:
+        """Take in a message, and hand it on at once where a consumer waits; ``False`` if the queue has told this
+        publisher that it is full (QUORUM-13).
+        """
+        if self._rejects and publisher is not None:
+            if publisher not in self._publishers:
+                self._publishers[publisher] = self._is_full
+            if self._publishers[publisher]:
+                return False
+        self._positions += 1
+        size = len(message.body)
+        if self._profile.quorum_size_has_properties:
+            size += len(message.envelope.raw)
+        entry = QuorumEntry(self._positions, message, self._expires_at(message), size)
+        priority = message.properties.values.get("priority")
+        self._ready.append(entry, priority if isinstance(priority, int) else _DEFAULT_PRIORITY)
+        self.dispatch()
+        return True
+
+    def _expires_at(self, message: Message) -> float | None:
+        ttl = message.envelope.ttl
+        if ttl is None and self.settings.message_ttl is None:
+            return None
+        seconds = math.inf if ttl is None else ttl / 1000
+        if self.settings.message_ttl is not None:
+            seconds = min(seconds, self.settings.message_ttl)
+        # A TTL of 0 leaves it a millisecond.
+        return moment(self.vhost.node.clock.monotonic() + max(seconds, 0.001))
+
+    def _deliverable(self, entry: QuorumEntry) -> QuorumEntry:
+        """The entry, its message with the headers that tell how often it came back (QUORUM-02)."""
+        counts: dict[str, FieldValue] = {}
+        if entry.failures or not self._profile.counts_acquired:
+            counts["x-delivery-count"] = Int64(entry.failures)
+        if self._profile.counts_acquired and (entry.acquired or entry.failures):
+            counts["x-acquired-count"] = Int64(entry.acquired or entry.failures)
+        if counts:
+            original = entry.original
+            headers = sorted({**original.headers, **counts}.items(), key=lambda header: header[0].encode())
+            envelope = self.vhost.node.envelopes.of(with_headers(original, dict(headers)))
+            entry.message = Message(original.exchange, original.routing_key, envelope, original.body)
+        return entry
+
+    def take(self) -> Entry | None:
+        """Take the head out for a basic.get; ``None`` when nothing is ready.
+
+        Raises:
+            SoftError: 405, there is a single active consumer (GET-07).
+        """
+        if self.single_active:
+            queues = '<<"quorum">>' if self._profile.names_queue_type else "quorum"
+            raise SoftError(
+                ReplyCode.RESOURCE_LOCKED,
+                f"cannot obtain access to locked queue '{self.name}' in vhost '{self.vhost.name}'. basic.get "
+                f"operations are not supported by {queues} queues with single active consumer",
+            )
+        self._used_at = self.vhost.node.clock.monotonic()
+        self.drop_expired()
+        entry = self._ready.pop()
+        self._evaluate()
+        return None if entry is None else self._deliverable(entry)
+
+    def requeue(self, entries: Sequence[Entry], *, failed: bool, lost: bool = False) -> None:
+        """Take deliveries back, before all others and in the order in which they come (ACK-08), or drop those that came
+        back too often (QUORUM-05).
+        """
+        if self.deleted:
+            return
+        for entry in entries:
+            if isinstance(entry, QuorumEntry):
+                entry.redelivered = True
+                entry.acquired += 1
+                entry.failures += failed
+                if self._is_over_delivery_limit(entry.failures):
+                    self._die(entry, "delivery_limit")
+                else:
+                    self.vhost.node.history.record("requeued", self.vhost.name, self.name, entry.original)
+                    self._put_back(entry, failed=failed, lost=lost)
+
+    def _is_over_delivery_limit(self, failures: int) -> bool:
+        limit = self.settings.delivery_limit
+        default = self._profile.default_delivery_limit
+        if default is None:
+            # Compared as any two terms of Erlang are: numbers are less than all else (QUORUM-07, QUORUM-08).
+            return isinstance(limit, int | float) and not isinstance(limit, bool) and failures > limit
+        if not isinstance(limit, int) or isinstance(limit, bool):
+            limit = default
+        return 0 <= limit < failures
+
+    def _put_back(self, entry: QuorumEntry, *, failed: bool, lost: bool) -> None:
+        retry = self.settings.delayed_retry if self._profile.has_delayed_retry else None
+        if retry is not None and retry.concerns(failed):
+            delay = min(retry.least * max(entry.failures, 1), retry.most)
+            self._delayed.add((moment(self.vhost.node.clock.monotonic() + delay), entry))
+        elif self._profile.requeues_to_tail and self.settings.delivery_limit is None and not lost:
+            self._ready.append(entry, _DEFAULT_PRIORITY)
+        else:
+            self._ready.put_back(entry)
+
+    def discard(self, entry: Entry, *, failed: bool) -> None:
+        """Dead-letter a delivery that was refused."""
+        if not self.deleted and isinstance(entry, QuorumEntry):
+            entry.failures += failed
+            self._die(entry, "rejected")
+
+    def _die(self, entry: QuorumEntry, reason: str) -> None:
+        settings = self.settings
+        at_least_once = settings.dead_letter_strategy == "at-least-once" and settings.overflow == "reject-publish"
+        if at_least_once and settings.dead_letter_exchange is not None:
+            self._dead.add(entry, reason)
+        else:
+            self.vhost.dead_letter(self, entry.original, reason, entry.failures)
+
+    def purge(self) -> int:
+        """Remove all but what is delivered; how many messages that was."""
+        self.drop_expired()
+        count = self._ready.clear() + len(self._delayed) + self._dead.clear()
+        self._delayed.clear()
+        self._evaluate()
+        self.vhost.node.history.record("purged", self.vhost.name, self.name, detail=count)
+        return count
+
+    def dispatch(self) -> None:
+        """Hand out ready messages while somebody has credit, then see whether what is left is too much."""
+        while True:
+            self.drop_expired()
+            if not self._ready.count:
+                break
+            consumer = self._rotation.next()
+            if consumer is None:
+                break
+            entry = self._ready.pop()
+            if entry is not None:
+                consumer.channel.deliver(consumer, self._deliverable(entry))
+                if not consumer.has_credit:
+                    self._rotation.block(consumer)
+        self._evaluate()
+
+    # policies and restarts
+
+    def change_settings(self, settings: Settings) -> None:
+        """Go by other settings, for policies came or went."""
+        super().change_settings(settings)
+        self.dispatch()
+
+    def stop(self) -> None:
+        """Stand still; all messages are on disk (QUORUM-16)."""
+        super().stop()
+        if self._alarm is not None:
+            self.vhost.node.timers.cancel(self._alarm)
+            self._alarm = None
+
+    # limits
+
+    @property
+    def _rejects(self) -> bool:
+        # There is no reject-publish-dlx: it drops the head (QUEUE-ARG-12).
+        return self.settings.bounded and self.settings.overflow == "reject-publish"
+
+    @property
+    def _is_full(self) -> bool:
+        """Whether it holds too much; neither deliveries nor dead letters that were handed on count."""
+        return self.settings.is_exceeded(self._count, self._size)
+
+    @property
+    def _count(self) -> int:
+        return self._ready.count + len(self._delayed) + self._dead.count
+
+    @property
+    def _size(self) -> int:
+        delayed: int = sum(entry.size for _, entry in self._delayed)
+        return self._ready.size + delayed + self._dead.size
+
+    def _evaluate(self) -> None:
+        """Act on the limits, and set the timer anew, after all that changes what is ready."""
+        settings = self.settings
+        if not settings.bounded:
+            pass
+        elif self._rejects:
+            self._tell_publishers()
+        else:
+            while self._is_full and (entry := self._ready.pop()) is not None:
+                self.vhost.node.history.record("overflowed", self.vhost.name, self.name, entry.original)
+                self._die(entry, "maxlen")
+        self._set_alarm()
+
+    def _tell_publishers(self) -> None:
+        """Tell whoever publishes that the queue is full, or that it has room again."""
+        if self._is_full:
+            full = True
+        elif self._is_below(self.settings.max_length, self._count) and self._is_below(
+            self.settings.max_length_bytes, self._size
+        ):
+            full = False
+        else:
+            return
+        for publisher in self._publishers:
+            self._publishers[publisher] = full
+
+    @staticmethod
+    def _is_below(limit: int | None, amount: int) -> bool:
+        return limit is None or amount <= math.floor(limit * _SOFT_LIMIT)
+
+    # time
+
+    def drop_expired(self) -> None:
+        """Dead-letter what has expired, and let be ready what has waited for that long enough."""
+        now = self.vhost.node.clock.monotonic()
+        while self._delayed and self._delayed[0][0] <= now:
+            self._ready.put_back(self._delayed.pop(0)[1])
+        for row in self._ready.watched():
+            while row and (at := row[0].expires_at) is not None and at <= now:
+                entry = self._ready.pop_from(row)
+                self.vhost.node.history.record("expired", self.vhost.name, self.name, entry.original)
+                self._die(entry, "expired")
+
+    def _set_alarm(self) -> None:
+        """Wake up when the next message expires, or is ready again."""
+        moments = [row[0].expires_at for row in self._ready.watched()]
+        if self._delayed:
+            moments.append(self._delayed[0][0])
+        soonest = min((at for at in moments if at is not None), default=None)
+        timers = self.vhost.node.timers
+        if self._alarm is not None:
+            if self._alarm.at == soonest:
+                return
+            timers.cancel(self._alarm)
+        self._alarm = None if soonest is None else timers.set_at(soonest, self._wake)
+
+    def _wake(self) -> None:
+        self._alarm = None
+        if not self.deleted:
+            self.dispatch()
+
+    def redeclared(self) -> None:
+        """The queue was declared, passively or not, which does not prolong its lease."""
+        self.drop_expired()
+
+    def renew_lease(self) -> None:
+        """Begin x-expires anew; whether it is over is looked for every five seconds."""
+        now = self.vhost.node.clock.monotonic()
+        self._used_at = now
+        if self.settings.expires is not None and self._lease is None:
+            ticks = math.floor((now - self._created_at) / _TICK) + 1
+            self._lease = self.vhost.node.timers.set_at(moment(self._created_at + ticks * _TICK), self._tick)
+
+    def _tick(self) -> None:
+        self._lease = None
+        if self.deleted or self.settings.expires is None:
+            return
+        now = self.vhost.node.clock.monotonic()
+        if self.consumer_count == 0 and now > self._used_at + self.settings.expires:
+            self.vhost.delete_queue(self)
+        else:
+            self._lease = self.vhost.node.timers.set_at(moment(now + _TICK), self._tick)
+
+    # consumers
+
+    @property
+    def consumer_count(self) -> int:
+        """How many consumers declare-ok tells of: of single active ones the one that is, and all that have deliveries
+        outstanding, each basic.get being one.
+        """
+        self._ended[:] = [consumer for consumer in self._ended if consumer.unacked]
+        consumers = min(len(self.consumers), 1) if self.single_active else len(self.consumers)
+        gotten = self.unacked - sum(consumer.unacked for consumer in (*self.consumers, *self._ended))
+        return consumers + len(self._ended) + gotten
+
+    def check_consumer(self, consumer: Consumer) -> None:
+        """540 on a channel that has a limit over all its consumers (QOS-09)."""
+        if consumer.channel.shared_prefetch:
+            raise not_implemented(f"queue '{self.name}' in vhost '{self.vhost.name}' does not support global qos")
+
+    def add_consumer(self, consumer: Consumer) -> None:
+        """Put a consumer into the rotation; call :meth:`dispatch` to have it served."""
+        super().add_consumer(consumer)
+        self._let_higher_take_over()
+
+    def remove_consumer(self, consumer: Consumer) -> None:
+        """Take a consumer out; what it has outstanding stays outstanding."""
+        if consumer in self.consumers and consumer.unacked:
+            self._ended.append(consumer)
+        super().remove_consumer(consumer)
+
+    def unblock(self, consumer: Consumer) -> None:
+        """Put a consumer back into the rotation, if it may have more deliveries."""
+        if not self._let_higher_take_over():
+            super().unblock(consumer)
+
+    def _next_active(self) -> Consumer:
+        if not self._profile.single_active_by_priority:
+            return next(iter(self.consumers))
+        waiting = (consumer for consumer in self.consumers if isinstance(consumer, QuorumConsumer))
+        return max(waiting, key=lambda consumer: (consumer.priority, consumer.limit))
+
+    def _let_higher_take_over(self) -> bool:
+        """Have the single active consumer replaced by one of higher priority, or wait for that until nothing is
+        outstanding (CONSUME-30); whether one is to take over.
+        """
+        active = self._active
+        if active is None or not self._profile.single_active_by_priority:
+            return False
+        following = self._next_active()
+        if following.priority <= active.priority:
+            return False
+        if active.unacked:
+            self._rotation.block(active)
+        else:
+            self._rotation.remove(active)
+            self._activate(following)
+        return True
+
+    @property
+    def serves_next_on_cancel(self) -> bool:
+        """Whether ready messages go to the next single active consumer at once."""
+        return True
+
+    # the end
+
+    def check_delete(self, *, if_unused: bool, if_empty: bool) -> int:
+        """540 for any condition (QUEUE-DELETE-07)."""
+        for condition, name in ((if_unused, "if-unused"), (if_empty, "if-empty")):
+            if condition:
+                raise not_implemented(
+                    f"cannot delete queue '{self.name}' in vhost '{self.vhost.name}'. queue.delete operations with "
+                    f"{name} flag set are not supported by quorum queues"
+                )
+        return self._ready.count
+
+    def close(self) -> None:
+        """Forget everything, once the vhost has let go of the queue."""
+        super().close()
+        if self._alarm is not None:
+            self.vhost.node.timers.cancel(self._alarm)
+        self._ready.clear()
+        self._delayed.clear()
+        self._dead.clear()

@@ -1,0 +1,85 @@
+"""The messages of a quorum queue that wait to be delivered, in the order in which they will be."""
+
+from collections import deque
+from collections.abc import Iterator
+from itertools import chain, islice
+
+from hutch.fakebroker.engine.message import Message
+from hutch.fakebroker.engine.queues.ready import Entry
+
+
+class QuorumEntry(Entry):
+    """A message's place in one quorum queue.
+
+    ``original`` is the message as it was published, ``message`` as it is delivered. ``acquired`` is how many deliveries
+    came back, for whatever reason. ``size`` is what it counts for towards x-max-length-bytes.
+    """
+
+    __slots__ = ("acquired", "original", "size")
+
+    def __init__(self, position: int, message: Message, expires_at: float | None, size: int) -> None:
+        super().__init__(position, message, expires_at)
+        self.original = message
+        self.acquired = 0
+        self.size = size
+
+
+class QuorumReady:
+    """The ready messages of one quorum queue: what came back, in the order in which it did, then by priority
+    (QUORUM-11).
+
+    ``levels`` is how many priorities there are; ``watches_levels`` whether a message may expire at the head of each,
+    else at the head of all alone. ``count`` is how many messages there are, ``size`` the sum of theirs.
+    """
+
+    def __init__(self, levels: int, *, watches_levels: bool) -> None:
+        self._watches_levels = watches_levels
+        self._returned: deque[QuorumEntry] = deque()
+        self._levels: list[deque[QuorumEntry]] = [deque() for _ in range(levels)]
+        # Next to be delivered first.
+        self._rows = [self._returned, *reversed(self._levels)]
+        self.count = 0
+        self.size = 0
+
+    def append(self, entry: QuorumEntry, priority: int) -> None:
+        """Take in a message behind its equals."""
+        self._levels[min(priority, len(self._levels) - 1)].append(entry)
+        self.count += 1
+        self.size += entry.size
+
+    def put_back(self, entry: QuorumEntry) -> None:
+        """Take a delivery back, before all that is no such."""
+        self._returned.append(entry)
+        self.count += 1
+        self.size += entry.size
+
+    def rows(self) -> Iterator[deque[QuorumEntry]]:
+        """The rows that hold any messages, next to be delivered first."""
+        return (row for row in self._rows if row)
+
+    def watched(self) -> Iterator[deque[QuorumEntry]]:
+        """The rows at whose heads messages may expire."""
+        return self.rows() if self._watches_levels else islice(self.rows(), 1)
+
+    def pop(self) -> QuorumEntry | None:
+        """Take the head out."""
+        row = next(self.rows(), None)
+        return None if row is None else self.pop_from(row)
+
+    def pop_from(self, row: deque[QuorumEntry]) -> QuorumEntry:
+        """Take the head of one of :meth:`rows` out."""
+        entry = row.popleft()
+        self.count -= 1
+        self.size -= entry.size
+        return entry
+
+    def clear(self) -> int:
+        """Forget all; how many that was."""
+        count = self.count
+        for row in self._rows:
+            row.clear()
+        self.count = self.size = 0
+        return count
+
+    def __iter__(self) -> Iterator[QuorumEntry]:
+        return chain.from_iterable(self._rows)
