@@ -37,8 +37,8 @@ def without_an_offset(rabbit: Rabbit) -> None:
 
 @case("STREAM-06")
 def offsets_with_a_name(rabbit: Rabbit) -> None:
-    """``first`` is the oldest message there is, ``last`` the newest chunk, ``next`` what is published from now on; a
-    string or a byte array tells.
+    """A string or a byte array tells: ``first`` is the oldest message there is, ``last`` the newest chunk, and ``next``
+    what is published from now on.
     """
     channel, queue = stream(rabbit, 3)
     consumers = {
