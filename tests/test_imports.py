@@ -58,10 +58,9 @@ RULES = (
     Rule(BROKER, (WIRE, BROKER), others=SORTED),
     Rule("hutch.pytest_plugin", (WIRE, CLIENT, BROKER, "hutch.pytest_plugin"), others=PYTEST),
     Rule("hutch.conformance", (WIRE, "the public names of hutch.client", "hutch.conformance"), others=None),
-    Rule(
-        "hutch.conformance.targets",
-        (WIRE, "the public names of hutch.client", BROKER, "hutch.conformance"),
-        others=None,
+    *(
+        Rule(module, (WIRE, "the public names of hutch.client", BROKER, "hutch.conformance"), others=None)
+        for module in ("hutch.conformance.targets", "hutch.conformance.differential.emulator")
     ),
 )
 #: What composes sessions with the world; no session, and nothing a session needs, may know of it.

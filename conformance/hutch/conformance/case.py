@@ -52,6 +52,7 @@ TOPICS: Final = (
     "tx",
     "tx_publish",
     "tx_ack",
+    "combinations",
     "ttl",
     "deadletter",
     "limits_arguments",

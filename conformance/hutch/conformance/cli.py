@@ -1,6 +1,7 @@
 """``hutch conformance``: does that broker do what the emulator does?"""
 
 import argparse
+import secrets
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -26,6 +27,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     options = _parser().parse_args(argv)
     try:
+        if options.differential:
+            return _play(options)
         cases = select(all_cases(), options.keyword)
         if options.list:
             _list(cases)
@@ -72,7 +75,30 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--report", metavar="FILE.md", type=Path, help="write a Markdown table")
     parser.add_argument("-k", dest="keyword", metavar="EXPR", default="", help="only cases like 'queue and not excl'")
     parser.add_argument("--list", action="store_true", help="list the cases and do not run them")
+    parser.add_argument(
+        "--differential",
+        action="store_true",
+        help="in place of the cases: play random operations on the emulator and on the live broker, and compare",
+    )
+    parser.add_argument("--operations", metavar="N", type=int, default=2000, help="how many at least; default: 2000")
+    parser.add_argument(
+        "--seed", metavar="S", type=int, default=None, help="the same, the same operations; default: another each time"
+    )
     return parser
+
+
+def _play(options: argparse.Namespace) -> int:
+    """Play random operations on the emulator and on a live broker."""
+    if options.url is None:
+        raise TargetError("--differential compares the emulator with a live broker, and no URL is given")
+    try:
+        from hutch.conformance.differential.command import play  # noqa: PLC0415  (needs Hypothesis, which few have)
+    except ModuleNotFoundError as error:
+        if error.name != "hypothesis":
+            raise
+        raise TargetError("--differential needs Hypothesis: pip install 'hutch[differential]'") from None
+    target = Live(options.url, options.management, options.profile)
+    return play(target, options.operations, secrets.randbelow(10**6) if options.seed is None else options.seed)
 
 
 def _targets(url: str | None, management: str | None, profile: str | None, rabbitmqctl: str | None) -> list[Target]:

@@ -132,6 +132,11 @@ class RawConnection:
             self._frames.extend(self._parser.feed(self._receive(deadline)))
         return self._frames.popleft()
 
+    @property
+    def has_input(self) -> bool:
+        """Whether there is something to read at once."""
+        return bool(self._frames) or self.transport.readable()
+
     def read(self, timeout: float | None = None) -> tuple[int, Item]:
         """The next method or complete message on any channel, with the channel's number; heartbeats are passed over."""
         return self._read(self._deadline(timeout))

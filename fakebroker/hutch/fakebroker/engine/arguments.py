@@ -13,8 +13,8 @@ from hutch.fakebroker.engine.deprecated import denied
 from hutch.fakebroker.engine.errors import internal_error, not_implemented, precondition_failed
 from hutch.fakebroker.engine.message import MAX_TTL
 from hutch.fakebroker.engine.profiles import Profile
-from hutch.fakebroker.engine.terms import print_text
-from hutch.wire.fields import FieldTable, FieldValue, type_name
+from hutch.fakebroker.engine.terms import print_text, type_text
+from hutch.wire.fields import FieldTable, FieldValue
 
 _INTEGERS: Final = frozenset(
     {"byte", "unsignedbyte", "short", "unsignedshort", "signedint", "unsignedint", "long", "unsignedlong"}
@@ -29,7 +29,7 @@ _Validator = Callable[[FieldValue, FieldTable, Profile], None]
 
 
 def _integer(value: FieldValue, _arguments: FieldTable, _profile: Profile) -> int:
-    kind = type_name(value)
+    kind = type_text(value)
     if kind not in _INTEGERS or not isinstance(value, int):
         raise InvalidArgument(f'"expected integer, got {kind}"')
     if value < 0:
@@ -50,8 +50,8 @@ def _expires(value: FieldValue, arguments: FieldTable, profile: Profile) -> None
 
 
 def _longstr(value: FieldValue, _arguments: FieldTable, _profile: Profile) -> str:
-    if type_name(value) != "longstr":
-        raise InvalidArgument(f"{{unacceptable_type,{type_name(value)}}}")
+    if type_text(value) != "longstr":
+        raise InvalidArgument(f"{{unacceptable_type,{type_text(value)}}}")
     return print_text(value)
 
 
@@ -88,7 +88,7 @@ def _overflow(value: FieldValue, arguments: FieldTable, profile: Profile) -> Non
 
 def _bool(value: FieldValue, _arguments: FieldTable, _profile: Profile) -> None:
     if not isinstance(value, bool):
-        raise InvalidArgument(f"{{unacceptable_type,{type_name(value)}}}")
+        raise InvalidArgument(f"{{unacceptable_type,{type_text(value)}}}")
 
 
 def _queue_type(value: FieldValue, arguments: FieldTable, profile: Profile) -> None:
@@ -122,8 +122,8 @@ def _leader_locator(value: FieldValue, arguments: FieldTable, profile: Profile) 
 
 
 def _max_age(value: FieldValue, _arguments: FieldTable, profile: Profile) -> None:
-    if type_name(value) != "longstr" or not isinstance(value, str | bytes):
-        raise InvalidArgument(f"{{unacceptable_type,{type_name(value)}}}")
+    if type_text(value) != "longstr" or not isinstance(value, str | bytes):
+        raise InvalidArgument(f"{{unacceptable_type,{type_text(value)}}}")
     if checked_milliseconds(value, profile) is None:
         raise InvalidArgument("invalid_max_age")
 
@@ -187,8 +187,8 @@ def check_queue_arguments(name: str, vhost: str, arguments: FieldTable, profile:
         return
     where = f"for queue '{name}' in vhost '{vhost}'"
     exchange = arguments.get("x-dead-letter-exchange", "")
-    if type_name(exchange) != "longstr":
-        text = f"invalid type '{type_name(exchange)}' for arg 'x-dead-letter-exchange'"
+    if type_text(exchange) != "longstr":
+        text = f"invalid type '{type_text(exchange)}' for arg 'x-dead-letter-exchange'"
         raise precondition_failed(f"{text} in queue '{name}' in vhost '{vhost}'")
     try:
         checked = "x-queue-type"
@@ -202,7 +202,9 @@ def check_queue_arguments(name: str, vhost: str, arguments: FieldTable, profile:
                 declared.validate(arguments[checked], arguments, profile)
     except InvalidArgument as reason:
         raise precondition_failed(f"invalid arg '{checked}' {where}: {reason}") from None
-    for argument in arguments:
+    # Where RabbitMQ has put in the type itself, the arguments are sorted.
+    fills_in_type = profile.names_queue_type and not arguments.get("x-queue-type")
+    for argument in sorted(arguments) if fills_in_type else arguments:
         if argument in refused:
             raise precondition_failed(f"invalid arg '{argument}' {where} of queue type {erlang_type(queue_type)}")
 
@@ -237,14 +239,25 @@ def check_stream_sizes(arguments: FieldTable, profile: Profile) -> None:
             raise precondition_failed("Invalid value for x-stream-filter-size-bytes")
 
 
-def check_server_named(arguments: FieldTable) -> None:
+def check_server_named(arguments: FieldTable, profile: Profile) -> None:
     """Refuse to make up a name for a queue of another type than classic.
 
     Raises:
         SoftError: 406 (QUEUE-ARG-30).
+        HardError: 541, for types over which RabbitMQ crashes.
     """
-    if (queue_type := arguments.get("x-queue-type")) in {"quorum", "stream"}:
-        raise precondition_failed(f"Cannot declare a server-named queue for type {erlang_type(str(queue_type))}")
+    value = arguments.get("x-queue-type", "classic")
+    if value == "classic":
+        return
+    if isinstance(value, str) and value in {"quorum", "stream"}:
+        raise precondition_failed(f"Cannot declare a server-named queue for type {erlang_type(value)}")
+    if not profile.names_queue_type:
+        raise internal_error()
+    if isinstance(value, str | bytes | bool):
+        if value != "":
+            raise precondition_failed(f"unknown queue type '{print_text(value)}'")
+    elif value is not None:
+        raise internal_error()
 
 
 def erlang_type(queue_type: str) -> str:
@@ -294,7 +307,7 @@ def assert_same_argument(kind: str, name: str, vhost: str, argument: str, new: F
 
 
 def _same_value(one: FieldValue, other: FieldValue) -> bool:
-    kinds = {type_name(one), type_name(other)}
+    kinds = {type_text(one), type_text(other)}
     if kinds <= _INTEGERS or kinds <= {"longstr", "binary"} or kinds <= {"float", "double"} or len(kinds) == 1:
         raw = (value.encode() if isinstance(value, str) else value for value in (one, other))
         return next(raw) == next(raw)
@@ -302,7 +315,7 @@ def _same_value(one: FieldValue, other: FieldValue) -> bool:
 
 
 def _described(value: FieldValue) -> str:
-    return f"the value '{print_text(value)}' of type '{type_name(value)}'"
+    return f"the value '{print_text(value)}' of type '{type_text(value)}'"
 
 
 def _inequivalent(kind: str, name: str, vhost: str, argument: str, received: str, current: str) -> Exception:

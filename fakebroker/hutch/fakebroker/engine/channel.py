@@ -88,6 +88,12 @@ class Channel:
         if self.vhost.traced and self.vhost.node.profile.has_volatile_queues:
             trace_delivery(self, queue.name, message, False)
 
+    def count_outstanding(self) -> None:
+        """Begin to count for a shared limit: with all that is outstanding, also what basic.get fetched, although that
+        gives nothing back when it is acknowledged (QOS-05).
+        """
+        self.shared_unacked = len(self._unacked)
+
     def hand_out(self, queue: Queue, entry: Entry, no_ack: bool) -> int:
         """Count a message that basic.get takes; its delivery tag. Limits do not count it (QOS-05)."""
         self._delivery_tag += 1

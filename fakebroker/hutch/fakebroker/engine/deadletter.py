@@ -53,11 +53,11 @@ def dead_letter_message(queue: "Queue", message: Message, reason: str, failures:
         if override is not None:
             headers.pop("CC", None)
         first_death = {f"x-first-death-{name}": death[name] for name in ("reason", "queue", "exchange")}
-        headers_before = {name: value for name, value in headers.items() if name != "x-death"}
         deaths = _add_to_header(deaths, death)
-        headers = {"x-death": list(deaths), **headers_before}
+        headers["x-death"] = list(deaths)
         for name, value in first_death.items():
             headers.setdefault(name, value)
+        headers = dict(sorted(headers.items(), key=lambda header: header[0].encode("utf-8", "surrogateescape")))
     raw = with_headers(message, headers, without=("expiration",))
     dead = Message(
         queue.settings.dead_letter_exchange or "",

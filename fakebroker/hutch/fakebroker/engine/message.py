@@ -10,7 +10,8 @@ from hutch.fakebroker.engine.errors import SoftError, internal_error, preconditi
 from hutch.fakebroker.engine.headers import delivered_properties
 from hutch.fakebroker.engine.profiles import Profile
 from hutch.fakebroker.engine.tables import NotFinite, check_table, too_deep
-from hutch.wire.fields import FieldError, FieldTable, FieldValue, TruncatedField, UnknownFieldType, type_name
+from hutch.fakebroker.engine.terms import type_text
+from hutch.wire.fields import FieldError, FieldTable, FieldValue, TruncatedField, UnknownFieldType
 from hutch.wire.frames import content_header
 from hutch.wire.properties import Properties, PropertyError, PropertyValue, encode_properties
 
@@ -50,10 +51,10 @@ class Envelope:
         try:
             if expiration is not None:
                 self.ttl = _parse_expiration(str(expiration))
-            if profile.checks_delivery_mode and mode not in {None, 1, 2}:
-                raise precondition_failed(f"invalid message: {{delivery_mode_unknown,{mode}}}")
             self.cc = _routing_keys(headers, "CC")
             self.bcc = _routing_keys(headers, "BCC")
+            if profile.checks_delivery_mode and mode not in {None, 1, 2}:
+                raise precondition_failed(f"invalid message: {{delivery_mode_unknown,{mode}}}")
         except SoftError as refusal:
             self.refusal = refusal
         self.raw = delivered_properties(raw, profile.sorts_headers, "BCC" in headers)
@@ -91,7 +92,7 @@ def _parse_expiration(text: str) -> int:
 def _routing_keys(headers: FieldTable, name: str) -> tuple[str, ...]:
     value: FieldValue = headers.get(name, [])
     if not isinstance(value, list):
-        kind = type_name(value)
+        kind = type_text(value)
         raise precondition_failed(f'invalid message: {{unacceptable_type_in_header,"{name}",{kind}}}')
     return tuple(key for key in value if isinstance(key, str))
 

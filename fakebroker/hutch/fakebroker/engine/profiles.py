@@ -49,6 +49,8 @@ class Profile:
     checks_delivery_mode: bool
     #: Whether an int and a float of the same value match in a headers exchange (EXCH-HEADERS-06).
     int_equals_float: bool
+    #: How many words of a topic exchange's binding key may be ``#``; None: any number (EXCH-TOPIC-01).
+    max_hash_words: int | None
     #: Whether a headers exchange takes a message's timestamps in milliseconds, although a binding's are in seconds.
     header_timestamps_in_ms: bool
     #: Whether basic.qos global=true shares one limit over the channel (QOS-06).
@@ -301,6 +303,7 @@ V3_10: Final = Profile(
     sorts_headers=False,
     checks_delivery_mode=True,
     int_equals_float=True,
+    max_hash_words=None,
     header_timestamps_in_ms=False,
     shares_global_qos=True,
     tracks_deaths=False,
@@ -389,6 +392,7 @@ V4_3: Final = Profile(
     sorts_headers=True,
     checks_delivery_mode=False,
     int_equals_float=False,
+    max_hash_words=2,
     header_timestamps_in_ms=True,
     shares_global_qos=False,
     tracks_deaths=True,

@@ -28,10 +28,10 @@ def print_term(value: FieldValue) -> str:
         return print_binary(value.encode("utf-8", "surrogatepass") if isinstance(value, str) else value)
     if isinstance(value, Mapping):
         pairs = ((name.encode("utf-8", "surrogateescape"), inner) for name, inner in value.items())
-        fields = (f"{{{print_binary(name)},{type_name(inner)},{print_term(inner)}}}" for name, inner in pairs)
+        fields = (f"{{{print_binary(name)},{type_text(inner)},{print_term(inner)}}}" for name, inner in pairs)
         return f"[{','.join(fields)}]"
     if isinstance(value, Sequence):
-        return f"[{','.join(f'{{{type_name(inner)},{print_term(inner)}}}' for inner in value)}]"
+        return f"[{','.join(f'{{{type_text(inner)},{print_term(inner)}}}' for inner in value)}]"
     return _print_scalar(value)
 
 
@@ -75,12 +75,13 @@ def comparable(value: FieldValue, *, int_equals_float: bool) -> Hashable:
     """
     if isinstance(value, Mapping):
         return tuple(
-            (name, _type(inner), comparable(inner, int_equals_float=int_equals_float)) for name, inner in value.items()
+            (name, type_text(inner), comparable(inner, int_equals_float=int_equals_float))
+            for name, inner in value.items()
         )
     if isinstance(value, str | bytes):
         return value.encode("utf-8", "surrogatepass") if isinstance(value, str) else bytes(value)
     if isinstance(value, Sequence):
-        return tuple((_type(inner), comparable(inner, int_equals_float=int_equals_float)) for inner in value)
+        return tuple((type_text(inner), comparable(inner, int_equals_float=int_equals_float)) for inner in value)
     return _comparable_scalar(value, int_equals_float)
 
 
@@ -98,7 +99,7 @@ def _comparable_scalar(value: bool | float | Decimal | datetime | None, int_equa
 
 def typed_term(value: FieldValue) -> tuple[Term, ...]:
     """The type and the value that RabbitMQ has for a field."""
-    return Atom(_type(value)), erlang_term(value)
+    return Atom(type_text(value)), erlang_term(value)
 
 
 def erlang_term(value: FieldValue, *, milliseconds: bool = False) -> Term:
@@ -124,7 +125,8 @@ def _scalar_term(value: bool | float | Decimal | datetime | None, milliseconds: 
     return int(value) - (1 << 64) if isinstance(value, UInt64) and value >= 1 << 63 else int(value)
 
 
-def _type(value: FieldValue) -> str:
+def type_text(value: FieldValue) -> str:
+    """RabbitMQ's name of a value's type in a reply text: an unsigned 64-bit number is a ``long`` to it."""
     name = type_name(value)
     return "long" if name == "unsignedlong" else name
 

@@ -54,10 +54,16 @@ def queue_name(channel: Channel, name: str) -> str:
 
 def owned_queue(channel: Channel, name: str) -> Queue:
     """The queue, or 404, or 405 for another connection's exclusive queue."""
+    found = found_queue(channel, name)
+    check_owner(channel, found)
+    return found
+
+
+def found_queue(channel: Channel, name: str) -> Queue:
+    """The queue of this very name, whoever owns it, or 404."""
     found = channel.vhost.queues.get(name)
     if found is None:
         raise not_found("queue", name, channel.vhost.name)
-    check_owner(channel, found)
     return found
 
 

@@ -10,9 +10,9 @@ from hutch.fakebroker.engine.errors import HardError, internal_error, not_implem
 from hutch.fakebroker.engine.queues.offsets import is_offset
 from hutch.fakebroker.engine.queues.queue import Queue
 from hutch.fakebroker.engine.replies import REPLY_TO
-from hutch.fakebroker.engine.terms import print_term
+from hutch.fakebroker.engine.terms import print_term, type_text
 from hutch.wire.codes import ReplyCode
-from hutch.wire.fields import FieldTable, FieldValue, type_name
+from hutch.wire.fields import FieldTable, FieldValue
 from hutch.wire.methods import (
     BasicAck,
     BasicCancel,
@@ -40,6 +40,8 @@ def qos(channel: Channel, method: BasicQos) -> None:
     shared = method.global_ and channel.vhost.node.profile.shares_global_qos
     if not shared:
         channel.prefetch = method.prefetch_count
+    if shared and not channel.shared_prefetch:
+        channel.count_outstanding()
     if shared or channel.shared_prefetch:
         # A prefetch of each consumer's own ends the one they share (QOS-07).
         channel.shared_prefetch = method.prefetch_count if shared else 0
@@ -51,10 +53,10 @@ def qos(channel: Channel, method: BasicQos) -> None:
 
 def consume(channel: Channel, method: BasicConsume) -> None:
     """Start a consumer; consume-ok is sent before its first delivery (CONSUME-06)."""
+    name = queue_name(channel, method.queue)
     tag = method.consumer_tag or channel.vhost.node.names.consumer_tag()
     if tag in channel.consumers:
         raise HardError(ReplyCode.NOT_ALLOWED, f"attempt to reuse consumer tag '{tag}'")
-    name = queue_name(channel, method.queue)
     if name == REPLY_TO:
         reply_to.consume(channel, method, tag)
         return
@@ -89,10 +91,10 @@ def _check_arguments(channel: Channel, queue: Queue, arguments: FieldTable) -> i
     known = {name: value for name, value in arguments.items() if name not in refused}
     priority = known.get("x-priority", 0)
     if not isinstance(priority, int) or isinstance(priority, bool):
-        raise precondition_failed(f"invalid arg 'x-priority' {where}: \"expected integer, got {type_name(priority)}\"")
+        raise precondition_failed(f"invalid arg 'x-priority' {where}: \"expected integer, got {type_text(priority)}\"")
     on_failover = known.get("x-cancel-on-ha-failover", False)
     if profile.checks_cancel_on_ha_failover and not isinstance(on_failover, bool):
-        kind = type_name(on_failover)
+        kind = type_text(on_failover)
         raise precondition_failed(f"invalid arg 'x-cancel-on-ha-failover' {where}: {{unacceptable_type,{kind}}}")
     offset = known.get("x-stream-offset", 0)
     if not is_offset(offset, profile):
@@ -112,7 +114,7 @@ def _check_credit(credit: FieldValue) -> None:
     """
     if not isinstance(credit, Mapping):
         raise internal_error()
-    if type_name(credit.get("credit")) == "long" and isinstance(credit.get("drain"), bool):
+    if type_text(credit.get("credit")) == "long" and isinstance(credit.get("drain"), bool):
         raise not_implemented("x-credit")
 
 

@@ -11,8 +11,9 @@ from hutch.fakebroker.engine.commands.access import (
 )
 from hutch.fakebroker.engine.errors import HardError, precondition_failed, refused
 from hutch.fakebroker.engine.exchanges import EXCHANGE_TYPES, Exchange
+from hutch.fakebroker.engine.terms import type_text
 from hutch.wire.codes import ReplyCode
-from hutch.wire.fields import FieldTable, type_name
+from hutch.wire.fields import FieldTable
 from hutch.wire.methods import (
     ExchangeBind,
     ExchangeBindOk,
@@ -81,7 +82,7 @@ def _check_alternate(channel: Channel, name: str, arguments: FieldTable) -> None
     """
     if "alternate-exchange" in arguments:
         alternate = arguments["alternate-exchange"]
-        kind = type_name(alternate)
+        kind = type_text(alternate)
         if kind != "longstr":
             raise precondition_failed(
                 f"invalid type '{kind}' for arg 'alternate-exchange' in exchange '{name}' in vhost "

@@ -16,6 +16,7 @@ from hutch.fakebroker.engine.commands.access import (
     check_binding_permitted,
     check_owner,
     find_exchange,
+    found_queue,
     locked,
     owned_queue,
     queue_name,
@@ -71,7 +72,7 @@ def _declare(channel: Channel, name: str, method: QueueDeclare) -> Queue:
     if name.startswith("amq."):
         raise refused(f"queue name '{name}' contains reserved prefix 'amq.*'")
     if not name:
-        check_server_named(method.arguments)
+        check_server_named(method.arguments, vhost.node.profile)
         name = vhost.node.names.queue()
     channel.access.check("queue", name, "configure")
     existing = vhost.queues.get(name)
@@ -134,8 +135,9 @@ def bind(channel: Channel, method: QueueBind) -> None:
     reply_to.refuse_binding(channel, name)
     check_binding_permitted(channel, "queue", name, exchange, _routing_key(method, name))
     source = find_exchange(channel, exchange)
-    queue = owned_queue(channel, name)
+    queue = found_queue(channel, name)
     check_binding(channel, source, queue, _routing_key(method, name), method.arguments)
+    check_owner(channel, queue)
     channel.vhost.add_binding(source, queue, _routing_key(method, name), method.arguments)
     if not method.nowait:
         channel.output.method(channel.number, QueueBindOk())
@@ -187,5 +189,6 @@ def delete(channel: Channel, method: QueueDelete) -> None:
         orphans = vhost.delete_queue(queue)
     if not method.nowait:
         channel.output.method(channel.number, QueueDeleteOk(count))
-    for consumer in orphans:
+    # Each channel is told in the order of its tags.
+    for consumer in sorted(orphans, key=lambda orphan: orphan.tag_bytes[1:]):
         consumer.tell_cancelled()

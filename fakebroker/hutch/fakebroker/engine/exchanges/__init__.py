@@ -11,7 +11,7 @@ from hutch.fakebroker.engine.exchanges.kinds import ExchangeType
 from hutch.fakebroker.engine.exchanges.modulus_hash import MODULUS_HASH
 from hutch.fakebroker.engine.exchanges.random import LOCAL_RANDOM, RANDOM
 from hutch.fakebroker.engine.exchanges.recent_history import RECENT_HISTORY
-from hutch.fakebroker.engine.exchanges.topic import TopicRouter
+from hutch.fakebroker.engine.exchanges.topic import TOPIC
 from hutch.wire.fields import FieldTable
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ EXCHANGE_TYPES: Final[dict[str, ExchangeType]] = {
     "direct": ExchangeType(lambda _exchange, _vhost: DirectRouter()),
     "fanout": ExchangeType(lambda _exchange, _vhost: FanoutRouter()),
     "headers": HEADERS,
-    "topic": ExchangeType(lambda _exchange, _vhost: TopicRouter()),
+    "topic": TOPIC,
     "x-consistent-hash": CONSISTENT_HASH,
     "x-local-random": LOCAL_RANDOM,
     "x-modulus-hash": MODULUS_HASH,

@@ -8,8 +8,8 @@ from hutch.fakebroker.engine.bindings import Binding, Destination
 from hutch.fakebroker.engine.errors import precondition_failed
 from hutch.fakebroker.engine.exchanges.kinds import ExchangeType
 from hutch.fakebroker.engine.message import Message
-from hutch.fakebroker.engine.terms import comparable, print_term, seconds
-from hutch.wire.fields import FieldTable, FieldValue, Timestamp, type_name
+from hutch.fakebroker.engine.terms import comparable, print_term, seconds, type_text
+from hutch.wire.fields import FieldTable, FieldValue, Timestamp
 
 if TYPE_CHECKING:
     from hutch.fakebroker.engine.exchanges import Exchange
@@ -28,8 +28,8 @@ def _check_match(
         SoftError: 406 (EXCH-HEADERS-09, EXCH-HEADERS-10).
     """
     mode = arguments.get("x-match", "all")
-    if type_name(mode) != "longstr":
-        text = f"Invalid x-match field type {type_name(mode)} (value {print_term(mode)}); expected longstr"
+    if type_text(mode) != "longstr":
+        text = f"Invalid x-match field type {type_text(mode)} (value {print_term(mode)}); expected longstr"
         raise precondition_failed(text)
     if mode not in _MODES:
         text = f"Invalid x-match field value {print_term(mode)}; expected all, any, all-with-x, or any-with-x"

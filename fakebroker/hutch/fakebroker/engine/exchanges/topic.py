@@ -1,9 +1,17 @@
 """The topic exchange: words between dots; ``*`` is one word, ``#`` any number of them, none included (EXCH-TOPIC)."""
 
 from collections.abc import Iterable
+from typing import TYPE_CHECKING, Final
 
 from hutch.fakebroker.engine.bindings import Binding, Destination
+from hutch.fakebroker.engine.errors import precondition_failed
+from hutch.fakebroker.engine.exchanges.kinds import ExchangeType
 from hutch.fakebroker.engine.message import Message
+from hutch.wire.fields import FieldTable
+
+if TYPE_CHECKING:
+    from hutch.fakebroker.engine.exchanges import Exchange
+    from hutch.fakebroker.engine.node import Node
 
 
 class _Node:
@@ -70,3 +78,19 @@ class TopicRouter:
             if hash_child := children.get("#"):
                 todo.extend((hash_child, rest) for rest in range(at, end + 1))
         return found.values()
+
+
+def _check_key(
+    _exchange: "Exchange", node: "Node", _destination: Destination, key: str, _arguments: FieldTable
+) -> None:
+    """Refuse a key with more ``#`` words than the profile takes.
+
+    Raises:
+        SoftError: 406.
+    """
+    most, count = node.profile.max_hash_words, _words(key).count("#")
+    if most is not None and count > most:
+        raise precondition_failed(f"Topic binding key '{key}' uses {count} '#' wildcards, at most {most} are allowed")
+
+
+TOPIC: Final = ExchangeType(lambda _exchange, _vhost: TopicRouter(), check_binding=_check_key)

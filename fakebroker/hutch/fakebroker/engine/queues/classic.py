@@ -68,16 +68,17 @@ class ClassicQueue(Queue):
         if not self._ready.count:
             consumer = self._rotation.next()
             if consumer is not None:
+                entry.redelivered = False  # also a dead letter that would arrive as redelivered (DLX-03)
                 consumer.channel.deliver(consumer, entry)
                 return True
         self._ready.append(entry)
         if settings.drops_head and self._is_full():
             self._drop_overflow()
             # Another message is the head now, and it may have expired behind the one that was.
-            self.drop_expired()
-            self._watch_head()
-        elif expires_at is not None:
-            self._watch_head()
+            self._drop_expired()
+        elif expires_at is not None and self._ready.count == 1:
+            # One that overtakes others for its priority expires unnoticed until something is taken out (TTL-01).
+            self._drop_expired()
         return True
 
     def _is_full(self, messages: int = 0, body_bytes: int = 0) -> bool:
@@ -99,10 +100,9 @@ class ClassicQueue(Queue):
         return moment(self.vhost.node.clock.monotonic() + (seconds or 0))
 
     def take(self) -> Entry | None:
-        """Take the head out for a basic.get; ``None`` when nothing is ready."""
-        self.drop_expired()
+        """Take the head out for a basic.get, and what has expired behind it; ``None`` when nothing is ready."""
         entry = self._ready.pop()
-        self._watch_head()
+        self._drop_expired()
         return entry
 
     def requeue(self, entries: Sequence[Entry], *, failed: bool, lost: bool = False) -> None:  # noqa: ARG002
@@ -119,27 +119,21 @@ class ClassicQueue(Queue):
             record("requeued", self.vhost.name, self.name, entry.message)
         if self.settings.drops_head:
             self._drop_overflow()
+        self._drop_expired()
 
     def purge(self) -> int:
         """Remove what is ready; how many messages that was."""
-        self.drop_expired()
         count = self._ready.clear()
         self.vhost.node.history.record("purged", self.vhost.name, self.name, detail=count)
         return count
 
     def dispatch(self) -> None:
         """Hand out ready messages while somebody has credit."""
-        while True:
-            self.drop_expired()
-            if not self._ready.count:
-                return
-            consumer = self._rotation.next()
-            if consumer is None:
-                break
+        while self._ready.count and (consumer := self._rotation.next()) is not None:
             entry = self._ready.pop()
+            self._drop_expired()
             if entry is not None:
                 consumer.channel.deliver(consumer, entry)
-        self._watch_head()
 
     def change_settings(self, settings: Settings) -> None:
         """Go by other settings, and drop at once what is too much then, unless publishes were rejected before and still
@@ -149,8 +143,7 @@ class ClassicQueue(Queue):
         super().change_settings(settings)
         if drops:
             self._drop_overflow()
-            self.drop_expired()
-            self._watch_head()
+            self._drop_expired()
 
     # consumers
 
@@ -172,10 +165,20 @@ class ClassicQueue(Queue):
             self.vhost.node.timers.cancel(self._expiry)
             self._expiry = None
 
+    def start(self) -> None:
+        """Go on: what has expired meanwhile is dropped (RESTART-07), and x-expires begins anew."""
+        self._drop_expired()
+        super().start()
+
     # expiry
 
     def drop_expired(self) -> None:
-        """Dead-letter what has expired at the head; behind a live message even the expired wait (TTL-01)."""
+        """Nothing: the queue drops what has expired when it notices."""
+
+    def _drop_expired(self) -> None:
+        """Dead-letter what has expired at the head, and note when the next head does; behind a live message even the
+        expired wait (TTL-01).
+        """
         head = self._ready.head()
         if head is None or head.expires_at is None:
             return
@@ -185,12 +188,9 @@ class ClassicQueue(Queue):
             self.vhost.node.history.record("expired", self.vhost.name, self.name, head.message)
             self.vhost.dead_letter(self, head.message, "expired", head.failures)
             head = self._ready.head()
-
-    def _watch_head(self) -> None:
-        head = self._ready.head()
-        timers = self.vhost.node.timers
         if head is None or head.expires_at is None:
             return
+        timers = self.vhost.node.timers
         if self._expiry is not None:
             if self._expiry.at <= head.expires_at:
                 return
@@ -200,8 +200,7 @@ class ClassicQueue(Queue):
     def _expire_head(self) -> None:
         self._expiry = None
         if not self.deleted:
-            self.drop_expired()
-            self._watch_head()
+            self._drop_expired()
 
     # the end
 

@@ -1,0 +1,24 @@
+"""The differential machine: random operations are played on the emulator and on a live RabbitMQ, and what comes back is
+compared after each.
+
+A script, which Hypothesis draws, begins on an empty broker with a few exchanges, queues and bindings; then come fifty
+operations, legal and not, on a few connections and channels. After each the live broker is asked to answer on every
+channel and after every queue, again and again until both sides have told the same, or for so long that they do not. A
+script that ends in a difference is made small: operations mean something in any state, so that some can be left out.
+
+What RabbitMQ itself does not determine is kept out, or not compared:
+
+- names and tags that the broker makes up: they are told apart by the order in which they come up;
+- the time in ``x-death``: it has a clock of its own;
+- the order between what different queues deliver on one channel, between deliveries, confirms and returns: each comes
+  from a process of its own. So are delivery tags within one step, where several queues deliver; an acknowledgement of
+  several whose tags stand for other messages on the other side is left out;
+- whether publishes are confirmed one by one or several at once;
+- the order in which a channel is told that its consumers are cancelled: some tags are made up, and sorted among others;
+- which of several queues uses up a limit that the consumers of a channel share (3.10): such channels have consumers of
+  one queue alone;
+- what happens when something expires while it is looked at: no operation comes near such a moment, and a script in
+  which the live broker is too slow for that is left off.
+
+A difference that is not seen again when the same operations are played again is told of, and does not count.
+"""

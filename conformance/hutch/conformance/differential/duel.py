@@ -1,0 +1,271 @@
+"""Two brokers side by side: each operation is played on both, and what they were seen to do is compared."""
+
+import time
+from collections import Counter
+from collections.abc import Callable
+from typing import Final, Protocol
+
+from hutch.conformance.differential.knowledge import Knowledge
+from hutch.conformance.differential.observation import Seen
+from hutch.conformance.differential.operations import (
+    Advance,
+    Call,
+    End,
+    Operation,
+    Place,
+    Publish,
+    Settle,
+)
+from hutch.conformance.differential.side import ADMIN, Side
+from hutch.wire import methods as wire
+from hutch.wire.frames import content_frames, content_header
+from hutch.wire.properties import encode_properties
+
+#: Seconds for which a difference has to last; where one is known and smaller scripts for it are sought, fewer do.
+PATIENCE: Final = 3.0
+SHRINKING_PATIENCE: Final = 0.3
+#: Seconds between a moment at which something falls due and any operation, on either side of it.
+_MARGIN: Final = 0.08
+#: The frame size that is agreed on, bytes.
+FRAME_MAX: Final = 131072
+
+
+class Difference(AssertionError):
+    """The two brokers were seen to do different things. ``script`` are the operations that lead to it."""
+
+    def __init__(self, script: list[str], emulator: list[str], live: list[str]) -> None:
+        self.script = list(script)
+        self.emulator = emulator
+        self.live = live
+        super().__init__(self.report())
+
+    def report(self) -> str:
+        """The script and both observations."""
+        both = [line for line in self.emulator if line in self.live]
+        parts = ["These operations differ in the last step:", *(f"  {line}" for line in self.script)]
+        for title, lines in (
+            ("Both say:", both),
+            ("The emulator says:", [line for line in self.emulator if line not in both]),
+            ("RabbitMQ says:", [line for line in self.live if line not in both]),
+        ):
+            if lines or title != "Both say:":
+                parts += [title, *(f"  {line}" for line in lines or ["nothing"])]
+        return "\n".join(parts)
+
+
+class Inconclusive(Exception):
+    """The live broker took so long that what falls due of itself cannot be told from what was asked for."""
+
+
+class Time(Protocol):
+    """The emulator's clock."""
+
+    def advance(self, seconds: float) -> None:
+        """Let time pass."""
+
+    def upcoming(self) -> float | None:
+        """Seconds until something falls due; ``None`` for never."""
+
+
+class Duel:
+    """A fresh emulator and a live broker with nothing in it, both reached by ``Side``; ``clock`` is the emulator's."""
+
+    def __init__(
+        self, emulator: Side, live: Side, clock: Time, counts: "Counter[str]", patience: float = PATIENCE
+    ) -> None:
+        self.emulator: Final = emulator
+        self.live: Final = live
+        self.script: list[str] = []
+        self._clock: Final = clock
+        self._counts: Final = counts
+        self._patience: Final = patience
+        self._began = time.monotonic()
+        self._elapsed = 0.0
+        self._published = 0
+        self._started = 0.0
+        self._before: float | None = None
+        self._known: Final = Knowledge()
+        #: The queues there may be, and the connection that can ask after each.
+        self.queues: dict[str, int] = {}
+
+    # playing
+
+    def play(self, operation: Operation) -> None:
+        """Play one operation on both.
+
+        Raises:
+            Difference: they do not do the same.
+            Inconclusive: time went by unforeseen.
+        """
+        if isinstance(operation, Advance):
+            if self._soon() is not None:
+                self._counts[operation.kind] += 1
+                self._wait(operation.milliseconds / 1000)
+            return
+        self._keep_clear()
+        if isinstance(operation, End):
+            if not self.emulator.is_open(operation.connection):
+                return
+            self.script.append(str(operation))
+            self._on_both(lambda side: side.end(operation.connection, operation.abrupt))
+        else:
+            act = self._prepared(operation)
+            if act is None:
+                return
+            self._open(operation.place)
+            self._on_both(act)
+        self._counts[operation.kind] += 1
+        self._compare(operation)
+
+    def _on_both(self, act: "Callable[[Side], None]") -> None:
+        act(self.emulator)
+        act(self.live)
+
+    def _open(self, place: Place) -> None:
+        for side in (self.emulator, self.live):
+            side.open(place.connection, place.channel)
+
+    def _prepared(self, operation: "Call | Publish | Settle") -> "Callable[[Side], None] | None":
+        """How to play it; ``None`` where that makes no sense here, or leads to what is not determined."""
+        place = operation.place
+        key = place.connection, place.channel
+        if isinstance(operation, Publish):
+            self._published += 1
+            body = b"%d:" % self._published
+            body += b"." * (operation.size - len(body))
+            self.script.append(f"{operation}, body {body!r}")
+            properties = encode_properties(dict(operation.properties))
+            content = content_frames(place.channel, content_header(len(body), properties), body, FRAME_MAX)
+            return lambda side: side.send(*key, _named(operation.method, side), content)
+        if isinstance(operation, Settle):
+            return self._settling(operation)
+        method = operation.method
+        if self._known.is_race(method, place):
+            return None
+        self.script.append(str(operation))
+        if isinstance(method, wire.BasicConsume):
+            return lambda side: _consume(side, key, method)
+        return lambda side: side.send(*key, _named(method, side))
+
+    def _settling(self, operation: Settle) -> "Callable[[Side], None] | None":
+        choice = self._known.choose(operation)
+        if choice is None:
+            return None
+        self.script.append(f"{choice.operation}: {choice.what}")
+        return lambda side: side.send(
+            *choice.key, choice.method(choice.emulator if side is self.emulator else choice.live)
+        )
+
+    # time
+
+    def _soon(self) -> float | None:
+        """Seconds until something falls due on the emulator, if that is near enough to matter."""
+        upcoming = self._clock.upcoming()
+        return upcoming if upcoming is not None and upcoming < 2 * PATIENCE else None
+
+    def _catch_up(self) -> None:
+        """Have the emulator's clock show the time that went by on the live broker."""
+        elapsed = time.monotonic() - self._began
+        self._clock.advance(elapsed - self._elapsed)
+        self._elapsed = elapsed
+
+    def _keep_clear(self) -> None:
+        """Have the next operation keep away from whatever falls due of itself."""
+        self._started = time.monotonic()
+        soon = self._soon()
+        lag = self._started - self._began - self._elapsed
+        if soon is not None and soon - lag < 2 * _MARGIN:
+            self._wait(max(soon - lag, 0) + _MARGIN)
+        self._catch_up()
+        self._started = time.monotonic()
+        self._before = self._soon()
+
+    def _wait(self, seconds: float) -> None:
+        """Let so much time pass on both, and more until nothing has just happened or is about to."""
+        began = time.monotonic()
+        time.sleep(seconds)
+        while True:
+            self._catch_up()
+            before = self._soon()
+            time.sleep(_MARGIN)
+            self._catch_up()
+            after = self._soon()
+            if before == after or (before is not None and after is not None and before > after > 2 * _MARGIN):
+                break
+        self.script.append(f"{(time.monotonic() - began) * 1000:.0f} ms pass")
+        self._started = time.monotonic()
+        self._before = None
+        self._compare(None)
+
+    # comparing
+
+    def _compare(self, operation: "Call | Publish | Settle | End | None") -> None:
+        counts = self.emulator.settle(self.queues)
+        expected = self.emulator.seen()
+        before, soon = self._before, self._soon()
+        patience = self._patience if soon is None else min(max(soon - _MARGIN, 0.1), self._patience)
+        first = None
+        while True:
+            live_counts = self.live.settle(self.queues)
+            seen = self.live.seen()
+            took = time.monotonic() - self._started
+            if first is None:
+                first = took
+                self._check_speed(took, before, soon)
+            if counts == live_counts and _same(expected, seen):
+                break
+            if took > patience:
+                raise Difference(self.script, _told(expected, counts), _told(seen, live_counts))
+        self._check_speed(took, before, soon)
+        self._learn(operation, expected, seen)
+        for queue, count in counts.items():
+            if not count[0].isdigit():
+                del self.queues[queue]
+        self.emulator.forget()
+        self.live.forget()
+
+    def _check_speed(self, took: float, before: float | None, soon: float | None) -> None:
+        """Give up where what fell due meanwhile, or was set to, may have come at another moment on the live broker."""
+        if (before is not None and took > before - _MARGIN) or (soon is not None and took > 0.75 * _MARGIN):
+            raise Inconclusive
+
+    def _learn(self, operation: "Call | Publish | Settle | End | None", expected: "_Seen", seen: "_Seen") -> None:
+        self._known.forget_closed(self.emulator.is_open)
+        no_ack = False
+        if isinstance(operation, Call) and self.emulator.is_open(operation.place.connection, operation.place.channel):
+            method = operation.method
+            queue, tag = self.emulator.names.latest
+            if isinstance(method, wire.QueueDeclare) and not method.passive:
+                owner = operation.place.connection if method.exclusive else ADMIN
+                self.queues.setdefault(method.queue or queue, owner)
+            self._known.learn(method, operation.place, tag)
+            no_ack = isinstance(method, wire.BasicGet) and method.no_ack
+        for key, by_emulator in expected.items():
+            if self.emulator.is_open(*key):
+                for row, deliveries in by_emulator.deliveries.items():
+                    self._known.delivered(key, deliveries, seen[key].deliveries[row], no_ack)
+
+
+_Seen = dict[tuple[int, int], Seen]
+
+
+def _named(method: wire.Method, side: Side) -> wire.Method:
+    """The method with the names that the broker made up in place of their aliases."""
+    fields = {name: getattr(method, name) for name in method.FIELDS}
+    if not any(isinstance(value, str) and value.startswith("~") for value in fields.values()):
+        return method
+    return type(method)(**{n: side.names.real(v) if isinstance(v, str) else v for n, v in fields.items()})
+
+
+def _consume(side: Side, key: tuple[int, int], method: wire.BasicConsume) -> None:
+    side.begin_consuming(*key, method.queue, method.consumer_tag)
+    side.send(*key, _named(method, side))
+
+
+def _same(expected: _Seen, seen: _Seen) -> bool:
+    return expected.keys() == seen.keys() and all(expected[key].same(seen[key]) for key in expected)
+
+
+def _told(seen: _Seen, counts: dict[str, str]) -> list[str]:
+    lines = [f"{Place(*key)} {line}" for key in sorted(seen) for line in seen[key].lines()]
+    return lines + [f"queue {queue}: {count}" for queue, count in counts.items()]

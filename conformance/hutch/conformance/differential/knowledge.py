@@ -1,0 +1,150 @@
+"""What the machine remembers of the channels, to choose delivery tags by and to keep away from races."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import NamedTuple
+
+from hutch.conformance.differential.observation import Delivered
+from hutch.conformance.differential.operations import REPEATED, UNKNOWN, Place, Settle
+from hutch.wire import methods as wire
+
+Key = tuple[int, int]
+
+
+@dataclass(frozen=True)
+class _Delivery:
+    """A delivery: its body, and its tags on both sides."""
+
+    body: bytes
+    emulator: int
+    live: int
+
+
+class _Channel:
+    """``outstanding`` deliveries, oldest first; those ``held`` back by a transaction; the one ``settled`` last; the
+    ``queues`` of consumers, and which have ``no_ack``, by tag; whether consumers share a limit.
+    """
+
+    def __init__(self) -> None:
+        self.outstanding: list[_Delivery] = []
+        self.held: list[_Delivery] = []
+        self.settled: _Delivery | None = None
+        self.no_ack: dict[str, bool] = {}
+        self.queues: dict[str, str] = {}
+        self.transactional = False
+        self.shared = False
+
+
+class Choice(NamedTuple):
+    """An acknowledgement with the tags to use on both sides; ``what`` tells them in words."""
+
+    operation: Settle
+    emulator: int
+    live: int
+    what: str
+
+    @property
+    def key(self) -> Key:
+        """The channel to send it on."""
+        return self.operation.place.connection, self.operation.place.channel
+
+    def method(self, tag: int) -> wire.Method:
+        """The method to send."""
+        operation = self.operation
+        if operation.verdict == "ack":
+            return wire.BasicAck(tag, operation.multiple)
+        if operation.verdict == "nack":
+            return wire.BasicNack(tag, operation.multiple, operation.requeue)
+        return wire.BasicReject(tag, operation.requeue)
+
+
+class Knowledge:
+    """All channels, by the numbers of their connection and their own."""
+
+    def __init__(self) -> None:
+        self._channels: dict[Key, _Channel] = {}
+
+    def _of(self, key: Key) -> _Channel:
+        return self._channels.setdefault(key, _Channel())
+
+    def forget_closed(self, is_open: Callable[[int, int], bool]) -> None:
+        """Forget channels that are closed."""
+        for key in [key for key in self._channels if not is_open(*key)]:
+            del self._channels[key]
+
+    def is_race(self, method: wire.Method, place: Place) -> bool:
+        """Whether what comes of a method is not determined, or cannot be told."""
+        known = self._of((place.connection, place.channel))
+        if isinstance(method, wire.QueueDeclare):
+            return method.nowait and not method.queue  # nobody would know the queue's name
+        if isinstance(method, wire.BasicConsume):
+            return known.shared and bool(set(known.queues.values()) - {method.queue})
+        return isinstance(method, wire.BasicQos) and method.global_ and len(set(known.queues.values())) > 1
+
+    def choose(self, operation: Settle) -> Choice | None:
+        """The tags that an acknowledgement is for, which are taken for settled; ``None`` where there is nothing to
+        settle, or where the tags are mixed otherwise on the other side.
+        """
+        key = operation.place.connection, operation.place.channel
+        if operation.which >= 0:
+            key = self._with_deliveries(key)
+        known = self._of(key)
+        delivery, what = self._delivery(operation.which, known)
+        if delivery is None:
+            return None
+        settled = [delivery] if delivery in known.outstanding else []
+        if operation.multiple and operation.verdict != "reject":
+            settled = [
+                each for each in known.outstanding if each.emulator <= delivery.emulator or not delivery.emulator
+            ]
+            if settled != [each for each in known.outstanding if each.live <= delivery.live or not delivery.live]:
+                return None
+        if settled:
+            known.settled = settled[-1]
+        if known.transactional:
+            known.held += settled
+        known.outstanding = [each for each in known.outstanding if each not in settled]
+        return Choice(replace(operation, place=Place(*key)), delivery.emulator, delivery.live, what)
+
+    def _with_deliveries(self, key: Key) -> Key:
+        """The channel itself if it has outstanding deliveries, else another that has."""
+        having = [other for other in sorted(self._channels) if self._channels[other].outstanding]
+        return key if key in having or not having else having[sum(key) % len(having)]
+
+    def _delivery(self, which: int, known: _Channel) -> tuple[_Delivery | None, str]:
+        if which >= 0:
+            if not known.outstanding:
+                return None, ""
+            delivery = known.outstanding[which % len(known.outstanding)]
+            return delivery, f"the delivery of {delivery.body!r}"
+        if which == REPEATED:
+            return known.settled, f"the delivery of {known.settled.body!r} again" if known.settled else ""
+        tag = 9999 if which == UNKNOWN else 0
+        return _Delivery(b"", tag, tag), f"tag {tag}"
+
+    def learn(self, method: wire.Method, place: Place, tag: str) -> None:
+        """What a method that was not refused means; ``tag`` is the consumer tag that the broker chose last."""
+        known = self._of((place.connection, place.channel))
+        if isinstance(method, wire.BasicConsume):
+            known.no_ack[method.consumer_tag or tag] = method.no_ack
+            known.queues[method.consumer_tag or tag] = method.queue
+        elif isinstance(method, wire.BasicRecover | wire.BasicRecoverAsync):
+            known.outstanding.clear()
+        elif isinstance(method, wire.TxSelect):
+            known.transactional = True
+        elif isinstance(method, wire.TxCommit):
+            known.held.clear()
+        elif isinstance(method, wire.TxRollback):
+            known.outstanding += known.held
+            known.outstanding.sort(key=lambda delivery: delivery.emulator)
+            known.held.clear()
+        elif isinstance(method, wire.BasicQos):
+            known.shared |= method.global_
+
+    def delivered(self, key: Key, emulator: Sequence[Delivered], live: Sequence[Delivered], no_ack: bool) -> None:
+        """Deliveries came, the same on both sides; ``no_ack`` tells how basic.get was asked for."""
+        known = self._of(key)
+        for one, other in zip(emulator, live, strict=True):
+            if not (known.no_ack.get(one.consumer_tag, False) if one.consumer_tag else no_ack):
+                known.outstanding.append(_Delivery(one.body, one.delivery_tag, other.delivery_tag))
+        known.outstanding.sort(key=lambda delivery: delivery.emulator)

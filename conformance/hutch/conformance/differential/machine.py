@@ -1,0 +1,174 @@
+"""Scripts drawn by Hypothesis, each played as a duel."""
+
+import time
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass, field
+from typing import Final, Protocol
+
+from hypothesis import HealthCheck, Phase, given, seed, settings
+
+from hutch.conformance.differential.duel import (
+    FRAME_MAX,
+    PATIENCE,
+    SHRINKING_PATIENCE,
+    Difference,
+    Duel,
+    Inconclusive,
+)
+from hutch.conformance.differential.emulator import Emulator, emulator
+from hutch.conformance.differential.operations import Operation
+from hutch.conformance.differential.shrinking import shrink
+from hutch.conformance.differential.side import ADMIN, Side
+from hutch.conformance.differential.vocabulary import CONNECTIONS, Vocabulary
+from hutch.conformance.raw import RawConnection
+from hutch.conformance.site import Site
+from hutch.wire import methods as wire
+
+#: Scripts drawn at a time.
+_SCRIPTS: Final = 10
+#: Seconds for making a script smaller.
+SHRINKING: Final = 120.0
+
+
+class Player(Protocol):
+    """What plays operations on both brokers: a :class:`~hutch.conformance.differential.duel.Duel`."""
+
+    def play(self, operation: Operation) -> None:
+        """Play one operation."""
+
+
+class Place(Protocol):
+    """Where scripts are played: an :class:`Arena`."""
+
+    vocabulary: Vocabulary
+
+    def duel(self, played: "Counter[str]", patience: float) -> AbstractContextManager[Player]:
+        """A fresh pair of brokers."""
+
+
+@dataclass
+class Outcome:
+    """What a run came to. ``played`` counts operations by their kind; ``inconclusive`` scripts were given up, and
+    ``unrepeated`` differences not seen again.
+    """
+
+    played: Counter[str] = field(default_factory=Counter)
+    scripts: int = 0
+    inconclusive: int = 0
+    unrepeated: list[Difference] = field(default_factory=list)
+    difference: Difference | None = None
+    seconds: float = 0.0
+
+
+class Arena:
+    """Each script has an emulator of its own, and one place of a live broker, tidied up behind each.
+
+    ``profile`` is what the emulator is.
+    """
+
+    def __init__(self, live: Site, profile: str) -> None:
+        self._live: Final = live
+        self._profile: Final = profile
+        self.vocabulary = Vocabulary(live.name("").removesuffix("1"))
+
+    @contextmanager
+    def duel(self, played: "Counter[str]", patience: float) -> Iterator[Duel]:
+        """A fresh pair."""
+        live = Side(lambda: connect(self._live), prompt=False)
+        with emulator(self._profile, self._live) as site:
+            duel = Duel(Side(lambda: connect(site), prompt=True), live, site, played, patience)
+            try:
+                yield duel
+            finally:
+                self._tidy(live, duel)
+                duel.emulator.close()
+                live.close()
+
+    def _tidy(self, live: Side, duel: Duel) -> None:
+        """Leave nothing on the live broker."""
+        for connection in range(1, CONNECTIONS + 1):
+            if live.is_open(connection):
+                live.end(connection, abrupt=False)
+        deletions = [
+            wire.QueueDelete(queue=live.names.real(queue)) for queue in {*self.vocabulary.queues, *duel.queues}
+        ]
+        for deletion in (*deletions, *(wire.ExchangeDelete(exchange=name) for name in self.vocabulary.exchanges)):
+            ends = time.monotonic() + PATIENCE
+            live.open(ADMIN, 1)
+            live.send(ADMIN, 1, deletion)
+            while not live.is_open(ADMIN, 1) and time.monotonic() < ends:
+                # A connection that was cut may hold an exclusive queue for a moment.
+                live.open(ADMIN, 1)
+                live.send(ADMIN, 1, deletion)
+        live.settle({})
+
+
+def connect(site: Site | Emulator) -> RawConnection:
+    """A connection to a site, open."""
+    raw = RawConnection(site.transport(), site.patience, site.userid, site.password, site.vhost)
+    raw.handshake(frame_max=FRAME_MAX)
+    return raw
+
+
+def run(arena: Place, operations: int, number: int) -> Outcome:
+    """Play at least so many operations, in scripts that ``number`` seeds; the first difference ends it, made small."""
+    outcome = Outcome()
+    began = time.monotonic()
+    for script in _scripts(arena.vocabulary, number):
+        if outcome.played.total() >= operations or outcome.difference is not None:
+            break
+        _play(arena, script, outcome)
+    outcome.seconds = time.monotonic() - began
+    return outcome
+
+
+def _scripts(vocabulary: Vocabulary, number: int) -> Iterator[list[Operation]]:
+    """Scripts without end, the same for the same number."""
+    drawn: list[list[Operation]] = []
+
+    @settings(
+        max_examples=_SCRIPTS,
+        database=None,
+        deadline=None,
+        phases=(Phase.generate,),
+        suppress_health_check=list(HealthCheck),
+    )
+    @given(vocabulary.script())
+    def draw(script: list[Operation]) -> None:
+        drawn.append(script)
+
+    while True:
+        number += 1
+        seed(number)(draw)()
+        yield from drawn
+        drawn.clear()
+
+
+def _play(arena: Place, script: Sequence[Operation], outcome: Outcome) -> None:
+    outcome.scripts += 1
+    count = 0
+    try:
+        with arena.duel(outcome.played, PATIENCE) as duel:
+            for operation in script:
+                count += 1
+                duel.play(operation)
+    except Inconclusive:
+        outcome.inconclusive += 1
+    except Difference as difference:
+
+        def attempt(operations: Sequence[Operation]) -> Difference | None:
+            try:
+                with arena.duel(Counter(), SHRINKING_PATIENCE) as duel:
+                    for operation in operations:
+                        duel.play(operation)
+            except Inconclusive:
+                return None
+            except Difference as found:
+                return found
+            return None
+
+        outcome.difference = shrink(script[:count], attempt, SHRINKING)
+        if outcome.difference is None:
+            outcome.unrepeated.append(difference)

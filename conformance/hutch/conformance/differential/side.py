@@ -1,0 +1,238 @@
+"""One of the two brokers: its connections, what is sent to it, what comes back."""
+
+import contextlib
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Final
+
+from hutch.conformance.differential.observation import Names, Seen, observe
+from hutch.conformance.raw import EndOfStream, Item, RawConnection
+from hutch.wire.content import Content
+from hutch.wire.frames import method_frame
+from hutch.wire.methods import (
+    BasicConsumeOk,
+    ChannelClose,
+    ChannelCloseOk,
+    ChannelFlow,
+    ChannelFlowOk,
+    ChannelOpen,
+    ChannelOpenOk,
+    ConnectionClose,
+    ConnectionCloseOk,
+    Method,
+    QueueDeclare,
+    QueueDeclareOk,
+    TxCommit,
+    TxCommitOk,
+)
+
+#: Numbers of the channels that ask after queues begin here.
+_PROBES: Final = 100
+_FLOW: Final = ChannelFlow(active=True).encode()
+#: The connection that is the machine's own.
+ADMIN: Final = 0
+
+
+class _Stream:
+    """One connection. ``awaited`` is what has to come on which channel before all is told that was asked for."""
+
+    def __init__(self, raw: RawConnection) -> None:
+        self.raw = raw
+        self.channels: dict[int, None] = {}
+        self.probes: dict[str, int] = {}
+        self.awaited: dict[int, str] = {}
+        self.closing = False
+        self.ended = False
+
+
+class Side:
+    """One broker.
+
+    ``connect`` makes a connection to it, open; ``prompt`` tells that all is answered before a send returns. ``names``
+    are those that the broker made up.
+    """
+
+    def __init__(self, connect: Callable[[], RawConnection], *, prompt: bool) -> None:
+        self._prompt: Final = prompt
+        self._connect: Final = connect
+        self._streams: dict[int, _Stream] = {}
+        self._items: dict[tuple[int, int], list[Item]] = {}
+        self._consuming: dict[tuple[int, int], str] = {}
+        self._queues: dict[tuple[int, int], dict[str, str]] = {}
+        self._confirmed: dict[tuple[int, int], set[int]] = {}
+        self.names = Names()
+
+    # connections and channels
+
+    def is_open(self, connection: int, channel: int | None = None) -> bool:
+        """Whether the connection, or a channel of it, is open."""
+        stream = self._streams.get(connection)
+        return stream is not None and not stream.ended and (channel is None or channel in stream.channels)
+
+    def open(self, connection: int, channel: int) -> None:
+        """Open the channel, and its connection, unless they are."""
+        stream = self._stream(connection)
+        if channel not in stream.channels:
+            stream.raw.send_method(ChannelOpen(), channel)
+            stream.awaited[channel] = ChannelOpenOk.NAME
+            self._read(connection, stream)
+            stream.channels[channel] = None
+
+    def _stream(self, connection: int) -> _Stream:
+        stream = self._streams.get(connection)
+        if stream is None or stream.ended:
+            stream = self._streams[connection] = _Stream(self._connect())
+        return stream
+
+    def begin_consuming(self, connection: int, channel: int, queue: str, tag: str) -> None:
+        """A consumer of ``queue`` is about to be started; ``tag`` is empty where the broker is to choose it."""
+        self._consuming[connection, channel] = queue
+        if tag:
+            self._queues.setdefault((connection, channel), {}).setdefault(tag, queue)
+
+    def send(self, connection: int, channel: int, method: Method, content: bytes = b"") -> None:
+        """Send a method, with the frames of its content, and await that the broker has handled it."""
+        stream = self._streams[connection]
+        frames = [method_frame(channel, method.encode()), content]
+        if isinstance(method, ChannelClose | TxCommit):
+            # Nothing else may be sent before the answer is there.
+            if isinstance(method, ChannelClose):
+                stream.channels.pop(channel, None)
+            stream.awaited[channel] = (ChannelCloseOk if isinstance(method, ChannelClose) else TxCommitOk).NAME
+        else:
+            frames += self._round_trips(stream, (channel,))
+        self._write(stream, frames)
+        self._read(connection, stream)
+
+    def end(self, connection: int, abrupt: bool) -> None:
+        """End a connection."""
+        stream = self._streams[connection]
+        if not abrupt:
+            with _telling_of_the_end(stream):
+                stream.raw.send_method(ConnectionClose(200, "bye"))
+                stream.closing = True
+                self._read(connection, stream)
+        _gone(stream)
+
+    def close(self) -> None:
+        """Cut all connections."""
+        for stream in self._streams.values():
+            stream.raw.close()
+        self._streams.clear()
+
+    # reading
+
+    def settle(self, probes: Mapping[str, int]) -> dict[str, str]:
+        """Have the broker handle what was sent, and tell what it has come to.
+
+        ``probes`` are the queues to ask after, with the connection to ask on. Returns what each is like.
+        """
+        asked: dict[str, tuple[int, int]] = {}
+        frames: dict[int, list[bytes]] = {}
+        for queue, owner in probes.items():
+            connection = owner if self.is_open(owner) else ADMIN
+            stream = self._stream(connection)
+            number = stream.probes.setdefault(queue, _PROBES + len(stream.probes))
+            self.open(connection, number)
+            asked[queue] = connection, number
+        for queue, (connection, number) in asked.items():
+            probe = QueueDeclare(0, self.names.real(queue), passive=True)
+            frames.setdefault(connection, []).append(method_frame(number, probe.encode()))
+            self._streams[connection].awaited[number] = QueueDeclareOk.NAME
+        for connection, stream in self._streams.items():
+            if not stream.ended:
+                self._write(stream, frames.get(connection, []) + self._round_trips(stream, stream.channels))
+        self._read_all()
+        return {queue: self._count(self._items.pop(key, [])) for queue, key in asked.items()}
+
+    def _round_trips(self, stream: _Stream, channels: Iterable[int]) -> list[bytes]:
+        """Something to answer on each of the client's channels, where answers do not come before a send returns."""
+        if self._prompt:
+            return []
+        wanted = [channel for channel in channels if channel < _PROBES and channel not in stream.awaited]
+        stream.awaited.update(dict.fromkeys(wanted, ChannelFlowOk.NAME))
+        return [method_frame(channel, _FLOW) for channel in wanted]
+
+    def _write(self, stream: _Stream, frames: list[bytes]) -> None:
+        if frames:
+            with _telling_of_the_end(stream):
+                stream.raw.send(b"".join(frames))
+
+    def _read_all(self) -> None:
+        for connection, stream in list(self._streams.items()):
+            if not stream.ended:
+                self._read(connection, stream)
+
+    def _read(self, connection: int, stream: _Stream) -> None:
+        try:
+            while (stream.awaited or stream.closing or stream.raw.has_input) and not stream.ended:
+                channel, item = stream.raw.read()
+                self._take(connection, stream, channel, item)
+        except (EndOfStream, TimeoutError) as error:
+            what = "end of stream" if isinstance(error, EndOfStream) else f"no {stream.awaited or 'close-ok'}"
+            self._items.setdefault((connection, 0), []).append(ConnectionClose(0, what))
+            _gone(stream)
+
+    def _count(self, items: list[Item]) -> str:
+        answer = items[-1] if items else None
+        if isinstance(answer, QueueDeclareOk):
+            return f"{answer.message_count} messages, {answer.consumer_count} consumers"
+        return self.names.seen(answer.reply_text) if isinstance(answer, ChannelClose) else f"no answer, but {answer!r}"
+
+    def _take(self, connection: int, stream: _Stream, channel: int, item: Item) -> None:
+        key = connection, channel
+        method = item.method if isinstance(item, Content) else item
+        if stream.awaited.get(channel) == method.NAME:
+            del stream.awaited[channel]
+            if isinstance(method, ChannelFlowOk | ChannelOpenOk):
+                return
+        self._items.setdefault(key, []).append(item)
+        if isinstance(method, BasicConsumeOk) and key in self._consuming:
+            self._queues.setdefault(key, {})[method.consumer_tag] = self._consuming.pop(key)
+        elif isinstance(method, ChannelClose | ChannelCloseOk):
+            stream.channels.pop(channel, None)
+            stream.awaited.pop(channel, None)
+            if isinstance(method, ChannelClose):
+                stream.raw.send_method(ChannelCloseOk(), channel)
+        elif isinstance(method, ConnectionClose):
+            stream.raw.send_method(ConnectionCloseOk())
+            _gone(stream)
+        elif isinstance(method, ConnectionCloseOk):
+            _gone(stream)
+
+    # what was seen
+
+    def seen(self) -> dict[tuple[int, int], Seen]:
+        """What came since :meth:`forget`, by connection and channel."""
+        return {
+            key: observe(items, self.names, self._queues.get(key, {}), self._confirmed.get(key, set()))
+            for key, items in self._items.items()
+            if items
+        }
+
+    def forget(self) -> None:
+        """The step is over."""
+        for key, seen in self.seen().items():
+            self._confirmed.setdefault(key, set()).update(seen.confirmed)
+        self._items.clear()
+        self._consuming.clear()
+        for kept in (self._queues, self._confirmed):
+            for key in [key for key in kept if not self.is_open(*key)]:
+                del kept[key]
+
+
+@contextlib.contextmanager
+def _telling_of_the_end(stream: _Stream) -> Iterator[None]:
+    """What cannot be sent is not awaited; the end is told of by whoever reads."""
+    try:
+        yield
+    except EndOfStream:
+        stream.awaited[0] = "the end"
+
+
+def _gone(stream: _Stream) -> None:
+    """The connection has ended."""
+    stream.ended = True
+    stream.closing = False
+    stream.awaited.clear()
+    stream.channels.clear()
+    stream.raw.close()

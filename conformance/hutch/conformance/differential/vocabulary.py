@@ -1,0 +1,336 @@
+"""The Hypothesis strategies that draw operations: mostly legal ones, on few names, so that they meet each other."""
+
+from datetime import datetime
+from decimal import Decimal
+from typing import Any, Final
+
+from hypothesis import strategies as st
+from hypothesis.strategies import SearchStrategy
+
+from hutch.conformance.differential.operations import (
+    REPEATED,
+    UNKNOWN,
+    ZERO,
+    Advance,
+    Call,
+    End,
+    Operation,
+    Place,
+    Publish,
+    Settle,
+)
+from hutch.wire import methods as wire
+from hutch.wire.fields import ByteArray, FieldTable, FieldValue, Float32, Int8, Int16, Int64, UInt8, UInt16, UInt32
+
+#: How many connections there are, and channels on each.
+CONNECTIONS: Final = 2
+CHANNELS: Final = 2
+#: Operations in one script, behind those that make the world.
+STEPS: Final = 50
+QUEUES: Final = ("q1", "q2", "q3", "q4")
+EXCHANGES: Final = ("x1", "x2", "x3")
+TYPES: Final = ("direct", "fanout", "topic", "headers")
+#: The name of something that is never made.
+MISSING: Final = "missing"
+TAGS: Final = ("t1", "t2")
+
+_LIST: Final[list[FieldValue]] = [1, "a"]
+_VALUES: Final[tuple[FieldValue, ...]] = (
+    *(1, 0, -1, "a", "1", "", True, False, None, 1.0, Float32(1.0), Int8(1), UInt8(1), Int16(1), UInt16(1)),
+    *(UInt32(1), Int64(1), Decimal("1.5"), datetime(2020, 1, 1), ByteArray(b"a"), _LIST, {"k": 1}),
+)
+_QUEUE_ARGUMENTS: Final[dict[str, tuple[FieldValue, ...]]] = {
+    "x-message-ttl": (3600000, 0, 3600000, 0, 150),
+    "x-expires": (3600000, 3600000, 300),
+    "x-max-length": (2, 0, 1, 3, Int64(2)),
+    "x-max-length-bytes": (20, 0, 10),
+    "x-overflow": ("drop-head", "reject-publish", "reject-publish-dlx"),
+    "x-max-priority": (3, 0, 1, 255),
+    "x-single-active-consumer": (True, False),
+    "x-queue-mode": ("default", "lazy", "other"),
+    "x-queue-version": (2, 1),
+    "x-queue-type": ("classic",),
+    "x-queue-leader-locator": ("client-local", "balanced", "other"),
+    "x-queue-master-locator": ("min-masters", "client-local"),
+    "x-delivery-limit": (3,),
+    "x-max-age": ("1h",),
+    "x-unknown": (1, "a"),
+}
+_WORDS: Final = ("a", "b", "*", "#", "")
+
+
+class Vocabulary:
+    """Strategies over names that begin with ``prefix``."""
+
+    def __init__(self, prefix: str = "") -> None:
+        self.queues: Final = tuple(prefix + name for name in QUEUES)
+        self.exchanges: Final = tuple(prefix + name for name in EXCHANGES)
+        missing = prefix + MISSING
+        self._queue: Final = _mostly(self.queues, (missing, "", "~1", "~2"), 25)
+        self._exchange: Final = _mostly((*self.exchanges, "", "amq.topic", "amq.headers"), (missing, "amq.match"), 40)
+        self._declared_exchange: Final = _mostly(self.exchanges, (missing, "", "amq.direct", "amq.odd"), 30)
+        self._place: Final = st.builds(Place, st.integers(1, CONNECTIONS), st.integers(1, CHANNELS))
+        key = st.lists(st.sampled_from(_WORDS), max_size=3).map(".".join)
+        self._key: Final = st.one_of(st.sampled_from(("a", *self.queues)), key)
+        self._dead_letters: Final[dict[str, SearchStrategy[FieldValue]]] = {
+            "x-dead-letter-exchange": st.sampled_from(("", *self.exchanges, missing, "amq.fanout")),
+            "x-dead-letter-routing-key": st.sampled_from((*self.queues, "a", "")),
+        }
+
+    def script(self) -> SearchStrategy[list[Operation]]:
+        """Operations, those first that make a world."""
+        more = st.lists(self.operation(), min_size=STEPS, max_size=STEPS)
+        return st.builds(lambda first, then: [*first, *then], self.beginning(), more)
+
+    def beginning(self) -> SearchStrategy[list[Operation]]:
+        """Exchanges, queues and bindings."""
+        place = Place(1, 1)
+        exchanges = [self._exchange_declare(st.just(name), odd=False) for name in self.exchanges]
+        queues = [self._queue_declare(st.just(name), odd=False) for name in self.queues]
+        made = [method.map(lambda method: Call(place, method)) for method in (*exchanges, *queues)]
+        bindings = st.lists(st.builds(Call, self._place, self._bind()), max_size=6)
+        return st.tuples(st.tuples(*made), bindings).map(lambda drawn: [*drawn[0], *drawn[1]])
+
+    def operation(self) -> SearchStrategy[Operation]:
+        """Any one operation."""
+        calls: dict[SearchStrategy[Any], int] = {
+            self._consume(): 9,
+            self._get(): 9,
+            self._bind(): 4,
+            self._unbind(): 2,
+            self._exchange_bind(wire.ExchangeBind): 2,
+            self._exchange_bind(wire.ExchangeUnbind): 1,
+            self._queue_declare(self._queue, odd=True): 4,
+            self._exchange_declare(self._declared_exchange, odd=True): 2,
+            self._cancel(): 3,
+            self._qos(): 4,
+            st.builds(wire.QueuePurge, queue=self._queue, nowait=_seldom()): 1,
+            st.builds(wire.QueueDelete, queue=self._queue, if_unused=_flag(), if_empty=_flag(), nowait=_seldom()): 2,
+            st.builds(wire.ExchangeDelete, exchange=self._declared_exchange, if_unused=_flag(), nowait=_seldom()): 1,
+            st.builds(wire.BasicRecover, requeue=_mostly((True,), (False,), 10)): 2,
+            st.builds(wire.BasicRecoverAsync, requeue=st.just(True)): 1,
+            st.builds(wire.ConfirmSelect, nowait=_seldom()): 2,
+            st.builds(wire.TxSelect): 1,
+            st.builds(wire.TxCommit): 2,
+            st.builds(wire.TxRollback): 1,
+            st.just(wire.ChannelClose(200, "bye")): 1,
+        }
+        weighted: list[SearchStrategy[Operation]] = []
+        for methods, weight in calls.items():
+            weighted += [st.builds(Call, self._place, methods)] * weight
+        weighted += [self._publish()] * 30
+        weighted += [self._settle()] * 20
+        ends: SearchStrategy[Operation] = st.builds(
+            End, st.integers(1, CONNECTIONS), abrupt=_mostly((False,), (True,), 3)
+        )
+        weighted += [ends, st.builds(Advance, st.sampled_from((200, 400)))]
+        return st.sampled_from(weighted).flatmap(lambda strategy: strategy)
+
+    # methods
+
+    def _queue_declare(self, names: SearchStrategy[str], *, odd: bool) -> SearchStrategy[wire.QueueDeclare]:
+        return st.builds(
+            wire.QueueDeclare,
+            queue=st.one_of(names, st.just("")) if odd else names,
+            passive=_flag() if odd else st.just(False),
+            durable=_flag(),
+            exclusive=_mostly((False,), (True,), 6),
+            auto_delete=_mostly((False,), (True,), 6),
+            nowait=_seldom(),
+            arguments=self._queue_arguments(odd),
+        )
+
+    def _queue_arguments(self, odd: bool) -> SearchStrategy[FieldTable]:
+        def table(names: list[str]) -> SearchStrategy[FieldTable]:
+            return st.fixed_dictionaries({name: self._argument(name, odd) for name in names})
+
+        known = (*list(_QUEUE_ARGUMENTS)[: None if odd else 8], *self._dead_letters)
+        lists = st.lists(st.sampled_from(known), max_size=4, unique=True)
+        legal = lists.map(lambda names: _legal(names) if not odd else names)
+        return legal.flatmap(table)
+
+    def _argument(self, name: str, odd: bool) -> SearchStrategy[FieldValue]:
+        values = self._dead_letters.get(name)
+        if values is None:
+            values = st.sampled_from(_QUEUE_ARGUMENTS[name])
+        return _rather(values, st.sampled_from(_VALUES), 6) if odd else values
+
+    def _exchange_declare(self, names: SearchStrategy[str], *, odd: bool) -> SearchStrategy[wire.ExchangeDeclare]:
+        alternate: SearchStrategy[FieldValue] = st.sampled_from((*self.exchanges, "amq.fanout", "missing"))
+        if odd:
+            alternate = _rather(alternate, st.sampled_from(_VALUES), 6)
+        return st.builds(
+            wire.ExchangeDeclare,
+            exchange=names,
+            type=_mostly(TYPES, ("x-other", ""), 8) if odd else st.sampled_from(TYPES),
+            passive=_flag() if odd else st.just(False),
+            durable=_flag(),
+            auto_delete=_mostly((False,), (True,), 6),
+            internal=_mostly((False,), (True,), 8),
+            nowait=_seldom(),
+            arguments=_rather(st.just({}), st.fixed_dictionaries({"alternate-exchange": alternate}), 3),
+        )
+
+    def _binding_arguments(self) -> SearchStrategy[FieldTable]:
+        match = _mostly(("all", "any", "all-with-x", "any-with-x"), ("some", 1), 12)
+        table: SearchStrategy[FieldTable] = st.fixed_dictionaries({}, optional={"x-match": match, **_header_values()})
+        return st.one_of(st.just({}), table)
+
+    def _bind(self) -> SearchStrategy[wire.QueueBind]:
+        return st.builds(
+            wire.QueueBind,
+            queue=self._queue,
+            exchange=_rather(st.sampled_from(self.exchanges), self._exchange, 5),
+            routing_key=self._key,
+            nowait=_seldom(),
+            arguments=self._binding_arguments(),
+        )
+
+    def _unbind(self) -> SearchStrategy[wire.QueueUnbind]:
+        arguments = self._binding_arguments()
+        return st.builds(
+            wire.QueueUnbind, queue=self._queue, exchange=self._exchange, routing_key=self._key, arguments=arguments
+        )
+
+    def _exchange_bind(self, kind: type[wire.Method]) -> SearchStrategy[wire.Method]:
+        return st.builds(
+            kind,
+            destination=self._declared_exchange,
+            source=self._declared_exchange,
+            routing_key=self._key,
+            nowait=_seldom(),
+            arguments=self._binding_arguments(),
+        )
+
+    def _consume(self) -> SearchStrategy[wire.BasicConsume]:
+        arguments: SearchStrategy[FieldTable] = st.fixed_dictionaries(
+            {"x-priority": _rather(st.sampled_from((1, -1, 5, Int64(2))), st.sampled_from(_VALUES), 20)}
+        )
+        odd: SearchStrategy[FieldTable] = st.fixed_dictionaries(
+            {}, optional={"x-cancel-on-ha-failover": st.sampled_from(_VALUES), "x-stream-offset": st.just("first")}
+        )
+        tables = _rather(_rather(st.just({}), arguments, 3), odd, 20)
+        tags = _rather(st.just(""), st.sampled_from(TAGS), 2)
+        exclusive = _mostly((False,), (True,), 10)
+        answered = st.builds(
+            wire.BasicConsume,
+            queue=self._queue,
+            consumer_tag=tags,
+            no_ack=_mostly((False,), (True,), 4),
+            exclusive=exclusive,
+            arguments=tables,
+        )
+        silent = st.builds(
+            wire.BasicConsume,
+            queue=self._queue,
+            consumer_tag=st.sampled_from(TAGS),
+            no_ack=_mostly((False,), (True,), 4),
+            nowait=st.just(True),
+        )
+        return _rather(answered, silent, 12)
+
+    def _get(self) -> SearchStrategy[wire.BasicGet]:
+        return st.builds(wire.BasicGet, queue=self._queue, no_ack=_mostly((False,), (True,), 4))
+
+    def _cancel(self) -> SearchStrategy[wire.BasicCancel]:
+        return st.builds(wire.BasicCancel, consumer_tag=st.sampled_from((*TAGS, "other", "~t1")), nowait=_seldom())
+
+    def _qos(self) -> SearchStrategy[wire.BasicQos]:
+        return st.builds(
+            wire.BasicQos,
+            prefetch_size=_mostly((0,), (1,), 30),
+            prefetch_count=st.sampled_from((1, 2, 3, 0)),
+            global_=_flag(),
+        )
+
+    # messages
+
+    def _publish(self) -> SearchStrategy[Operation]:
+        to_queue = st.builds(
+            wire.BasicPublish,
+            exchange=st.just(""),
+            routing_key=_mostly(self.queues, ("~1", MISSING), 12),
+            mandatory=_flag(),
+        )
+        to_exchange = st.builds(
+            wire.BasicPublish,
+            exchange=_rather(st.sampled_from(self.exchanges), self._exchange, 8),
+            routing_key=self._key,
+            mandatory=_flag(),
+            immediate=_mostly((False,), (True,), 60),
+        )
+        methods = st.one_of(to_queue, to_exchange)
+        return st.builds(Publish, self._place, methods, self._properties(), st.sampled_from((0, 0, 8, 15, 30)))
+
+    def _properties(self) -> SearchStrategy[dict[str, Any]]:
+        keys = _rather(st.lists(self._key, max_size=2), st.sampled_from(_VALUES), 25)
+        death = st.just([{"count": Int64(1), "reason": "expired", "queue": self.queues[0]}])
+        more: dict[str, SearchStrategy[FieldValue]] = {
+            "CC": keys,
+            "BCC": keys,
+            "x-death": _rather(death, st.sampled_from(_VALUES), 3),
+        }
+        headers: SearchStrategy[FieldTable] = st.fixed_dictionaries({}, optional={**_header_values()})
+        odd_headers: SearchStrategy[FieldTable] = st.fixed_dictionaries({}, optional={**_header_values(), **more})
+        common: SearchStrategy[dict[str, Any]] = st.fixed_dictionaries(
+            {},
+            optional={
+                "delivery_mode": st.sampled_from((1, 2)),
+                "priority": st.sampled_from((0, 1, 2, 5, 255)),
+                "headers": _rather(headers, odd_headers, 3),
+                "expiration": _mostly(("3600000", "0", "3600000", "0", "150"), ("a", "-1", "1.5", ""), 40),
+            },
+        )
+        rare: SearchStrategy[dict[str, Any]] = st.fixed_dictionaries(
+            {},
+            optional={
+                "content_type": st.sampled_from(("text/plain", "")),
+                "content_encoding": st.just("utf-8"),
+                "correlation_id": st.just("c"),
+                "reply_to": st.just("r"),
+                "message_id": st.just("m"),
+                "timestamp": st.just(1577836800),
+                "type": st.just("t"),
+                "user_id": _mostly(("guest",), ("other",), 6),
+                "app_id": st.just("a"),
+                "cluster_id": st.just("k"),
+                "delivery_mode": st.sampled_from((1, 2, 0, 3)),
+                "headers": odd_headers,
+            },
+        )
+        return _rather(_rather(st.just({}), common, 2), rare, 8)
+
+    def _settle(self) -> SearchStrategy[Operation]:
+        which = _rather(st.integers(0, 5), st.sampled_from((UNKNOWN, REPEATED, ZERO)), 25)
+        return st.builds(
+            Settle, self._place, st.sampled_from(("ack", "nack", "reject")), which, multiple=_flag(), requeue=_flag()
+        )
+
+
+def _header_values() -> dict[str, SearchStrategy[FieldValue]]:
+    values = st.sampled_from(_VALUES)
+    return {"a": values, "b": values, "x-foo": values}
+
+
+def _legal(names: list[str]) -> list[str]:
+    """Without a dead-letter routing key that has no exchange beside it."""
+    if "x-dead-letter-exchange" in names:
+        return names
+    return [name for name in names if name != "x-dead-letter-routing-key"]
+
+
+def _flag() -> SearchStrategy[bool]:
+    return st.booleans()
+
+
+def _seldom() -> SearchStrategy[bool]:
+    return _mostly((False,), (True,), 12)
+
+
+def _mostly(common: tuple[Any, ...], rare: tuple[Any, ...], of: int) -> SearchStrategy[Any]:
+    """One of ``common``, or about every ``of``-th time one of ``rare``."""
+    return _rather(st.sampled_from(common), st.sampled_from(rare), of)
+
+
+def _rather(common: SearchStrategy[Any], rare: SearchStrategy[Any], of: int) -> SearchStrategy[Any]:
+    return st.integers(0, of - 1).flatmap(lambda number: rare if number == of - 1 else common)

@@ -1,0 +1,96 @@
+import sys
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from hutch.conformance.cli import main
+from hutch.conformance.differential.command import told
+from hutch.conformance.differential.machine import Outcome, run
+from hutch.conformance.differential.operations import Operation
+from hutch.conformance.differential.vocabulary import Vocabulary
+from hutch.fakebroker import Broker
+from hutch.fakebroker.engine import profiles
+
+
+def test_the_emulator_is_like_itself(capsys: pytest.CaptureFixture[str]) -> None:
+    with Broker("3.10") as broker:
+        assert main(["--differential", broker.url, "--operations", "300", "--seed", "5"]) == 0
+        assert not broker.node.connections
+        assert not broker.node.vhosts["/"].queues
+    output = capsys.readouterr().out.splitlines()
+    assert output[0].endswith("(RabbitMQ 3.10.8 as 3.10) and the emulator: 300 operations, --seed 5")
+    assert output[-1] == "no difference"
+    assert any(line.endswith(" basic.publish") for line in output)
+
+
+def test_a_planted_difference_is_found_and_made_small(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    planted = replace(profiles.V4_3, sorts_headers=False)
+    monkeypatch.setitem(profiles.PROFILES, "planted", planted)
+    with Broker("planted") as broker:
+        assert main(["--differential", broker.url, "--operations", "20000", "--seed", "1"]) == 1
+    output = capsys.readouterr().out.splitlines()
+    assert output[-1] == "they differ"
+    script = output[output.index("These operations differ in the last step:") + 1 : output.index("The emulator says:")]
+    (publish,) = [line for line in script if "basic.publish" in line]
+    assert "headers" in publish
+    assert len(script) < 8, script
+    emulator, rabbit = (output[output.index(f"{who} says:") + 1] for who in ("The emulator", "RabbitMQ"))
+    assert "basic." in emulator
+    assert "basic." in rabbit
+    assert emulator != rabbit
+
+
+class Recorder:
+    """An arena in which nothing happens."""
+
+    def __init__(self) -> None:
+        self.vocabulary = Vocabulary()
+        self.operations: list[str] = []
+        self.played: Counter[str] = Counter()
+
+    @contextmanager
+    def duel(self, played: "Counter[str]", _patience: float) -> Iterator["Recorder"]:
+        self.played = played
+        yield self
+
+    def play(self, operation: Operation) -> None:
+        self.played[operation.kind] += 1
+        self.operations.append(str(operation))
+
+
+def recorded(seed: int) -> list[str]:
+    recorder: Any = Recorder()
+    run(recorder, 500, seed)
+    operations: list[str] = recorder.operations
+    return operations
+
+
+def test_the_same_seed_gives_the_same_operations() -> None:
+    assert recorded(7) == recorded(7)
+    assert recorded(7) != recorded(8)
+
+
+def test_a_difference_that_is_not_seen_again_is_told_of() -> None:
+    outcome = Outcome(Counter({"basic.get": 1}), scripts=1, seconds=1.0)
+    assert told(outcome)[-1] == "no difference"
+
+
+def test_without_hypothesis(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    for name in [name for name in sys.modules if name.startswith("hutch.conformance.differential")]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, "hypothesis", None)
+    assert main(["--differential", "amqp://localhost"]) == 1
+    assert capsys.readouterr().err == (
+        "hutch conformance: --differential needs Hypothesis: pip install 'hutch[differential]'\n"
+    )
+
+
+def test_without_a_live_broker(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--differential"]) == 1
+    assert "no URL is given" in capsys.readouterr().err
