@@ -1,11 +1,11 @@
 """What the differential machine met where features meet: each case is a difference that it found."""
 
 from hutch.conformance.case import case
-from hutch.conformance.check import equal
+from hutch.conformance.check import equal, true
 from hutch.conformance.rabbit import Rabbit
 from hutch.conformance.raw import RawChannel, fields, properties_of
 from hutch.wire import methods as amqp
-from hutch.wire.fields import FieldTable, FieldValue, UInt64
+from hutch.wire.fields import FieldTable, FieldValue, Int64, UInt64
 from hutch.wire.properties import PropertyValue, encode_properties
 
 
@@ -87,9 +87,9 @@ def cancels_come_in_the_order_of_the_tags(rabbit: Rabbit) -> None:
     equal([channel.expect(amqp.BasicCancel).consumer_tag for _ in range(3)], ["a", "b", "c"], "cancelled")
 
 
-def _dying(channel: RawChannel, queue: str) -> None:
+def _dying(channel: RawChannel, queue: str, headers: FieldTable) -> None:
     """Have a message of ``queue`` rejected."""
-    channel.publish(b"x", routing_key=queue, headers={"z": 1, "a": 1})
+    channel.publish(b"x", routing_key=queue, headers=headers)
     channel.expect_ready(queue, 1)
     channel.send(amqp.BasicReject(fields(channel.got(queue)).delivery_tag, requeue=False))
 
@@ -103,11 +103,11 @@ def rejected_message_to_who_waits_for_it(rabbit: Rabbit) -> None:
     dying: FieldTable = {"x-dead-letter-exchange": "", "x-dead-letter-routing-key": target}
     source = rabbit.name()
     channel.call(amqp.QueueDeclare(queue=source, arguments=dying))
-    _dying(channel, source)
+    _dying(channel, source, {"z": 1, "a": 1})
     channel.expect_ready(target, 1)
     equal(fields(channel.got(target)).redelivered, rabbit.profile == "4.3", "redelivered from the queue")
     channel.call(amqp.BasicConsume(queue=target))
-    _dying(channel, source)
+    _dying(channel, source, {"z": 1, "a": 1})
     delivered = channel.message(amqp.BasicDeliver)
     equal(fields(delivered).redelivered, False, "redelivered at once")
     headers = properties_of(delivered)["headers"]
@@ -199,3 +199,65 @@ def reused_tag_without_a_queue(rabbit: Rabbit) -> None:
     channel.call(amqp.BasicConsume(queue=queue, consumer_tag="t"))
     channel.send(amqp.BasicConsume(consumer_tag="t"))
     channel.expect_close(404, "no previously declared queue", (60, 20))
+
+
+@case("DLX-04", "DLX-14", profiles=["3.10"])
+def death_of_what_claims_to_have_died(rabbit: Rabbit) -> None:
+    """3.x tells of a death as the first only where there is no x-death at all; one that is no array it replaces."""
+    channel, target = rabbit.raw_queue()
+    source = rabbit.name()
+    dying: FieldTable = {"x-dead-letter-exchange": "", "x-dead-letter-routing-key": target}
+    channel.call(amqp.QueueDeclare(queue=source, arguments=dying))
+    claimed: FieldTable = {"queue": source, "reason": "rejected"}
+    for headers, count, is_first in (
+        ({"x-first-death-queue": "q"}, 1, True),
+        ({"x-death": "x"}, 1, False),
+        ({"x-death": []}, 1, False),
+        ({"x-death": [{**claimed, "count": Int64(2)}, {**claimed, "count": Int64(7)}]}, 3, False),
+    ):
+        _dying(channel, source, headers)
+        channel.expect_ready(target, 1)
+        died = properties_of(channel.got(target, no_ack=True))["headers"]
+        deaths = died["x-death"] if isinstance(died, dict) else None
+        true(isinstance(died, dict) and ("x-first-death-queue" in died) is is_first, f"first death in {died!r}")
+        true(not is_first or (isinstance(died, dict) and died["x-first-death-queue"] == source), f"first in {died!r}")
+        true(isinstance(deaths, list) and len(deaths) == 1, f"one death in {died!r}")
+        if isinstance(deaths, list) and isinstance(deaths[0], dict):
+            equal(deaths[0]["count"], count, "count")
+
+
+@case("DLX-07")
+def routing_keys_of_a_death_without_the_blind_ones(rabbit: Rabbit) -> None:
+    """A death lists the routing key and those of CC; in 4.x each key of BCC takes the first like it away."""
+    channel, target = rabbit.raw_queue()
+    source, fanout = rabbit.name(), rabbit.name("x")
+    dying: FieldTable = {"x-dead-letter-exchange": "", "x-dead-letter-routing-key": target}
+    channel.call(amqp.QueueDeclare(queue=source, arguments=dying))
+    channel.call(amqp.ExchangeDeclare(exchange=fanout, type="fanout"))
+    channel.call(amqp.QueueBind(queue=source, exchange=fanout))
+    channel.publish(exchange=fanout, routing_key="k", headers={"CC": ["a"], "BCC": ["k"]})
+    channel.expect_ready(source, 1)
+    channel.send(amqp.BasicReject(fields(channel.got(source)).delivery_tag, requeue=False))
+    channel.expect_ready(target, 1)
+    headers = properties_of(channel.got(target))["headers"]
+    deaths = headers["x-death"] if isinstance(headers, dict) else None
+    death = deaths[0] if isinstance(deaths, list) else None
+    keys = death["routing-keys"] if isinstance(death, dict) else None
+    equal(keys, rabbit.by_profile({"3.10": ["k", "a"], "4.3": ["a", "k"]}), "routing keys")
+
+
+@case("QOS-06", "TX-08", profiles=["3.10"])
+def shared_limit_does_not_count_what_a_transaction_holds(rabbit: Rabbit) -> None:
+    """A limit that consumers share begins without what a transaction holds back, and the commit gives nothing back."""
+    channel, queue = rabbit.raw_queue(1)
+    channel.call(amqp.TxSelect())
+    channel.call(amqp.BasicConsume(queue=queue))
+    channel.send(amqp.BasicAck(fields(channel.message(amqp.BasicDeliver)).delivery_tag))
+    channel.call(amqp.BasicQos(prefetch_count=1, global_=True))
+    channel.call(amqp.TxCommit())
+    publisher = rabbit.raw().channel()
+    for body in (b"a", b"b"):
+        publisher.publish(body, routing_key=queue)
+    equal(channel.message(amqp.BasicDeliver).body, b"a")
+    publisher.expect_ready(queue, 1)
+    channel.expect_nothing(queue)

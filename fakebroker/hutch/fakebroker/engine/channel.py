@@ -217,15 +217,18 @@ class Channel:
     def _release(self, deliveries: Iterable[Delivery]) -> Iterable[Queue]:
         """Give back the credit that deliveries took; the queues whose consumers have some again."""
         freed: dict[Consumer, None] = {}
+        released = 0
         for delivery in deliveries:
             delivery.queue.unacked -= 1
             consumer = delivery.consumer
             if consumer is not None:
                 consumer.unacked -= 1
-                self.shared_unacked -= 1
+                released += 1
                 if consumer.blocked:
                     freed[consumer] = None
         if self.shared_prefetch:
+            # What a transaction held back when the limit began was not counted.
+            self.shared_unacked = max(self.shared_unacked - released, 0)
             freed = dict.fromkeys(consumer for consumer in self.consumers.values() if consumer.blocked)
         return self.unblock(freed)
 

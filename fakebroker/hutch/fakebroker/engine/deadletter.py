@@ -27,7 +27,6 @@ def dead_letter_message(queue: "Queue", message: Message, reason: str, failures:
     profile = node.profile
     override = queue.settings.dead_letter_routing_key
     headers: dict[str, FieldValue] = dict(message.headers)
-    deaths = message.deaths if profile.tracks_deaths else _header_deaths(headers)
     now = datetime.fromtimestamp(int(node.clock.time()), UTC).replace(tzinfo=None)
     death: dict[str, FieldValue] = {
         "reason": reason,
@@ -39,8 +38,10 @@ def dead_letter_message(queue: "Queue", message: Message, reason: str, failures:
     expiration = message.properties.values.get("expiration")
     if isinstance(expiration, str):
         death["original-expiration"] = expiration
+    deaths: tuple[Death, ...] = ()
     if profile.tracks_deaths:
-        deaths = _add_tracked(deaths, death)
+        death["routing-keys"] = _listed(message)
+        deaths = _add_tracked(message.deaths, death)
         headers["x-last-death-reason"] = reason
         headers["x-last-death-queue"] = queue.name
         headers["x-last-death-exchange"] = message.exchange
@@ -52,12 +53,7 @@ def dead_letter_message(queue: "Queue", message: Message, reason: str, failures:
     else:
         if override is not None:
             headers.pop("CC", None)
-        first_death = {f"x-first-death-{name}": death[name] for name in ("reason", "queue", "exchange")}
-        deaths = _add_to_header(deaths, death)
-        headers["x-death"] = list(deaths)
-        for name, value in first_death.items():
-            headers.setdefault(name, value)
-        headers = dict(sorted(headers.items(), key=lambda header: header[0].encode("utf-8", "surrogateescape")))
+        headers = _with_death(headers, death)
     raw = with_headers(message, headers, without=("expiration",))
     dead = Message(
         queue.settings.dead_letter_exchange or "",
@@ -97,17 +93,42 @@ def _add_tracked(deaths: tuple[Death, ...], death: dict[str, FieldValue]) -> tup
     return ({**original, "count": Int64(1), **death}, *rest)
 
 
-def _add_to_header(deaths: tuple[Death, ...], death: dict[str, FieldValue]) -> tuple[Death, ...]:
-    """As 3.10 does it on the header: what was there is turned round when there are several, and a repeated or added
-    entry comes out with its keys sorted (DLX-11, DLX-12).
+def _listed(message: Message) -> list[FieldValue]:
+    """The routing keys that a death tells of: of all keys, each of the BCC header takes the first like it away."""
+    keys: list[FieldValue] = [*message.routing_keys]
+    for key in message.bcc:
+        keys.remove(key)
+    return keys
+
+
+def _with_death(headers: dict[str, FieldValue], death: dict[str, FieldValue]) -> dict[str, FieldValue]:
+    """Headers, sorted, with one more death, as 3.10 does it. Only where there is no x-death at all is the death told of
+    as the first. An x-death that is no array is replaced. What is in an array is turned round when there are several,
+    each queue and reason once, and the new or repeated entry comes out with its keys sorted (DLX-11, DLX-12).
     """
-    if not deaths:
-        return ({"count": Int64(1), **death},)
-    grouped = deaths if len(deaths) == 1 else tuple(reversed(deaths))
-    earlier = next((known for known in grouped if _same(known, death)), None)
-    rest = tuple(known for known in grouped if known is not earlier)
-    entry = {"count": Int64(1), **death} if earlier is None else {**earlier, "count": _counted(earlier)}
-    return (dict(sorted(entry.items())), *rest)
+    entry = {"count": Int64(1), **death}
+    deaths: list[FieldValue] = [entry]
+    if "x-death" not in headers:
+        for name in ("reason", "queue", "exchange"):
+            headers[f"x-first-death-{name}"] = death[name]
+    elif isinstance(headers["x-death"], list):
+        known = _grouped(_header_deaths(headers))
+        earlier = next((each for each in known if _same(each, death)), None)
+        if earlier is not None:
+            entry = {**earlier, "count": _counted(earlier)}
+        deaths = [dict(sorted(entry.items())), *(each for each in known if each is not earlier)]
+    headers["x-death"] = deaths
+    return dict(sorted(headers.items(), key=lambda header: header[0].encode("utf-8", "surrogateescape")))
+
+
+def _grouped(deaths: tuple[Death, ...]) -> list[Death]:
+    if len(deaths) < 2:
+        return list(deaths)
+    grouped: list[Death] = []
+    for death in deaths:
+        if not any(_same(death, other) for other in grouped):
+            grouped.insert(0, death if "count" in death else {"count": Int64(1), **death})
+    return grouped
 
 
 def _counted(death: Death) -> Int64:
