@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from hutch.conformance.case import PROFILES, Case, all_cases, select
+from hutch.conformance.compatibility import page, shown
 from hutch.conformance.management import ManagementError
 from hutch.conformance.report import junit, markdown, summary
 from hutch.conformance.runner import Outcome, Result, run
@@ -27,8 +28,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     options = _parser().parse_args(argv)
     try:
-        if options.differential:
-            return _play(options)
+        if options.compatibility or options.differential:
+            return _write_page(*options.compatibility) if options.compatibility else _play(options)
         cases = select(all_cases(), options.keyword)
         if options.list:
             _list(cases)
@@ -42,7 +43,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         results = [result for target in targets for result in _run(cases, target)]
         for path, write in reports:
             _write(path, write(results))
-    except (TargetError, ManagementError, _ReportError, ValueError) as error:
+    except (TargetError, ManagementError, _ReportError, ValueError, OSError) as error:
         return _refuse(str(error))
     except KeyboardInterrupt:
         print()
@@ -76,6 +77,13 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("-k", dest="keyword", metavar="EXPR", default="", help="only cases like 'queue and not excl'")
     parser.add_argument("--list", action="store_true", help="list the cases and do not run them")
     parser.add_argument(
+        "--compatibility",
+        metavar=("FILE.md", "REPORT.xml"),
+        nargs="+",
+        type=Path,
+        help="run nothing; write a page with all behaviours and, from JUnit reports, where they were shown",
+    )
+    parser.add_argument(
         "--differential",
         action="store_true",
         help="in place of the cases: play random operations on the emulator and on the live broker, and compare",
@@ -85,6 +93,12 @@ def _parser() -> argparse.ArgumentParser:
         "--seed", metavar="S", type=int, default=None, help="the same, the same operations; default: another each time"
     )
     return parser
+
+
+def _write_page(target: Path, *reports: Path) -> int:
+    """Write the page of behaviours."""
+    _write(target, page(all_cases(), shown(reports)))
+    return 0
 
 
 def _play(options: argparse.Namespace) -> int:

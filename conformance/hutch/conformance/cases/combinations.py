@@ -48,7 +48,7 @@ def unsigned_64_bit_argument_of_the_wrong_type(rabbit: Rabbit) -> None:
     channel.expect_close(406, f"invalid arg 'x-overflow' {where}: {{unacceptable_type,long}}", (50, 10))
 
 
-@case("GET-02")
+@case("TTL-01", "GET-02")
 def getting_counts_without_what_expired_behind(rabbit: Rabbit) -> None:
     """What has expired behind the message that basic.get fetches is dropped before the rest is counted."""
     channel, queue = rabbit.raw_queue()

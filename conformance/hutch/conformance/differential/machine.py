@@ -91,10 +91,10 @@ class Arena:
         for connection in range(1, CONNECTIONS + 1):
             if live.is_open(connection):
                 live.end(connection, abrupt=False)
-        deletions = [
-            wire.QueueDelete(queue=live.names.real(queue)) for queue in {*self.vocabulary.queues, *duel.queues}
-        ]
-        for deletion in (*deletions, *(wire.ExchangeDelete(exchange=name) for name in self.vocabulary.exchanges)):
+        words = self.vocabulary
+        queues, exchanges = {*words.queues, words.missing, *duel.queues}, (*words.exchanges, words.missing)
+        deletions: list[wire.Method] = [wire.QueueDelete(queue=live.names.real(queue)) for queue in queues]
+        for deletion in (*deletions, *(wire.ExchangeDelete(exchange=exchange) for exchange in exchanges)):
             ends = time.monotonic() + PATIENCE
             live.open(ADMIN, 1)
             live.send(ADMIN, 1, deletion)
