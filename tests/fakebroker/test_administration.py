@@ -5,7 +5,13 @@ from collections.abc import Callable
 import pytest
 
 from hutch.client import Connection, Message
-from hutch.client.exceptions import AccessRefused, ConnectionForced, NotAllowed
+from hutch.client.exceptions import (
+    AccessRefused,
+    AMQPNotImplementedError,
+    ConnectionForced,
+    NotAllowed,
+    PreconditionFailed,
+)
 from hutch.fakebroker import Administration, Broker, ManualClock
 
 
@@ -140,6 +146,22 @@ def test_a_deleted_vhost_leaves_nothing_behind() -> None:
         connect(broker, vhost="shop").close()
         with pytest.raises(NotAllowed):
             connect(broker, "ann", "a", "shop")
+
+
+def test_default_queue_types() -> None:
+    with Broker("4.3") as broker:
+        with pytest.raises(ValueError, match="no queue type 'bogus'; there are classic, quorum, stream"):
+            broker.admin.add_vhost("shop", default_queue_type="bogus")
+        broker.admin.add_vhost("shop")
+        channel = connect(broker, vhost="shop").channel()
+        channel.queue_declare("early", durable=True, auto_delete=False)
+        broker.admin.add_vhost("shop", default_queue_type="stream")
+        channel.queue_declare("late", durable=True, auto_delete=False)
+        with pytest.raises(PreconditionFailed, match="received 'stream' but current is 'classic'"):
+            channel.queue_declare("early", durable=True, auto_delete=False)
+        empty = {"x-queue-type": ""}
+        with pytest.raises(AMQPNotImplementedError, match="an empty x-queue-type where there is a default queue type"):
+            connect(broker, vhost="shop").channel().queue_declare("q", durable=True, arguments=empty)
 
 
 def test_first_topic_permissions_count_at_once(broker: Broker) -> None:

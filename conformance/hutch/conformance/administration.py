@@ -46,7 +46,7 @@ class Operator(Protocol):
     def clear_user_limit(self, user: str, limit: str) -> None:
         """Undo :meth:`set_user_limit`."""
 
-    def add_vhost(self, name: str) -> None:
+    def add_vhost(self, name: str, *, default_queue_type: str | None = None) -> None:
         """Create a virtual host."""
 
     def delete_vhost(self, name: str) -> None:
@@ -179,11 +179,11 @@ class Administration:
 
     # virtual hosts
 
-    def add_vhost(self) -> str:
+    def add_vhost(self, default_queue_type: str | None = None) -> str:
         """Create a virtual host, in which the suite's user may do everything; the name."""
         name = f"hutch-vhost-{secrets.token_hex(4)}"
+        self._operator.add_vhost(name, default_queue_type=default_queue_type)
         self._vhosts.append(name)
-        self._operator.add_vhost(name)
         return name
 
     def delete_vhost(self, name: str) -> None:

@@ -23,6 +23,7 @@ TOPICS: Final = (
     "handshake",
     "administration",
     "operator_limits",
+    "default_type",
     "permissions",
     "permission_changes",
     "topic_permissions",

@@ -87,9 +87,10 @@ class Management:
 
     # virtual hosts
 
-    def add_vhost(self, name: str) -> None:
+    def add_vhost(self, name: str, *, default_queue_type: str | None = None) -> None:
         """Create a virtual host; its creator may do everything in it."""
-        self._call("PUT", _path("vhosts", name), {})
+        body = {} if default_queue_type is None else {"default_queue_type": default_queue_type}
+        self._call("PUT", _path("vhosts", name), body)
 
     def delete_vhost(self, name: str) -> None:
         """Delete a virtual host with all that is in it."""

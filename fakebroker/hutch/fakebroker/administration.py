@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from hutch.fakebroker.engine.vhost import VHost
 
 
+_QUEUE_TYPES: Final = ("classic", "quorum", "stream")
+
+
 class Administration:
     """An operator at work on one broker; see :attr:`hutch.fakebroker.Broker.admin`.
 
@@ -136,10 +139,21 @@ class Administration:
 
     # virtual hosts
 
-    def add_vhost(self, name: str) -> None:
-        """Create a virtual host; one that is there stays as it is."""
+    def add_vhost(self, name: str, *, default_queue_type: str | None = None) -> None:
+        """Create a virtual host; one that is there stays as it is, but for the default queue type if that is given.
+
+        ``default_queue_type`` is for durable queues that are declared without one: ``quorum`` or ``stream``, else
+        ``classic``. 3.10 knows the setting and does not go by it.
+
+        Raises:
+            ValueError: there is no such queue type.
+        """
+        if default_queue_type is not None and default_queue_type not in _QUEUE_TYPES:
+            raise ValueError(f"no queue type {default_queue_type!r}; there are {', '.join(_QUEUE_TYPES)}")
         with self._change() as node:
-            node.add_vhost(name)
+            vhost = node.add_vhost(name)
+            if default_queue_type is not None and node.profile.has_default_queue_type:
+                vhost.default_queue_type = default_queue_type
 
     def delete_vhost(self, name: str) -> None:
         """Delete a virtual host with all that is in it; connections to it are closed.

@@ -169,6 +169,8 @@ class Profile:
     checks_queue_limit_late: bool
     #: Whether the limit of a user's channels is told in brackets (CONN-CHAN-03).
     brackets_channel_limit: bool
+    #: Whether virtual hosts have a default queue type that counts (QUEUE-DECLARE-28).
+    has_default_queue_type: bool
 
     def arguments_refused(self, queue_type: str) -> frozenset[str]:
         """The arguments that a queue of this type must not be declared with, because others have them."""
@@ -368,6 +370,7 @@ V3_10: Final = Profile(
     update_secret_forgets_permissions=False,
     checks_queue_limit_late=False,
     brackets_channel_limit=True,
+    has_default_queue_type=False,
 )
 
 V4_3: Final = Profile(
@@ -475,6 +478,7 @@ V4_3: Final = Profile(
     update_secret_forgets_permissions=True,
     checks_queue_limit_late=True,
     brackets_channel_limit=False,
+    has_default_queue_type=True,
 )
 
 PROFILES: Final = {profile.name: profile for profile in (V3_10, V4_3)}

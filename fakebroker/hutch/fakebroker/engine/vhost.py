@@ -19,13 +19,15 @@ if TYPE_CHECKING:
 
 class VHost:
     """One virtual host. ``exchanges`` does not hold the default exchange, which has no properties to speak of.
-    ``limits`` are by name (:mod:`hutch.fakebroker.engine.limits`).
+    ``limits`` are by name (:mod:`hutch.fakebroker.engine.limits`); ``default_queue_type`` is the type of queues that
+    are declared with none, ``None`` for classic.
     """
 
     def __init__(self, node: "Node", name: str) -> None:
         self.node: Final = node
         self.name: Final = name
         self.limits: Final[dict[str, int]] = {}
+        self.default_queue_type: str | None = None
         #: Whether the firehose is on (:mod:`hutch.fakebroker.engine.trace`).
         self.traced = False
         self.queues: Final[dict[str, Queue]] = {}

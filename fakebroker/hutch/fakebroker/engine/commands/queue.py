@@ -60,11 +60,35 @@ def declare(channel: Channel, method: QueueDeclare) -> None:
             raise not_found("queue", name, channel.vhost.name)
         check_owner(channel, queue)
     else:
-        queue = _declare(channel, name, method)
+        queue = _declare(channel, name, _with_queue_type(channel, method))
     channel.last_queue = queue.name
     queue.redeclared()
     if not method.nowait:
         channel.output.method(channel.number, QueueDeclareOk(queue.name, len(queue), queue.consumer_count))
+
+
+def _with_queue_type(channel: Channel, method: QueueDeclare) -> QueueDeclare:
+    """The declaration with the virtual host's default queue type, where it names none. That is for queues that are
+    durable, shared and not deleted by themselves; others are classic (QUEUE-DECLARE-28).
+
+    Raises:
+        HardError: 540 for an empty type, which RabbitMQ takes for the default and compares as what it is.
+    """
+    default = channel.vhost.default_queue_type
+    if default is None or "x-queue-type" in method.arguments:
+        if default is not None and method.arguments["x-queue-type"] == "":
+            raise not_implemented("an empty x-queue-type where there is a default queue type")
+        return method
+    if not method.durable or method.exclusive or method.auto_delete:
+        default = "classic"
+    return QueueDeclare(
+        queue=method.queue,
+        durable=method.durable,
+        exclusive=method.exclusive,
+        auto_delete=method.auto_delete,
+        nowait=method.nowait,
+        arguments={**method.arguments, "x-queue-type": default},
+    )
 
 
 def _declare(channel: Channel, name: str, method: QueueDeclare) -> Queue:

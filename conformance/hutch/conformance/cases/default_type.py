@@ -1,0 +1,93 @@
+"""The default queue type of a virtual host (QUEUE-DECLARE-28)."""
+
+# ruff: noqa: B023  (what is handed to refused() is called before the loop goes on)
+
+from hutch.conformance.case import case
+from hutch.conformance.rabbit import Rabbit
+
+_TYPES = ("quorum", "stream")
+
+
+def _differs(vhost: str, queue: str, received: str, current: str) -> str:
+    where = f"for queue '{queue}' in vhost '{vhost}'"
+    return f"inequivalent arg 'x-queue-type' {where}: received '{received}' but current is '{current}'"
+
+
+@case("QUEUE-DECLARE-28", profiles=["3.10"])
+def a_default_queue_type_that_is_ignored(rabbit: Rabbit) -> None:
+    """3.x takes a default queue type for a virtual host and does not go by it."""
+    for default in _TYPES:
+        vhost = rabbit.admin.add_vhost(default)
+        connection = rabbit.connect(virtual_host=vhost)
+        channel = connection.channel()
+        for arguments in ({}, {"x-queue-type": "classic"}, {"x-max-priority": 5}):
+            queue = rabbit.queue(channel, durable=True, arguments=arguments)
+            rabbit.queue(channel, queue, durable=True, arguments={"x-queue-type": "classic", **arguments})
+
+
+@case("QUEUE-DECLARE-28", profiles=["4.3"])
+def a_default_queue_type(rabbit: Rabbit) -> None:
+    """4.x gives durable queues that are declared without a type the default of their virtual host; to declare them
+    again is to leave the type out or to name that one.
+    """
+    for default in _TYPES:
+        vhost = rabbit.admin.add_vhost(default)
+        connection = rabbit.connect(virtual_host=vhost)
+        channel = connection.channel()
+        for arguments in ({}, {"x-queue-type": default}):
+            queue = rabbit.queue(channel, durable=True, arguments=arguments)
+            rabbit.queue(channel, queue, durable=True)
+            rabbit.queue(channel, queue, durable=True, arguments={"x-queue-type": default})
+            rabbit.refused(
+                lambda channel: rabbit.queue(channel, queue, durable=True, arguments={"x-queue-type": "classic"}),
+                406,
+                _differs(vhost, queue, "classic", default),
+                (50, 10),
+                connection,
+            )
+        classic = rabbit.queue(channel, durable=True, arguments={"x-queue-type": "classic"})
+        rabbit.refused(
+            lambda channel: rabbit.queue(channel, classic, durable=True),
+            406,
+            _differs(vhost, classic, default, "classic"),
+            (50, 10),
+            connection,
+        )
+
+
+@case("QUEUE-DECLARE-28", profiles=["4.3"])
+def queues_that_the_default_type_is_not_for(rabbit: Rabbit) -> None:
+    """Queues that are transient, exclusive or auto-delete are classic whatever the default is; what a durable one is
+    declared with has to be good for the default type, a name among it.
+    """
+    for default in _TYPES:
+        vhost = rabbit.admin.add_vhost(default)
+        connection = rabbit.connect(virtual_host=vhost)
+        channel = connection.channel()
+        for durable, exclusive, auto_delete in ((False, False, False), (True, True, False), (True, False, True)):
+            kind = {"durable": durable, "exclusive": exclusive, "auto_delete": auto_delete}
+            queue = rabbit.queue(channel, None, arguments={"x-max-priority": 5}, **kind)
+            rabbit.queue(channel, queue, arguments={"x-max-priority": 5, "x-queue-type": "classic"}, **kind)
+        where = f"for queue 'q' in vhost '{vhost}' of queue type rabbit_{default}_queue"
+        rabbit.refused(
+            lambda channel: rabbit.queue(channel, "q", durable=True, arguments={"x-max-priority": 5}),
+            406,
+            f"invalid arg 'x-max-priority' {where}",
+            (50, 10),
+            connection,
+        )
+        rabbit.refused(
+            lambda channel: rabbit.queue(channel, "", durable=True),
+            406,
+            f"Cannot declare a server-named queue for type rabbit_{default}_queue",
+            (50, 10),
+            connection,
+        )
+        rabbit.queue(channel, "")
+
+
+@case("QUEUE-DECLARE-28", profiles=["4.3"])
+def default_queue_types_that_are_refused(rabbit: Rabbit) -> None:
+    """There is no virtual host with a default queue type that does not exist."""
+    for default in ("bogus", ""):
+        rabbit.admin.expect_refused(lambda: rabbit.admin.add_vhost(default))
