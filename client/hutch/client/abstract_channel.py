@@ -11,12 +11,11 @@ from hutch.client.exceptions import AMQPError, FrameSyntaxError, RecoverableConn
 from hutch.client.late import tell_noticed
 from hutch.client.link import Link
 from hutch.client.message import ReceivedMessage
-from hutch.client.promise import ensure_promise
+from hutch.client.promise import ensure_promise, promise
 from hutch.client.waiting import Request, Waiting
 from hutch.wire.content import Content
 from hutch.wire.declaration import Method
 from hutch.wire.fields import FieldError
-from hutch.wire.frames import method_frame
 
 if TYPE_CHECKING:
     from hutch.client.connection import Connection
@@ -37,14 +36,14 @@ class AbstractChannel(ABC):
         channel_id: the number, ``None`` once closed.
         is_closing: whether a close is sent and not yet answered.
         auto_decode: whether a body that names its ``content_encoding`` is made text.
-        on_open: a promise, fulfilled with it each time it has been opened.
         method_queue: never used, as in py-amqp.
     """
 
-    on_open: Any
-
     #: What is done about methods that come, answers among them.
     HANDLERS: ClassVar[Mapping[type[Method], Handler]] = {}
+
+    _on_open: Any = None
+    _has_opened = False
 
     def __init__(self, connection: "Connection", channel_id: int) -> None:
         self.connection: Connection | None = connection
@@ -64,6 +63,24 @@ class AbstractChannel(ABC):
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         self.close()
+
+    @property
+    def on_open(self) -> Any:
+        """A promise, fulfilled with it each time it has been opened; most are never asked for."""
+        if self._on_open is None:
+            self._on_open = promise()
+            if self._has_opened:
+                self._on_open(self)
+        return self._on_open
+
+    @on_open.setter
+    def on_open(self, on_open: Any) -> None:
+        self._on_open = on_open
+
+    def _tell_open(self) -> None:
+        self._has_opened = True
+        if self._on_open is not None:
+            ensure_promise(self._on_open)(self)
 
     def then(self, on_success: Any, on_error: Callable[[BaseException], object] | None = None) -> Any:
         """Have ``on_success`` called with this once it is open, at once if it is; or ``on_error`` with why it failed.
@@ -174,7 +191,7 @@ class AbstractChannel(ABC):
 
     def _submit(self, method: Method, request: Request) -> Link:
         """Send a method, with its request noted; returns the link, which another thread may close at any moment."""
-        link = self._opened(method.NAME)
+        link = self._link or self._opened(method.NAME)
         frame = self._frame(method)
         with link.requesting:
             self._requests.append(request)
@@ -183,7 +200,7 @@ class AbstractChannel(ABC):
 
     def _frame(self, method: Method) -> bytes:
         try:
-            return method_frame(self._number, method.encode())
+            return method.frame(self._number)
         except FieldError as error:
             raise FrameSyntaxError(str(error), (method.CLASS_ID, method.METHOD_ID)) from None
         except (StructError, AttributeError, TypeError) as error:

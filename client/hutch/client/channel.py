@@ -75,7 +75,7 @@ class Channel(ExchangeMethods, QueueMethods, PublishMethods, TxMethods, RawMetho
         self.is_open = False
         self.active = True
         self._reopened_for: str | None = None
-        self.on_open = ensure_promise(on_open)
+        self._on_open = ensure_promise(on_open) if on_open is not None else None
         if connection.confirm_publish:
             self.basic_publish = self.basic_publish_confirm  # type: ignore[method-assign]
 
@@ -104,7 +104,7 @@ class Channel(ExchangeMethods, QueueMethods, PublishMethods, TxMethods, RawMetho
 
     def _on_open_ok(self, _opened: ChannelOpenOk, _content: Content | None) -> None:
         self.is_open = True
-        ensure_promise(self.on_open)(self)
+        self._tell_open()
 
     def close(self, reply_code: int = 0, reply_text: str = "", method_sig: MethodSig = (0, 0)) -> None:
         """Close it, with a reason if there is one; a closed channel stays closed.

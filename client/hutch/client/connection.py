@@ -174,7 +174,7 @@ class Connection(HookMethods, TrafficMethods):
             self.frame_max = frame_max
         self.client_heartbeat = heartbeat
         self.confirm_publish = confirm_publish
-        self.on_open = ensure_promise(on_open)
+        self._on_open = ensure_promise(on_open) if on_open is not None else None
         self.on_blocked = on_blocked
         self.on_unblocked = on_unblocked
         self.on_tune_ok = on_tune_ok
@@ -228,7 +228,7 @@ class Connection(HookMethods, TrafficMethods):
             transport.connect(deadline)
             self._hook()
             self._open(link, deadline)
-            ensure_promise(self.on_open)(self)
+            self._tell_open()
         except BaseException as error:
             self.collect()
             break_promise(self.on_open, error)

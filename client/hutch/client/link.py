@@ -13,7 +13,7 @@ from hutch.client.message import ReceivedMessage
 from hutch.client.reader import Reader, Violation
 from hutch.client.turn import Awaited, HandedOn, Turn
 from hutch.wire.declaration import Method
-from hutch.wire.frames import FRAME_MIN_SIZE, HEARTBEAT_FRAME, OVERHEAD, method_frame
+from hutch.wire.frames import FRAME_MIN_SIZE, HEARTBEAT_FRAME, OVERHEAD
 from hutch.wire.methods import ConnectionClose
 from hutch.wire.transport import Transport
 
@@ -185,7 +185,7 @@ class Link:
     def farewell(self, method: Method) -> None:
         """Send a last method of channel 0, if that goes without waiting."""
         try:
-            self.transport.send(method_frame(0, method.encode()), self.transport.monotonic() + _FAREWELL)
+            self.transport.send(method.frame(0), self.transport.monotonic() + _FAREWELL)
         except OSError as error:
             _log.debug("the peer did not take %s: %s", method.NAME, error)
 

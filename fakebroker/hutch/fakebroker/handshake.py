@@ -14,7 +14,7 @@ from hutch.fakebroker.sasl import LoginRefused, MalformedResponse, authenticate
 from hutch.wire.codes import ReplyCode
 from hutch.wire.declaration import Method
 from hutch.wire.fields import FieldTable
-from hutch.wire.frames import BODY, HEADER, HEARTBEAT, HEARTBEAT_FRAME, METHOD, method_frame
+from hutch.wire.frames import BODY, HEADER, HEARTBEAT, HEARTBEAT_FRAME, METHOD
 from hutch.wire.methods import (
     PROTOCOL_HEADER,
     ConnectionBlocked,
@@ -91,7 +91,7 @@ def _start(profile: "Profile", mechanisms: tuple[str, ...], major: int) -> bytes
         server_properties=server_properties(profile),
         mechanisms=" ".join(mechanisms).encode(),
     )
-    return method_frame(0, start.encode())
+    return start.frame(0)
 
 
 class Handshake:

@@ -32,7 +32,6 @@ from hutch.wire.frames import (
     FrameError,
     FrameParser,
     content_frames,
-    method_frame,
 )
 from hutch.wire.methods import (
     BasicAck,
@@ -468,12 +467,12 @@ class Session:
         if type(method) is BasicAck:
             self.write(_ACK.pack(METHOD, channel, 13, BasicAck.ID, method.delivery_tag, method.multiple, 0xCE))
         else:
-            self.write(method_frame(channel, method.encode()))
+            self.write(method.frame(channel))
 
     def content(self, channel: int, method: Method, message: Message) -> None:
         """Send a method with a message."""
         frames = content_frames(channel, message.header, message.body, self._frame_max)
-        self.write(method_frame(channel, method.encode()) + frames)
+        self.write(method.frame(channel) + frames)
 
     def deliver(
         self, channel: int, consumer: Consumer | ReplyQueue, delivery_tag: int, redelivered: bool, message: Message

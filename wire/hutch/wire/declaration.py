@@ -9,6 +9,7 @@ from types import MappingProxyType
 from typing import Annotated, Any, ClassVar, Final, Self, dataclass_transform
 
 from hutch.wire.fields import FieldTable, TruncatedField, read_table, write_table
+from hutch.wire.frames import END, FRAME_PREFIX, METHOD
 
 Octet = Annotated[int, "octet"]
 Short = Annotated[int, "short"]
@@ -93,6 +94,14 @@ class Method:
             ValueError: a short string of more than 255 bytes, or a number too large for its field.
         """
         raise TypeError("Method itself is not on the wire")
+
+    def frame(self, channel: int) -> bytes:
+        """The method's frame, which :meth:`encode`'s bytes are the payload of.
+
+        Raises:
+            ValueError: as :meth:`encode`.
+        """
+        raise TypeError(f"channel {channel}: Method itself is not on the wire")
 
     @classmethod
     def decode(cls, payload: bytes, offset: int = 4) -> Self:
@@ -191,6 +200,7 @@ def _specialise(cls: type[Method], kinds: dict[str, str]) -> None:
         "ids": cls.ID.to_bytes(4),
         "kinds": kinds,
         "misfit": _misfit,
+        "frame_prefix": FRAME_PREFIX.pack,
         "StructError": StructError,
         "TruncatedField": TruncatedField,
         "MethodDecodeError": MethodDecodeError,
@@ -224,6 +234,12 @@ def _specialise(cls: type[Method], kinds: dict[str, str]) -> None:
             f"        return {' + '.join(writes)}",
             "    except StructError:",
             "        raise misfit(self, kinds) from None",
+            "def frame(self, channel):",
+            "    try:",
+            f"        payload = {' + '.join(writes)}",
+            "    except StructError:",
+            "        raise misfit(self, kinds) from None",
+            f"    return frame_prefix({METHOD}, channel, len(payload)) + payload + {bytes((END,))!r}",
             "def decode(cls, payload, offset=4):",
             "    self = cls.__new__(cls)",
             "    start = offset",
@@ -239,6 +255,7 @@ def _specialise(cls: type[Method], kinds: dict[str, str]) -> None:
     exec(source, names)  # the source is made above, of declared names alone
     cls.__init__ = names["__init__"]  # type: ignore[method-assign]
     cls.encode = names["encode"]  # type: ignore[method-assign]
+    cls.frame = names["frame"]  # type: ignore[method-assign]
     cls.decode = classmethod(names["decode"])  # type: ignore[assignment]
 
 

@@ -15,11 +15,12 @@ OVERHEAD: Final = 8
 FRAME_MIN_SIZE: Final = 4096
 END: Final = 0xCE
 
-_PREFIX = Struct(">BHI")
+#: How a frame begins: type, channel number, size of the payload.
+FRAME_PREFIX: Final = Struct(">BHI")
 _CONTENT_HEADER = Struct(">HHQ")
 _END = b"\xce"
 
-HEARTBEAT_FRAME: Final = _PREFIX.pack(HEARTBEAT, 0, 0) + _END
+HEARTBEAT_FRAME: Final = FRAME_PREFIX.pack(HEARTBEAT, 0, 0) + _END
 
 #: One frame: type, channel number, payload.
 Frame = tuple[int, int, bytes]
@@ -87,7 +88,7 @@ class FrameParser:
             self._chunks = []
         offset = 0
         length = len(data)
-        unpack = _PREFIX.unpack_from
+        unpack = FRAME_PREFIX.unpack_from
         while length - offset >= 7:
             frame_type, channel, size = unpack(data, offset)
             if 0 < self.frame_max < size:
@@ -114,12 +115,12 @@ class FrameParser:
 
 def frame(frame_type: int, channel: int, payload: bytes) -> bytes:
     """The bytes of one frame."""
-    return _PREFIX.pack(frame_type, channel, len(payload)) + payload + _END
+    return FRAME_PREFIX.pack(frame_type, channel, len(payload)) + payload + _END
 
 
 def method_frame(channel: int, payload: bytes) -> bytes:
     """The bytes of a method frame; ``payload`` is :meth:`Method.encode`'s."""
-    return _PREFIX.pack(METHOD, channel, len(payload)) + payload + _END
+    return FRAME_PREFIX.pack(METHOD, channel, len(payload)) + payload + _END
 
 
 def content_header(body_size: int, properties: bytes, class_id: int = 60) -> bytes:
@@ -135,8 +136,8 @@ def content_frames(channel: int, header: bytes, body: bytes, frame_max: int, met
     size = len(body)
     if 0 < frame_max - OVERHEAD < size:
         return b"".join(content_pieces(channel, header, body, frame_max, method))
-    head = method + _PREFIX.pack(HEADER, channel, len(header)) + header + _END
-    return head + _PREFIX.pack(BODY, channel, size) + body + _END if size else head
+    head = method + FRAME_PREFIX.pack(HEADER, channel, len(header)) + header + _END
+    return head + FRAME_PREFIX.pack(BODY, channel, size) + body + _END if size else head
 
 
 def content_pieces(
@@ -144,12 +145,12 @@ def content_pieces(
 ) -> list[bytes | memoryview]:
     """:func:`content_frames` in pieces, so that the body, which is not empty, is not copied. ``frame_max`` above 0."""
     limit = frame_max - OVERHEAD
-    between = method + _PREFIX.pack(HEADER, channel, len(header)) + header + _END
+    between = method + FRAME_PREFIX.pack(HEADER, channel, len(header)) + header + _END
     pieces: list[bytes | memoryview] = []
     whole = memoryview(body)
     for start in range(0, len(body), limit):
         chunk = whole[start : start + limit]
-        pieces += (between + _PREFIX.pack(BODY, channel, len(chunk)), chunk)
+        pieces += (between + FRAME_PREFIX.pack(BODY, channel, len(chunk)), chunk)
         between = _END
     pieces.append(_END)
     return pieces

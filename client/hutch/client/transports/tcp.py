@@ -14,8 +14,8 @@ from concurrent.futures import Future
 from contextlib import contextmanager, suppress
 from typing import Any, Final
 
-_RECEIVE_SIZE: Final = 65536
-_LARGE_RECEIVE_SIZE: Final = 262144
+#: How much to receive at once, in bytes: more than came the last time, if that is to be had. Room costs time, too.
+_RECEIVE_SIZES: Final = (4096, 65536, 262144)
 #: How many pieces one system call takes; IOV_MAX is 1024 on Linux, 16 at the least (POSIX).
 _PIECES: Final = 64
 _DO_NOT_WAIT: Final[int] = getattr(socket, "MSG_DONTWAIT", 0)
@@ -89,7 +89,7 @@ class TcpTransport:
         self.host = host
         self.port = port
         self._settings = {**_SOCKET_OPTIONS, **socket_settings} if socket_settings else _SOCKET_OPTIONS
-        self._receive_size = _RECEIVE_SIZE
+        self._receive_size = _RECEIVE_SIZES[0]
         self._sending = threading.Lock()
         self._process = os.getpid()
         #: The socket, or ``None`` while not connected.
@@ -194,7 +194,7 @@ class TcpTransport:
         return remaining
 
     def receive(self, deadline: float | None = None) -> bytes:
-        """What has arrived, 64 KiB at most, or 256 where there was more than that; ``b""`` at the end of the stream."""
+        """What has arrived, 256 KiB at most; ``b""`` at the end of the stream."""
         while True:
             sock = self.sock
             if sock is None:
@@ -202,9 +202,10 @@ class TcpTransport:
             if deadline is not None and not self._wait_readable(sock, max(0.0, deadline - time.monotonic())):
                 raise TimeoutError("timed out")
             try:
-                size = self._receive_size
-                data = sock.recv(size, 0 if deadline is None else _DO_NOT_WAIT)
-                self._receive_size = _RECEIVE_SIZE if len(data) < size else _LARGE_RECEIVE_SIZE
+                data = sock.recv(self._receive_size, 0 if deadline is None else _DO_NOT_WAIT)
+                small, large, largest = _RECEIVE_SIZES
+                received = len(data)
+                self._receive_size = small if received < small else large if received < large else largest
                 return data
             except BlockingIOError:
                 continue  # another thread has read it
