@@ -33,6 +33,7 @@ TOPICS: Final = (
     "special_exchange",
     "hash_exchange",
     "plugin_exchange",
+    "delayed_exchange",
     "binding",
     "topic",
     "headers",

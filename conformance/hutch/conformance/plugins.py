@@ -16,6 +16,8 @@ def needs_type(rabbit: Rabbit, type_: str) -> None:
     channel = connection.channel()
     channel.send(amqp.ExchangeDeclare(exchange=rabbit.name("x"), type=type_))
     _, answer = connection.read()
+    connection.forget(channel.number)
+    connection.close()
     if getattr(answer, "reply_text", "").endswith(f"unknown exchange type '{type_}'"):
         raise Inapplicable(f"needs the plugin that brings {type_}")
 

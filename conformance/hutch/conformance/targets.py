@@ -22,6 +22,7 @@ _VHOST: Final = "conformance"
 #: What the emulator has enabled; a live broker may lack some, and then the cases of these do not apply.
 _PLUGINS: Final = (
     "rabbitmq_consistent_hash_exchange",
+    "rabbitmq_delayed_message_exchange",
     "rabbitmq_random_exchange",
     "rabbitmq_recent_history_exchange",
     "rabbitmq_sharding",

@@ -87,6 +87,8 @@ _TELL: Final[Mapping[str, Callable[[Event], str]]] = {
     "published": lambda event: (
         f"published to {destination(event.message)}, routed to {names(event.detail)}" if event.message else "published"
     ),
+    "delayed": lambda event: f"delayed by {event.detail} ms",
+    "due": lambda event: f"due after its delay, routed to {names(event.detail)}",
     "returned": lambda event: f"returned to its publisher ({event.detail})",
     "delivered": _delivered,
     "got": _delivered,

@@ -180,7 +180,7 @@ def consistent_hashing_by_property(rabbit: Rabbit) -> None:
 
 
 @case("EXCH-PLUGIN-07")
-def redeclaring_a_consistent_hash_exchange(rabbit: Rabbit) -> None:
+def what_a_consistent_hash_exchange_does_not_compare(rabbit: Rabbit) -> None:
     """What is hashed is not compared when the exchange is declared again, nor checked."""
     needs_type(rabbit, _CONSISTENT)
     channel = rabbit.raw().channel()

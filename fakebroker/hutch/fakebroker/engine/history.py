@@ -14,6 +14,8 @@ class Event(NamedTuple):
     something, and what stands in ``detail``, goes with it:
 
     - ``published``: message; ``detail`` is a tuple of the names of the queues it was routed to, empty if it was dropped
+    - ``delayed``: message, which a delayed message exchange holds back; ``detail`` is for how many ms
+    - ``due``: message, after that; ``detail`` is as that of ``published``
     - ``returned``: message, ``detail`` the reply text
     - ``delivered``, ``got``: message, queue; ``detail`` is ``(consumer tag or None, delivery tag, redelivered)``
     - ``acked``, ``requeued``, ``rejected``, ``expired``, ``overflowed``, ``dropped``: message, queue

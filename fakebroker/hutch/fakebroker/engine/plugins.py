@@ -10,6 +10,7 @@ from hutch.fakebroker.engine.profiles import Profile
 #: of it; 4.3 has the type built in.
 PLUGINS: Final = {
     "rabbitmq_consistent_hash_exchange": "x-consistent-hash",
+    "rabbitmq_delayed_message_exchange": "x-delayed-message",
     "rabbitmq_random_exchange": "x-random",
     "rabbitmq_recent_history_exchange": "x-recent-history",
     "rabbitmq_sharding": "x-modulus-hash",

@@ -39,6 +39,11 @@ class Profile:
     max_hash_weight: int | None
     #: Whether a consistent hash exchange hashes a header's type with its value, else the value alone.
     hashes_header_types: bool
+    #: Types of x-delay that this version's delayed message exchange takes for numbers, too; those that it crashes over.
+    more_delays: frozenset[str]
+    crashing_delays: frozenset[str]
+    #: Whether a delayed message is delivered with its x-delay negated.
+    negates_delay: bool
     #: Whether a binding that a recent history exchange crashes over is told why.
     tells_why_bind_crashes: bool
     #: Whether a modulus hash exchange sorts its bindings by their keys first, else by their destinations alone.
@@ -300,6 +305,9 @@ V3_10: Final = Profile(
     exchange_types=_EXCHANGE_TYPES,
     max_hash_weight=None,
     hashes_header_types=True,
+    more_delays=frozenset({"byte"}),
+    crashing_delays=frozenset(),
+    negates_delay=False,
     tells_why_bind_crashes=False,
     modulus_sorts_by_key=True,
     sorts_headers=False,
@@ -390,6 +398,9 @@ V4_3: Final = Profile(
     exchange_types=_EXCHANGE_TYPES | {"x-local-random", "x-modulus-hash"},
     max_hash_weight=10000,
     hashes_header_types=False,
+    more_delays=frozenset({"binary", "double", "float"}),
+    crashing_delays=frozenset({"decimal", "void"}),
+    negates_delay=True,
     tells_why_bind_crashes=True,
     modulus_sorts_by_key=False,
     sorts_headers=True,

@@ -9,10 +9,10 @@ from hutch.fakebroker.engine.commands.access import (
     refuse_default_exchange,
     stripped,
 )
-from hutch.fakebroker.engine.errors import HardError, precondition_failed, refused
+from hutch.fakebroker.engine.errors import precondition_failed, refused
 from hutch.fakebroker.engine.exchanges import EXCHANGE_TYPES, Exchange
+from hutch.fakebroker.engine.exchanges.kinds import check_type
 from hutch.fakebroker.engine.terms import type_text
-from hutch.wire.codes import ReplyCode
 from hutch.wire.fields import FieldTable
 from hutch.wire.methods import (
     ExchangeBind,
@@ -34,7 +34,7 @@ def declare(channel: Channel, method: ExchangeDeclare) -> None:
         channel.access.check_passive("exchange", name)
         find_exchange(channel, name)
     else:
-        _check_type(channel, method.type)
+        check_type(channel.vhost.node.profile, method.type)  # whatever else is wrong (EXCH-DECLARE-07)
         refuse_default_exchange(name)
         channel.access.check("exchange", name, "configure")
         existing = channel.vhost.exchanges.get(name)
@@ -44,17 +44,6 @@ def declare(channel: Channel, method: ExchangeDeclare) -> None:
             _compare(channel, existing, method)
     if not method.nowait:
         channel.output.method(channel.number, ExchangeDeclareOk())
-
-
-def _check_type(channel: Channel, type_: str) -> None:
-    """Refuse a type that does not exist, whatever else is wrong (EXCH-DECLARE-05 to EXCH-DECLARE-07)."""
-    profile = channel.vhost.node.profile
-    if type_ in profile.exchange_types:
-        return
-    text = f"{'unknown' if type_ else 'invalid'} exchange type '{type_}'"
-    if profile.unknown_exchange_type_is_soft:
-        raise precondition_failed(text)
-    raise HardError(ReplyCode.COMMAND_INVALID, text)
 
 
 def _create(channel: Channel, name: str, method: ExchangeDeclare) -> None:

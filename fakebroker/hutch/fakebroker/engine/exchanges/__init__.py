@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING, Final
 
 from hutch.fakebroker.engine.bindings import Binding
 from hutch.fakebroker.engine.exchanges.consistent_hash import CONSISTENT_HASH
+from hutch.fakebroker.engine.exchanges.delayed import delaying
 from hutch.fakebroker.engine.exchanges.direct import DirectRouter
 from hutch.fakebroker.engine.exchanges.fanout import FanoutRouter
 from hutch.fakebroker.engine.exchanges.headers import HEADERS
@@ -30,6 +31,7 @@ EXCHANGE_TYPES: Final[dict[str, ExchangeType]] = {
     "x-random": RANDOM,
     "x-recent-history": RECENT_HISTORY,
 }
+EXCHANGE_TYPES["x-delayed-message"] = delaying(EXCHANGE_TYPES)
 
 #: What every vhost begins with: name, type, internal (EXCH-SYS-01). The default exchange is not among them: it has no
 #: bindings.

@@ -5,12 +5,29 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from hutch.fakebroker.engine.bindings import Destination, Router
+from hutch.fakebroker.engine.errors import HardError, precondition_failed
+from hutch.fakebroker.engine.profiles import Profile
+from hutch.wire.codes import ReplyCode
 from hutch.wire.fields import FieldTable
 
 if TYPE_CHECKING:
     from hutch.fakebroker.engine.exchanges import Exchange
     from hutch.fakebroker.engine.node import Node
     from hutch.fakebroker.engine.vhost import VHost
+
+
+def check_type(profile: Profile, name: str) -> None:
+    """Refuse a type that does not exist (EXCH-DECLARE-05, EXCH-DECLARE-06).
+
+    Raises:
+        AMQPError: 406 or 503.
+    """
+    if name in profile.exchange_types:
+        return
+    text = f"{'unknown' if name else 'invalid'} exchange type '{name}'"
+    if profile.unknown_exchange_type_is_soft:
+        raise precondition_failed(text)
+    raise HardError(ReplyCode.COMMAND_INVALID, text)
 
 
 def _accept_arguments(_node: "Node", _arguments: FieldTable) -> None:

@@ -1,0 +1,141 @@
+"""The delayed message exchange of the plugin rabbitmq_delayed_message_exchange: it routes as another type does, and
+messages with an ``x-delay`` header so many milliseconds later.
+
+RabbitMQ's packages do not have this plugin, so the conformance suite does not meet it on a live broker. What is here
+follows https://github.com/rabbitmq/rabbitmq-delayed-message-exchange, release 3.9.0 as 3.10 and 4.2.0 as 4.3.
+"""
+
+import re
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Final
+
+from hutch.fakebroker.engine.bindings import Binding, Destination, Router
+from hutch.fakebroker.engine.errors import internal_error, precondition_failed
+from hutch.fakebroker.engine.exchanges.kinds import ExchangeType, check_type
+from hutch.fakebroker.engine.message import Message, with_headers
+from hutch.fakebroker.engine.terms import erlang_term
+from hutch.wire.fields import FieldTable, type_name
+
+if TYPE_CHECKING:
+    from hutch.fakebroker.engine.exchanges import Exchange
+    from hutch.fakebroker.engine.node import Node
+    from hutch.fakebroker.engine.vhost import VHost
+
+_TYPE: Final = "x-delayed-message"
+#: The longest delay, ms; messages with a longer one are not delayed.
+_LONGEST: Final = (1 << 32) - 1
+#: Types of x-delay that are numbers to all versions.
+_DELAYS: Final = frozenset(
+    {"longstr", "unsignedbyte", "short", "unsignedshort", "signedint", "unsignedint", "long", "unsignedlong"}
+)
+_NUMBER: Final = re.compile(rb"[+-]?[0-9]+")
+
+
+def delaying(types: Mapping[str, ExchangeType]) -> ExchangeType:
+    """The exchange type, before any of ``types``."""
+
+    def check_arguments(node: "Node", arguments: FieldTable) -> None:
+        inner = _delayed_type(arguments)
+        if inner is None:
+            raise precondition_failed("Invalid argument, 'x-delayed-type' must be an existing exchange type")
+        if inner == _TYPE:
+            raise precondition_failed(f"Invalid argument, '{_TYPE}' can't be used for 'x-delayed-type'")
+        check_type(node.profile, inner)
+        types[inner].check_arguments(node, arguments)
+
+    def check_binding(
+        exchange: "Exchange", node: "Node", destination: Destination, key: str, arguments: FieldTable
+    ) -> None:
+        types[_delayed_type(exchange.arguments) or ""].check_binding(exchange, node, destination, key, arguments)
+
+    def router(exchange: "Exchange", vhost: "VHost") -> Router:
+        inner = types[_delayed_type(exchange.arguments) or ""]
+        return DelayedRouter(exchange.name, vhost, inner.router(exchange, vhost))
+
+    return ExchangeType(router, check_arguments, check_binding)
+
+
+def _delayed_type(arguments: FieldTable) -> str | None:
+    value = arguments.get("x-delayed-type")
+    if isinstance(value, bytes):
+        return value.decode("utf-8", "surrogateescape")
+    return value if isinstance(value, str) else None
+
+
+class DelayedRouter:
+    """Lets ``inner`` route what is not delayed. The rest gets nowhere, so that it goes to the alternate exchange or
+    back to whoever publishes it as mandatory; when its time has come it is routed as if it came anew.
+    """
+
+    def __init__(self, name: str, vhost: "VHost", inner: Router) -> None:
+        self._name = name
+        self._vhost = vhost
+        self._inner = inner
+
+    def add(self, binding: Binding) -> None:
+        """Take in a binding."""
+        self._inner.add(binding)
+
+    def remove(self, binding: Binding) -> None:
+        """Take out a binding."""
+        self._inner.remove(binding)
+
+    def route(self, routing_key: str, message: Message) -> Iterable[Destination]:
+        """The destinations of a message that is not delayed."""
+        delay = self._delay(message)
+        if not 0 < delay <= _LONGEST:
+            return self._inner.route(routing_key, message)
+        if routing_key == message.routing_key:
+            node = self._vhost.node
+            node.history.record("delayed", self._vhost.name, None, message, delay)
+            late = _Delayed(message, delay, node)
+            node.timers.set(delay / 1000, lambda: self._publish(late))
+        return ()
+
+    def _delay(self, message: Message) -> int:
+        """The delay that a message asks for, ms; 0 for none.
+
+        Raises:
+            HardError: 541, a value over which the plugin crashes.
+        """
+        if "x-delay" not in message.headers:
+            return 0
+        value = message.headers["x-delay"]
+        profile = self._vhost.node.profile
+        kind, term = type_name(value), erlang_term(value)
+        if kind in profile.crashing_delays or (isinstance(term, bytes) and not _NUMBER.fullmatch(term)):
+            raise internal_error()
+        return int(term) if kind in _DELAYS | profile.more_delays and isinstance(term, bytes | float | int) else 0
+
+    def _publish(self, message: Message) -> None:
+        vhost = self._vhost
+        exchange = vhost.exchanges.get(self._name)
+        targets = []
+        if exchange is not None and exchange.type == _TYPE:
+            targets = vhost.route(exchange, message, message.routing_keys)
+        vhost.node.history.record("due", vhost.name, None, message, tuple(target.name for target in targets))
+        for target in targets:
+            target.publish(message)
+
+
+class _Delayed(Message):
+    """A message to route later. To the broker its ``x-delay`` is negative, so that it is not delayed again, whatever
+    bytes it is delivered with.
+    """
+
+    __slots__ = ("_headers",)
+
+    def __init__(self, message: Message, delay: int, node: "Node") -> None:
+        self._headers: FieldTable = {**message.headers, "x-delay": -delay}
+        envelope = message.envelope
+        if node.profile.negates_delay:
+            envelope = node.envelopes.of(with_headers(message, self._headers))
+        super().__init__(message.exchange, message.routing_key, envelope, message.body)
+        self.bcc = message.bcc
+        self.deaths = message.deaths
+        self.failures = message.failures
+
+    @property
+    def headers(self) -> FieldTable:
+        """The headers as the broker sees them."""
+        return self._headers
