@@ -9,6 +9,7 @@ UNSHOWN: Final[dict[str, str]] = {
     "CONN-OPEN-06": "needs the process of a virtual host to have died, which no operator brings about",
     "CONN-OPEN-07": "needs a limit in the broker's configuration (connection_max), which is none by default",
     "EXCH-DEFAULT-06": "the listing and the deletion of implicit bindings are the management API's matter",
+    "CONSUME-28": "takes minutes, as RabbitMQ looks once in sixty seconds for deliveries that are not acknowledged",
     "CONSUME-32": "needs a limit in the broker's configuration (consumer_max_per_channel), which is none by default",
     "POLICY-10": "a request without a pattern is the management API's matter; Broker.admin has none",
 }

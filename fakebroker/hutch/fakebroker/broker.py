@@ -46,11 +46,12 @@ class Broker:
         permit_deprecated_features: what ``deprecated_features.permit.NAME`` is in RabbitMQ's configuration, where it is
             not the default: ``{"transient_nonexcl_queues": False}`` has 4.3 refuse queues that are neither durable nor
             exclusive.
-        plugins: RabbitMQ's names of the plugins to enable, ``("rabbitmq_consistent_hash_exchange",)`` say; those that
-            bring exchange types are there.
+        plugins: RabbitMQ's names of the plugins to enable, see docs/plugins.md.
+        consumer_timeout: RabbitMQ's setting of that name, ms, ``None`` for none: 3.10 closes a channel that does not
+            acknowledge a delivery in this time.
 
     Raises:
-        ValueError: there is no such profile or plugin, or the profile has no such deprecated feature.
+        ValueError: there is no such profile, plugin or timeout, or the profile has no such deprecated feature.
         TypeError: ``users`` is no mapping, or ``vhosts`` or ``plugins`` one text, which would be taken for its letters.
     """
 
@@ -66,13 +67,14 @@ class Broker:
         peer_clock: Clock | None = None,
         permit_deprecated_features: Mapping[str, bool] | None = None,
         plugins: Iterable[str] = (),
+        consumer_timeout: int | None = 1800000,
     ) -> None:
         check_names("vhosts", vhosts)
         check_users(users)
         self.clock: Clock = SystemClock() if clock is None else clock
         self.lock: Final = threading.RLock()
         self.node: Final = Node(
-            configured(profile, permit_deprecated_features, plugins),
+            configured(profile, permit_deprecated_features, plugins, consumer_timeout),
             self.clock,
             users={"guest": "guest"} if users is None else users,
             vhosts=vhosts,

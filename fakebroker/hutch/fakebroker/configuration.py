@@ -1,22 +1,34 @@
 """What a broker is told when it is made: the profile that comes of it, and the mistakes that are easily made."""
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 
 from hutch.fakebroker.engine.deprecated import permitting
 from hutch.fakebroker.engine.plugins import enabling
-from hutch.fakebroker.engine.profiles import Profile
-from hutch.fakebroker.engine.profiles import profile as find_profile
+from hutch.fakebroker.engine.profiles import PROFILES, Profile
 
 
-def configured(profile: str, permit_deprecated_features: Mapping[str, bool] | None, plugins: Iterable[str]) -> Profile:
-    """The profile of that name, with deprecated features permitted or denied, and plugins enabled.
+def configured(
+    name: str,
+    permit_deprecated_features: Mapping[str, bool] | None,
+    plugins: Iterable[str],
+    consumer_timeout: int | None,
+) -> Profile:
+    """The profile of that name, with deprecated features permitted or denied, plugins enabled, and another timeout (ms)
+    where it has one.
 
     Raises:
-        ValueError: there is no such profile or plugin, or the profile has no such deprecated feature.
+        ValueError: there is no such profile or plugin, the profile has no such deprecated feature, or the timeout is
+            not positive.
         TypeError: see :func:`check_names`.
     """
+    if name not in PROFILES:
+        raise ValueError(f"no profile {name!r}; there are {', '.join(map(repr, PROFILES))}")
+    if consumer_timeout is not None and consumer_timeout <= 0:
+        raise ValueError(f"consumer_timeout takes milliseconds, or None for none, not {consumer_timeout!r}")
     check_names("plugins", plugins)
-    return enabling(permitting(find_profile(profile), permit_deprecated_features or {}), plugins)
+    profile = enabling(permitting(PROFILES[name], permit_deprecated_features or {}), plugins)
+    return profile if profile.consumer_timeout is None else replace(profile, consumer_timeout=consumer_timeout)
 
 
 def check_names(argument: str, names: Iterable[str]) -> None:

@@ -315,6 +315,10 @@ class Session:
         ids = (cause.CLASS_ID, cause.METHOD_ID) if error.blame else (0, 0)
         self.method(number, ChannelClose(error.code, error.reply_text, *ids))
 
+    def fail_channel(self, channel: int, error: SoftError) -> None:
+        """Close a channel because of an error that no method of the client's has caused."""
+        self._refuse(self._slots[channel], channel, error, ChannelClose)
+
     def committing(self, channel: int, complete: Callable[[], None]) -> None:
         """Take nothing but channel.close on a channel until what came with tx.commit is used up; then ``complete``.
 

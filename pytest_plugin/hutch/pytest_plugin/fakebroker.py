@@ -33,9 +33,10 @@ class FakeBroker(Broker):
         permit_deprecated_features: deprecated features by name, permitted (``True``) or denied where that is not
             RabbitMQ's default.
         plugins: RabbitMQ's names of the plugins to enable, see docs/plugins.md.
+        consumer_timeout: how long a delivery may wait for its acknowledgement, ms; ``None`` for ever.
 
     Raises:
-        ValueError: there is no such profile or plugin, or the profile has no such deprecated feature.
+        ValueError: there is no such profile, plugin or timeout, or the profile has no such deprecated feature.
         TypeError: ``users`` is no mapping, or ``vhosts`` or ``plugins`` one text.
     """
 
@@ -51,6 +52,7 @@ class FakeBroker(Broker):
         seed: int = 0,
         permit_deprecated_features: Mapping[str, bool] | None = None,
         plugins: Iterable[str] = (),
+        consumer_timeout: int | None = 1800000,
     ) -> None:
         super().__init__(
             profile,
@@ -61,6 +63,7 @@ class FakeBroker(Broker):
             peer_clock=SystemClock(),
             permit_deprecated_features=permit_deprecated_features,
             plugins=plugins,
+            consumer_timeout=consumer_timeout,
         )
         self._connections: Final[list[Connection]] = []
 

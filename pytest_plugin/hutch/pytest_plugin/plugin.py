@@ -11,7 +11,10 @@ if TYPE_CHECKING:
 
 FIXTURE: Final = "fakebroker"
 #: What the marker takes; the parameters of FakeBroker, with the clock by its name.
-SETTINGS: Final = ("profile", "clock", "users", "vhosts", "seed", "permit_deprecated_features", "plugins")
+SETTINGS: Final = (
+    *("profile", "clock", "users", "vhosts", "seed"),
+    *("permit_deprecated_features", "plugins", "consumer_timeout"),
+)
 _EVENTS_IN_REPORT: Final = 40
 
 
@@ -29,11 +32,12 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line(
         "markers",
         "fakebroker(profile='4.3', clock='manual', users=None, vhosts=('/',), seed=0, "
-        "permit_deprecated_features=None, plugins=()): the broker that the fixture fakebroker gives: the RabbitMQ "
+        "permit_deprecated_features=None, plugins=(), consumer_timeout=1800000): the broker that the fixture "
+        "fakebroker gives: the RabbitMQ "
         "version it is; "
         "'manual' for a clock that the test advances, 'system' for the machine's, which freezegun moves; passwords by "
         "user name; virtual hosts; seed of the names it makes up; deprecated features, permitted or denied, by name; "
-        "names of plugins to enable",
+        "names of plugins to enable; ms that a delivery may wait for its acknowledgement, or None",
     )
 
 

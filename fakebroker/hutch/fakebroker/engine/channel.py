@@ -3,9 +3,11 @@
 The methods of AMQP that act on it are in :mod:`hutch.fakebroker.engine.commands`.
 """
 
+import math
 from collections.abc import Iterable
 from typing import Final
 
+from hutch.fakebroker.engine.ack_timeout import AckTimeout
 from hutch.fakebroker.engine.connection import Connection, Output
 from hutch.fakebroker.engine.consumers import Consumer
 from hutch.fakebroker.engine.errors import HardError, precondition_failed
@@ -61,6 +63,9 @@ class Channel:
         self._unacked: dict[int, Delivery] = {}
         self._oldest = 1
         self._record: Final = self.vhost.node.history.record
+        timeout = self.vhost.node.profile.consumer_timeout
+        #: What closes the channel when it keeps a delivery for too long; ``None`` where nothing does.
+        self.ack_timeout: Final = None if timeout is None else AckTimeout(self, timeout)
         connection.channels[number] = self
 
     def deliver(self, consumer: Consumer, entry: Entry) -> None:
@@ -98,6 +103,8 @@ class Channel:
         """Count a message that basic.get takes; its delivery tag. Limits do not count it (QOS-05)."""
         self._delivery_tag += 1
         if not no_ack:
+            if self.ack_timeout is not None:
+                self.ack_timeout.watch()
             self._unacked[self._delivery_tag] = Delivery(self._delivery_tag, queue, entry, None)
             queue.unacked += 1
         detail = (None, self._delivery_tag, entry.redelivered)
@@ -107,6 +114,16 @@ class Channel:
         return self._delivery_tag
 
     # acknowledgements
+
+    @property
+    def last_tag(self) -> int:
+        """The delivery tag given last, 0 before the first."""
+        return self._delivery_tag
+
+    @property
+    def oldest_unacked(self) -> float:
+        """The delivery tag that waits longest for its acknowledgement; infinity when none does."""
+        return next(iter(self._unacked), math.inf)
 
     def _settle(self, tag: int, multiple: bool) -> list[Delivery]:
         """Take out the delivery of that tag, or with ``multiple`` all up to it, oldest first; 0 stands for all.
@@ -254,6 +271,8 @@ class Channel:
     def close(self) -> None:
         """End the consumers and requeue what is not acknowledged (CHAN-11)."""
         self.connection.channels.pop(self.number, None)
+        if self.ack_timeout is not None:
+            self.ack_timeout.stop()
         if self.reply_queue is not None:
             self.vhost.node.replies.end(self.reply_queue)
         queues = self.end_consumers()

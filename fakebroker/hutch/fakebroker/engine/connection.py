@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Final, Protocol
 
+from hutch.fakebroker.engine.errors import SoftError
 from hutch.wire.codes import ReplyCode
 from hutch.wire.declaration import Method
 
@@ -28,6 +29,9 @@ class Output(Protocol):
         self, channel: int, consumer: "Consumer | ReplyQueue", delivery_tag: int, redelivered: bool, message: "Message"
     ) -> None:
         """Send basic.deliver."""
+
+    def fail_channel(self, channel: int, error: SoftError) -> None:
+        """Close a channel because of an error that no method of the client's has caused."""
 
     def committing(self, channel: int, complete: Callable[[], None]) -> None:
         """Take no more on a channel until all is done that came along with the tx.commit in hand (TX-16); then call

@@ -154,6 +154,8 @@ class Profile:
     #: Whether the names that replies are sent to are volatile queues of their virtual host, else names that the default
     #: exchange knows in all of them, and finds no route for (RPC-06, -07, -09, -10, -13).
     has_volatile_queues: bool
+    #: How long a delivery may wait for its acknowledgement, ms; None: for ever. (4.x has that for quorum queues alone.)
+    consumer_timeout: int | None
     #: Whether a transaction's messages get into whatever queues have the names when it is committed, else into the very
     #: queues that were there when they were published (TX-15).
     finds_queues_at_commit: bool
@@ -370,6 +372,7 @@ V3_10: Final = Profile(
     least_max_priority=0,
     cancel_serves_next_active=False,
     has_volatile_queues=False,
+    consumer_timeout=1800000,
     finds_queues_at_commit=True,
     names_refused_permission=False,
     passive_needs_permission=False,
@@ -481,6 +484,7 @@ V4_3: Final = Profile(
     least_max_priority=1,
     cancel_serves_next_active=True,
     has_volatile_queues=True,
+    consumer_timeout=None,
     finds_queues_at_commit=False,
     names_refused_permission=True,
     passive_needs_permission=True,
@@ -493,15 +497,3 @@ V4_3: Final = Profile(
 )
 
 PROFILES: Final = {profile.name: profile for profile in (V3_10, V4_3)}
-
-
-def profile(name: str) -> Profile:
-    """The profile of that name.
-
-    Raises:
-        ValueError: there is none; the message names those there are.
-    """
-    found = PROFILES.get(name)
-    if found is None:
-        raise ValueError(f"no profile {name!r}; there are {', '.join(map(repr, PROFILES))}")
-    return found

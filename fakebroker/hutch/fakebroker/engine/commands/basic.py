@@ -76,6 +76,8 @@ def consume(channel: Channel, method: BasicConsume) -> None:
     )
     queue.check_consumer(consumer)
     channel.consumers[tag] = consumer
+    if channel.ack_timeout is not None and not method.no_ack:
+        channel.ack_timeout.watch()
     queue.add_consumer(consumer)
     channel.vhost.node.history.record("consuming", channel.vhost.name, queue.name, detail=tag)
     if not method.nowait:

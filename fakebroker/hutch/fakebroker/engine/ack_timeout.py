@@ -1,0 +1,75 @@
+"""The delivery acknowledgement timeout of 3.x: a channel that keeps a delivery for too long is closed (CONSUME-28,
+https://www.rabbitmq.com/docs/consumers#acknowledgement-timeout).
+
+RabbitMQ looks once a minute, counted from the channel's opening, whether the oldest delivery is older than the timeout.
+Instead of each delivery's moment, which would cost every delivery, a channel notes each minute how far its delivery
+tags have come: what was delivered by then, and is outstanding when the timeout is over, has timed out.
+"""
+
+import math
+from collections import deque
+from typing import TYPE_CHECKING, Final
+
+from hutch.fakebroker.engine.clock import Timer, moment
+from hutch.fakebroker.engine.errors import SoftError
+from hutch.wire.codes import ReplyCode
+
+if TYPE_CHECKING:
+    from hutch.fakebroker.engine.channel import Channel
+
+#: RabbitMQ's channel_tick_interval, seconds.
+_TICK: Final = 60.0
+
+
+class AckTimeout:
+    """Watches one channel. ``timeout`` is in ms. While there is nobody to acknowledge anything it rests."""
+
+    def __init__(self, channel: "Channel", timeout: int) -> None:
+        self._channel = channel
+        self._timeout = timeout
+        self._timers = channel.vhost.node.timers
+        self._clock = channel.vhost.node.clock
+        self._opened = self._clock.monotonic()
+        # When to look, and up to which tag; oldest first.
+        self._looks: deque[tuple[float, int]] = deque()
+        self._timer: Timer | None = None
+
+    def watch(self) -> None:
+        """Begin to watch, if it rests: there may be deliveries from now on."""
+        if self._timer is None:
+            self._wait()
+
+    def stop(self) -> None:
+        """The channel is closed."""
+        if self._timer is not None:
+            self._timers.cancel(self._timer)
+            self._timer = None
+
+    def _wait(self) -> None:
+        """Have :meth:`_wake` called when a tag is to be noted or a look to be taken."""
+        # Looks are taken a whole number of ticks from the opening, and tags noted the timeout before.
+        base = self._opened - self._timeout / 1000
+        ticks = math.floor((self._clock.monotonic() - base) / _TICK + 1e-6) + 1
+        at = moment(base + ticks * _TICK)
+        if self._looks:
+            at = min(at, self._looks[0][0])
+        self._timer = self._timers.set_at(at, self._wake, background=True)
+
+    def _wake(self) -> None:
+        self._timer = None
+        channel, now = self._channel, self._clock.monotonic()
+        while self._looks and self._looks[0][0] <= now:
+            _, tag = self._looks.popleft()
+            if channel.oldest_unacked <= tag:
+                text = (
+                    f"delivery acknowledgement on channel {channel.number} timed out. Timeout value used: "
+                    f"{self._timeout} ms. This timeout value can be configured, see consumers doc guide to learn more"
+                )
+                channel.output.fail_channel(channel.number, SoftError(ReplyCode.PRECONDITION_FAILED, text, blame=False))
+                return
+        tag = channel.last_tag
+        if channel.oldest_unacked <= tag and (not self._looks or self._looks[-1][1] < tag):
+            self._looks.append((moment(now + self._timeout / 1000), tag))
+        outstanding = channel.oldest_unacked < math.inf
+        if outstanding or self._looks or any(not consumer.no_ack for consumer in channel.consumers.values()):
+            self._wait()
