@@ -117,7 +117,7 @@ def test_redelivery_begins_anew(clock: ManualClock, pipe: Connect) -> None:
         assert peer.read() == close()
 
 
-def test_what_a_transaction_acknowledges_has_no_timeout(clock: ManualClock, pipe: Connect) -> None:
+def test_what_a_transaction_acknowledges_has_none_until_it_is_rolled_back(clock: ManualClock, pipe: Connect) -> None:
     with Broker("3.10", clock) as broker:
         peer = pipe(broker)
         peer.method(TxSelect())
@@ -133,7 +133,7 @@ def test_what_a_transaction_acknowledges_has_no_timeout(clock: ManualClock, pipe
         clock.advance(hours=2)
         peer.method(TxRollback())
         peer.expect(TxRollbackOk)
-        clock.advance(minutes=31)
+        clock.advance(minutes=1)
         assert peer.read() == close()
 
 
@@ -155,7 +155,15 @@ def test_who_has_no_timeout(
 def test_nothing_is_left_of_a_closed_channel(clock: ManualClock, pipe: Connect) -> None:
     with Broker("3.10", clock) as broker:
         peer = pipe(broker)
-        consuming(peer)
+        peer.method(TxSelect())
+        peer.expect(TxSelectOk)
+        peer.declare("q")
+        peer.consume("q", "c")
+        peer.publish("q")
+        peer.method(TxCommit())
+        peer.message()
+        peer.expect(TxCommitOk)
+        peer.method(BasicAck(1))
         peer.method(ChannelClose(200))
         peer.expect(ChannelCloseOk)
         assert broker.node.timers.next_at() is None

@@ -30,6 +30,8 @@ class AckTimeout:
         self._timers = channel.vhost.node.timers
         self._clock = channel.vhost.node.clock
         self._opened = self._clock.monotonic()
+        # The tag noted last, and the last one that has been noted for so long that it must not be outstanding any more.
+        self._noted = self._overdue = 0
         # When to look, and up to which tag; oldest first.
         self._looks: deque[tuple[float, int]] = deque()
         self._timer: Timer | None = None
@@ -59,17 +61,17 @@ class AckTimeout:
         self._timer = None
         channel, now = self._channel, self._clock.monotonic()
         while self._looks and self._looks[0][0] <= now:
-            _, tag = self._looks.popleft()
-            if channel.oldest_unacked <= tag:
-                text = (
-                    f"delivery acknowledgement on channel {channel.number} timed out. Timeout value used: "
-                    f"{self._timeout} ms. This timeout value can be configured, see consumers doc guide to learn more"
-                )
-                channel.output.fail_channel(channel.number, SoftError(ReplyCode.PRECONDITION_FAILED, text, blame=False))
-                return
-        tag = channel.last_tag
-        if channel.oldest_unacked <= tag and (not self._looks or self._looks[-1][1] < tag):
-            self._looks.append((moment(now + self._timeout / 1000), tag))
+            self._overdue = self._looks.popleft()[1]
+        if channel.oldest_unacked <= self._overdue:
+            text = (
+                f"delivery acknowledgement on channel {channel.number} timed out. Timeout value used: "
+                f"{self._timeout} ms. This timeout value can be configured, see consumers doc guide to learn more"
+            )
+            channel.output.fail_channel(channel.number, SoftError(ReplyCode.PRECONDITION_FAILED, text, blame=False))
+            return
+        if channel.last_tag > self._noted:
+            self._noted = channel.last_tag
+            self._looks.append((moment(now + self._timeout / 1000), self._noted))
         outstanding = channel.oldest_unacked < math.inf
         if outstanding or self._looks or any(not consumer.no_ack for consumer in channel.consumers.values()):
             self._wait()

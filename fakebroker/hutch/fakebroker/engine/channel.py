@@ -209,6 +209,8 @@ class Channel:
         self._unacked = {delivery.tag: delivery for delivery in outstanding}
         if outstanding:
             self._oldest = outstanding[0].tag
+            if self.ack_timeout is not None:
+                self.ack_timeout.watch()
 
     def recover(self) -> Iterable[Queue]:
         """Requeue all that is not acknowledged (ACK-10); the queues to dispatch.
@@ -271,13 +273,13 @@ class Channel:
     def close(self) -> None:
         """End the consumers and requeue what is not acknowledged (CHAN-11)."""
         self.connection.channels.pop(self.number, None)
-        if self.ack_timeout is not None:
-            self.ack_timeout.stop()
         if self.reply_queue is not None:
             self.vhost.node.replies.end(self.reply_queue)
         queues = self.end_consumers()
         if self.transaction is not None:
             self.restore(self.transaction.deliveries)
+        if self.ack_timeout is not None:
+            self.ack_timeout.stop()
         returned = self._requeue(self._settle(0, multiple=True), failed=True, lost=True)
         for queue in (*returned, *queues):
             queue.dispatch()
