@@ -65,9 +65,12 @@ def route_by_queue_name(vhost: "VHost", message: Message, keys: tuple[str, ...])
     Raises:
         HardError: 541 for some malformed names of replies; see :meth:`Replies.route`.
     """
+    queue: Target | None
+    if len(keys) == 1 and (queue := vhost.queues.get(keys[0])) is not None:
+        return [queue]
     targets: list[Target] = []
-    for key in keys if len(keys) == 1 else dict.fromkeys(keys):
-        queue: Target | None = vhost.queues.get(key)
+    for key in dict.fromkeys(keys):
+        queue = vhost.queues.get(key)
         if queue is None and key.startswith(REPLY_PREFIX):
             queue = vhost.node.replies.route(vhost, key, message)
         if queue is not None:
