@@ -16,7 +16,7 @@ What RabbitMQ itself does not determine is kept out, or not compared:
 - whether publishes are confirmed one by one or several at once;
 - the order in which a channel is told that its consumers are cancelled: some tags are made up, and sorted among others;
 - which of several queues uses up a limit that the consumers of a channel share (3.10): such channels have consumers of
-  one queue alone;
+  one queue alone. Whether the credit or the message is back in the queue first: nothing is requeued under such a limit;
 - what happens when something expires while it is looked at: no operation comes near such a moment, and a script in
   which the live broker is too slow for that is left off.
 

@@ -79,18 +79,20 @@ class Knowledge:
             return method.nowait and not method.queue  # nobody would know the queue's name
         if isinstance(method, wire.BasicConsume):
             return known.shared and bool(set(known.queues.values()) - {method.queue})
+        if isinstance(method, wire.BasicRecover | wire.BasicRecoverAsync):
+            return known.shared
         return isinstance(method, wire.BasicQos) and method.global_ and len(set(known.queues.values())) > 1
 
     def choose(self, operation: Settle) -> Choice | None:
         """The tags that an acknowledgement is for, which are taken for settled; ``None`` where there is nothing to
-        settle, or where the tags are mixed otherwise on the other side.
+        settle, where the tags are mixed otherwise on the other side, or where what comes of it is not determined.
         """
         key = operation.place.connection, operation.place.channel
         if operation.which >= 0:
             key = self._with_deliveries(key)
         known = self._of(key)
         delivery, what = self._delivery(operation.which, known)
-        if delivery is None:
+        if delivery is None or (known.shared and operation.requeue and operation.verdict != "ack"):
             return None
         settled = [delivery] if delivery in known.outstanding else []
         if operation.multiple and operation.verdict != "reject":
