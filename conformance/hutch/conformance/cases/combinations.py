@@ -261,3 +261,17 @@ def shared_limit_does_not_count_what_a_transaction_holds(rabbit: Rabbit) -> None
     equal(channel.message(amqp.BasicDeliver).body, b"a")
     publisher.expect_ready(queue, 1)
     channel.expect_nothing(queue)
+
+
+@case("QUORUM-02")
+def delivery_count_of_a_first_delivery(rabbit: Rabbit) -> None:
+    """That a message of a quorum queue was not delivered before, 3.x tells those alone who fetch it by basic.get."""
+    channel, queue = rabbit.raw().channel(), rabbit.name()
+    channel.call(amqp.QueueDeclare(queue=queue, durable=True, arguments={"x-queue-type": "quorum"}))
+    for _ in range(2):
+        channel.publish(routing_key=queue)
+    channel.expect_ready(queue, 2)
+    headers = properties_of(channel.got(queue, no_ack=True)).get("headers")
+    equal(headers, rabbit.by_profile({"3.10": {"x-delivery-count": 0}, "4.3": None}), "headers by basic.get")
+    channel.call(amqp.BasicConsume(queue=queue))
+    equal(properties_of(channel.message(amqp.BasicDeliver)).get("headers"), None, "headers of a delivery")

@@ -127,10 +127,12 @@ class QuorumQueue(Queue):
         # A TTL of 0 leaves it a millisecond.
         return moment(self.vhost.node.clock.monotonic() + max(seconds, 0.001))
 
-    def _deliverable(self, entry: QuorumEntry) -> QuorumEntry:
-        """The entry, its message with the headers that tell how often it came back (QUORUM-02)."""
+    def _deliverable(self, entry: QuorumEntry, *, fetched: bool = False) -> QuorumEntry:
+        """The entry, its message with the headers that tell how often it came back (QUORUM-02); 3.10 tells who has it
+        ``fetched`` by basic.get even that it did not.
+        """
         counts: dict[str, FieldValue] = {}
-        if entry.failures or not self._profile.counts_acquired:
+        if entry.failures or (fetched and not self._profile.counts_acquired):
             counts["x-delivery-count"] = Int64(entry.failures)
         if self._profile.counts_acquired and (entry.acquired or entry.failures):
             counts["x-acquired-count"] = Int64(entry.acquired or entry.failures)
@@ -158,7 +160,7 @@ class QuorumQueue(Queue):
         self.drop_expired()
         entry = self._ready.pop()
         self._evaluate()
-        return None if entry is None else self._deliverable(entry)
+        return None if entry is None else self._deliverable(entry, fetched=True)
 
     def requeue(self, entries: Sequence[Entry], *, failed: bool, lost: bool = False) -> None:
         """Take deliveries back, before all others and in the order in which they come (ACK-08), or drop those that came
