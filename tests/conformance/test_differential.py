@@ -63,6 +63,9 @@ class Recorder:
         self.played[operation.kind] += 1
         self.operations.append(str(operation))
 
+    def finish(self) -> None:
+        pass
+
 
 def recorded(seed: int) -> list[str]:
     recorder: Any = Recorder()

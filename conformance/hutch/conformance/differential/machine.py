@@ -38,6 +38,9 @@ class Player(Protocol):
     def play(self, operation: Operation) -> None:
         """Play one operation."""
 
+    def finish(self) -> None:
+        """Compare a last time."""
+
 
 class Place(Protocol):
     """Where scripts are played: an :class:`Arena`."""
@@ -154,6 +157,7 @@ def _play(arena: Place, script: Sequence[Operation], outcome: Outcome) -> None:
             for operation in script:
                 count += 1
                 duel.play(operation)
+            duel.finish()
     except Inconclusive:
         outcome.inconclusive += 1
     except Difference as difference:
@@ -163,6 +167,7 @@ def _play(arena: Place, script: Sequence[Operation], outcome: Outcome) -> None:
                 with arena.duel(Counter(), SHRINKING_PATIENCE) as duel:
                     for operation in operations:
                         duel.play(operation)
+                    duel.finish()
             except Inconclusive:
                 return None
             except Difference as found:

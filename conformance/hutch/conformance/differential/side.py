@@ -121,10 +121,11 @@ class Side:
 
     # reading
 
-    def settle(self, probes: Mapping[str, int]) -> dict[str, str]:
+    def settle(self, probes: Mapping[str, int], *, thorough: bool = True) -> dict[str, str]:
         """Have the broker handle what was sent, and tell what it has come to.
 
-        ``probes`` are the queues to ask after, with the connection to ask on. Returns what each is like.
+        ``probes`` are the queues to ask after, with the connection to ask on. Returns what each is like. Only if it is
+        to be ``thorough`` has the broker to answer on each channel, so that what it has told there by then is there.
         """
         asked: dict[str, tuple[int, int]] = {}
         frames: dict[int, list[bytes]] = {}
@@ -140,7 +141,8 @@ class Side:
             self._streams[connection].awaited[number] = QueueDeclareOk.NAME
         for connection, stream in self._streams.items():
             if not stream.ended:
-                self._write(stream, frames.get(connection, []) + self._round_trips(stream, stream.channels))
+                trips = self._round_trips(stream, stream.channels) if thorough else []
+                self._write(stream, frames.get(connection, []) + trips)
         self._read_all()
         return {queue: self._count(self._items.pop(key, [])) for queue, key in asked.items()}
 
