@@ -14,7 +14,7 @@ from hutch.conformance.unshown import UNSHOWN
 _HEAD: Final = """# Compatibility
 
 What RabbitMQ does, row by row of the project's catalogue of observed behaviours, and where it was shown to be so. Each
-row is a case of the conformance suite: the same code ran wherever the row says. It is written by
+row is one of the {cases} cases of the conformance suite: the same code ran wherever the row says. It is written by
 
     hutch conformance --compatibility docs/compatibility.md REPORT.xml...
 
@@ -49,7 +49,7 @@ def shown(reports: Iterable[Path]) -> dict[str, set[str]]:
 def page(cases: Sequence[Case], passed: Mapping[str, set[str]]) -> str:
     """The page in Markdown."""
     rows = sorted(((behaviour, case) for case in cases for behaviour in case.behaviours), key=lambda row: _key(row[0]))
-    lines = [_HEAD]
+    lines = [_HEAD.format(cases=len(cases))]
     for section, members in groupby(rows, key=lambda row: row[0].rpartition("-")[0]):
         lines += [f"## {section}", "", "| Row | Behaviour | Versions | Shown on |", "|---|---|---|---|"]
         for behaviour, case in members:

@@ -17,6 +17,8 @@ What RabbitMQ itself does not determine is kept out, or not compared:
 - the order in which a channel is told that its consumers are cancelled: some tags are made up, and sorted among others;
 - which of several queues uses up a limit that the consumers of a channel share (3.10): such channels have consumers of
   one queue alone. Whether the credit or the message is back in the queue first: nothing is requeued under such a limit;
+- which queues hear first that a channel or connection ends: none is closed that has consumers of several queues and
+  something to give back, which one of the queues might send on to another;
 - what happens when something expires while it is looked at: no operation comes near such a moment, and a script in
   which the live broker is too slow for that is left off.
 

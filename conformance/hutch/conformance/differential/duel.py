@@ -106,6 +106,8 @@ class Duel:
         if isinstance(operation, End):
             if not self.emulator.is_open(operation.connection):
                 return
+            if self._known.gives_back(self._known.all_of(operation.connection)):
+                return
             self.script.append(str(operation))
             self._on_both(lambda side: side.end(operation.connection, operation.abrupt))
         else:

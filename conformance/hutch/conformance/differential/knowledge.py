@@ -1,6 +1,6 @@
 """What the machine remembers of the channels, to choose delivery tags by and to keep away from races."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
@@ -75,6 +75,8 @@ class Knowledge:
     def is_race(self, method: wire.Method, place: Place) -> bool:
         """Whether what comes of a method is not determined, or cannot be told."""
         known = self._of((place.connection, place.channel))
+        if isinstance(method, wire.ChannelClose):
+            return self.gives_back([(place.connection, place.channel)])
         if isinstance(method, wire.QueueDeclare):
             return method.nowait and not method.queue  # nobody would know the queue's name
         if isinstance(method, wire.BasicConsume):
@@ -82,6 +84,18 @@ class Knowledge:
         if isinstance(method, wire.BasicRecover | wire.BasicRecoverAsync):
             return known.shared
         return isinstance(method, wire.BasicQos) and method.global_ and len(set(known.queues.values())) > 1
+
+    def gives_back(self, keys: Iterable[Key]) -> bool:
+        """Whether channels that are closed together have messages to give back, and consumers of several queues that
+        might still be told of them.
+        """
+        channels = [self._channels[key] for key in keys if key in self._channels]
+        queues = {queue for channel in channels for queue in channel.queues.values()}
+        return len(queues) > 1 and any(channel.outstanding or channel.held for channel in channels)
+
+    def all_of(self, connection: int) -> list[Key]:
+        """The channels of a connection."""
+        return [key for key in self._channels if key[0] == connection]
 
     def choose(self, operation: Settle) -> Choice | None:
         """The tags that an acknowledgement is for, which are taken for settled; ``None`` where there is nothing to
