@@ -1,5 +1,5 @@
-"""Users who may log in from this machine alone (CONN-AUTH-14). RabbitMQ's are shown to do so by nothing here: live
-brokers that tests run on listen on this machine alone.
+"""Who may log in. That guest comes from this machine alone (CONN-AUTH-14) no case shows: live brokers that tests run on
+listen on this machine alone.
 """
 
 import pytest
@@ -68,3 +68,11 @@ def test_who_comes_from_this_machine_alone_can_be_said(broker: Broker) -> None:
     assert isinstance(answer(broker, "guest"), ConnectionTune)
     broker.admin.set_loopback_users()
     assert isinstance(answer(broker, "ann"), ConnectionTune)
+
+
+def test_anonymous_clients_are_guest_as_long_as_that_has_its_first_password(broker: Broker) -> None:
+    """They log in with RabbitMQ's anonymous_login_user and anonymous_login_pass."""
+    broker.admin.add_user("guest", "another")
+    assert isinstance(answer(broker, "guest", "ANONYMOUS", local=True), ConnectionClose)
+    broker.admin.add_user("guest", "guest")
+    assert isinstance(answer(broker, "guest", "ANONYMOUS", local=True), ConnectionTune)
