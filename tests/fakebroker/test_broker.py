@@ -217,7 +217,7 @@ def test_history_tells_the_way_of_each_message(manual: Broker, clock: ManualCloc
         ("rejected", "q", b"1", None),
         ("dead-lettered", "q", b"1", ("rejected", ("dead",))),
         ("cancelled", "q", None, "reader"),
-        ("got", "dead", b"1", (None, 3, False)),
+        ("got", "dead", b"1", (None, 3, True)),  # a delivery failed before it died
         ("acked", "dead", b"1", None),
         ("published", None, b"3", ("q",)),
         ("published", None, b"4", ("plain",)),

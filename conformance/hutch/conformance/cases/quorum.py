@@ -260,7 +260,7 @@ def all_messages_survive_a_restart(rabbit: Rabbit) -> None:
     yard.publish(queue, b"1", delivery_mode=2)
     yard.publish(queue, b"2")
     yard.get(queue)
-    rabbit.control.restart()
+    rabbit.restart()
     yard = Yard(rabbit)
     yard.channel.expect_ready(queue, 3)
     first = yard.get(queue)

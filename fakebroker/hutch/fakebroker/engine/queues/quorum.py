@@ -214,10 +214,12 @@ class QuorumQueue(Queue):
             self.vhost.dead_letter(self, entry.original, reason, entry.failures)
 
     def purge(self) -> int:
-        """Remove all but what is delivered; how many messages that was."""
+        """Remove what is ready, or will be; how many messages that was."""
         self.drop_expired()
-        count = self._ready.clear() + len(self._delayed) + self._dead.clear()
+        count = self._ready.clear() + len(self._delayed)
         self._delayed.clear()
+        if self._profile.purges_dead_letters:
+            count += self._dead.clear()
         self._evaluate()
         self.vhost.node.history.record("purged", self.vhost.name, self.name, detail=count)
         return count

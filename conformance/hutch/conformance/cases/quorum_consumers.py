@@ -1,0 +1,240 @@
+"""Consumers of quorum queues (CONSUME, QOS, GET)."""
+
+from hutch.conformance.case import case
+from hutch.conformance.check import equal
+from hutch.conformance.quorum import Yard, expect_counts
+from hutch.conformance.rabbit import Rabbit
+from hutch.conformance.raw import RawChannel, delivery_tag, fields
+from hutch.wire import methods as amqp
+from hutch.wire.fields import FieldTable, FieldValue
+
+_CONSUME = (60, 20)
+_GET = (60, 70)
+
+
+def _consume(channel: RawChannel, queue: str, tag: str, priority: int = 0, *, no_ack: bool = False) -> None:
+    arguments: FieldTable = {"x-priority": priority} if priority else {}
+    channel.call(amqp.BasicConsume(queue=queue, consumer_tag=tag, no_ack=no_ack, arguments=arguments))
+
+
+def _expect(channel: RawChannel, *wanted: tuple[str, bytes]) -> list[int]:
+    """These deliveries next, by consumer tag and body; their delivery tags."""
+    found = [channel.message(amqp.BasicDeliver) for _ in wanted]
+    equal([(fields(content).consumer_tag, content.body) for content in found], list(wanted))
+    return [delivery_tag(content) for content in found]
+
+
+def _count(yard: Yard, queue: str) -> int:
+    return int(fields(yard.channel.call(amqp.QueueDeclare(queue=queue, passive=True))).consumer_count)
+
+
+@case("CONSUME-11")
+def exclusive_consumers_share(rabbit: Rabbit) -> None:
+    """A quorum queue takes a consumer that wants it for itself, and others beside it, single active or not."""
+    yard = Yard(rabbit)
+    for queue in (yard.queue(), yard.queue(single_active_consumer=True)):
+        for number, exclusive in enumerate((True, False, True)):
+            tag = f"{queue}-{number}"
+            yard.channel.call(amqp.BasicConsume(queue=queue, consumer_tag=tag, exclusive=exclusive))
+
+
+@case("CONSUME-22", "CONSUME-24")
+def consumers_of_a_quorum_queue_take_turns(rabbit: Rabbit) -> None:
+    """Messages go to the consumers in turn, to those of the highest priority that have room."""
+    yard = Yard(rabbit)
+    queue = yard.queue()
+    for tag in "ab":
+        _consume(yard.channel, queue, tag)
+    for number, tag in enumerate("abab"):
+        yard.publish(queue, b"%d" % number)
+        _expect(yard.channel, (tag, b"%d" % number))
+    high = yard.connection.channel(3)
+    high.call(amqp.BasicQos(prefetch_count=1))
+    _consume(high, queue, "high", 5)
+    yard.publish(queue, b"x")
+    _expect(high, ("high", b"x"))
+    yard.publish(queue, b"y")
+    _expect(yard.channel, ("a", b"y"))
+
+
+@case("QOS-02", "QOS-03")
+def prefetch_of_a_consumer(rabbit: Rabbit) -> None:
+    """A consumer gets as many messages as its prefetch allows, and the next with each acknowledgement."""
+    yard = Yard(rabbit)
+    queue = yard.queue()
+    yard.publish(queue, b"0", b"1", b"2", b"3")
+    yard.channel.call(amqp.BasicQos(prefetch_count=2))
+    _consume(yard.channel, queue, "c")
+    first, second = _expect(yard.channel, ("c", b"0"), ("c", b"1"))
+    yard.channel.expect_ready(queue, 2)
+    yard.channel.expect_nothing()
+    yard.channel.send(amqp.BasicAck(second))
+    _expect(yard.channel, ("c", b"2"))
+    yard.channel.send(amqp.BasicReject(first, requeue=False))
+    _expect(yard.channel, ("c", b"3"))
+
+
+@case("QOS-01", "QUORUM-02")
+def consumer_without_a_prefetch(rabbit: Rabbit) -> None:
+    """A consumer without a prefetch gets 2000 messages at most before it acknowledges some."""
+    yard = Yard(rabbit)
+    queue = yard.queue()
+    publisher = rabbit.raw().channel()
+    for _ in range(2010):
+        publisher.publish(b"", routing_key=queue)
+    yard.channel.expect_ready(queue, 2010)
+    _consume(yard.channel, queue, "c")
+    for _ in range(2000):
+        yard.channel.message(amqp.BasicDeliver)
+    yard.channel.expect_ready(queue, 10)
+    yard.channel.expect_nothing()
+    yard.channel.send(amqp.BasicAck(5, multiple=True))
+    for _ in range(5):
+        yard.channel.message(amqp.BasicDeliver)
+    yard.channel.expect_ready(queue, 5)
+
+
+@case("QOS-09", "QOS-06")
+def limit_over_the_channel_before_a_consumer(rabbit: Rabbit) -> None:
+    """In 3.x a channel with a limit over all its consumers cannot consume from a quorum queue, in 4.x it can."""
+    yard = Yard(rabbit)
+    queue = yard.queue()
+    yard.channel.call(amqp.BasicQos(prefetch_count=1, global_=True))
+    yard.channel.send(amqp.BasicConsume(queue=queue, consumer_tag="c"))
+    if rabbit.profile == "3.10":
+        text = f"queue '{queue}' in vhost '{rabbit.vhost}' does not support global qos"
+        yard.connection.expect_close(540, text, _CONSUME)
+    else:
+        equal(yard.channel.read(), amqp.BasicConsumeOk("c"))
+
+
+@case("QOS-10")
+def limit_over_the_channel_after_a_consumer(rabbit: Rabbit) -> None:
+    """A limit over the channel that comes later does not concern the consumers of quorum queues."""
+    yard = Yard(rabbit)
+    queue = yard.queue()
+    _consume(yard.channel, queue, "c")
+    yard.channel.call(amqp.BasicQos(prefetch_count=1, global_=True))
+    yard.publish(queue, b"0", b"1")
+    _expect(yard.channel, ("c", b"0"), ("c", b"1"))
+
+
+@case("GET-07")
+def getting_from_a_quorum_queue_with_a_single_active_consumer(rabbit: Rabbit) -> None:
+    """Basic.get is refused where there is to be a single active consumer, even while there is none."""
+    yard = Yard(rabbit)
+    queue = yard.queue(single_active_consumer=True)
+    yard.channel.send(amqp.BasicGet(queue=queue))
+    kind = "quorum" if rabbit.profile == "3.10" else '<<"quorum">>'
+    text = f"cannot obtain access to locked queue '{queue}' in vhost '{rabbit.vhost}'. basic.get operations are not"
+    yard.channel.expect_close(405, f"{text} supported by {kind} queues with single active consumer", _GET)
+
+
+@case("CONSUME-30", "CONSUME-29")
+def single_active_consumer_of_higher_priority(rabbit: Rabbit) -> None:
+    """In 3.x the first consumer stays active; in 4.x one of higher priority takes over, once nothing is outstanding."""
+    yard = Yard(rabbit)
+    queue = yard.queue(single_active_consumer=True)
+    _consume(yard.channel, queue, "low")
+    yard.publish(queue, b"0")
+    (tag,) = _expect(yard.channel, ("low", b"0"))
+    _consume(yard.channel, queue, "high", 5)
+    if rabbit.profile == "3.10":
+        yard.publish(queue, b"1")
+        _expect(yard.channel, ("low", b"1"))
+        return
+    yard.publish(queue, b"1")
+    yard.channel.expect_ready(queue, 1)
+    yard.channel.expect_nothing()
+    yard.channel.send(amqp.BasicAck(tag))
+    _expect(yard.channel, ("high", b"1"))
+    yard.publish(queue, b"2")
+    _expect(yard.channel, ("high", b"2"))
+
+
+@case("CONSUME-30", "CONSUME-29")
+def next_single_active_consumer(rabbit: Rabbit) -> None:
+    """When the active consumer is cancelled, the next is in 3.x the one that came first, in 4.x the one of the highest
+    priority; it is served at once, and what was outstanding stays so.
+    """
+    yard = Yard(rabbit)
+    queue = yard.queue(single_active_consumer=True)
+    yard.channel.call(amqp.BasicQos(prefetch_count=1))
+    _consume(yard.channel, queue, "a", 5)
+    for tag, priority in (("b", 1), ("c", 3), ("d", 3)):
+        _consume(yard.channel, queue, tag, priority)
+    yard.publish(queue, b"0", b"1", b"2")
+    _expect(yard.channel, ("a", b"0"))
+    yard.channel.call(amqp.BasicCancel("a"))
+    first, second = ("b", "c") if rabbit.profile == "3.10" else ("c", "d")
+    _expect(yard.channel, (first, b"1"))
+    yard.channel.call(amqp.BasicCancel(first))
+    _expect(yard.channel, (second, b"2"))
+    yard.reopen()
+    yard.channel.expect_ready(queue, 3)
+
+
+@case("CONSUME-29", "QUEUE-DECLARE-09")
+def how_many_consumers_a_quorum_queue_tells_of(rabbit: Rabbit) -> None:
+    """Each message outstanding from basic.get counts as a consumer, and so does one that was cancelled while anything
+    of it is outstanding; of single active consumers one counts.
+    """
+    yard = Yard(rabbit)
+    queue = yard.queue()
+    yard.publish(queue, b"0", b"1", b"2")
+    for _ in range(2):
+        yard.get(queue)
+    equal(_count(yard, queue), 2)
+    other = yard.connection.channel(3)
+    _consume(other, queue, "c")
+    _expect(other, ("c", b"2"))
+    equal(_count(yard, queue), 3)
+    other.call(amqp.BasicCancel("c"))
+    equal(_count(yard, queue), 3)
+    yard.reopen()
+    rabbit.eventually(lambda: _count(yard, queue) == 1, "the consumers that got messages do not end")
+    queue = yard.queue(single_active_consumer=True)
+    for tag in "xyz":
+        _consume(yard.channel, queue, tag)
+    equal(_count(yard, queue), 1)
+
+
+@case("CONSUME-18", "QUORUM-10")
+def deliveries_of_a_consumer_that_was_cancelled(rabbit: Rabbit) -> None:
+    """What a consumer has outstanding when it is cancelled stays outstanding, until it is acknowledged or the channel
+    ends.
+    """
+    yard = Yard(rabbit)
+    queue = yard.queue()
+    yard.publish(queue, b"0", b"1")
+    _consume(yard.channel, queue, "c")
+    first, _second = _expect(yard.channel, ("c", b"0"), ("c", b"1"))
+    yard.channel.call(amqp.BasicCancel("c"))
+    yard.channel.expect_ready(queue, 0)
+    yard.channel.send(amqp.BasicAck(first))
+    yard.reopen()
+    content = yard.get(queue)
+    equal(content.body, b"1")
+    expect_counts(rabbit, content, failed=1)
+
+
+@case("CONSUME-26", "CONSUME-24")
+def arguments_of_consumers_of_quorum_queues(rabbit: Rabbit) -> None:
+    """Arguments that only consumers of other queues have are refused, and a wrong priority is."""
+    wrong: list[tuple[dict[str, FieldValue], str]] = [
+        ({"x-priority": "high"}, ': "expected integer, got longstr"'),
+        ({"x-stream-offset": "first"}, " of queue type rabbit_quorum_queue"),
+    ]
+    if rabbit.profile == "3.10":
+        wrong.append(({"x-cancel-on-ha-failover": True}, " of queue type rabbit_quorum_queue"))
+    else:
+        wrong.append(({"x-stream-filter": "f"}, " of queue type rabbit_quorum_queue"))
+        wrong.append(({"x-consumer-timeout": -1}, ": {value_negative,-1}"))
+        wrong.append(({"x-consumer-timeout": "a"}, ': "expected integer, got longstr"'))
+    yard = Yard(rabbit)
+    queue = yard.queue()
+    for number, (arguments, text) in enumerate(wrong, 3):
+        channel = yard.connection.channel(number)
+        channel.send(amqp.BasicConsume(queue=queue, arguments=arguments))
+        where = f"invalid arg '{next(iter(arguments))}' for queue '{queue}' in vhost '{rabbit.vhost}'"
+        channel.expect_close(406, where + text, _CONSUME)
