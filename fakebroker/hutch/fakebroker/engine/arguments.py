@@ -28,12 +28,18 @@ class InvalidArgument(Exception):
 _Validator = Callable[[FieldValue, FieldTable, Profile], None]
 
 
-def _integer(value: FieldValue, _arguments: FieldTable, _profile: Profile) -> int:
+def why_no_number(value: FieldValue) -> str | None:
+    """Why a value is refused where a number is wanted that is not negative; ``None`` if it is one."""
     kind = type_text(value)
     if kind not in _INTEGERS or not isinstance(value, int):
-        raise InvalidArgument(f'"expected integer, got {kind}"')
-    if value < 0:
-        raise InvalidArgument(f"{{value_negative,{value}}}")
+        return f'"expected integer, got {kind}"'
+    return f"{{value_negative,{value}}}" if value < 0 else None
+
+
+def _integer(value: FieldValue, _arguments: FieldTable, _profile: Profile) -> int:
+    reason = why_no_number(value)
+    if reason is not None or not isinstance(value, int):
+        raise InvalidArgument(reason)
     return value
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from hutch.fakebroker.engine.arguments import erlang_type
+from hutch.fakebroker.engine.arguments import erlang_type, why_no_number
 from hutch.fakebroker.engine.channel import Channel
 from hutch.fakebroker.engine.commands import reply_to
 from hutch.fakebroker.engine.commands.access import owned_queue, queue_name
@@ -98,6 +98,10 @@ def _check_arguments(channel: Channel, queue: Queue, arguments: FieldTable) -> i
     if profile.checks_cancel_on_ha_failover and not isinstance(on_failover, bool):
         kind = type_text(on_failover)
         raise precondition_failed(f"invalid arg 'x-cancel-on-ha-failover' {where}: {{unacceptable_type,{kind}}}")
+    if "x-consumer-timeout" in profile.consumer_arguments[queue.type]:
+        reason = why_no_number(known.get("x-consumer-timeout", 0))
+        if reason is not None:
+            raise precondition_failed(f"invalid arg 'x-consumer-timeout' {where}: {reason}")
     offset = known.get("x-stream-offset", 0)
     if not is_offset(offset, profile):
         reason = f"{{invalid_stream_offset_arg,{{longstr,{print_term(offset)}}}}}"
