@@ -89,7 +89,7 @@ def test_a_live_brokers_profile_is_read_from_its_version(profile: str) -> None:
 
 
 def test_a_live_broker_is_left_as_it_was() -> None:
-    with Broker() as broker:
+    with Broker(plugins=["rabbitmq_consistent_hash_exchange"]) as broker:
         target = Live(broker.url)
         cases = select(all_cases(), "exclusive or declaring or reserved or server_named")
         results = list(run(cases, target))

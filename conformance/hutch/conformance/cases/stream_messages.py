@@ -215,10 +215,32 @@ def dead_letters_in_a_stream(rabbit: Rabbit) -> None:
 
 @case("STREAM-01", "DLX-01", profiles=["3.10"])
 def dead_letters_are_lost_on_a_stream(rabbit: Rabbit) -> None:
-    """In 3.x no dead letter gets into a stream."""
+    """In 3.x no dead letter of a classic queue gets into a stream."""
     channel, queue = stream(rabbit)
     source = _dead_letter(rabbit, channel, queue)
     equal(channel.call(amqp.QueueDelete(queue=source)), amqp.QueueDeleteOk(0))
     publish(channel, queue, b"published")
     (content,) = take(reader(rabbit, queue))
     equal((content.body, headers_of(content)["x-stream-offset"]), (b"published", 0))
+
+
+@case("STREAM-01", "QUEUE-ARG-19")
+def dead_letters_at_least_once_in_a_stream(rabbit: Rabbit) -> None:
+    """Dead letters of a quorum queue get into a stream, in 3.x too, if the queue sees to it that they arrive."""
+    channel, queue = stream(rabbit)
+    source = rabbit.name()
+    arguments: FieldTable = {
+        "x-queue-type": "quorum",
+        "x-dead-letter-exchange": "",
+        "x-dead-letter-routing-key": queue,
+        "x-dead-letter-strategy": "at-least-once",
+        "x-overflow": "reject-publish",
+        "x-message-ttl": 10,
+    }
+    channel.call(amqp.QueueDeclare(queue=source, durable=True, arguments=arguments))
+    publish(channel, source, b"dead", headers={"a": 1})
+    rabbit.advance(0.1)
+    (content,) = take(reader(rabbit, queue))
+    headers = headers_of(content)
+    equal((content.body, headers["a"], headers["x-first-death-queue"]), (b"dead", 1, source))
+    equal("x-death" in headers, rabbit.profile == "4.3")

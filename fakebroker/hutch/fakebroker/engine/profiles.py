@@ -143,7 +143,7 @@ class Profile:
     has_stream_filters: bool
     #: Whether messages are converted as 4.x does it: a stream tells a delivery mode even where the publisher did not,
     #: keeps tables and arrays in CC and in headers whose names begin with x-, makes text of byte arrays (STREAM-09) and
-    #: takes dead letters.
+    #: takes what nobody waits for the confirm of, dead letters say.
     has_message_containers: bool
     #: After how many seconds a stream looks again for segments that are too old, else with a new segment alone.
     stream_retention_interval: float | None

@@ -83,12 +83,16 @@ class StreamQueue(Queue):
 
     # messages
 
-    def publish(self, message: Message, publisher: object | None = None) -> bool:  # noqa: ARG002
-        """Take in a message, and hand it to all who read here.
+    def publish(self, message: Message, publisher: object | None = None) -> bool:
+        """Take in a message, and hand it to all who read here. Where nobody is told, as of most dead letters, the
+        profile's streams may lose it.
 
         Raises:
             HardError: 541, it has headers that a stream cannot keep (STREAM-09).
         """
+        if publisher is None and not self.vhost.node.profile.has_message_containers:
+            self._lose(message)
+            return True
         stored = self._form(message)
         self._roll_if_full()
         envelope, offset = stored.at(self._log.next_offset), self._log.next_offset
@@ -101,14 +105,15 @@ class StreamQueue(Queue):
         return True
 
     def publish_dead(self, message: Message, publisher: object | None = None) -> bool:
-        """Take in a dead letter, if the profile's streams do."""
+        """The same for a dead letter; one that a stream cannot keep RabbitMQ loses."""
         try:
-            if self.vhost.node.profile.has_message_containers:
-                return self.publish(message, publisher)
+            return self.publish(message, publisher)
         except HardError:
-            pass  # a publisher's connection would end, and RabbitMQ loses the dead letter
+            self._lose(message)
+            return True
+
+    def _lose(self, message: Message) -> None:
         self.vhost.node.history.record("dropped", self.vhost.name, self.name, message)
-        return True
 
     def _form(self, message: Message) -> Stored:
         """What the stream makes of a message's properties; publishers repeat themselves."""
