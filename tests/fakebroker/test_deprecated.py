@@ -26,6 +26,10 @@ def test_denied_queues_that_are_neither_durable_nor_exclusive() -> None:
         )
         assert refusal(broker) == text
         assert refusal(broker, arguments={"x-queue-master-locator": "random"}) == text
+        assert refusal(broker, arguments={"x-queue-type": "quorum"}) == text
+        broker.admin.set_vhost_limit("max-queues", 0)
+        assert refusal(broker) == text
+        broker.admin.clear_vhost_limit("max-queues")
         channel = broker.connect().channel()
         channel.queue_declare("durable", durable=True)
         channel.queue_declare("exclusive", exclusive=True)

@@ -66,6 +66,7 @@ TOPICS: Final = (
     "quorum_limits",
     "quorum_consumers",
     "policy",
+    "policy_types",
     "policy_refusals",
     "blocked",
     "restart",

@@ -96,14 +96,23 @@ def _strictest(one: int, other: int) -> int:
     return min((limit for limit in (one, other) if limit >= 0), default=-1)
 
 
-_SMALLER: Final = frozenset(
-    {"expires", "max-in-memory-bytes", "max-in-memory-length", "max-length", "max-length-bytes", "message-ttl"}
+_LIMITS: Final = (
+    *("delayed-retry-max", "expires", "max-in-memory-bytes", "max-in-memory-length"),
+    *("max-length", "max-length-bytes", "message-ttl"),
 )
 #: What becomes of a policy's and an operator policy's value for the same key; else the operator's counts.
 _MERGE: Final[dict[str, Callable[..., Any]]] = {
-    **dict.fromkeys((*_SMALLER, "delayed-retry-max"), min),
+    **dict.fromkeys(_LIMITS, min),
     **dict.fromkeys(("delayed-retry-min", "target-group-size"), max),
     "delivery-limit": _strictest,
+}
+#: Of a policy's value and an argument, the smaller one counts.
+_SMALLER: Final = frozenset({*_LIMITS, "delayed-retry-min"})
+#: A policy's value counts before an argument, with some queue types.
+_BEFORE_ARGUMENTS: Final = {
+    "classic": frozenset[str](),
+    "quorum": frozenset({"delayed-retry-type", "overflow"}),
+    "stream": frozenset({"max-age", "max-length-bytes", "stream-max-segment-size-bytes"}),
 }
 
 
@@ -116,19 +125,18 @@ def merge(policy: Definition, operator: Definition) -> Definition:
 def effective_arguments(queue_type: str, arguments: FieldTable, definition: Definition, profile: Profile) -> FieldTable:
     """The arguments of a queue, and what policies ask for as if it were given by arguments too.
 
-    The smaller limit counts, and else the argument (POLICY-02, TTL-07). For a stream it is the policy.
+    The smaller limit counts, and else the argument (POLICY-02, TTL-07), but for what is the other way round with some
+    queue types.
     """
-    if queue_type == "stream":
-        return {**arguments, **{f"x-{key}": value for key, value in definition.items()}}
     effective = dict(arguments)
     for key, value in definition.items():
         name = f"x-{key}"
         given: Any = arguments.get(name)
-        if name not in arguments:
+        if name not in arguments or key in _BEFORE_ARGUMENTS[queue_type]:
             effective[name] = value
         elif key in _SMALLER:
             effective[name] = min(given, value)
-        elif key == "delivery-limit":
+        elif key == "delivery-limit":  # as an argument it may be anything (QUEUE-ARG-24)
             limit = given if isinstance(given, int) else value
             effective[name] = (_strictest if profile.negative_delivery_limit_is_none else min)(limit, value)
     return effective

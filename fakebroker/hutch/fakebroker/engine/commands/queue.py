@@ -108,6 +108,8 @@ def _declare(channel: Channel, name: str, method: QueueDeclare) -> Queue:
         check_new_queue(vhost, name)
     _check_dead_letter_exchange(channel, name, method.arguments)
     check_queue_arguments(name, vhost.name, method.arguments, profile)
+    if not (method.durable or method.exclusive or profile.permits_transient_queues):
+        raise denied("transient_nonexcl_queues")
     if profile.checks_queue_limit_late:
         check_new_queue(vhost, name)
     queue_type = queue_type_of(method.arguments)
@@ -116,8 +118,6 @@ def _declare(channel: Channel, name: str, method: QueueDeclare) -> Queue:
         name, vhost.name, queue_type, durable=durable, exclusive=method.exclusive, auto_delete=method.auto_delete
     )
     check_stream_sizes(method.arguments, profile)
-    if not (method.durable or method.exclusive or profile.permits_transient_queues):
-        raise denied("transient_nonexcl_queues")
     check_master_locator(method.arguments, profile)
     if queue_type not in QUEUE_TYPES:
         raise not_implemented(f"x-queue-type={queue_type}")
