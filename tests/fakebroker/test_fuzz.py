@@ -179,7 +179,7 @@ def cut(data: bytes, places: list[float]) -> list[bytes]:
 )
 def test_damaged_conversations_harm_nobody_else(profile: str, data: bytes, places: list[float], polite: bool) -> None:
     clock = ManualClock()
-    with Broker(profile, clock) as broker, Peer.opened(broker.transport()) as witness:
+    with Broker(profile, clock, consumer_timeout=None) as broker, Peer.opened(broker.transport()) as witness:
         witness.declare("witness's", exclusive=True)
         for number in range(3):
             witness.publish("witness's", b"%d" % number)
