@@ -365,3 +365,28 @@ def publishing_in_a_transaction_needs_the_write_permission(rabbit: Rabbit) -> No
     channel.call(amqp.TxSelect())
     channel.publish(b"", exchange)
     channel.expect_close(403, access_text(rabbit, "write", f"exchange '{exchange}'", user), (60, 40))
+
+
+@case("PERM-05", "RPC-01")
+def direct_reply_to_needs_no_permission(rabbit: Rabbit) -> None:
+    """Who has no permission at all may consume from the pseudo queue of direct reply-to, and declare it; other methods
+    ask for the permissions of any queue.
+    """
+    user = rabbit.admin.add_permitted_user("", "", "")
+    connection = rabbit.connect_as(user)
+    channel, name = connection.channel(), "amq.rabbitmq.reply-to"
+    channel.basic_consume(name, no_ack=True)
+    channel.queue_declare(name)
+    what = f"queue '{name}'"
+    expect_access_refused(
+        rabbit,
+        connection,
+        user,
+        [
+            (lambda channel: channel.basic_get(name), "read", what, (60, 70)),
+            (lambda channel: channel.queue_purge(name), "read", what, (50, 30)),
+            (lambda channel: channel.queue_delete(name), "configure", what, (50, 40)),
+            (lambda channel: channel.queue_bind(name, "amq.direct", "k"), "write", what, (50, 20)),
+            (lambda channel: channel.basic_consume(f"{name}.x"), "read", f"queue '{name}.x'", (60, 20)),
+        ],
+    )
