@@ -208,7 +208,7 @@ class Link:
         outer = self._deferring
         self._deferring = False
         try:
-            if self.next_method():
+            if (self._deferred or self.reader.buffered) and self.next_method():
                 return
             while True:
                 self.receive(deadline, "a method")
@@ -348,12 +348,13 @@ class Link:
             if now < self._next_look:
                 return
             self._next_look = now + self._pause
+        if not (self._deferred or self.reader.buffered or self.transport.readable()):
+            return
         turn = self._turn
         if self.in_callback or turn.holder == get_ident() or not turn.take():
             return
         try:
-            if self._deferred or self.reader.buffered or self.transport.readable():
-                self._look()
+            self._look()
         finally:
             turn.give_back()
 

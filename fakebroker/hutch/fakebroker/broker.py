@@ -442,7 +442,7 @@ class Broker:
         self._changes += 1
         if self._waiting:
             self._changed.notify_all()
-        if not self._closed and not isinstance(self.clock, ManualClock):
+        if self._servers and not self._closed and not isinstance(self.clock, ManualClock):
             for server in self._servers:
                 server.expect(self.node.timers.soonest)
 

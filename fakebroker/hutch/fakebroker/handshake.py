@@ -113,7 +113,8 @@ class Handshake:
         self._header = b""
         self._user = ""
         self._capabilities: FieldTable = {}
-        self._heartbeat: Heartbeat | None = None
+        #: What is to be told of traffic, once heartbeats are agreed.
+        self.heartbeat: Heartbeat | None = None
         session.end_in(HANDSHAKE_TIMEOUT)
 
     @property
@@ -126,30 +127,20 @@ class Handshake:
             ConnectionState.TUNING,
         }
 
-    def heard(self) -> None:
-        """Bytes came in."""
-        if self._heartbeat is not None:
-            self._heartbeat.received = True
-
-    def spoke(self) -> None:
-        """Bytes went out."""
-        if self._heartbeat is not None:
-            self._heartbeat.sent = True
-
     def closing(self, state: ConnectionState) -> None:
         """The connection ends: no more heartbeats."""
         self.state = state
-        if self._heartbeat is not None:
-            self._heartbeat.stop()
-            self._heartbeat = None
+        if self.heartbeat is not None:
+            self.heartbeat.stop()
+            self.heartbeat = None
 
     def block(self, reason: str | None) -> None:
         """Tell a client that wants to know that it is not read from now on, or with ``None`` that it is again; its
         heartbeats do not count meanwhile (CONN-BLOCK-02, CONN-BLOCK-03).
         """
-        if self._heartbeat is not None:
-            self._heartbeat.deaf = reason is not None
-            self._heartbeat.received = True
+        if self.heartbeat is not None:
+            self.heartbeat.deaf = reason is not None
+            self.heartbeat.received = True
         if self._capabilities.get("connection.blocked") is True:
             self._send(ConnectionUnblocked() if reason is None else ConnectionBlocked(reason))
 
@@ -267,7 +258,7 @@ class Handshake:
             return
         session.tuned(method.channel_max, method.frame_max)
         if method.heartbeat:
-            self._heartbeat = Heartbeat(session.timers, method.heartbeat, self._beat, session.drop)
+            self.heartbeat = Heartbeat(session.timers, method.heartbeat, self._beat, session.drop)
         self.state = following
 
     def _update_secret(self) -> None:

@@ -25,6 +25,7 @@ from hutch.wire.codes import ReplyCode
 from hutch.wire.content import Content, ContentAssembler, ContentError, MalformedHeader, whole_content
 from hutch.wire.frames import (
     BODY,
+    END,
     HEADER,
     HEARTBEAT,
     METHOD,
@@ -51,6 +52,7 @@ _DELIVER = Struct(">BHII")
 _DELIVERY = Struct(">QB")
 _ACK = Struct(">BHIIQBB")
 _DELIVER_ID = 60 << 16 | 60
+_ACK_SIZE: Final = 13  # of the payload
 _ACK_ARGUMENTS = Struct(">QB")
 _ACK_ID = BasicAck.ID.to_bytes(4)
 _RUNNABLE: Final = frozenset({BasicPublish, *COMMANDS})
@@ -130,40 +132,80 @@ class Session:
         if self._backlog is not None:
             self._backlog.data.append(data)
             return
-        self._handshake.heard()
-        if self.state is ConnectionState.GREETING:
+        if self._handshake.heartbeat is not None:
+            self._handshake.heartbeat.received = True
+        if self._handshake.state is ConnectionState.GREETING:
             data = self._handshake.greet(data)
         if data and not self.dropped:
             self._read(data)
         self.node.settle()
 
-    def _publishes_at(self, data: bytes) -> bytes:
-        """Publish the whole messages that ``data`` begins with, which most of what clients send are; what is left."""
+    def _shortcut(self, data: bytes) -> bytes:
+        """Do the whole publishes and acknowledgements that ``data`` begins with, which most of what clients send are;
+        what is left.
+        """
         offset = 0
         node = self.node
-        while (
-            data[offset + 7 : offset + 11] == _PUBLISH_ID
-            and self._handshake.state is ConnectionState.RUNNING
-            and (whole := whole_content(data, offset, self._frame_max)) is not None
-        ):
-            number, payload, header, body, behind = whole
-            slot = self._slots.get(number)
-            if slot is None or slot.channel is None or slot.content.method is not None:
+        while self._handshake.state is ConnectionState.RUNNING:
+            ids = data[offset + 7 : offset + 11]
+            behind = 0
+            if ids == _PUBLISH_ID:
+                behind = self._publish_at(data, offset)
+            elif ids == _ACK_ID:
+                behind = self._ack_at(data, offset)
+            if not behind:
                 break
-            try:
-                method = self._decode_publish(payload)
-                self._run(slot, method, Content(method, header, body))
-            except HardError as error:
-                self.fail(error)
+            offset = behind
             if node.pending:
                 node.settle()
-            offset = behind
         return data[offset:] if offset else data
+
+    def _publish_at(self, data: bytes, offset: int) -> int:
+        """Publish the message that begins there; the offset behind it, 0 where it is not whole or out of place."""
+        whole = whole_content(data, offset, self._frame_max)
+        if whole is None:
+            return 0
+        number, payload, header, body, behind = whole
+        slot = self._slots.get(number)
+        if slot is None or slot.channel is None or slot.content.method is not None:
+            return 0
+        try:
+            publish(slot.channel, self._publishes.get(payload) or self._decode_publish(payload), header, body)
+        except SoftError as error:
+            self._refuse(slot, number, error, BasicPublish)
+        except HardError as error:
+            self._blame(error, BasicPublish)
+            self.fail(error)
+        return behind
+
+    def _ack_at(self, data: bytes, offset: int) -> int:
+        """Acknowledge as is told there; what is returned is as of :meth:`_publish_at`."""
+        behind = offset + _ACK.size
+        if behind > len(data):
+            return 0
+        kind, number, size, _, tag, multiple, end = _ACK.unpack_from(data, offset)
+        slot = self._slots.get(number)
+        if slot is None or slot.channel is None or slot.content.method is not None:
+            return 0
+        if kind != METHOD or size != _ACK_SIZE or end != END:
+            return 0
+        try:
+            slot.channel.ack(tag, multiple & 1 != 0)
+        except SoftError as error:
+            self._refuse(slot, number, error, BasicAck)
+        return behind
+
+    @staticmethod
+    def _blame(error: HardError, method: type[Method]) -> None:
+        """Have the method named that an error came of, unless another is, or none."""
+        if error.blame and error.method is None:
+            error.method = method
 
     def _read(self, data: bytes) -> None:
         if self._parser.idle and not self._alarms:
-            data = self._publishes_at(data)
-        self._run_frames(self._parser.feed(data))
+            data = self._shortcut(data)
+        if data:
+            self._run_frames(self._parser.feed(data))
 
     def _run_frames(self, frames: Iterator[Frame]) -> None:
         pending = self.node.pending
@@ -210,7 +252,7 @@ class Session:
             method: Method | None
             if payload[:4] == _PUBLISH_ID:
                 method = self._decode_publish(payload)
-            elif payload[:4] == _ACK_ID and len(payload) == 13:
+            elif payload[:4] == _ACK_ID and len(payload) == _ACK_SIZE:
                 tag, multiple = _ACK_ARGUMENTS.unpack_from(payload, 4)
                 method = BasicAck(tag, multiple & 1 != 0)
             else:
@@ -302,8 +344,7 @@ class Session:
         except SoftError as error:
             self._refuse(slot, channel.number, error, type(method))
         except HardError as error:
-            if error.blame and error.method is None:
-                error.method = type(method)
+            self._blame(error, type(method))
             raise
 
     def _refuse(self, slot: _Slot, number: int, error: SoftError, cause: type[Method]) -> None:
@@ -462,14 +503,15 @@ class Session:
         """Add to the output."""
         out = self._out
         out.append(data)
-        self._handshake.spoke()
+        if self._handshake.heartbeat is not None:
+            self._handshake.heartbeat.sent = True
         if len(out) == 1:
             self._wake()
 
     def method(self, channel: int, method: Method) -> None:
         """Send a method without content."""
         if type(method) is BasicAck:
-            self.write(_ACK.pack(METHOD, channel, 13, BasicAck.ID, method.delivery_tag, method.multiple, 0xCE))
+            self.write(_ACK.pack(METHOD, channel, _ACK_SIZE, BasicAck.ID, method.delivery_tag, method.multiple, 0xCE))
         else:
             self.write(method.frame(channel))
 

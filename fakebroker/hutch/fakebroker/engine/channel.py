@@ -147,6 +147,17 @@ class Channel:
 
     def ack(self, tag: int, multiple: bool) -> None:
         """Acknowledge; see :meth:`_settle` for the errors."""
+        if not multiple and self.transaction is None and not self.shared_prefetch:
+            delivery = self._unacked.get(tag)
+            if delivery is not None and (consumer := delivery.consumer) is not None and not consumer.blocked:
+                # As most are: one delivery, and nobody waits for the credit.
+                del self._unacked[tag]
+                queue = delivery.queue
+                self._record("acked", self.vhost.name, queue.name, delivery.entry.message)
+                queue.unacked -= 1
+                consumer.unacked -= 1
+                self.shared_unacked -= 1
+                return
         deliveries = self._settle(tag, multiple)
         if self.transaction is None:
             self._ack(deliveries)

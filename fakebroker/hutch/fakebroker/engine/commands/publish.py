@@ -44,7 +44,8 @@ def publish(channel: Channel, method: BasicPublish, header: bytes, body: bytes) 
         envelope = _with_reply_name(channel, envelope, header)
         _check_envelope(channel, exchange, method.routing_key, envelope)
     message = Message(method.exchange, method.routing_key, envelope, body, header)
-    queues = vhost.route(exchange, message, message.routing_keys)
+    keys = message.routing_keys if envelope.cc or envelope.bcc else (method.routing_key,)
+    queues = vhost.route(exchange, message, keys)
     if (channel.transaction is not None or vhost.traced) and _is_held(channel, message, method.mandatory, queues):
         return
     node.history.record("published", vhost.name, None, message, tuple([queue.name for queue in queues]))
