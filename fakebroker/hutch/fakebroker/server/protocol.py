@@ -102,6 +102,7 @@ class Client(asyncio.Protocol):
                 self._end_handshake()
                 session = self._begin(encryption.identity)
             if session is not None and data:
+                self._flush_is_due = True  # below, which saves a turn of the loop
                 session.receive(data)
                 self._broker.notify()
             if session is not None and session.blocked:
@@ -109,6 +110,7 @@ class Client(asyncio.Protocol):
                 self.transport.pause_reading()
         if encryption is not None and encryption.ended:
             self.transport.close()
+        self._flush()
         self._listener.arm()
 
     def _end_handshake(self) -> None:
