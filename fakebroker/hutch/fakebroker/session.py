@@ -21,11 +21,11 @@ from hutch.fakebroker.engine.node import Node
 from hutch.fakebroker.engine.replies import ReplyQueue
 from hutch.fakebroker.engine.terms import frame_snippet
 from hutch.fakebroker.handshake import CLOSING_TIMEOUT, Handshake
+from hutch.fakebroker.shortcut import ACK, ACK_ID, ACK_SIZE, PUBLISH_ID, Shortcut, Slot
 from hutch.wire.codes import ReplyCode
-from hutch.wire.content import Content, ContentAssembler, ContentError, MalformedHeader, whole_content
+from hutch.wire.content import Content, ContentError, MalformedHeader
 from hutch.wire.frames import (
     BODY,
-    END,
     HEADER,
     HEARTBEAT,
     METHOD,
@@ -50,28 +50,12 @@ from hutch.wire.states import ChannelState, ConnectionState, IllegalMethod, next
 
 _DELIVER = Struct(">BHII")
 _DELIVERY = Struct(">QB")
-_ACK = Struct(">BHIIQBB")
 _DELIVER_ID = 60 << 16 | 60
-_ACK_SIZE: Final = 13  # of the payload
 _ACK_ARGUMENTS = Struct(">QB")
-_ACK_ID = BasicAck.ID.to_bytes(4)
 _RUNNABLE: Final = frozenset({BasicPublish, *COMMANDS})
-_PUBLISH_ID = BasicPublish.ID.to_bytes(4)
-_CACHED_PUBLISHES = 256
 
 
-class _Slot:
-    """A channel number in use: its state, its content under way and, while it is open, the engine's channel."""
-
-    __slots__ = ("channel", "content", "state")
-
-    def __init__(self, max_body_size: int | None) -> None:
-        self.state = ChannelState.CLOSED
-        self.content = ContentAssembler(max_body_size)
-        self.channel: Channel | None = None
-
-
-class Session:
+class Session(Shortcut):
     """One connection's life.
 
     ``peer`` names the connection in logs. ``wake`` is called when output turns up where there was none, and when the
@@ -91,7 +75,7 @@ class Session:
         *,
         local: bool = True,
     ) -> None:
-        self.node: Final = node
+        super().__init__(node)
         self.timers: Final = node.timers if timers is None else timers
         self.peer: Final = peer
         self.dropped = False
@@ -99,14 +83,11 @@ class Session:
         self.refusal: str | None = None
         self._wake: Final = wake
         self._out: list[bytes] = []
-        self._parser: Final = FrameParser(131072)
-        self._slots: Final[dict[int, _Slot]] = {}
-        self._publishes: Final[dict[bytes, BasicPublish]] = {}
+        self._parser: Final = FrameParser(self._frame_max)
         #: By channel, what completes the commit that came with the bytes in hand.
         self._commits: dict[int, Callable[[], None]] = {}
         self._backlog: Backlog | None = None
         self._alarms: Final = node.alarms.raised
-        self._frame_max = 131072
         self._channel_max = 0
         self.connection: Connection | None = None
         self._end: Timer | None = None
@@ -139,67 +120,6 @@ class Session:
         if data and not self.dropped:
             self._read(data)
         self.node.settle()
-
-    def _shortcut(self, data: bytes) -> bytes:
-        """Do the whole publishes and acknowledgements that ``data`` begins with, which most of what clients send are;
-        what is left.
-        """
-        offset = 0
-        node = self.node
-        while self._handshake.state is ConnectionState.RUNNING:
-            ids = data[offset + 7 : offset + 11]
-            behind = 0
-            if ids == _PUBLISH_ID:
-                behind = self._publish_at(data, offset)
-            elif ids == _ACK_ID:
-                behind = self._ack_at(data, offset)
-            if not behind:
-                break
-            offset = behind
-            if node.pending:
-                node.settle()
-        return data[offset:] if offset else data
-
-    def _publish_at(self, data: bytes, offset: int) -> int:
-        """Publish the message that begins there; the offset behind it, 0 where it is not whole or out of place."""
-        whole = whole_content(data, offset, self._frame_max)
-        if whole is None:
-            return 0
-        number, payload, header, body, behind = whole
-        slot = self._slots.get(number)
-        if slot is None or slot.channel is None or slot.content.method is not None:
-            return 0
-        try:
-            publish(slot.channel, self._publishes.get(payload) or self._decode_publish(payload), header, body)
-        except SoftError as error:
-            self._refuse(slot, number, error, BasicPublish)
-        except HardError as error:
-            self._blame(error, BasicPublish)
-            self.fail(error)
-        return behind
-
-    def _ack_at(self, data: bytes, offset: int) -> int:
-        """Acknowledge as is told there; what is returned is as of :meth:`_publish_at`."""
-        behind = offset + _ACK.size
-        if behind > len(data):
-            return 0
-        kind, number, size, _, tag, multiple, end = _ACK.unpack_from(data, offset)
-        slot = self._slots.get(number)
-        if slot is None or slot.channel is None or slot.content.method is not None:
-            return 0
-        if kind != METHOD or size != _ACK_SIZE or end != END:
-            return 0
-        try:
-            slot.channel.ack(tag, multiple & 1 != 0)
-        except SoftError as error:
-            self._refuse(slot, number, error, BasicAck)
-        return behind
-
-    @staticmethod
-    def _blame(error: HardError, method: type[Method]) -> None:
-        """Have the method named that an error came of, unless another is, or none."""
-        if error.blame and error.method is None:
-            error.method = method
 
     def _read(self, data: bytes) -> None:
         if self._parser.idle and not self._alarms:
@@ -247,12 +167,12 @@ class Session:
     def _channel_frame(self, frame_type: int, number: int, payload: bytes) -> None:
         slot = self._slots.get(number)
         if slot is None:
-            slot = self._slots[number] = _Slot(self.node.profile.max_body_size)
+            slot = self._slots[number] = Slot(self.node.profile.max_body_size)
         if frame_type == METHOD and slot.content.method is None:
             method: Method | None
-            if payload[:4] == _PUBLISH_ID:
+            if payload[:4] == PUBLISH_ID:
                 method = self._decode_publish(payload)
-            elif payload[:4] == _ACK_ID and len(payload) == _ACK_SIZE:
+            elif payload[:4] == ACK_ID and len(payload) == ACK_SIZE:
                 tag, multiple = _ACK_ARGUMENTS.unpack_from(payload, 4)
                 method = BasicAck(tag, multiple & 1 != 0)
             else:
@@ -271,7 +191,7 @@ class Session:
             text = f"{frame_snippet(frame_type, payload)}: unknown_frame"
             raise HardError(ReplyCode.FRAME_ERROR, text, blame=False)
 
-    def _content_frame(self, number: int, slot: _Slot, frame_type: int, payload: bytes) -> None:
+    def _content_frame(self, number: int, slot: Slot, frame_type: int, payload: bytes) -> None:
         try:
             complete = slot.content.add(frame_type, payload)
         except ContentError as error:
@@ -282,18 +202,6 @@ class Session:
             raise HardError(ReplyCode.FRAME_ERROR, text, blame=False) from None
         if complete is not None:
             self._command(number, slot, complete.method, complete)
-
-    def _decode_publish(self, payload: bytes) -> BasicPublish:
-        """basic.publish; publishers repeat themselves, so that the payloads seen last are kept decoded."""
-        method = self._publishes.get(payload)
-        if method is None:
-            decoded = self.decode(payload)
-            if not isinstance(decoded, BasicPublish):
-                raise internal_error()
-            if len(self._publishes) >= _CACHED_PUBLISHES:
-                self._publishes.clear()
-            method = self._publishes[payload] = decoded
-        return method
 
     def decode(self, payload: bytes) -> Method | None:
         """The method of a frame; ``None`` where RabbitMQ drops the connection without a word, which is done then.
@@ -309,7 +217,7 @@ class Session:
 
     # commands
 
-    def _command(self, number: int, slot: _Slot, method: Method, content: Content | None) -> None:
+    def _command(self, number: int, slot: Slot, method: Method, content: Content | None) -> None:
         """Do what a complete command asks for, if the channel's state allows it."""
         if slot.state is ChannelState.OPEN and type(method) in _RUNNABLE:
             self._run(slot, method, content)
@@ -330,7 +238,7 @@ class Session:
             return
         slot.state = following
 
-    def _run(self, slot: _Slot, method: Method, content: Content | None) -> None:
+    def _run(self, slot: Slot, method: Method, content: Content | None) -> None:
         channel = slot.channel
         if channel is None:
             raise internal_error()
@@ -347,7 +255,7 @@ class Session:
             self._blame(error, type(method))
             raise
 
-    def _refuse(self, slot: _Slot, number: int, error: SoftError, cause: type[Method]) -> None:
+    def _refuse(self, slot: Slot, number: int, error: SoftError, cause: type[Method]) -> None:
         """Close a channel because of an error of ``cause``, unless that names another."""
         cause = error.method or cause
         self._close_channel(slot)
@@ -379,7 +287,7 @@ class Session:
                 except SoftError as error:
                     self._refuse(slot, number, error, TxCommit)
 
-    def _open_channel(self, number: int, slot: _Slot) -> None:
+    def _open_channel(self, number: int, slot: Slot) -> None:
         connection = self.connection
         if connection is None:
             raise internal_error()
@@ -392,7 +300,7 @@ class Session:
         slot.channel = Channel(connection, number)
         self.method(number, ChannelOpenOk())
 
-    def _close_channel(self, slot: _Slot) -> None:
+    def _close_channel(self, slot: Slot) -> None:
         channel, slot.channel = slot.channel, None
         if channel is not None:
             channel.close()
@@ -511,7 +419,7 @@ class Session:
     def method(self, channel: int, method: Method) -> None:
         """Send a method without content."""
         if type(method) is BasicAck:
-            self.write(_ACK.pack(METHOD, channel, _ACK_SIZE, BasicAck.ID, method.delivery_tag, method.multiple, 0xCE))
+            self.write(ACK.pack(METHOD, channel, ACK_SIZE, BasicAck.ID, method.delivery_tag, method.multiple, 0xCE))
         else:
             self.write(method.frame(channel))
 

@@ -140,7 +140,8 @@ def the_firehose_and_replies(rabbit: Rabbit) -> None:
     channel.call(amqp.BasicConsume(queue="amq.rabbitmq.reply-to", no_ack=True))
     other, requests = rabbit.raw_queue()
     channel.publish(b"request", routing_key=requests, reply_to="amq.rabbitmq.reply-to")
-    name = str(properties_of(other.got(requests, no_ack=True))["reply_to"])
+    request = rabbit.eventually(lambda: other.get(requests, no_ack=True), "no request")
+    name = str(properties_of(request)["reply_to"])
     with _traced(rabbit) as traced:
         other.publish(b"reply", routing_key=name)
         equal(channel.message(amqp.BasicDeliver).body, b"reply")
