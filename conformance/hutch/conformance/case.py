@@ -73,6 +73,7 @@ TOPICS: Final = (
     "stream",
     "stream_arguments",
     "trace",
+    "events",
     "stream_offsets",
     "stream_messages",
     "stream_retention",

@@ -254,9 +254,8 @@ class Broker:
         self._check_resource(resource)
         self.catch_up()
         with self.lock:
-            if resource not in self.node.alarms.raised:
-                self.node.alarms.raised.add(resource)
-                self.node.history.record("alarm-raised", "", detail=resource)
+            self.node.raise_alarm(resource)
+            self.notify()
 
     def clear_alarm(self, resource: str) -> None:
         """End an alarm, raised or not. With the last one, connections that were blocked are told by
@@ -267,11 +266,9 @@ class Broker:
         """
         self._check_resource(resource)
         with self.lock:
-            if resource in self.node.alarms.raised:
-                self.node.history.record("alarm-cleared", "", detail=resource)
-                self.node.alarms.clear(resource)
-                self.node.settle()
-                self.notify()
+            self.node.clear_alarm(resource)
+            self.node.settle()
+            self.notify()
 
     def _check_resource(self, resource: str) -> None:
         if resource not in RESOURCES:

@@ -11,6 +11,7 @@ from hutch.fakebroker.engine.ack_timeout import AckTimeout
 from hutch.fakebroker.engine.connection import Connection, Output
 from hutch.fakebroker.engine.consumers import Consumer
 from hutch.fakebroker.engine.errors import HardError, precondition_failed
+from hutch.fakebroker.engine.events import INTERNAL
 from hutch.fakebroker.engine.message import Message
 from hutch.fakebroker.engine.permissions import Access
 from hutch.fakebroker.engine.queues.queue import Queue
@@ -67,6 +68,10 @@ class Channel:
         #: What closes the channel when it keeps a delivery for too long; ``None`` where nothing does.
         self.ack_timeout: Final = None if timeout is None else AckTimeout(self, timeout)
         connection.channels[number] = self
+        #: How many consumers ended with it.
+        self._ended = 0
+        if self.vhost.node.events is not None:
+            self.vhost.node.events.channel_created(self)
 
     def deliver(self, consumer: Consumer, entry: Entry) -> None:
         """Send a message to a consumer, which is known to have credit."""
@@ -275,6 +280,10 @@ class Channel:
         may be active now.
         """
         queues: dict[Queue, None] = {}
+        node = self.vhost.node
+        self._ended += len(self.consumers)
+        if node.events is not None and not node.profile.has_newer_events:
+            node.events.consumers_deleted(self.consumers.values(), INTERNAL)
         for consumer in list(self.consumers.values()):
             del self.consumers[consumer.tag]
             consumer.queue.remove_consumer(consumer)
@@ -294,3 +303,5 @@ class Channel:
         returned = self._requeue(self._settle(0, multiple=True), failed=True, lost=True)
         for queue in (*returned, *queues):
             queue.dispatch()
+        if self.vhost.node.events is not None:
+            self.vhost.node.events.channel_closed(self, self._ended)

@@ -9,6 +9,7 @@ from typing import Final
 from hutch.fakebroker.engine.alarms import Alarms
 from hutch.fakebroker.engine.clock import Clock, Timers
 from hutch.fakebroker.engine.connection import Connection
+from hutch.fakebroker.engine.events import Events
 from hutch.fakebroker.engine.history import History
 from hutch.fakebroker.engine.message import Envelopes
 from hutch.fakebroker.engine.names import Names
@@ -53,8 +54,12 @@ class Node:
         self.connections: Final[dict[Connection, None]] = {}
         #: What a command leaves to be done after it: dead-lettering, so that long chains of queues do not nest.
         self.pending: Final[deque[Callable[[], None]]] = deque()
+        #: Where events go (rabbitmq_event_exchange); ``None`` where that is not enabled.
+        self.events: Events | None = None
         for name in vhosts:
             self.add_vhost(name)
+        if profile.has_event_exchange and self.vhosts:
+            self.events = Events(self, next(iter(self.vhosts.values())))
 
     def add_vhost(self, name: str) -> VHost:
         """Create a vhost, or find the one of that name."""
@@ -121,6 +126,24 @@ class Node:
         for connection in chosen:
             connection.output.close(ReplyCode.CONNECTION_FORCED, f"{ReplyCode.CONNECTION_FORCED} - {reason}")
         return len(chosen)
+
+    # alarms
+
+    def raise_alarm(self, resource: str) -> None:
+        """Be low on a resource; again it does nothing."""
+        if resource not in self.alarms.raised:
+            self.alarms.raised.add(resource)
+            self.history.record("alarm-raised", "", detail=resource)
+            if self.events is not None:
+                self.events.alarm("set", resource)
+
+    def clear_alarm(self, resource: str) -> None:
+        """Be low on it no more; if it was not, nothing happens."""
+        if resource in self.alarms.raised:
+            self.history.record("alarm-cleared", "", detail=resource)
+            if self.events is not None:
+                self.events.alarm("cleared", resource)
+            self.alarms.clear(resource)
 
     # restarts
 

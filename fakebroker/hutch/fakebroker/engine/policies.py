@@ -65,6 +65,7 @@ class Policies:
     def cover_exchange(self, exchange: Exchange) -> None:
         """Have the exchange go by what holds for it (EXCH-AE-05)."""
         policy = _first(self.user.values(), exchange.name, _EXCHANGE_KINDS)
+        exchange.policy = "" if policy is None else policy.name
         exchange.change_alternate(None if policy is None else policy.definition.get("alternate-exchange"))
 
     def that_hold(self, queue_type: str, name: str) -> Held:

@@ -20,8 +20,7 @@ class Profile:
     mechanisms_with_external: tuple[str, ...]
     #: Whether the AMQP 0-8 header is taken for 0-9-1 (CONN-HDR-03).
     accepts_0_8: bool
-    #: Whether a header of another protocol is answered with AMQP 1.0's SASL header, else with 0-9-1's (CONN-HDR-05,
-    #: -08).
+    #: Whether a header of another protocol is answered with AMQP 1.0's SASL header, else 0-9-1's (CONN-HDR-05, -08).
     speaks_1_0: bool
     #: The smallest frame_max a client may ask for, bytes (CONN-TUNE-06).
     frame_min: int
@@ -33,6 +32,8 @@ class Profile:
     max_message_size: int
     #: Whether an unknown exchange type is a 406 on the channel, else a 503 on the connection (EXCH-DECLARE-05).
     unknown_exchange_type_is_soft: bool
+    #: Whether events tell of bindings made again, and count a closed channel's consumers in place of naming each.
+    has_newer_events: bool
     #: Exchange types that there are: those built in, and those of the plugins that are enabled.
     exchange_types: frozenset[str]
     #: The largest weight in a consistent hash exchange; None: any (EXCH-PLUGIN-01).
@@ -62,9 +63,7 @@ class Profile:
     shares_global_qos: bool
     #: Whether the broker keeps the history of deaths itself, else it trusts the x-death header it finds (DLX-14).
     tracks_deaths: bool
-    #: Whether transient exchanges and queues were in memory alone, so that a restart makes them vanish with their
-    #: bindings, which concerns nothing else. Where not, exchanges all stay, and transient queues are deleted as ever,
-    #: whereupon auto-delete exchanges may follow (RESTART-12).
+    #: Whether what is transient just vanishes with a restart; else exchanges stay, and queues are deleted (RESTART-12).
     forgets_transient_exchanges: bool
     #: Whether a dead letter's failed deliveries still count, so that it arrives as redelivered (DLX-03).
     dead_letters_keep_failures: bool
@@ -105,8 +104,7 @@ class Profile:
     #: Whether deliveries that come back by basic.nack or basic.recover are handed back, else they failed, as rejected
     #: ones did (QUORUM-03, TX-12).
     hands_back: bool
-    #: Whether quorum queues count all deliveries that came back in x-acquired-count, and tell of none if none did
-    #: (QUORUM-02).
+    #: Whether quorum queues count deliveries that came back in x-acquired-count, and else tell of none (QUORUM-02).
     counts_acquired: bool
     #: How often a delivery from a quorum queue may fail unless x-delivery-limit tells; None: any number (QUORUM-06).
     default_delivery_limit: int | None
@@ -133,8 +131,7 @@ class Profile:
     crashes_on_malformed_age: bool
     #: Whether x-max-age is compared, and told, in ms on a redeclaration.
     compares_max_age_in_ms: bool
-    #: Why a stream refuses a consumer without a prefetch, and one that does not acknowledge; ``{}`` is the queue
-    #: (STREAM-03, STREAM-04).
+    #: Why a stream refuses a consumer without prefetch, or acknowledgements; ``{}`` is the queue (STREAM-03, -04).
     stream_without_prefetch: str
     stream_without_acks: str
     #: Whether basic.nack, reject and recover acknowledge what a stream delivered, else they are refused (STREAM-11).
@@ -180,6 +177,8 @@ class Profile:
     brackets_channel_limit: bool
     #: Whether virtual hosts have a default queue type that counts (QUEUE-DECLARE-28).
     has_default_queue_type: bool
+    #: Whether what happens is published to amq.rabbitmq.event: the plugin rabbitmq_event_exchange is enabled.
+    has_event_exchange: bool = False
 
     def arguments_refused(self, queue_type: str) -> frozenset[str]:
         """The arguments that a queue of this type must not be declared with, because others have them."""
@@ -322,6 +321,7 @@ V3_10: Final = Profile(
     shares_global_qos=True,
     tracks_deaths=False,
     forgets_transient_exchanges=True,
+    has_newer_events=False,
     dead_letters_keep_failures=False,
     names_queue_type=False,
     queue_modes=frozenset({"default", "lazy"}),
@@ -417,6 +417,7 @@ V4_3: Final = Profile(
     shares_global_qos=False,
     tracks_deaths=True,
     forgets_transient_exchanges=False,
+    has_newer_events=True,
     dead_letters_keep_failures=True,
     names_queue_type=True,
     queue_modes=None,

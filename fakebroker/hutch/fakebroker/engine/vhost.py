@@ -6,6 +6,7 @@ from hutch.fakebroker.engine.bindings import Binding, Destination, binding_ident
 from hutch.fakebroker.engine.consumers import Consumer
 from hutch.fakebroker.engine.deadletter import dead_letter_message, without_cycles
 from hutch.fakebroker.engine.errors import HardError
+from hutch.fakebroker.engine.events import INTERNAL
 from hutch.fakebroker.engine.exchanges import PREDECLARED, Exchange
 from hutch.fakebroker.engine.message import Message
 from hutch.fakebroker.engine.policies import Policies
@@ -78,15 +79,19 @@ class VHost:
 
     # queues
 
-    def add_queue(self, queue: Queue) -> None:
-        """Take in a queue that was just made."""
+    def add_queue(self, queue: Queue, by: str) -> None:
+        """Take in a queue that was just made, ``by`` a user."""
         self.queues[queue.name] = queue
         if queue.owner is not None:
             queue.owner.exclusive_queues[queue] = None
         self.node.history.record("declared", self.name, queue.name, detail=("queue", queue.name))
+        if self.node.events is not None:
+            self.node.events.queue_created(queue, by)
 
-    def delete_queue(self, queue: Queue) -> list[Consumer]:
-        """Delete a queue with its messages and bindings; the consumers it had, which may have to be told."""
+    def delete_queue(self, queue: Queue, by: str = INTERNAL) -> list[Consumer]:
+        """Delete a queue with its messages and bindings, ``by`` a user or of itself; the consumers it had, which may
+        have to be told.
+        """
         del self.queues[queue.name]
         if queue.owner is not None:
             queue.owner.exclusive_queues.pop(queue, None)
@@ -95,9 +100,16 @@ class VHost:
             consumer.channel.consumers.pop(consumer.tag, None)
         queue.consumers.clear()
         queue.close()
-        for binding in list(queue.incoming.values()):
+        events = self.node.events
+        if events is not None:
+            events.consumers_deleted(orphans, by)
+        # RabbitMQ tells of the bindings that end an exchange with that exchange.
+        for binding in sorted(queue.incoming.values(), key=lambda binding: binding.source.auto_delete):
             self.remove_binding(binding)
         self.node.history.record("deleted", self.name, queue.name, detail=("queue", queue.name))
+        if events is not None:
+            events.queue_deleted(queue, by)
+            events.consumers_deleted(orphans, None)  # once more, by their channels
         return orphans
 
     # restarts
@@ -123,34 +135,48 @@ class VHost:
 
     # exchanges
 
-    def add_exchange(self, exchange: Exchange) -> None:
-        """Take in an exchange that was just made."""
+    def add_exchange(self, exchange: Exchange, by: str) -> None:
+        """Take in an exchange that was just made, ``by`` a user."""
         self.exchanges[exchange.name] = exchange
         self.policies.cover_exchange(exchange)
         self.node.history.record("declared", self.name, detail=("exchange", exchange.name))
+        if self.node.events is not None:
+            self.node.events.exchange_created(exchange, by)
 
-    def delete_exchange(self, exchange: Exchange) -> None:
-        """Delete an exchange and the bindings from and to it; auto-delete sources go too (EXCH-AUTODEL-04)."""
-        todo = [exchange]
+    def delete_exchange(self, exchange: Exchange, by: str = INTERNAL) -> None:
+        """Delete an exchange and the bindings from and to it, ``by`` a user or of itself; auto-delete sources go too
+        (EXCH-AUTODEL-04).
+        """
+        todo: list[tuple[Exchange, list[Binding]]] = [(exchange, [])]
         while todo:
-            gone = todo.pop()
+            gone, bindings = todo.pop()
             if self.exchanges.get(gone.name) is not gone:
                 continue
             del self.exchanges[gone.name]
             for binding in list(gone.outgoing.values()):
                 self._forget(binding)
+                bindings.append(binding)
             for binding in list(gone.incoming.values()):
                 self._forget(binding)
                 if binding.source.auto_delete and not binding.source.outgoing:
-                    todo.append(binding.source)
+                    todo.append((binding.source, [binding]))
+                else:
+                    bindings.append(binding)
             self.node.history.record("deleted", self.name, detail=("exchange", gone.name))
+            if self.node.events is not None:
+                self.node.events.exchange_deleted(gone, bindings, by)
 
     # bindings
 
-    def add_binding(self, source: Exchange, destination: Destination, routing_key: str, arguments: FieldTable) -> None:
-        """Bind; the same binding again changes nothing (EXCH-BIND-06)."""
+    def add_binding(
+        self, source: Exchange, destination: Destination, routing_key: str, arguments: FieldTable, by: str
+    ) -> None:
+        """Bind, ``by`` a user; the same binding again changes nothing (EXCH-BIND-06)."""
         binding = Binding(source, destination, routing_key, arguments)
-        if binding.identity in source.outgoing:
+        is_there = binding.identity in source.outgoing
+        if self.node.events is not None and (not is_there or self.node.profile.has_newer_events):
+            self.node.events.binding("created", binding, by)
+        if is_there:
             return
         source.outgoing[binding.identity] = binding
         destination.incoming[binding.identity] = binding
@@ -165,12 +191,16 @@ class VHost:
         """The binding with these very ends, key and arguments."""
         return source.outgoing.get(binding_identity(source.name, destination, routing_key, arguments))
 
-    def remove_binding(self, binding: Binding) -> None:
-        """Unbind; an auto-delete exchange that loses its last binding goes with it (EXCH-AUTODEL-02)."""
+    def remove_binding(self, binding: Binding, by: str = INTERNAL) -> None:
+        """Unbind, ``by`` a user or of itself; an auto-delete exchange that loses its last binding goes with it
+        (EXCH-AUTODEL-02).
+        """
         self._forget(binding)
         source = binding.source
         if source.auto_delete and not source.outgoing:
-            self.delete_exchange(source)
+            self.delete_exchange(source, by)
+        if self.node.events is not None:
+            self.node.events.binding("deleted", binding, by)
 
     def _forget_all(self, *bindings: dict[tuple[object, ...], Binding]) -> None:
         for binding in [binding for some in bindings for binding in some.values()]:

@@ -80,6 +80,8 @@ def consume(channel: Channel, method: BasicConsume) -> None:
         channel.ack_timeout.watch()
     queue.add_consumer(consumer)
     channel.vhost.node.history.record("consuming", channel.vhost.name, queue.name, detail=tag)
+    if channel.vhost.node.events is not None:
+        channel.vhost.node.events.consumer_created(consumer)
     if not method.nowait:
         channel.output.method(channel.number, BasicConsumeOk(tag))
     queue.dispatch()
@@ -133,6 +135,8 @@ def cancel(channel: Channel, method: BasicCancel) -> None:
     node = channel.vhost.node
     if consumer is not None:
         node.history.record("cancelled", channel.vhost.name, consumer.queue.name, detail=method.consumer_tag)
+        if node.events is not None:
+            node.events.consumers_deleted([consumer], channel.connection.user)
         consumer.queue.remove_consumer(consumer)
     if not method.nowait:
         channel.output.method(channel.number, BasicCancelOk(method.consumer_tag))

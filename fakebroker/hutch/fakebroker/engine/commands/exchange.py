@@ -61,7 +61,8 @@ def _create(channel: Channel, name: str, method: ExchangeDeclare) -> None:
             auto_delete=method.auto_delete,
             internal=method.internal,
             arguments=method.arguments,
-        )
+        ),
+        channel.connection.user,
     )
 
 
@@ -103,7 +104,12 @@ def delete(channel: Channel, method: ExchangeDelete) -> None:
     if existing is not None:
         if method.if_unused and existing.outgoing:
             raise precondition_failed(f"exchange '{name}' in vhost '{vhost.name}' in use")
-        vhost.delete_exchange(existing)
+        events, user = vhost.node.events, channel.connection.user
+        if events is not None:
+            events.deletion_of_exchange(existing, user, begins=True)
+        vhost.delete_exchange(existing, user)
+        if events is not None:
+            events.deletion_of_exchange(existing, user, begins=False)
     if not method.nowait:
         channel.output.method(channel.number, ExchangeDeleteOk())
 
@@ -115,7 +121,8 @@ def bind(channel: Channel, method: ExchangeBind) -> None:
     source = find_exchange(channel, from_)
     destination = find_exchange(channel, to)
     check_binding(channel, source, destination, method.routing_key, method.arguments)
-    channel.vhost.add_binding(source, destination, method.routing_key, method.arguments)
+    user = channel.connection.user
+    channel.vhost.add_binding(source, destination, method.routing_key, method.arguments, user)
     if not method.nowait:
         channel.output.method(channel.number, ExchangeBindOk())
 
@@ -137,6 +144,6 @@ def unbind(channel: Channel, method: ExchangeUnbind) -> None:
     if source is not None and destination is not None:
         binding = vhost.find_binding(source, destination, method.routing_key, method.arguments)
         if binding is not None:
-            vhost.remove_binding(binding)
+            vhost.remove_binding(binding, channel.connection.user)
     if not method.nowait:
         channel.output.method(channel.number, ExchangeUnbindOk())

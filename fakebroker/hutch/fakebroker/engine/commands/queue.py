@@ -129,7 +129,7 @@ def _declare(channel: Channel, name: str, method: QueueDeclare) -> Queue:
         auto_delete=method.auto_delete,
         arguments=method.arguments,
     )
-    vhost.add_queue(queue)
+    vhost.add_queue(queue, channel.connection.user)
     return queue
 
 
@@ -162,7 +162,8 @@ def bind(channel: Channel, method: QueueBind) -> None:
     queue = found_queue(channel, name)
     check_binding(channel, source, queue, _routing_key(method, name), method.arguments)
     check_owner(channel, queue)
-    channel.vhost.add_binding(source, queue, _routing_key(method, name), method.arguments)
+    user = channel.connection.user
+    channel.vhost.add_binding(source, queue, _routing_key(method, name), method.arguments, user)
     if not method.nowait:
         channel.output.method(channel.number, QueueBindOk())
 
@@ -183,7 +184,7 @@ def unbind(channel: Channel, method: QueueUnbind) -> None:
         binding = vhost.find_binding(source, queue, _routing_key(method, name), method.arguments)
         if binding is not None:
             check_owner(channel, queue)
-            vhost.remove_binding(binding)
+            vhost.remove_binding(binding, channel.connection.user)
     channel.output.method(channel.number, QueueUnbindOk())
 
 
@@ -210,7 +211,7 @@ def delete(channel: Channel, method: QueueDelete) -> None:
         check_owner(channel, queue)
         queue.drop_expired()
         count = queue.check_delete(if_unused=method.if_unused, if_empty=method.if_empty)
-        orphans = vhost.delete_queue(queue)
+        orphans = vhost.delete_queue(queue, channel.connection.user)
     if not method.nowait:
         channel.output.method(channel.number, QueueDeleteOk(count))
     # Each channel is told in the order of its tags.

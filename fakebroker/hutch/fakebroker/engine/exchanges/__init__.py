@@ -68,6 +68,9 @@ class Exchange:
         self.auto_delete: Final = auto_delete
         self.internal: Final = internal
         self.arguments: Final[FieldTable] = arguments or {}
+        self.vhost: Final = vhost
+        #: The policy that holds for it, by name; empty for none.
+        self.policy = ""
         #: The exchange that takes what this one cannot route, by name; ``None`` for none.
         self.alternate: str | None = None
         self.change_alternate(None)

@@ -1,0 +1,199 @@
+"""The plugin rabbitmq_event_exchange (https://www.rabbitmq.com/docs/event-exchange): what happens to a node's entities
+is published to the exchange amq.rabbitmq.event of its first virtual host.
+"""
+
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Final
+
+from hutch.fakebroker.engine.arguments import erlang_type
+from hutch.fakebroker.engine.bindings import Binding
+from hutch.fakebroker.engine.exchanges import Exchange
+from hutch.fakebroker.engine.message import Message
+from hutch.fakebroker.engine.names import NODE_NAME
+from hutch.fakebroker.engine.terms import print_binary, print_term
+from hutch.wire.fields import FieldTable, FieldValue, Int64, type_name
+from hutch.wire.properties import encode_properties
+
+if TYPE_CHECKING:
+    from hutch.fakebroker.engine.channel import Channel
+    from hutch.fakebroker.engine.connection import Connection
+    from hutch.fakebroker.engine.consumers import Consumer
+    from hutch.fakebroker.engine.node import Node
+    from hutch.fakebroker.engine.queues.queue import Queue
+    from hutch.fakebroker.engine.vhost import VHost
+
+#: The exchange that events are published to.
+EVENTS: Final = "amq.rabbitmq.event"
+#: Who does what nobody asked for, as an auto-delete queue's end.
+INTERNAL: Final = "rmq-internal"
+
+
+class Events:
+    """The events of one node. Each method publishes one, or those that go together in RabbitMQ's order; ``by`` is the
+    user who made it happen.
+    """
+
+    def __init__(self, node: "Node", vhost: "VHost") -> None:
+        self._node: Final = node
+        self._vhost: Final = vhost
+        self._processes: Final[dict[object, str]] = {}
+        self._process = 0
+        vhost.exchanges[EVENTS] = Exchange(EVENTS, "topic", vhost, durable=True, internal=True)
+
+    def _publish(self, key: str, by: str | None, facts: FieldTable) -> None:
+        """Publish an event, in the order of 3.10's headers; 4.3 sorts them, as it sorts all headers."""
+        now = self._node.clock.time()
+        headers: FieldTable = {
+            **({} if by is None else {"user_who_performed_action": by}),
+            **facts,
+            "timestamp_in_ms": Int64(now * 1000),
+        }
+        raw = encode_properties({"headers": headers, "delivery_mode": 2, "timestamp": int(now)})
+        message = Message(EVENTS, key, self._node.envelopes.of(raw), b"")
+        for target in self._vhost.route(self._vhost.exchanges[EVENTS], message, (key,)):
+            target.publish(message)
+
+    def _pid(self, owner: object) -> str:
+        """The Erlang process that RabbitMQ would have for a connection or a channel."""
+        if owner not in self._processes:
+            self._process += 1
+            self._processes[owner] = f"<{NODE_NAME}.1.{self._process}.0>"
+        return self._processes[owner]
+
+    # queues
+
+    def queue_created(self, queue: "Queue", by: str) -> None:
+        """queue.created."""
+        arguments: FieldTable = queue.arguments
+        more: FieldTable = {}
+        if self._node.profile.names_queue_type:
+            arguments = dict(sorted({**arguments, "x-queue-type": queue.type}.items()))
+            more = {"type": erlang_type(queue.type), "leader": NODE_NAME, "members": [NODE_NAME]}
+        facts: FieldTable = {
+            "exclusive": queue.owner is not None,
+            "owner_pid": "" if queue.owner is None else self._pid(queue.owner),
+            "arguments": _printed(arguments),
+            "auto_delete": queue.auto_delete,
+            "durable": queue.durable,
+            "name": queue.name,
+            "vhost": queue.vhost.name,
+        }
+        self._publish("queue.created", by, {**facts, **more})
+
+    def queue_deleted(self, queue: "Queue", by: str) -> None:
+        """queue.deleted."""
+        more: FieldTable = {"type": erlang_type(queue.type)} if self._node.profile.names_queue_type else {}
+        self._publish("queue.deleted", by, {"name": queue.name, "vhost": queue.vhost.name, **more})
+
+    # exchanges and bindings
+
+    def exchange_created(self, exchange: Exchange, by: str) -> None:
+        """exchange.created."""
+        facts: FieldTable = {
+            "policy": exchange.policy,
+            "arguments": _printed(exchange.arguments),
+            "internal": exchange.internal,
+            "auto_delete": exchange.auto_delete,
+            "durable": exchange.durable,
+            "type": exchange.type,
+            "name": exchange.name,
+            "vhost": exchange.vhost.name,
+        }
+        self._publish("exchange.created", by, facts)
+
+    def exchange_deleted(self, exchange: Exchange, bindings: Sequence[Binding], by: str) -> None:
+        """exchange.deleted, and binding.deleted for those that went with it."""
+        self._publish("exchange.deleted", by, {"name": exchange.name, "vhost": exchange.vhost.name})
+        for binding in bindings:
+            self.binding("deleted", binding, by)
+
+    def deletion_of_exchange(self, exchange: Exchange, by: str, *, begins: bool) -> None:
+        """What stands around an exchange's deletion by a client, a parameter that is set and cleared."""
+        facts: FieldTable = {
+            **({"value": True} if begins else {}),
+            "name": exchange.name,
+            "component": "exchange-delete-in-progress",
+            "vhost": exchange.vhost.name,
+        }
+        self._publish("parameter.set" if begins else "parameter.cleared", by, facts)
+
+    def binding(self, what: str, binding: Binding, by: str) -> None:
+        """binding.created or binding.deleted, which is ``what``."""
+        facts: FieldTable = {
+            "vhost": binding.source.vhost.name,
+            "arguments": _printed(binding.arguments),
+            "routing_key": binding.routing_key,
+            "destination_kind": "exchange" if isinstance(binding.destination, Exchange) else "queue",
+            "destination_name": binding.destination.name,
+            "source_kind": "exchange",
+            "source_name": binding.source.name,
+        }
+        self._publish(f"binding.{what}", by, facts)
+
+    # channels and consumers
+
+    def channel_created(self, channel: "Channel") -> None:
+        """channel.created."""
+        connection = channel.connection
+        facts: FieldTable = {
+            "vhost": channel.vhost.name,
+            "user": connection.user,
+            "number": Int64(channel.number),
+            "connection": self._pid(connection),
+            "name": f"{connection.name} ({channel.number})",
+            "pid": self._pid(channel),
+        }
+        self._publish("channel.created", connection.user, facts)
+
+    def channel_closed(self, channel: "Channel", consumers: int) -> None:
+        """channel.closed, with how many consumers it still had."""
+        counted = self._node.profile.has_newer_events
+        more: FieldTable = {"consumer_count": Int64(consumers)} if counted else {}
+        self._publish("channel.closed", channel.connection.user, {"pid": self._pid(channel), **more})
+        del self._processes[channel]
+
+    def forget(self, connection: "Connection") -> None:
+        """A connection is gone, which no event tells of."""
+        self._processes.pop(connection, None)
+
+    def consumer_created(self, consumer: "Consumer") -> None:
+        """consumer.created."""
+        facts: FieldTable = {
+            "arguments": _printed(consumer.arguments),
+            "prefetch_count": Int64(consumer.prefetch),
+            "queue": consumer.queue.name,
+            "vhost": consumer.queue.vhost.name,
+            "channel": self._pid(consumer.channel),
+            "ack_required": not consumer.no_ack,
+            "exclusive": consumer.exclusive,
+            "consumer_tag": consumer.tag,
+        }
+        self._publish("consumer.created", consumer.channel.connection.user, facts)
+
+    def consumers_deleted(self, consumers: Iterable["Consumer"], by: str | None) -> None:
+        """consumer.deleted, for each."""
+        for consumer in consumers:
+            facts: FieldTable = {
+                "queue": consumer.queue.name,
+                "vhost": consumer.queue.vhost.name,
+                "channel": self._pid(consumer.channel),
+                "consumer_tag": consumer.tag,
+            }
+            self._publish("consumer.deleted", by, facts)
+
+    # alarms
+
+    def alarm(self, what: str, resource: str) -> None:
+        """alarm.set or alarm.cleared, which is ``what``."""
+        self._publish(f"alarm.{what}", None, {"node": NODE_NAME, "source": resource})
+
+
+def _printed(arguments: FieldTable) -> list[FieldValue]:
+    """Arguments as texts, each as Erlang prints it: ``{<<"x-max-length">>,signedint,10}``. It takes octets for letters
+    and writes them as octets again.
+    """
+    texts = (
+        f"{{{print_binary(name.encode('utf-8', 'surrogateescape'))},{type_name(value)},{print_term(value)}}}"
+        for name, value in arguments.items()
+    )
+    return [text.encode("latin-1").decode("utf-8", "surrogateescape") for text in texts]
