@@ -154,7 +154,9 @@ class Vocabulary:
         values = self._dead_letters.get(name)
         if values is None:
             values = st.sampled_from(_QUEUE_ARGUMENTS[name])
-        return _rather(values, st.sampled_from(_VALUES), 6) if odd else values
+        # A float makes 3.10 go silent on the channel for good.
+        strange = [value for value in _VALUES if name != "x-queue-master-locator" or not isinstance(value, float)]
+        return _rather(values, st.sampled_from(strange), 6) if odd else values
 
     def _exchange_declare(self, names: SearchStrategy[str], *, odd: bool) -> SearchStrategy[wire.ExchangeDeclare]:
         alternate: SearchStrategy[FieldValue] = st.sampled_from((*self.exchanges, "amq.fanout", self.missing))
