@@ -191,19 +191,9 @@ class Profile:
 
 _EXCHANGE_TYPES = frozenset({"direct", "fanout", "headers", "topic"})
 _CLASSIC_ARGUMENTS = (
-    "x-expires",
-    "x-message-ttl",
-    "x-dead-letter-exchange",
-    "x-dead-letter-routing-key",
-    "x-max-length",
-    "x-max-length-bytes",
-    "x-max-priority",
-    "x-overflow",
-    "x-queue-mode",
-    "x-queue-version",
-    "x-single-active-consumer",
-    "x-queue-type",
-    "x-queue-master-locator",
+    *("x-expires", "x-message-ttl", "x-dead-letter-exchange", "x-dead-letter-routing-key", "x-max-length"),
+    *("x-max-length-bytes", "x-max-priority", "x-overflow", "x-queue-mode", "x-queue-version"),
+    *("x-single-active-consumer", "x-queue-type", "x-queue-master-locator"),
 )
 _QUORUM_ARGUMENTS = (
     "x-dead-letter-exchange",
