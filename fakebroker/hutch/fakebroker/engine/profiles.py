@@ -162,16 +162,13 @@ class Profile:
     names_refused_permission: bool
     #: Whether a passive declare needs a permission (PERM-03).
     passive_needs_permission: bool
-    #: Whether a user's and a virtual host's name in a topic permission stand for themselves, else they are part of the
-    #: regular expression.
+    #: Whether names put into a topic permission stand for themselves, else they are part of the regular expression.
     escapes_topic_variables: bool
-    #: Whether a message is looked at as a whole before topic permissions are, which then cover CC and BCC too, and
-    #: those before its user_id; else the routing key, user_id and the rest follow in this order (PERM-12).
+    #: Whether topic permissions count for CC and BCC too, after what else is wrong with the message (PERM-12).
     reads_message_first: bool
     #: Whether connection.update-secret makes channels forget what they were permitted (PERM-11).
     update_secret_forgets_permissions: bool
-    #: Whether a virtual host's limit of queues is looked at after a new queue's arguments and the permissions for its
-    #: dead-letter exchange, else before (QUEUE-DECLARE-27).
+    #: Whether the limit of queues is looked at after a new queue's arguments, else before (QUEUE-DECLARE-27).
     checks_queue_limit_late: bool
     #: Whether the limit of a user's channels is told in brackets (CONN-CHAN-03).
     brackets_channel_limit: bool
