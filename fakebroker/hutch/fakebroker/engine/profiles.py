@@ -4,6 +4,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
+from hutch.fakebroker.engine.policy_keys import (
+    MIRRORING_POLICY_KEYS,
+    NEW_POLICY_KEYS,
+    NEW_QUORUM_POLICY_KEYS,
+    NOT_STREAM_POLICY_KEYS,
+    OPERATOR_POLICY_KEYS,
+    POLICY_KEYS,
+    STREAM_POLICY_KEYS,
+)
+
 
 @dataclass(frozen=True, eq=False)
 class Profile:
@@ -218,66 +228,6 @@ _STREAM_ARGUMENTS = (
     "x-queue-leader-locator",
 )
 
-_OPERATOR_POLICY_KEYS = frozenset(
-    {
-        "delivery-limit",
-        "expires",
-        "max-in-memory-bytes",
-        "max-in-memory-length",
-        "max-length",
-        "max-length-bytes",
-        "message-ttl",
-    }
-)
-_POLICY_KEYS = _OPERATOR_POLICY_KEYS | {
-    "alternate-exchange",
-    "dead-letter-exchange",
-    "dead-letter-routing-key",
-    "dead-letter-strategy",
-    "initial-cluster-size",
-    "max-age",
-    "overflow",
-    "queue-leader-locator",
-    "queue-master-locator",
-    "queue-mode",
-    "queue-version",
-    "stream-max-segment-size-bytes",
-}
-_MIRRORING_POLICY_KEYS = frozenset(
-    {
-        "ha-mode",
-        "ha-params",
-        "ha-promote-on-failure",
-        "ha-promote-on-shutdown",
-        "ha-sync-batch-size",
-        "ha-sync-mode",
-    }
-)
-_NEW_QUORUM_POLICY_KEYS = frozenset(
-    {"delayed-retry-max", "delayed-retry-min", "delayed-retry-type", "target-group-size"}
-)
-_NEW_POLICY_KEYS = _NEW_QUORUM_POLICY_KEYS | {
-    "consumer-disconnected-timeout",
-    "consumer-timeout",
-    "stream-filter-size-bytes",
-}
-_STREAM_POLICY_KEYS = frozenset({"initial-cluster-size", "max-age", "stream-max-segment-size-bytes"})
-_NOT_STREAM_POLICY_KEYS = frozenset(
-    {
-        "dead-letter-exchange",
-        "dead-letter-routing-key",
-        "dead-letter-strategy",
-        "delivery-limit",
-        "expires",
-        "max-in-memory-bytes",
-        "max-in-memory-length",
-        "max-length",
-        "message-ttl",
-        "overflow",
-        "queue-mode",
-    }
-)
-
 V3_10: Final = Profile(
     name="3.10",
     version="3.10.8",
@@ -315,12 +265,12 @@ V3_10: Final = Profile(
     queue_versions=frozenset({1, 2}),
     leader_locators=frozenset({"client-local", "balanced", "random", "least-leaders"}),
     deprecated_features=frozenset(),
-    policy_keys=_POLICY_KEYS | _MIRRORING_POLICY_KEYS,
-    operator_policy_keys=_OPERATOR_POLICY_KEYS,
+    policy_keys=POLICY_KEYS | MIRRORING_POLICY_KEYS,
+    operator_policy_keys=OPERATOR_POLICY_KEYS,
     policy_keys_refused={
-        "classic": _STREAM_POLICY_KEYS | {"dead-letter-strategy", "delivery-limit", "queue-leader-locator"},
-        "quorum": _STREAM_POLICY_KEYS | _MIRRORING_POLICY_KEYS | {"queue-master-locator", "queue-mode"},
-        "stream": _NOT_STREAM_POLICY_KEYS | _MIRRORING_POLICY_KEYS | {"queue-master-locator"},
+        "classic": STREAM_POLICY_KEYS | {"dead-letter-strategy", "delivery-limit", "queue-leader-locator"},
+        "quorum": STREAM_POLICY_KEYS | MIRRORING_POLICY_KEYS | {"queue-master-locator", "queue-mode"},
+        "stream": NOT_STREAM_POLICY_KEYS | MIRRORING_POLICY_KEYS | {"queue-master-locator"},
     },
     policy_targets=frozenset({"all", "exchanges", "queues"}),
     policy_targets_text="'queues', 'exchanges' or 'all'",
@@ -411,10 +361,10 @@ V4_3: Final = Profile(
     queue_versions=frozenset({2}),
     leader_locators=frozenset({"client-local", "balanced", "random", "least-leaders", "min-masters"}),
     deprecated_features=frozenset({"global_qos", "queue_master_locator", "transient_nonexcl_queues"}),
-    policy_keys=_POLICY_KEYS | _NEW_POLICY_KEYS,
-    operator_policy_keys=_OPERATOR_POLICY_KEYS | _NEW_QUORUM_POLICY_KEYS | {"overflow", "queue-version"},
+    policy_keys=POLICY_KEYS | NEW_POLICY_KEYS,
+    operator_policy_keys=OPERATOR_POLICY_KEYS | NEW_QUORUM_POLICY_KEYS | {"overflow", "queue-version"},
     policy_keys_refused={
-        "classic": _STREAM_POLICY_KEYS
+        "classic": STREAM_POLICY_KEYS
         | {
             "dead-letter-strategy",
             "delivery-limit",
@@ -422,8 +372,8 @@ V4_3: Final = Profile(
             "max-in-memory-length",
             "target-group-size",
         },
-        "quorum": _STREAM_POLICY_KEYS | {"queue-master-locator", "queue-mode"},
-        "stream": _NOT_STREAM_POLICY_KEYS | {"queue-master-locator", "target-group-size"},
+        "quorum": STREAM_POLICY_KEYS | {"queue-master-locator", "queue-mode"},
+        "stream": NOT_STREAM_POLICY_KEYS | {"queue-master-locator", "target-group-size"},
     },
     policy_targets=frozenset({"all", "classic_queues", "exchanges", "queues", "quorum_queues", "streams"}),
     policy_targets_text=("one of: 'queues', 'classic_queues',  'quorum_queues', 'streams', 'exchanges', or 'all'"),
