@@ -277,3 +277,31 @@ def consumer_of_a_queue_that_is_deleted(rabbit: Rabbit) -> None:
     yard.channel.call(amqp.BasicConsume(queue=queue, consumer_tag="c"))
     rabbit.raw().channel().call(amqp.QueueDelete(queue=queue))
     equal(yard.channel.expect(amqp.BasicCancel), amqp.BasicCancel("c", nowait=True))
+
+
+@case("QUORUM-04", "QUORUM-03", profiles=["4.3"])
+def delayed_retries(rabbit: Rabbit) -> None:
+    """In 4.x what comes back may have to wait, those that failed, those handed back, or all; each time that it failed
+    makes it longer. It is not ready meanwhile, and a purge takes it too.
+    """
+    yard = Yard(rabbit)
+    for kind, failed_waits, returned_waits in (("failed", True, False), ("returned", False, True), ("all", True, True)):
+        for way, waits in ((yard.reject, failed_waits), (yard.nack, returned_waits)):
+            queue = yard.queue(delayed_retry_type=kind, delayed_retry_min=400, delayed_retry_max=4000)
+            yard.publish(queue)
+            way(yard.get(queue))
+            if waits:
+                equal(yard.channel.get(queue), None, f"{kind}: it is ready at once")
+                rabbit.allow(1)
+                rabbit.advance(0.5)
+            equal(yard.get(queue).body, b"x")
+    queue = yard.queue(delayed_retry_type="failed", delayed_retry_min=400, delayed_retry_max=500)
+    yard.publish(queue)
+    yard.reject(yard.get(queue))
+    equal(yard.channel.get(queue), None)
+    equal(fields(yard.channel.call(amqp.QueuePurge(queue=queue))).message_count, 1)
+    for other in ({"delayed_retry_type": "bogus", "delayed_retry_min": 400}, {"delayed_retry_type": "all"}):
+        queue = yard.queue(**other)
+        yard.publish(queue)
+        yard.reject(yard.get(queue))
+        yard.get(queue)

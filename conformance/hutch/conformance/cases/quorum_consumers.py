@@ -1,5 +1,7 @@
 """Consumers of quorum queues (CONSUME, QOS, GET)."""
 
+from typing import Any
+
 from hutch.conformance.case import case
 from hutch.conformance.check import equal
 from hutch.conformance.quorum import Yard, expect_counts
@@ -238,3 +240,47 @@ def arguments_of_consumers_of_quorum_queues(rabbit: Rabbit) -> None:
         channel.send(amqp.BasicConsume(queue=queue, arguments=arguments))
         where = f"invalid arg '{next(iter(arguments))}' for queue '{queue}' in vhost '{rabbit.vhost}'"
         channel.expect_close(406, where + text, _CONSUME)
+
+
+def _not_in_time(rabbit: Rabbit, of_the_queue: dict[str, Any], of_the_consumer: FieldTable) -> None:
+    yard = Yard(rabbit)
+    queue = yard.queue(**of_the_queue)
+    yard.channel.call(amqp.BasicConsume(queue=queue, consumer_tag="c", arguments=of_the_consumer))
+    yard.publish(queue, b"0")
+    (late,) = _expect(yard.channel, ("c", b"0"))
+    rabbit.allow(2)
+    rabbit.advance(0.7)
+    equal(yard.channel.expect(amqp.BasicCancel), amqp.BasicCancel("c", nowait=True))
+    other = yard.connection.channel(3)
+    content = rabbit.eventually(lambda: other.get(queue), "no message")
+    expect_counts(rabbit, content, failed=0, acquired=1)
+    other.send(amqp.BasicAck(delivery_tag(content)))
+    yard.publish(queue, b"1")
+    yard.channel.expect_ready(queue, 1)
+    yard.channel.send(amqp.BasicAck(late))
+    _expect(yard.channel, ("c", b"1"))
+
+
+@case("CONSUME-27", "QUORUM-02", profiles=["4.3"])
+def delivery_that_is_not_acknowledged_in_time(rabbit: Rabbit) -> None:
+    """In 4.x a quorum queue takes back what is not acknowledged in time, and tells the consumer that it is cancelled;
+    once it has settled that, it is served again.
+    """
+    _not_in_time(rabbit, {"consumer_timeout": 500}, {})
+    _not_in_time(rabbit, {}, {"x-consumer-timeout": 500})
+
+
+@case("CONSUME-27", "GET-01", profiles=["4.3"])
+def message_from_basic_get_that_is_not_acknowledged_in_time(rabbit: Rabbit) -> None:
+    """In 4.x a channel is closed when what it got from a quorum queue is not acknowledged in time."""
+    yard = Yard(rabbit)
+    queue = yard.queue(consumer_timeout=500)
+    yard.publish(queue)
+    yard.get(queue)
+    rabbit.allow(2)
+    rabbit.advance(0.7)
+    text = "delivery acknowledgement on channel 1 timed out. Timeout value used: -1 ms. This timeout value can be "
+    yard.channel.expect_close(406, f"{text}configured, see consumers doc guide to learn more", (0, 0))
+    other = yard.connection.channel(3)
+    content = rabbit.eventually(lambda: other.get(queue), "no message")
+    expect_counts(rabbit, content, failed=0, acquired=1)

@@ -118,6 +118,10 @@ class Channel:
             trace_delivery(self, queue.name, entry.message, entry.redelivered)
         return self._delivery_tag
 
+    def outstanding(self, queue: Queue) -> list[Delivery]:
+        """The deliveries from a queue that are not acknowledged, oldest first."""
+        return [delivery for delivery in self._unacked.values() if delivery.queue is queue]
+
     # acknowledgements
 
     @property

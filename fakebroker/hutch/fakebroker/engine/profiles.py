@@ -124,6 +124,8 @@ class Profile:
     quorum_size_has_properties: bool
     #: Whether a consumer of higher priority takes over from a quorum queue's single active consumer (CONSUME-30).
     single_active_by_priority: bool
+    #: Whether quorum queues take back what is not acknowledged in time (CONSUME-27).
+    has_consumer_timeouts: bool
     #: Whether a purge takes the dead letters that a quorum queue keeps, too (DLX-27).
     purges_dead_letters: bool
     #: Whether what came back to a quorum queue may have to wait for its next delivery (x-delayed-retry-type).
@@ -291,6 +293,7 @@ V3_10: Final = Profile(
     requeues_to_tail=True,
     quorum_size_has_properties=False,
     single_active_by_priority=False,
+    has_consumer_timeouts=False,
     purges_dead_letters=False,
     has_delayed_retry=False,
     consumer_arguments={
@@ -405,6 +408,7 @@ V4_3: Final = Profile(
     requeues_to_tail=False,
     quorum_size_has_properties=True,
     single_active_by_priority=True,
+    has_consumer_timeouts=True,
     purges_dead_letters=True,
     has_delayed_retry=True,
     consumer_arguments={

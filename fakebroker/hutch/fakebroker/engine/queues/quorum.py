@@ -5,7 +5,7 @@ It is durable, counts how often a delivery came back, and drops a message of whi
 
 import math
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, ClassVar, Final
+from typing import TYPE_CHECKING, Any, ClassVar, Final
 from weakref import WeakKeyDictionary
 
 from sortedcontainers import SortedKeyList
@@ -15,6 +15,7 @@ from hutch.fakebroker.engine.consumers import Consumer
 from hutch.fakebroker.engine.errors import SoftError, not_implemented
 from hutch.fakebroker.engine.message import Message, with_headers
 from hutch.fakebroker.engine.queues.at_least_once import AtLeastOnce
+from hutch.fakebroker.engine.queues.consumer_timeouts import DEFAULT, ConsumerTimeouts, Released
 from hutch.fakebroker.engine.queues.queue import Queue
 from hutch.fakebroker.engine.queues.quorum_ready import QuorumEntry, QuorumReady
 from hutch.fakebroker.engine.queues.ready import Entry
@@ -37,9 +38,15 @@ _TICK: Final = 5.0
 
 
 class QuorumConsumer(Consumer):
-    """A consumer of a quorum queue."""
+    """A consumer of a quorum queue. ``released`` is how many deliveries, which count as unacknowledged still, the queue
+    has taken back because they were not acknowledged in time; it gets no more until it has settled them.
+    """
 
-    __slots__ = ()
+    __slots__ = ("released",)
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.released = 0
 
     @property
     def limit(self) -> int:
@@ -49,7 +56,7 @@ class QuorumConsumer(Consumer):
     @property
     def has_credit(self) -> bool:
         """Whether a delivery may be sent; a limit over the channel does not concern quorum queues (QOS-10)."""
-        return self.unacked < self.limit
+        return self.unacked < self.limit and not self.released
 
 
 class QuorumQueue(Queue):
@@ -86,6 +93,7 @@ class QuorumQueue(Queue):
         self._used_at = self._created_at
         super().__init__(vhost, name, durable=durable, owner=owner, auto_delete=auto_delete, arguments=arguments)
         self._dead: Final = AtLeastOnce(self)
+        self._timeouts: Final = ConsumerTimeouts(self)
 
     def __len__(self) -> int:
         """How many messages are ready."""
@@ -127,12 +135,16 @@ class QuorumQueue(Queue):
         # A TTL of 0 leaves it a millisecond.
         return moment(self.vhost.node.clock.monotonic() + max(seconds, 0.001))
 
-    def _deliverable(self, entry: QuorumEntry, *, fetched: bool = False) -> QuorumEntry:
-        """The entry, its message with the headers that tell how often it came back (QUORUM-02); 3.10 tells who has it
-        ``fetched`` by basic.get even that it did not.
+    def _deliverable(self, entry: QuorumEntry, consumer: Consumer | None) -> QuorumEntry:
+        """The entry, its message with the headers that tell how often it came back (QUORUM-02); 3.10 tells who fetches
+        it, for no ``consumer``, even that it did not. Its time begins.
         """
+        if self._profile.has_consumer_timeouts:
+            asked = None if consumer is None else consumer.arguments.get("x-consumer-timeout")
+            timeout = asked / 1000 if isinstance(asked, int) else self.settings.consumer_timeout
+            self._timeouts.watch(entry, DEFAULT if timeout is None else timeout)
         counts: dict[str, FieldValue] = {}
-        if entry.failures or (fetched and not self._profile.counts_acquired):
+        if entry.failures or (consumer is None and not self._profile.counts_acquired):
             counts["x-delivery-count"] = Int64(entry.failures)
         if self._profile.counts_acquired and (entry.acquired or entry.failures):
             counts["x-acquired-count"] = Int64(entry.acquired or entry.failures)
@@ -160,7 +172,7 @@ class QuorumQueue(Queue):
         self.drop_expired()
         entry = self._ready.pop()
         self._evaluate()
-        return None if entry is None else self._deliverable(entry, fetched=True)
+        return None if entry is None else self._deliverable(entry, None)
 
     def requeue(self, entries: Sequence[Entry], *, failed: bool, lost: bool = False) -> None:
         """Take deliveries back, before all others and in the order in which they come (ACK-08), or drop those that came
@@ -235,7 +247,7 @@ class QuorumQueue(Queue):
                 break
             entry = self._ready.pop()
             if entry is not None:
-                consumer.channel.deliver(consumer, self._deliverable(entry))
+                consumer.channel.deliver(consumer, self._deliverable(entry, consumer))
                 if not consumer.has_credit:
                     self._rotation.block(consumer)
         self._evaluate()
@@ -250,6 +262,7 @@ class QuorumQueue(Queue):
     def stop(self) -> None:
         """Stand still; all messages are on disk (QUORUM-16)."""
         super().stop()
+        self._timeouts.stop()
         if self._alarm is not None:
             self.vhost.node.timers.cancel(self._alarm)
             self._alarm = None
@@ -382,20 +395,47 @@ class QuorumQueue(Queue):
 
     def remove_consumer(self, consumer: Consumer) -> None:
         """Take a consumer out; what it has outstanding stays outstanding."""
-        if consumer in self.consumers and consumer.unacked:
-            self._ended.append(consumer)
+        if consumer in self.consumers and isinstance(consumer, QuorumConsumer):
+            # What was taken back is settled with the rest.
+            self.unacked += consumer.released
+            consumer.released = 0
+            if consumer.unacked:
+                self._ended.append(consumer)
         super().remove_consumer(consumer)
 
     def unblock(self, consumer: Consumer) -> None:
         """Put a consumer back into the rotation, if it may have more deliveries."""
-        if not self._let_higher_take_over():
+        if isinstance(consumer, QuorumConsumer) and consumer.released:
+            outstanding = consumer.channel.outstanding(self)
+            left = sum(isinstance(it.entry, Released) for it in outstanding if it.consumer is consumer)
+            self.unacked += consumer.released - left
+            consumer.released = left
+        if self.single_active and consumer is not self._active:
+            consumer.blocked = False
+        elif not self._let_higher_take_over():
             super().unblock(consumer)
+
+    def suspend(self, consumer: Consumer, released: int) -> bool:
+        """Serve a consumer no more until it has settled deliveries that the queue has taken back; whether it is one
+        still.
+        """
+        if consumer not in self.consumers or not isinstance(consumer, QuorumConsumer):
+            return False
+        if not consumer.channel.connection.cancel_notify:
+            return False
+        consumer.released += released
+        self.unacked -= released
+        self._rotation.block(consumer)
+        if consumer is self._active and (following := self._next_active()) is not consumer:
+            consumer.blocked = True
+            self._activate(following)
+        return True
 
     def _next_active(self) -> Consumer:
         if not self._profile.single_active_by_priority:
             return next(iter(self.consumers))
         waiting = (consumer for consumer in self.consumers if isinstance(consumer, QuorumConsumer))
-        return max(waiting, key=lambda consumer: (consumer.priority, consumer.limit))
+        return max(waiting, key=lambda consumer: (not consumer.released, consumer.priority, consumer.limit))
 
     def _let_higher_take_over(self) -> bool:
         """Have the single active consumer replaced by one of higher priority, or wait for that until nothing is
@@ -405,7 +445,7 @@ class QuorumQueue(Queue):
         if active is None or not self._profile.single_active_by_priority:
             return False
         following = self._next_active()
-        if following.priority <= active.priority:
+        if following.priority <= active.priority or following is active:
             return False
         if active.unacked:
             self._rotation.block(active)
@@ -439,3 +479,4 @@ class QuorumQueue(Queue):
         self._ready.clear()
         self._delayed.clear()
         self._dead.clear()
+        self._timeouts.stop()

@@ -1,5 +1,6 @@
 """The messages of a quorum queue that wait to be delivered, in the order in which they will be."""
 
+import math
 from collections import deque
 from collections.abc import Iterator
 from itertools import chain, islice
@@ -12,15 +13,17 @@ class QuorumEntry(Entry):
     """A message's place in one quorum queue.
 
     ``original`` is the message as it was published, ``message`` as it is delivered. ``acquired`` is how many deliveries
-    came back, for whatever reason. ``size`` is what it counts for towards x-max-length-bytes.
+    came back, for whatever reason. ``size`` is what it counts for towards x-max-length-bytes. ``deadline`` is when its
+    delivery has to be acknowledged, monotonic seconds.
     """
 
-    __slots__ = ("acquired", "original", "size")
+    __slots__ = ("acquired", "deadline", "original", "size")
 
     def __init__(self, position: int, message: Message, expires_at: float | None, size: int) -> None:
         super().__init__(position, message, expires_at)
         self.original = message
         self.acquired = 0
+        self.deadline = math.inf
         self.size = size
 
 

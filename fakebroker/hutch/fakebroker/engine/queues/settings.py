@@ -40,6 +40,7 @@ class Settings:
 
     __slots__ = (
         "bounded",
+        "consumer_timeout",
         "dead_letter_exchange",
         "dead_letter_routing_key",
         "dead_letter_strategy",
@@ -64,6 +65,7 @@ class Settings:
         self.dead_letter_strategy: Final = _text(arguments.get("x-dead-letter-strategy"))
         #: As it was given: any value of any type is accepted (QUEUE-ARG-24).
         self.delivery_limit: Final = arguments.get("x-delivery-limit")
+        self.consumer_timeout: Final = _milliseconds(arguments.get("x-consumer-timeout"))
         self.delayed_retry: Final = DelayedRetry.of(arguments)
         self.max_length: Final = _number(arguments.get("x-max-length"))
         self.max_length_bytes: Final = _number(arguments.get("x-max-length-bytes"))

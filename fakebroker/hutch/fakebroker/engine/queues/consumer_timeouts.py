@@ -1,0 +1,82 @@
+"""Deliveries of a quorum queue that are not acknowledged in time go back to it (CONSUME-27)."""
+
+from typing import TYPE_CHECKING, Final
+
+from hutch.fakebroker.engine.clock import Timer, moment
+from hutch.fakebroker.engine.errors import SoftError
+from hutch.fakebroker.engine.queues.quorum_ready import QuorumEntry
+from hutch.fakebroker.engine.queues.ready import Entry
+from hutch.wire.codes import ReplyCode
+
+if TYPE_CHECKING:
+    from hutch.fakebroker.engine.channel import Channel, Delivery
+    from hutch.fakebroker.engine.consumers import Consumer
+    from hutch.fakebroker.engine.queues.quorum import QuorumQueue
+
+#: consumer_timeout, seconds.
+DEFAULT: Final = 1800.0
+
+
+class Released(Entry):
+    """Stands in a delivery for the entry that its queue has taken back. The client may settle it as ever, and nothing
+    comes of it but that its consumer is served again.
+    """
+
+    __slots__ = ()
+
+
+class ConsumerTimeouts:
+    """When the deliveries of one quorum queue have to be acknowledged."""
+
+    def __init__(self, queue: "QuorumQueue") -> None:
+        self._queue: Final = queue
+        self._node: Final = queue.vhost.node
+        self._timer: Timer | None = None
+
+    def watch(self, entry: QuorumEntry, timeout: float) -> None:
+        """Give a delivery so many seconds."""
+        entry.deadline = moment(self._node.clock.monotonic() + timeout)
+        self._wake_at(entry.deadline)
+
+    def stop(self) -> None:
+        """Watch no more."""
+        if self._timer is not None:
+            self._node.timers.cancel(self._timer)
+            self._timer = None
+
+    def _wake_at(self, at: float) -> None:
+        if self._timer is None or at < self._timer.at:
+            self.stop()
+            # Nobody who waits for something else waits for half an hour to be over.
+            self._timer = self._node.timers.set_at(at, self._look, background=True)
+
+    def _look(self) -> None:
+        self._timer = None
+        now = self._node.clock.monotonic()
+        late: dict[tuple[Channel, Consumer | None], list[Delivery]] = {}
+        for connection in self._node.connections:
+            for channel in connection.channels.values():
+                for delivery in channel.outstanding(self._queue):
+                    entry = delivery.entry
+                    if isinstance(entry, QuorumEntry):
+                        if entry.deadline <= now:
+                            late.setdefault((channel, delivery.consumer), []).append(delivery)
+                        else:
+                            self._wake_at(entry.deadline)
+        for (channel, consumer), deliveries in late.items():
+            self._release(channel, consumer, deliveries)
+        self._queue.dispatch()
+
+    def _release(self, channel: "Channel", consumer: "Consumer | None", deliveries: "list[Delivery]") -> None:
+        entries = [delivery.entry for delivery in deliveries]
+        for delivery in deliveries:
+            delivery.entry = Released(delivery.entry.position, delivery.entry.message, None)
+        self._queue.requeue(entries, failed=False)
+        if consumer is not None and self._queue.suspend(consumer, len(deliveries)):
+            consumer.tell_cancelled()
+        else:
+            text = (
+                f"delivery acknowledgement on channel {channel.number} timed out. Timeout value used: -1 ms. "
+                "This timeout value can be configured, see consumers doc guide to learn more"
+            )
+            channel.output.fail_channel(channel.number, SoftError(ReplyCode.PRECONDITION_FAILED, text, blame=False))
