@@ -43,7 +43,7 @@ def published_to(broker: Broker, peer: Peer, key: str) -> set[str]:
     st.lists(KEYS, min_size=1, max_size=8),
 )
 def test_bindings_come_and_go_and_match_as_told(changes: list[tuple[str, str, bool]], keys: list[str]) -> None:
-    with Broker() as broker, Peer.opened(broker.transport()) as peer:
+    with Broker("3.10") as broker, Peer.opened(broker.transport()) as peer:  # 4.3 takes two # in a pattern at most
         bound: set[tuple[str, str]] = set()
         for queue in "xyz":
             peer.declare(queue)
@@ -61,15 +61,15 @@ def test_bindings_come_and_go_and_match_as_told(changes: list[tuple[str, str, bo
                 assert published_to(broker, peer, key) == expected, key
 
 
-def test_many_hashes_and_a_long_key_take_no_time_to_speak_of(broker: Broker, pipe: Connect) -> None:
-    peer = pipe(broker)
-    peer.declare("yes")
-    peer.declare("no")
-    key = ".".join("a" * 100)
-    for queue, last in (("yes", "a"), ("no", "b")):
-        peer.method(QueueBind(0, queue, "amq.topic", "#.a." * 40 + last))
-        peer.expect(QueueBindOk)
-    assert published_to(broker, peer, key) == {"yes"}
+def test_many_hashes_and_a_long_key_take_no_time_to_speak_of() -> None:
+    with Broker("3.10") as broker, Peer.opened(broker.transport()) as peer:
+        peer.declare("yes")
+        peer.declare("no")
+        key = ".".join("a" * 100)
+        for queue, last in (("yes", "a"), ("no", "b")):
+            peer.method(QueueBind(0, queue, "amq.topic", "#.a." * 40 + last))
+            peer.expect(QueueBindOk)
+        assert published_to(broker, peer, key) == {"yes"}
 
 
 def test_unbinding_leaves_no_trace(broker: Broker, pipe: Connect) -> None:
