@@ -294,7 +294,7 @@ def an_alternate_exchange_needs_permissions(rabbit: Rabbit) -> None:
     declare("r1", "w1")(connection.channel())
 
 
-@case("PERM-09")
+@case("PERM-09", "DLX-26")
 def a_dead_letter_exchange_needs_permissions(rabbit: Rabbit) -> None:
     """A new queue with a dead-letter exchange needs read on the queue and write on the exchange, before its other
     arguments are looked at.
