@@ -88,6 +88,23 @@ def test_a_live_brokers_profile_is_read_from_its_version(profile: str) -> None:
         assert Live(broker.url, profile=other).profile == other
 
 
+def test_a_case_that_fails_once_on_a_live_broker_is_told_of() -> None:
+    played: list[str] = []
+
+    def hasty(rabbit: Rabbit) -> None:
+        played.append(rabbit.profile)
+        assert len(played) > 1, "too early"
+
+    assert [result.outcome for result in run([made(hasty)], InProcess())] == [Outcome.FAILED]
+    played.clear()
+    with Broker() as broker:
+        (result,) = run([made(hasty)], Live(broker.url))
+        assert (result.outcome, len(played)) == (Outcome.PASSED, 2)
+        assert result.message.startswith("passed when played again; at first: too early")
+        (result,) = run([made(failing)], Live(broker.url))
+        assert result.outcome is Outcome.FAILED
+
+
 def test_a_live_broker_is_left_as_it_was() -> None:
     with Broker(plugins=["rabbitmq_consistent_hash_exchange"]) as broker:
         target = Live(broker.url)

@@ -136,15 +136,18 @@ def _counted(cases: int) -> str:
 
 
 def _run(cases: Sequence[Case], target: Target) -> list[Result]:
-    """Run all cases on one target; a line for each that fails, dots for the rest, the counts at the end."""
+    """Run all cases on one target; a line for each that fails, or does at first, dots for the rest, the counts at the
+    end.
+    """
     print(f"{target.name}: {_counted(len(cases))}")
     results = []
     column = 0
     for result in run(cases, target):
         results.append(result)
-        if result.outcome is Outcome.FAILED:
+        if result.message and result.outcome is not Outcome.NOT_APPLICABLE:
+            mark = "FAILED" if result.outcome is Outcome.FAILED else "UNSTEADY"
             print(
-                f"{chr(10) if column else ''}FAILED {result.case.id}\n    {result.case.summary}\n    {result.message}"
+                f"{chr(10) if column else ''}{mark} {result.case.id}\n    {result.case.summary}\n    {result.message}"
             )
             column = 0
             continue

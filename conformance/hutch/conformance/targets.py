@@ -45,10 +45,13 @@ class TargetUnreachable(TargetError):
 
 
 class Target(Protocol):
-    """Something that cases run on. ``name`` stands in reports; ``profile`` is whose behaviour is expected there."""
+    """Something that cases run on. ``name`` stands in reports; ``profile`` is whose behaviour is expected there;
+    ``is_live`` tells a broker from the emulator.
+    """
 
     name: str
     profile: str
+    is_live: bool
 
     def site(self) -> AbstractContextManager[Site]:
         """A fresh place for one case, gone without a trace afterwards."""
@@ -64,6 +67,7 @@ class InProcess:
     def __init__(self, profile: str = "4.3") -> None:
         self.profile = _known(profile)
         self.name = f"in-process {profile}"
+        self.is_live = False
 
     @contextmanager
     def site(self) -> Iterator[Site]:
@@ -79,6 +83,7 @@ class Tcp:
     def __init__(self, profile: str = "4.3") -> None:
         self.profile = _known(profile)
         self.name = f"tcp {profile}"
+        self.is_live = False
 
     @contextmanager
     def site(self) -> Iterator[Site]:
@@ -115,6 +120,7 @@ class Live:
         self.version, self._cluster_name, named = self._ask(profile)
         self.profile = named
         self.name = f"{address.host}:{address.port} (RabbitMQ {self.version} as {named})"
+        self.is_live = True
         self._management: Management | None = None
         self._rabbitmqctl: RabbitmqCtl | None = None
         if management_url is not None:
