@@ -55,9 +55,9 @@ class RabbitmqCtl:
         return self._eval("rabbit_nodes:cluster_name()").removeprefix('<<"').removesuffix('">>')
 
     def restart(self, downtime: float = 0.0) -> None:
-        """Stop the broker within the node, and start it again (stop_app, start_app)."""
-        self._run("stop_app")
+        """Stop the broker within the node, and start it again (stop_app, start_app), whatever comes between."""
         try:
+            self._run("stop_app")
             time.sleep(downtime)
         finally:
             self._run("start_app")
