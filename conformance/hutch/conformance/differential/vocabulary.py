@@ -61,11 +61,11 @@ _WORDS: Final = ("a", "b", "*", "#", "")
 
 def _may_be(argument: str, value: FieldValue) -> bool:
     """Whether a queue's argument may have this odd value. Not so short a time that it is over while it is looked at;
-    nor a float that makes 3.10 go silent on the channel for good.
+    nor a float or decimal that makes 3.10 go silent on the channel for good.
     """
     if argument in {"x-message-ttl", "x-expires"}:
         return isinstance(value, bool) or not isinstance(value, int) or value <= 0
-    return argument != "x-queue-master-locator" or not isinstance(value, float)
+    return argument != "x-queue-master-locator" or not isinstance(value, float | Decimal)
 
 
 class Vocabulary:
