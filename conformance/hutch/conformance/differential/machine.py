@@ -21,7 +21,7 @@ from hutch.conformance.differential.emulator import Emulator, emulator
 from hutch.conformance.differential.operations import Operation
 from hutch.conformance.differential.shrinking import shrink
 from hutch.conformance.differential.side import ADMIN, Side
-from hutch.conformance.differential.vocabulary import CONNECTIONS, Vocabulary
+from hutch.conformance.differential.vocabulary import ALIASES, CONNECTIONS, Vocabulary
 from hutch.conformance.raw import RawConnection
 from hutch.conformance.site import Site
 from hutch.wire import methods as wire
@@ -95,8 +95,10 @@ class Arena:
             if live.is_open(connection):
                 live.end(connection, abrupt=False)
         words = self.vocabulary
-        queues, exchanges = {*words.queues, words.missing, *duel.queues}, (*words.exchanges, words.missing)
-        deletions: list[wire.Method] = [wire.QueueDelete(queue=live.names.real(queue)) for queue in queues]
+        queues = {*words.queues, words.missing, *ALIASES, *duel.queues}
+        queues |= {live.names.real(queue) for queue in queues}
+        exchanges = (*words.exchanges, words.missing)
+        deletions: list[wire.Method] = [wire.QueueDelete(queue=queue) for queue in queues]
         for deletion in (*deletions, *(wire.ExchangeDelete(exchange=exchange) for exchange in exchanges)):
             ends = time.monotonic() + PATIENCE
             live.open(ADMIN, 1)

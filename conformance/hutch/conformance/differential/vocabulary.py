@@ -33,6 +33,8 @@ TYPES: Final = ("direct", "fanout", "topic", "headers")
 #: The name of something that is never made.
 MISSING: Final = "missing"
 TAGS: Final = ("t1", "t2")
+#: What stands for the first queues that the broker names itself; before there are any, it is a name like others.
+ALIASES: Final = ("~1", "~2")
 
 _LIST: Final[list[FieldValue]] = [1, "a"]
 _VALUES: Final[tuple[FieldValue, ...]] = (
@@ -76,7 +78,7 @@ class Vocabulary:
         self.exchanges: Final = tuple(prefix + name for name in EXCHANGES)
         self.missing: Final = prefix + MISSING
         missing = self.missing
-        self._queue: Final = _mostly(self.queues, (missing, "", "~1", "~2"), 25)
+        self._queue: Final = _mostly(self.queues, (missing, "", *ALIASES), 25)
         self._exchange: Final = _mostly((*self.exchanges, "", "amq.topic", "amq.headers"), (missing, "amq.match"), 40)
         self._declared_exchange: Final = _mostly(self.exchanges, (missing, "", "amq.direct", "amq.odd"), 30)
         self._place: Final = st.builds(Place, st.integers(1, CONNECTIONS), st.integers(1, CHANNELS))
