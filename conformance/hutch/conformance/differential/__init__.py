@@ -19,6 +19,8 @@ What RabbitMQ itself does not determine is kept out, or not compared:
   one queue alone. Whether the credit or the message is back in the queue first: nothing is requeued under such a limit;
 - which queues hear first that a channel or connection ends: none is closed that has consumers of several queues and
   something to give back, which one of the queues might send on to another;
+- what the channels of a connection get of each other while it is closed for an error: a script in which that is not
+  the same on both sides is left off;
 - what happens when something expires while it is looked at: no operation comes near such a moment, and a script in
   which the live broker is too slow for that is left off.
 
