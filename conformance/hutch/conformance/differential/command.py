@@ -25,7 +25,7 @@ def told(outcome: Outcome) -> list[str]:
     played, seconds = outcome.played.total(), outcome.seconds
     lines.append(
         f"{played} operations in {outcome.scripts} scripts in {seconds:.1f} s, {played / seconds:.0f} a second; "
-        f"{outcome.inconclusive} scripts left off for want of speed"
+        f"{outcome.inconclusive} scripts left off, undetermined"
     )
     lines.append("no difference" if outcome.difference is None else "they differ")
     return lines

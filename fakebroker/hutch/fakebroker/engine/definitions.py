@@ -6,6 +6,7 @@ from typing import Any, Final
 from hutch.fakebroker.engine.ages import milliseconds
 from hutch.fakebroker.engine.patterns import InvalidPattern, compile_pattern
 from hutch.fakebroker.engine.policies import Definition, Policy
+from hutch.fakebroker.engine.policy_keys import MIRRORING_POLICY_KEYS
 from hutch.fakebroker.engine.profiles import Profile
 from hutch.fakebroker.engine.terms import print_json
 
@@ -123,16 +124,6 @@ _RETRIES: Final[dict[str, tuple[_Check, str]]] = {
     ),
 }
 _GROUP_SIZE: Final[dict[str, tuple[_Check, str]]] = {"target-group-size": (_integer(1), "qq target count value")}
-_MIRRORING: Final = frozenset(
-    {
-        "ha-mode",
-        "ha-params",
-        "ha-promote-on-failure",
-        "ha-promote-on-shutdown",
-        "ha-sync-batch-size",
-        "ha-sync-mode",
-    }
-)
 
 
 def _wrong_definition(definition: Definition, keys: frozenset[str], profile: Profile) -> str | None:
@@ -190,7 +181,7 @@ def _wrong_locator(definition: Definition, profile: Profile) -> str | None:
 
 
 def _wrong_mirroring(definition: Definition) -> str | None:
-    if _MIRRORING.isdisjoint(definition):
+    if MIRRORING_POLICY_KEYS.isdisjoint(definition):
         return None
     mode = definition.get("ha-mode")
     if mode is None and "ha-mode" not in definition:
