@@ -191,6 +191,14 @@ class Server:
         self.now = max(self.now, deadline)
         raise TimeoutError("timed out")
 
+    def receive_into(self, room: memoryview, deadline: float | None = None) -> int:
+        data = self.receive(deadline)
+        size = min(len(data), len(room))
+        room[:size] = data[:size]
+        if size < len(data):
+            self._outgoing.appendleft(data[size:])
+        return size
+
     def readable(self) -> bool:
         return bool(self._outgoing)
 

@@ -1,5 +1,8 @@
 """The reader against arbitrary cuts: whatever the pieces, the same methods in the same order."""
 
+from collections.abc import Callable, Iterator
+from itertools import cycle, repeat, zip_longest
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -8,10 +11,11 @@ from hutch.client.message import ReceivedMessage
 from hutch.client.reader import Reader, Violation
 from hutch.wire.content import Content
 from hutch.wire.declaration import Method
-from hutch.wire.frames import HEARTBEAT_FRAME, method_frame
+from hutch.wire.frames import END, HEARTBEAT_FRAME, METHOD, FrameParser, frame, method_frame
 from hutch.wire.methods import BasicAck, BasicNack, ConnectionUnblocked, QueueDeclareOk
 from hutch.wire.properties import NO_PROPERTIES, Properties
 from tests.client.scripted import delivery
+from tests.wire.strategies import QUICK
 
 Event = tuple[object, ...]
 
@@ -111,6 +115,90 @@ def test_a_changed_octet_is_read_otherwise_or_refused(
         except ValueError as error:
             outcomes.append(type(error).__name__)  # properties that cannot be decoded
     assert outcomes[0] == outcomes[1]
+
+
+def read_into_place(stream: bytes, sizes: Iterator[int], frame_max: int = 0) -> list[Event]:
+    """As from a socket that brings so many bytes at a time, received right into a body where there is room for it."""
+    events: list[Event] = []
+    reader = Reader({number: Log(number, events) for number in range(3)})
+    reader.frame_max = frame_max
+    rest = memoryview(stream)
+    while rest:
+        room = reader.room()
+        if room is None:
+            size = next(sizes)
+            reader.feed(bytes(rest[:size]))
+        else:
+            with room:
+                size = min(next(sizes), len(room), len(rest))
+                room[:size] = rest[:size]
+                reader.filled(room, size)
+        rest = rest[size:]
+        while reader.next_method():
+            assert events
+    return events
+
+
+SIZES = [1, 7, 8, 9, 32767, 32768, 32769, 65528, 65536, 65537, 200_000]
+large_deliveries = st.builds(
+    lambda channel, size, frame_max: delivery(bytes([size % 251]) * size, channel=channel, frame_max=frame_max),
+    numbers,
+    st.sampled_from([0, 1, 32767, 40_000, 65528, 65536, 131_056, 131_065, 300_000]),
+    st.sampled_from([0, 40_000, 65536, 131_072]),
+)
+
+
+@QUICK
+@given(st.lists(large_deliveries, min_size=1, max_size=4), st.lists(st.sampled_from(SIZES), min_size=1, max_size=6))
+def test_large_bodies_are_received_in_place(parts: list[bytes], sizes: list[int]) -> None:
+    stream = b"".join(parts)
+    assert read_into_place(stream, cycle(sizes)) == read([stream])
+
+
+@QUICK
+@given(st.sampled_from(SIZES), st.sampled_from([65536, 131_072]), st.data())
+def test_frames_of_two_large_bodies_in_turn(size: int, frame_max: int, data: st.DataObject) -> None:
+    bodies = [bytes([number]) * data.draw(st.sampled_from([65536, 131_064, 300_000])) for number in (1, 2)]
+    frames = [
+        [frame(*received) for received in FrameParser().feed(delivery(body, channel=number, frame_max=frame_max))]
+        for number, body in enumerate(bodies, 1)
+    ]
+    stream = b"".join(piece for pair in zip_longest(*frames, fillvalue=b"") for piece in pair)
+    events = read_into_place(stream, repeat(size), frame_max)
+    assert sorted((event[0], event[4]) for event in events) == [(1, bodies[0]), (2, bodies[1])]
+
+
+@pytest.mark.parametrize("size", [65536, 131_071, 131_072])
+@pytest.mark.parametrize(
+    "tampered",
+    [
+        pytest.param(lambda end: {end: 0}, id="the end octet"),
+        pytest.param(lambda end: {end + 1: METHOD}, id="the type of the next frame"),
+        pytest.param(lambda end: {end + 3: 2}, id="the channel of the next frame"),
+        pytest.param(lambda end: {end + 4: 1}, id="the size of the next frame, too large"),
+        pytest.param(lambda end: {end + 5: 255}, id="the size of the next frame, larger than the body"),
+        pytest.param(lambda end: {end + 5: 0, end + 6: 0, end + 7: 0}, id="the size of the next frame, none"),
+    ],
+)
+def test_what_follows_a_large_frame_is_looked_at(size: int, tampered: Callable[[int], dict[int, int]]) -> None:
+    stream = bytearray(delivery(b"x" * 400_000))
+    first_end = stream.index(b"x") + 131_064
+    assert stream[first_end] == END
+    for position, octet in tampered(first_end).items():
+        stream[position] = octet
+    outcomes = []
+    for place in (False, True):
+        try:
+            outcomes.append(str(read_into_place(bytes(stream), repeat(size)) if place else read([bytes(stream)])))
+        except Violation as violation:
+            outcomes.append(str(violation))
+    assert outcomes[0] == outcomes[1]
+
+
+def test_a_body_larger_than_the_room_made_at_once() -> None:
+    body = bytes(1 << 20) * 17 + b"end"
+    ((*_, received, _),) = read_into_place(delivery(body), repeat(200_000))
+    assert received == body
 
 
 def test_a_body_larger_than_allowed() -> None:

@@ -151,6 +151,11 @@ class Withheld:
             raise self._errors.pop(0)
         return self._sock.recv(size, flags)
 
+    def recv_into(self, room: memoryview, size: int, flags: int) -> int:
+        data = self.recv(size or len(room), flags)
+        room[: len(data)] = data
+        return len(data)
+
     def __getattr__(self, name: str) -> object:
         return getattr(self._sock, name)
 
@@ -162,12 +167,32 @@ def test_what_other_threads_do_does_not_end_a_read(
     peer.sendall(b"x")
     transport.sock = Withheld(transport.sock, error)  # type: ignore[arg-type,assignment]
     assert transport.receive(transport.monotonic() + 5) == b"x"
+    peer.sendall(b"y")
+    transport.sock = Withheld(transport.sock, error)  # type: ignore[arg-type,assignment]
+    room = bytearray(5)
+    assert transport.receive_into(memoryview(room), transport.monotonic() + 5) == 1
+    assert room == b"y\0\0\0\0"
+
+
+def test_receiving_into_place(transport: TcpTransport, peer: socket.socket) -> None:
+    room = bytearray(5)
+    with pytest.raises(TimeoutError):
+        transport.receive_into(memoryview(room), transport.monotonic())
+    peer.sendall(b"abcdefg")
+    assert transport.receive_into(memoryview(room)) == 5
+    assert room == b"abcde"
+    assert transport.receive() == b"fg"
+    peer.close()
+    assert transport.receive_into(memoryview(room), transport.monotonic() + 5) == 0
 
 
 def test_a_connection_that_the_kernel_gave_up_is_no_timeout(transport: TcpTransport, peer: socket.socket) -> None:
     transport.sock = Withheld(transport.sock, TimeoutError(errno.ETIMEDOUT, "Connection timed out"))  # type: ignore[arg-type,assignment]
     with pytest.raises(ConnectionAbortedError, match="Connection timed out"):
         transport.receive()
+    transport.sock = Withheld(transport.sock, TimeoutError(errno.ETIMEDOUT, "Connection timed out"))  # type: ignore[arg-type,assignment]
+    with pytest.raises(ConnectionAbortedError, match="Connection timed out"):
+        transport.receive_into(memoryview(bytearray(1)))
 
 
 def test_large_sends_from_several_threads_do_not_mix(transport: TcpTransport, peer: socket.socket) -> None:

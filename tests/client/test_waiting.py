@@ -49,6 +49,37 @@ def test_drain_events_waits_for_its_timeout_in_all(server: Server, connection: C
     assert connection.connected
 
 
+def test_a_large_body_that_stops_in_the_middle(server: Server, connection: Connection, channel: Channel) -> None:
+    got: list[Message] = []
+    channel.basic_consume("q", callback=got.append)
+    body = bytes(range(256)) * 2000
+    frames = delivery(body)
+    server.say(frames[:50_000])
+    server.say(frames[50_000:250_000])
+    with pytest.raises(TimeoutError):
+        connection.drain_events(timeout=1)
+    server.say(frames[250_000:], delivery(b"next", 2))
+    connection.drain_events(timeout=1)
+    connection.drain_events(timeout=0)
+    assert [message.body for message in got] == [body, b"next"]
+
+
+@pytest.mark.parametrize("error", [None, ConnectionResetError("reset")])
+def test_a_stream_that_ends_in_a_large_body(
+    server: Server, connection: Connection, channel: Channel, error: OSError | None
+) -> None:
+    got: list[Message] = []
+    channel.basic_consume("q", callback=got.append)
+    frames = delivery(bytes(300_000))
+    server.say(frames[:50_000])
+    server.say(frames[50_000:200_000])
+    server.end(error)
+    with pytest.raises(ConnectionResetError):
+        connection.drain_events(timeout=1)
+    assert not connection.connected
+    assert got == []
+
+
 def test_what_is_not_a_method_does_not_extend_the_wait(server: Server, connection: Connection) -> None:
     started = server.now
     for second in range(1, 20):

@@ -312,7 +312,7 @@ class Link:
             if heartbeats is not None and (deadline is None or heartbeats.due < deadline):
                 wake = heartbeats.due
             try:
-                data = transport.receive(wake)
+                some = self._read(wake)
                 break
             except TimeoutError:
                 if heartbeats is None or wake == deadline:
@@ -322,15 +322,29 @@ class Link:
                 self._not_if_closed(awaited)
                 self._on_lost()
                 raise
-        if not data:
+        if not some:
             self._not_if_closed(awaited)
             error = ConnectionResetError(f"the server ended the connection while {awaited} was awaited")
             self._on_lost()
             raise error
         self.received += 1
-        self.reader.feed(data)
         if heartbeats is not None and transport.monotonic() >= heartbeats.due:
             self.beat()
+
+    def _read(self, deadline: float | None) -> bool:
+        """Give the reader what comes, a large body right where it belongs; ``False`` at the end of the stream."""
+        transport: Any = self.transport
+        reader = self.reader
+        room = reader.room()
+        if room is not None and hasattr(transport, "receive_into"):
+            with room:
+                size: int = transport.receive_into(room, deadline)
+                reader.filled(room, size)
+            return size > 0
+        data: bytes = transport.receive(deadline)
+        if data:
+            reader.feed(data)
+        return data != b""
 
     def _not_if_closed(self, awaited: object) -> None:
         if self.closed:

@@ -19,6 +19,7 @@ from hutch.wire.declaration import Method, decode_method
 from hutch.wire.frames import BODY, END, HEADER, HEARTBEAT, METHOD, OVERHEAD
 from hutch.wire.methods import METHODS, BasicAck, BasicDeliver, BasicGetOk, ConnectionClose, ConnectionStart
 
+_NEXT_FRAME = Struct(">BBHI")  # the end octet of a frame, and the prefix of the next
 _PREFIX = Struct(">BHI")
 _METHOD_START = Struct(">BHII")  # a method's frame up to and with its ids
 _DELIVERY_TAG = Struct(">Q")
@@ -27,6 +28,7 @@ _ACK_SIZE: Final = 13  # of the payload
 _CONNECTION: Final = 10  # a class id
 _ENVELOPES_LIMIT: Final = 1024
 _ANY_SIZE: Final = (1 << 64) - 1
+_LARGE_FRAME: Final = 32768  # bytes still to come of a frame that is worth a read of its own
 _NO_METHOD: Final = (0, 0)
 
 
@@ -145,6 +147,37 @@ class Reader:
         elif self._offset < len(self._data):
             data = self._data[self._offset :] + data
         self._data = data
+        self._offset = 0
+
+    def room(self) -> memoryview | None:
+        """Where the bytes that come next belong, if they are a large part of a body: no need to copy them there.
+
+        Whoever receives into it says with :meth:`filled` how much that was, and releases it. Who does not may
+        :meth:`feed` as ever.
+        """
+        begun = self._begun
+        if begun is None or begun[2] < _LARGE_FRAME or self._chunks or self._offset < len(self._data):
+            return None
+        # With what ends this frame and begins the next one: if more of the body follows, that is written over.
+        return self._assemblers[begun[1]].room(begun[2] + OVERHEAD)
+
+    def filled(self, room: memoryview, size: int) -> None:
+        """Take the first ``size`` bytes of :meth:`room`."""
+        if self._begun is None:
+            raise ValueError("no room was given")
+        _, number, missing = self._begun
+        assembler = self._assemblers[number]
+        if size == missing + OVERHEAD:
+            end, frame_type, owner, following = _NEXT_FRAME.unpack_from(room, missing)
+            still = assembler.remaining - missing
+            if (end, frame_type, owner) == (END, BODY, number) and 0 < following <= min(still, self.frame_max or still):
+                assembler.advance(missing)
+                self._begun = BODY, number, following
+                return
+        part = min(size, missing - 1)  # the last byte comes by the frame's end, as of _take_part
+        assembler.advance(part)
+        self._begun = BODY, number, missing - part
+        self._data = bytes(room[part:size])
         self._offset = 0
 
     def drop_channels(self) -> None:

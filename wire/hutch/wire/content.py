@@ -1,6 +1,6 @@
 """Putting a message together: the method that carries it, its header frame, its body frames (spec, section 2.3.5.2)."""
 
-from io import BytesIO
+from io import SEEK_CUR, BytesIO
 from struct import Struct
 from struct import error as StructError
 from typing import Final, NamedTuple
@@ -16,6 +16,9 @@ _BODY_START = Struct(">BBHI")  # from the end octet of the header's frame up to 
 
 #: The room that is made at once for a body, in bytes, at most: a header may announce what never comes.
 _ROOM: Final = 1 << 24
+
+#: The size from which on a body is large, in bytes.
+_LARGE: Final = 1 << 18
 
 #: The largest body that RabbitMQ 4.3 lets a content header announce, in bytes (CONN-FRAME-26).
 MAX_BODY_SIZE: Final = 536870912
@@ -121,6 +124,25 @@ class ContentAssembler:
             self._body = None
         header, self._header, self.method = self._header, None, None
         return Content(method, header, body)
+
+    def room(self, size: int) -> memoryview | None:
+        """Where the next ``size`` bytes of a body that is begun belong, or fewer: as many as there is room for now, if
+        there is any. Only in a large body; of smaller ones, one read may bring many.
+
+        Who has written to it says how much, with :meth:`advance`, and releases it. What is written beyond that does no
+        harm.
+        """
+        if self._body is None:
+            self._body = _room_for(self._remaining)
+        start = self._body.tell()
+        with self._body.getbuffer() as room:
+            return room[start : start + size] if start < len(room) >= _LARGE else None
+
+    def advance(self, size: int) -> None:
+        """Take ``size`` bytes that were written to :meth:`room`, not the last ones of the body."""
+        if self._body is not None:
+            self._body.seek(size, SEEK_CUR)
+            self._remaining -= size
 
     def _add_header(self, method: Method, frame_type: int, payload: bytes) -> Content | None:
         wanted = f"expected content header for class {method.CLASS_ID}, got "

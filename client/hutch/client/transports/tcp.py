@@ -9,10 +9,10 @@ import select
 import socket
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future
 from contextlib import contextmanager, suppress
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 #: How much to receive at once, in bytes: more than came the last time, if that is to be had. Room costs time, too.
 _RECEIVE_SIZES: Final = (4096, 65536, 262144)
@@ -32,6 +32,18 @@ SOCKET_SETTINGS: Final[Mapping[str, int]] = {
 _SOCKET_OPTIONS: Final[Mapping[int, Any]] = {
     getattr(socket, name): value for name, value in SOCKET_SETTINGS.items() if hasattr(socket, name)
 }
+
+
+_Where = TypeVar("_Where")
+_Read = TypeVar("_Read")
+
+
+def _receive(sock: socket.socket, size: int, flags: int) -> bytes:
+    return sock.recv(size, flags)
+
+
+def _receive_into(sock: socket.socket, room: memoryview, flags: int) -> int:
+    return sock.recv_into(room, 0, flags)
 
 
 def _resolve(host: str, port: int, deadline: float | None) -> list[tuple[Any, ...]]:
@@ -195,6 +207,20 @@ class TcpTransport:
 
     def receive(self, deadline: float | None = None) -> bytes:
         """What has arrived, 256 KiB at most; ``b""`` at the end of the stream."""
+        data = self._read(_receive, self._receive_size, deadline)
+        small, large, largest = _RECEIVE_SIZES
+        received = len(data)
+        self._receive_size = small if received < small else large if received < large else largest
+        return data
+
+    def receive_into(self, room: memoryview, deadline: float | None = None) -> int:
+        """How much of what has arrived was written to ``room``; 0 at the end of the stream."""
+        self._receive_size = _RECEIVE_SIZES[0]  # what comes behind is the next one's beginning
+        return self._read(_receive_into, room, deadline)
+
+    def _read(
+        self, read: Callable[[socket.socket, _Where, int], _Read], where: _Where, deadline: float | None
+    ) -> _Read:
         while True:
             sock = self.sock
             if sock is None:
@@ -202,11 +228,7 @@ class TcpTransport:
             if deadline is not None and not self._wait_readable(sock, max(0.0, deadline - time.monotonic())):
                 raise TimeoutError("timed out")
             try:
-                data = sock.recv(self._receive_size, 0 if deadline is None else _DO_NOT_WAIT)
-                small, large, largest = _RECEIVE_SIZES
-                received = len(data)
-                self._receive_size = small if received < small else large if received < large else largest
-                return data
+                return read(sock, where, 0 if deadline is None else _DO_NOT_WAIT)
             except BlockingIOError:
                 continue  # another thread has read it
             except TimeoutError as error:
