@@ -308,7 +308,10 @@ class BasicMethods(AbstractChannel):
             return
         if callback is None:
             return
-        self._opened("basic.deliver").deliver(callback, message)
+        link = self._link
+        if link is None:
+            link = self._opened("basic.deliver")
+        link.deliver(callback, message)
 
     def _on_cancel(self, cancel: BasicCancel, _content: Content | None) -> None:
         on_cancel = self._forget_consumer(cancel.consumer_tag)

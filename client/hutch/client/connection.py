@@ -349,7 +349,9 @@ class Connection(HookMethods, TrafficMethods):
             RecoverableConnectionError: the connection is closed.
             Exception: whatever a callback raises.
         """
-        link = self._opened("drain_events")
+        link = self._link
+        if link is None:
+            link = self._opened("drain_events")
         try:
             link.drain(timeout)
         except AMQPError as error:

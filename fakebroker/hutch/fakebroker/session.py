@@ -118,14 +118,11 @@ class Session(Shortcut):
         if self._handshake.state is ConnectionState.GREETING:
             data = self._handshake.greet(data)
         if data and not self.dropped:
-            self._read(data)
+            if self._parser.idle and not self._alarms:
+                data = self._shortcut(data)
+            if data:
+                self._run_frames(self._parser.feed(data))
         self.node.settle()
-
-    def _read(self, data: bytes) -> None:
-        if self._parser.idle and not self._alarms:
-            data = self._shortcut(data)
-        if data:
-            self._run_frames(self._parser.feed(data))
 
     def _run_frames(self, frames: Iterator[Frame]) -> None:
         pending = self.node.pending

@@ -11,7 +11,7 @@ from hutch.fakebroker.engine.node import Node
 from hutch.wire.content import ContentAssembler, whole_content
 from hutch.wire.frames import END, METHOD
 from hutch.wire.methods import BasicAck, BasicPublish, Method
-from hutch.wire.states import ChannelState, ConnectionState
+from hutch.wire.states import ChannelState
 
 #: The frame of a basic.ack, and the size of its payload.
 ACK: Final = Struct(">BHIIQBB")
@@ -41,11 +41,6 @@ class Shortcut(ABC):
         self._publishes: Final[dict[bytes, BasicPublish]] = {}
         self._frame_max = 131072
 
-    @property
-    @abstractmethod
-    def state(self) -> ConnectionState:
-        """Where the connection is."""
-
     @abstractmethod
     def fail(self, error: HardError) -> None:
         """Close the connection because of an error."""
@@ -64,7 +59,8 @@ class Shortcut(ABC):
         """
         offset = 0
         node = self.node
-        while self.state is ConnectionState.RUNNING:
+        slots = self._slots  # none before the connection runs, and none after
+        while slots:
             ids = data[offset + 7 : offset + 11]
             behind = 0
             if ids == PUBLISH_ID:

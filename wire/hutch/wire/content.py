@@ -203,7 +203,7 @@ def whole_content(data: bytes, offset: int, frame_max: int) -> tuple[int, bytes,
             and class_id == 60
             and not weight
             and end == END == data[behind]
-            and max(size, header_size, body_size) <= frame_max
+            and (behind - offset <= frame_max or max(size, header_size, body_size) <= frame_max)
             and header_size >= 14
         )
     except (IndexError, StructError):

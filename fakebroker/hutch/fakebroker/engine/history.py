@@ -50,7 +50,7 @@ class History:
     """
 
     def __init__(self, clock: Clock, limit: int | None = None) -> None:
-        self._clock: Final = clock
+        self._now: Final = clock.monotonic
         self._limit: Final = limit
         self._events: list[tuple[float, str, str, str | None, Message | None, Any]] = []
 
@@ -59,7 +59,7 @@ class History:
     ) -> None:
         """Add an event, dated now."""
         events = self._events
-        events.append((self._clock.monotonic(), kind, vhost, queue, message, detail))
+        events.append((self._now(), kind, vhost, queue, message, detail))
         if self._limit is not None and len(events) > 2 * self._limit:
             del events[: len(events) - self._limit]
 

@@ -30,7 +30,7 @@ class Envelope:
     keys of those headers. ``refusal`` is why such a message cannot be published at all, if it cannot.
     """
 
-    __slots__ = ("bcc", "cc", "priority", "properties", "raw", "refusal", "reply_to", "ttl", "user_id")
+    __slots__ = ("bcc", "cc", "needs_check", "priority", "properties", "raw", "refusal", "reply_to", "ttl", "user_id")
 
     def __init__(self, raw: bytes, profile: Profile) -> None:
         values: Mapping[str, PropertyValue] = Properties(raw).values
@@ -57,6 +57,8 @@ class Envelope:
                 raise precondition_failed(f"invalid message: {{delivery_mode_unknown,{mode}}}")
         except SoftError as refusal:
             self.refusal = refusal
+        #: Whether there is anything in it that can make the broker refuse the message.
+        self.needs_check = self.user_id is not None or self.refusal is not None or self.reply_to is not None
         self.raw = delivered_properties(raw, profile.sorts_headers, "BCC" in headers)
         #: The properties as they are delivered.
         self.properties = Properties(self.raw)
@@ -67,11 +69,6 @@ class Envelope:
         envelope.raw = raw
         envelope.properties = Properties(raw)
         return envelope
-
-    @property
-    def needs_check(self) -> bool:
-        """Whether there is anything in it that can make the broker refuse the message."""
-        return self.user_id is not None or self.refusal is not None or self.reply_to is not None
 
 
 def _parse_expiration(text: str) -> int:
