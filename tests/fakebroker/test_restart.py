@@ -60,8 +60,10 @@ def test_nobody_gets_in_while_it_is_stopped(manual: Broker) -> None:
     with contextlib.closing(far):
         with contextlib.suppress(ConnectionResetError):  # the broker may be that quick
             far.connect(far.monotonic() + PATIENCE)
-        with pytest.raises(OSError):  # noqa: PT011  (reset, or not connected)
-            far.receive()
+        with contextlib.suppress(
+            ConnectionError
+        ):  # reset, or not connected; a reset that connecting has used up is an end
+            assert far.receive(far.monotonic() + PATIENCE) == b""
 
 
 def test_ports_and_urls_stay(manual: Broker, pipe: Connect, tcp: Connect) -> None:
