@@ -1,11 +1,17 @@
 """The exchange of events, as the broker's user has it; what the events tell the conformance suite shows."""
 
 from collections.abc import Iterator
+from ipaddress import ip_address
 
 import pytest
 
-from hutch.client import Connection, NotFound
+from hutch.client import Connection, NotFound, connect
 from hutch.fakebroker import Broker, ManualClock, Message
+from hutch.fakebroker.engine.peer import Peer, print_address
+from hutch.fakebroker.session import Session
+from hutch.wire.frames import method_frame
+from hutch.wire.methods import PROTOCOL_HEADER, ConnectionStartOk
+from hutch.wire.url import parse_url
 
 EVENTS = "amq.rabbitmq.event"
 
@@ -49,10 +55,66 @@ def test_a_channel_is_one_process(told: Broker) -> None:
     with Connection(transport=told.transport, virtual_host="second") as connection:
         connection.channel()
         connection.channel().close()
-    by_key = [(event.routing_key, event.headers["pid"]) for event in events(told)]
+    about = [event for event in events(told) if event.routing_key.startswith("channel.")]
+    by_key = [(event.routing_key, event.headers["pid"]) for event in about]
     (first, second, third, fourth) = by_key
     assert [key for key, _ in by_key] == ["channel.created"] * 2 + ["channel.closed"] * 2
     assert first[1] == fourth[1] != second[1] == third[1]
+
+
+def test_a_connection_is_one_process(told: Broker) -> None:
+    with Connection(transport=told.transport, virtual_host="second") as connection:
+        connection.channel().queue_declare("own", exclusive=True)
+    by_key = {event.routing_key: event.headers for event in events(told)}
+    process = by_key["connection.created"]["pid"]
+    assert by_key["channel.created"]["connection"] == by_key["queue.created"]["owner_pid"] == process
+    assert by_key["connection.closed"]["pid"] == process
+    assert (by_key["connection.created"]["host"], by_key["connection.created"]["port"]) == ("unknown", 0)
+
+
+def test_a_connection_over_tcp_has_its_addresses(told: Broker) -> None:
+    with connect(told.url) as connection:
+        port = connection.sock.getsockname()[1]
+    (created,) = (event.headers for event in events(told) if event.routing_key == "connection.created")
+    assert (created["peer_host"], created["peer_port"], created["host"]) == ("{127,0,0,1}", port, "{127,0,0,1}")
+    server = parse_url(told.url)[0]
+    assert (created["port"], created["name"]) == (server.port, f"127.0.0.1:{port} -> 127.0.0.1:{server.port}")
+
+
+@pytest.mark.parametrize(
+    ("address", "printed"),
+    [("192.0.2.1", "{192,0,2,1}"), ("::1", "{0,0,0,0,0,0,0,1}"), ("2001:db8::ff", "{8193,3512,0,0,0,0,0,255}")],
+)
+def test_addresses_as_erlang_prints_them(address: str, printed: str) -> None:
+    assert print_address(ip_address(address)) == printed
+
+
+def test_who_may_log_in_from_this_machine_alone_is_told_so(told: Broker) -> None:
+    session = Session(told.node, Peer("from afar", local=False), lambda: None)
+    session.receive(PROTOCOL_HEADER)
+    session.receive(method_frame(0, ConnectionStartOk({}, "PLAIN", b"\0guest\0guest").encode()))
+    (failure,) = (event for event in events(told) if event.routing_key == "user.authentication.failure")
+    assert failure.headers["error"] == list(b"user 'guest' can only connect via localhost")
+    assert failure.headers["name"] == "guest"
+
+
+def test_users_of_all_vhosts_have_their_permissions_told(told: Broker) -> None:
+    told.add_user("ann", "a")
+    told.add_user("ann", "b")
+    told.add_vhost("third")
+    told.add_vhost("third")
+    kinds = ("user.", "permission.", "vhost.")
+    about = [event for event in events(told) if event.routing_key.startswith(kinds)]
+    assert [(event.routing_key, event.headers.get("user"), event.headers.get("vhost")) for event in about] == [
+        ("user.created", None, None),
+        ("permission.created", "ann", "first"),
+        ("permission.created", "ann", "second"),
+        ("user.password.changed", None, None),
+        ("vhost.created", None, None),
+        ("permission.created", "guest", "third"),
+        ("permission.created", "ann", "third"),
+    ]
+    assert {event.headers["user_who_performed_action"] for event in about} == {"rmq-cli"}
 
 
 def test_an_exchange_tells_of_its_policy(told: Broker) -> None:

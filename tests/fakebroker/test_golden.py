@@ -10,6 +10,7 @@ from typing import NamedTuple
 import pytest
 
 from hutch.fakebroker import Broker, ManualClock
+from hutch.fakebroker.engine.peer import Peer
 from hutch.fakebroker.session import Session
 from hutch.wire.fields import FieldTable
 from hutch.wire.frames import METHOD, FrameParser
@@ -93,7 +94,7 @@ def test_the_broker_answers_as_rabbitmq_did(path: Path, monkeypatch: pytest.Monk
     wanted = frames(b"".join(said_by("server", path)))
     with Broker(version.rpartition(".")[0], ManualClock(), vhosts=(VHOST,)) as broker:
         monkeypatch.setattr(broker.node, "names", RecordedNames(wanted))
-        session = Session(broker.node, "recorded", lambda: None)
+        session = Session(broker.node, Peer("recorded"), lambda: None)
         got = b""
         for data in said_by("client", path):
             session.receive(data)

@@ -5,6 +5,8 @@ listen on this machine alone.
 import pytest
 
 from hutch.fakebroker import Broker
+from hutch.fakebroker.engine.peer import Peer
+from hutch.fakebroker.sasl import LoginRefused, authenticate
 from hutch.fakebroker.server.protocol import is_loopback
 from hutch.fakebroker.session import Session
 from hutch.wire.frames import FrameParser, method_frame
@@ -38,7 +40,7 @@ def test_addresses_that_only_this_machine_reaches(
 
 def answer(broker: Broker, user: str, mechanism: str = "PLAIN", *, local: bool = False) -> Method:
     """What the broker says to a login of ``user``, whose password is its name."""
-    session = Session(broker.node, "a test", lambda: None, local=local)
+    session = Session(broker.node, Peer("a test", local=local), lambda: None)
     session.receive(PROTOCOL_HEADER)
     session.take()
     capabilities = {"capabilities": {"authentication_failure_close": True}}
@@ -76,3 +78,16 @@ def test_anonymous_clients_are_guest_as_long_as_that_has_its_first_password(brok
     assert isinstance(answer(broker, "guest", "ANONYMOUS", local=True), ConnectionClose)
     broker.admin.add_user("guest", "guest")
     assert isinstance(answer(broker, "guest", "ANONYMOUS", local=True), ConnectionTune)
+
+
+@pytest.mark.parametrize(
+    ("certified", "user", "reason"),
+    [
+        ("", None, "connection peer presented no TLS (x.509) certificate"),
+        ("ann", "ann", "user 'ann' - invalid credentials"),
+    ],
+)
+def test_certificates_that_are_nobodys(certified: str, user: str | None, reason: str) -> None:
+    with pytest.raises(LoginRefused) as refused:
+        authenticate("EXTERNAL", b"", ("EXTERNAL",), {}, certified)
+    assert (refused.value.user, refused.value.reason) == (user, reason)

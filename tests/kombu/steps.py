@@ -71,7 +71,7 @@ def _session(target: Target, connection: seat.Connection) -> Iterator[Session]:
     else:
         port = connection.sock.getsockname()[1]
         clients = [client for server in broker._servers for client in server._listener.clients]
-        (session,) = [client.session for client in clients if f":{port} -> " in client.peer]
+        (session,) = [client.session for client in clients if f":{port} -> " in client.peer.name]
     with broker.lock:
         yield session
         broker.notify()

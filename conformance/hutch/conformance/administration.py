@@ -47,7 +47,7 @@ class Operator(Protocol):
         """Undo :meth:`set_user_limit`."""
 
     def add_vhost(self, name: str, *, default_queue_type: str | None = None) -> None:
-        """Create a virtual host."""
+        """Create a virtual host, or change its default queue type."""
 
     def delete_vhost(self, name: str) -> None:
         """Delete a virtual host."""
@@ -140,6 +140,10 @@ class Administration:
         self._operator.add_user(name, PASSWORD, tags)
         return name
 
+    def change_user(self, name: str, password: str | None, *tags: str) -> None:
+        """Give a user another password, or none, and other tags."""
+        self._operator.add_user(name, password, tags)
+
     def add_permitted_user(self, configure: str = ".*", write: str = ".*", read: str = ".*") -> str:
         """Create a user with these permissions in the case's virtual host; the name."""
         name = self.add_user()
@@ -185,6 +189,10 @@ class Administration:
         self._operator.add_vhost(name, default_queue_type=default_queue_type)
         self._vhosts.append(name)
         return name
+
+    def change_vhost(self, name: str, default_queue_type: str | None = None) -> None:
+        """Give a virtual host another default queue type, or none."""
+        self._operator.add_vhost(name, default_queue_type=default_queue_type)
 
     def delete_vhost(self, name: str) -> None:
         """Delete a virtual host."""

@@ -74,6 +74,8 @@ TOPICS: Final = (
     "stream_arguments",
     "trace",
     "events",
+    "connection_events",
+    "operator_events",
     "stream_offsets",
     "stream_messages",
     "stream_retention",

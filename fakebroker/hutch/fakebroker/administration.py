@@ -49,6 +49,9 @@ class Administration:
                 node.add_user(User(name, password, tags))
             else:
                 user.password, user.tags = password, tuple(tags)
+                if password is not None:
+                    node.operator_events.user("password.changed", name)
+                    node.operator_events.user("tags.set", name, user.tags)
 
     def delete_user(self, name: str) -> None:
         """Delete a user; the user's connections are closed.
@@ -75,6 +78,7 @@ class Administration:
         _check_patterns(permissions)
         with self._change() as node:
             _user(node, user).permissions[_vhost(node, vhost).name] = permissions
+            node.operator_events.permissions_set(user, vhost, permissions)
 
     def clear_permissions(self, user: str, *, vhost: str = "/") -> None:
         """Let a user into a virtual host no more; the user's open connections stay.
@@ -83,19 +87,23 @@ class Administration:
             LookupError: there is no such user or virtual host.
         """
         with self._change() as node:
-            _user(node, user).permissions.pop(_vhost(node, vhost).name, None)
+            if _user(node, user).permissions.pop(_vhost(node, vhost).name, None) is not None:
+                node.operator_events.permissions_cleared(user, vhost)
 
     def set_topic_permissions(self, user: str, exchange: str, write: str, read: str, *, vhost: str = "/") -> None:
         """Say which routing keys a user may publish to at a topic exchange, and bind with there: two regular
         expressions, in which ``{username}`` and ``{vhost}`` stand for those. Without, all keys are permitted.
 
         Raises:
-            LookupError, ValueError: as :meth:`set_permissions`.
+            LookupError, ValueError: as :meth:`set_permissions`; with 4.3 there has to be such an exchange, too.
         """
         permissions = TopicPermissions(write, read)
         _check_patterns(permissions)
         with self._change() as node:
-            node.set_topic_permissions(_user(node, user), _vhost(node, vhost), exchange, permissions)
+            owner, known = _user(node, user), _vhost(node, vhost).exchanges
+            if node.profile.topic_permissions_need_exchange and exchange and exchange not in known:
+                raise LookupError(f"no exchange {exchange!r} in vhost {vhost!r}; there are: {', '.join(known)}")
+            node.set_topic_permissions(owner, node.vhosts[vhost], exchange, permissions)
 
     def clear_topic_permissions(self, user: str, exchange: str | None = None, *, vhost: str = "/") -> None:
         """Undo :meth:`set_topic_permissions` for an exchange, or for all that there are in the virtual host.
@@ -105,11 +113,14 @@ class Administration:
         """
         with self._change() as node:
             permissions = _user(node, user).topic_permissions
-            name = _vhost(node, vhost).name
+            here = permissions.get(_vhost(node, vhost).name)
+            if here is None:
+                return
+            node.operator_events.topic_permissions_cleared(user, vhost, exchange)
             if exchange is not None:
-                permissions.get(name, {}).pop(exchange, None)
-            if exchange is None or not permissions.get(name):
-                permissions.pop(name, None)
+                here.pop(exchange, None)
+            if exchange is None or not here:
+                del permissions[vhost]
 
     def set_user_limit(self, user: str, limit: str, value: int) -> None:
         """Limit what a user may have open at once: ``max-connections`` or ``max-channels``. A negative value is no
@@ -122,6 +133,7 @@ class Administration:
         _check_limit(limit, value, USER_LIMITS)
         with self._change() as node:
             _user(node, user).limits[limit] = value
+            node.operator_events.user_limit_set(user, limit, value)
 
     def clear_user_limit(self, user: str, limit: str) -> None:
         """Undo :meth:`set_user_limit`.
@@ -131,6 +143,7 @@ class Administration:
         """
         with self._change() as node:
             _user(node, user).limits.pop(limit, None)
+            node.operator_events.user_limit_cleared(user)
 
     def set_loopback_users(self, *users: str) -> None:
         """Say who may log in from this machine alone, over TCP and TLS; by default that is guest, as with RabbitMQ."""
@@ -140,7 +153,7 @@ class Administration:
     # virtual hosts
 
     def add_vhost(self, name: str, *, default_queue_type: str | None = None) -> None:
-        """Create a virtual host; one that is there stays as it is, but for the default queue type if that is given.
+        """Create a virtual host; one that is there stays as it is, but for the default queue type.
 
         ``default_queue_type`` is for durable queues that are declared without one: ``quorum`` or ``stream``, else
         ``classic``. 3.10 knows the setting and does not go by it.
@@ -151,9 +164,14 @@ class Administration:
         if default_queue_type is not None and default_queue_type not in _QUEUE_TYPES:
             raise ValueError(f"no queue type {default_queue_type!r}; there are {', '.join(_QUEUE_TYPES)}")
         with self._change() as node:
-            vhost = node.add_vhost(name)
-            if default_queue_type is not None and node.profile.has_default_queue_type:
+            if not node.profile.has_default_queue_type:
+                default_queue_type = None
+            vhost = node.vhosts.get(name)
+            if vhost is None:
+                node.add_vhost(name, default_queue_type)
+            else:
                 vhost.default_queue_type = default_queue_type
+                node.operator_events.vhost_updated(vhost)
 
     def delete_vhost(self, name: str) -> None:
         """Delete a virtual host with all that is in it; connections to it are closed.
@@ -176,6 +194,7 @@ class Administration:
         _check_limit(limit, value, VHOST_LIMITS)
         with self._change() as node:
             _vhost(node, vhost).limits[limit] = value
+            node.operator_events.vhost_limits_set(node.vhosts[vhost])
 
     def clear_vhost_limit(self, limit: str, *, vhost: str = "/") -> None:
         """Undo :meth:`set_vhost_limit`.
@@ -184,7 +203,8 @@ class Administration:
             LookupError: there is no such virtual host.
         """
         with self._change() as node:
-            _vhost(node, vhost).limits.pop(limit, None)
+            if _vhost(node, vhost).limits.pop(limit, None) is not None:
+                node.operator_events.vhost_limits_set(node.vhosts[vhost])
 
     # policies
 
@@ -267,6 +287,7 @@ class Administration:
             policies = where.policies
             (policies.operator if operator else policies.user)[name] = policy
             node.history.record("policy-set", vhost, detail=(_kind(operator), name))
+            node.operator_events.policy_set(policy, vhost, operator=operator)
             policies.update()
 
     def _delete_policy(self, name: str, vhost: str, *, operator: bool) -> None:
@@ -278,6 +299,7 @@ class Administration:
                 raise LookupError(f"no {_kind(operator)} {name!r}; there are: {there}")
             del known[name]
             node.history.record("policy-deleted", vhost, detail=(_kind(operator), name))
+            node.operator_events.policy_cleared(name, vhost, operator=operator)
             policies.update()
 
     # connections

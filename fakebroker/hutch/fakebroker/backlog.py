@@ -36,7 +36,7 @@ class Backlog:
     def _record(self, kind: str) -> None:
         connection = self._session.connection
         vhost = connection.vhost.name if connection else ""
-        self._session.node.history.record(kind, vhost, detail=self._session.peer)
+        self._session.node.history.record(kind, vhost, detail=self._session.peer.name)
 
     def forget(self) -> None:
         """Wait for the alarm no more."""

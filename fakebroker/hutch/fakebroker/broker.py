@@ -11,6 +11,7 @@ from hutch.fakebroker.engine.alarms import RESOURCES
 from hutch.fakebroker.engine.clock import Clock, ManualClock, SystemClock, Timers
 from hutch.fakebroker.engine.history import History
 from hutch.fakebroker.engine.node import Node
+from hutch.fakebroker.engine.peer import Peer
 from hutch.fakebroker.engine.profiles import Profile
 from hutch.fakebroker.engine.users import User
 from hutch.fakebroker.inprocess import Pipe
@@ -214,6 +215,7 @@ class Broker:
         with self.lock:
             if name in self.node.users:
                 self.node.users[name].password = password
+                self.node.operator_events.user("password.changed", name)
             else:
                 self.node.add_user(User(name, password, everywhere=True))
 
@@ -451,7 +453,7 @@ class Broker:
         """
         if self._closed or self.stopped:
             raise ConnectionRefusedError(f"the in-process broker is {'closed' if self._closed else 'stopped'}")
-        session = Session(self.node, f"in-process client {len(self._pipes) + 1}", self.notify)
+        session = Session(self.node, Peer(f"in-process client {len(self._pipes) + 1}"), self.notify)
         self._pipes[pipe] = session
         return session
 

@@ -5,12 +5,13 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
 from hutch.fakebroker.engine.connection import Connection
+from hutch.fakebroker.engine.connection_events import ConnectionEvents
 from hutch.fakebroker.engine.errors import HardError
 from hutch.fakebroker.engine.limits import check_new_connection
 from hutch.fakebroker.engine.names import NODE_NAME
 from hutch.fakebroker.engine.terms import frame_snippet
 from hutch.fakebroker.heartbeat import Heartbeat
-from hutch.fakebroker.sasl import LoginRefused, MalformedResponse, authenticate
+from hutch.fakebroker.sasl import LoginRefused, MalformedResponse, UnreadableResponse, authenticate
 from hutch.wire.codes import ReplyCode
 from hutch.wire.declaration import Method
 from hutch.wire.fields import FieldTable
@@ -97,22 +98,22 @@ def _start(profile: "Profile", mechanisms: tuple[str, ...], major: int) -> bytes
 class Handshake:
     """The connection-level half of a session. ``deaf`` is set once nothing that the client sends counts any more.
 
-    ``identity`` and ``local`` are as of :class:`Session`.
+    ``identity`` is as of :class:`Session`; ``events`` are told of the connection.
     """
 
-    def __init__(self, session: "Session", identity: str | None, local: bool) -> None:
+    def __init__(self, session: "Session", identity: str | None) -> None:
         self.state = ConnectionState.GREETING
         self.deaf = False
         self._session: Final = session
         self._profile: Final = session.node.profile
         self._identity: Final = identity
-        self._local: Final = local
         self._mechanisms: Final = (
             self._profile.mechanisms if identity is None else self._profile.mechanisms_with_external
         )
         self._header = b""
         self._user = ""
         self._capabilities: FieldTable = {}
+        self.events: Final = ConnectionEvents(session.node, session.peer, session)
         #: What is to be told of traffic, once heartbeats are agreed.
         self.heartbeat: Heartbeat | None = None
         session.end_in(HANDSHAKE_TIMEOUT)
@@ -160,6 +161,8 @@ class Handshake:
         speaks_0_8 = header == _HEADER_0_8 and self._profile.accepts_0_8
         if speaks_0_8 or header in {PROTOCOL_HEADER, _HEADER_0_9}:
             self.state = next_connection_state(FROM_SERVER, self.state, ConnectionStart)
+            if speaks_0_8:
+                self.events.protocol = "{0,8,0}"
             self._session.write(_start(self._profile, self._mechanisms, 8 if speaks_0_8 else 0))
             return rest
         # A wrong revision of the 0-9 family is told the right one; the rest depends on what else the version speaks.
@@ -227,6 +230,7 @@ class Handshake:
 
     def _log_in(self, method: ConnectionStartOk) -> None:
         session = self._session
+        self.events.client_properties, self.events.mechanism = method.client_properties, method.mechanism
         capabilities = method.client_properties.get("capabilities", {})
         if isinstance(capabilities, Mapping):
             self._capabilities = capabilities
@@ -234,12 +238,15 @@ class Handshake:
             self._user = authenticate(
                 method.mechanism, method.response, self._mechanisms, session.node.users, self._identity
             )
-            if not self._local and self._user in session.node.loopback_users:
-                raise LoginRefused(self._user)
-        except MalformedResponse:
+            if not session.peer.local and self._user in session.node.loopback_users:
+                raise LoginRefused(self._user, f"user '{self._user}' can only connect via localhost")
+        except MalformedResponse as error:
+            if not isinstance(error, UnreadableResponse):
+                self.events.refused(str(error), None)
             self.drop_later()
             return
-        except LoginRefused:
+        except LoginRefused as error:
+            self.events.refused(error.reason, error.user)
             if self._capabilities.get("authentication_failure_close") is not True:
                 self.drop_later()
                 return
@@ -248,6 +255,7 @@ class Handshake:
             # Less patience than with others is had for the close-ok here.
             session.end_in(SILENCE)
             return
+        self.events.logged_in(self._user)
         self._send(ConnectionTune(CHANNEL_MAX, FRAME_MAX, HEARTBEAT_SECONDS))
 
     def _tune(self, method: ConnectionTuneOk, following: ConnectionState) -> None:
@@ -257,6 +265,7 @@ class Handshake:
             self.drop_later()
             return
         session.tuned(method.channel_max, method.frame_max)
+        self.events.limits = (method.channel_max, method.frame_max, method.heartbeat)
         if method.heartbeat:
             self.heartbeat = Heartbeat(session.timers, method.heartbeat, self._beat, session.drop)
         self.state = following
@@ -286,5 +295,6 @@ class Handshake:
             raise HardError(ReplyCode.NOT_ALLOWED, text, method=ConnectionOpen)
         session.end_in(None)
         cancel_notify = self._capabilities.get("consumer_cancel_notify") is True
-        session.connection = Connection(vhost, self._user, session.peer, session, cancel_notify=cancel_notify)
+        session.connection = Connection(vhost, self._user, session.peer.name, session, cancel_notify=cancel_notify)
+        self.events.created(self._user, vhost.name)
         self._send(ConnectionOpenOk())

@@ -3,23 +3,40 @@
 from collections.abc import Callable, Mapping
 from typing import Final
 
+from hutch.fakebroker.engine.terms import print_binary, print_term
 from hutch.fakebroker.engine.users import User
 from hutch.wire.fields import FieldError, read_table
 
 
 class MalformedResponse(ValueError):
-    """A response that does not fit its mechanism."""
+    """A response that does not fit its mechanism, in RabbitMQ's words."""
+
+
+class UnreadableResponse(MalformedResponse):
+    """One that RabbitMQ has no words for: a mechanism that was not offered, a table that is none."""
 
 
 class LoginRefused(ValueError):
-    """An unknown user or a wrong password."""
+    """An unknown user or a wrong password: whose login it was, if that is known, and why in RabbitMQ's words."""
+
+    def __init__(self, user: str | None, reason: str) -> None:
+        super().__init__(reason)
+        self.user = user
+        self.reason = reason
+
+
+_BLANK: Final = (
+    "user '{}' attempted to log in with a blank password, which is prohibited by the internal authN backend. To use "
+    "TLS/x509 certificate-based authentication, see the rabbitmq_auth_mechanism_ssl plugin and configure the client to "
+    "use the EXTERNAL authentication mechanism. Alternatively change the password for the user to be non-blank."
+)
 
 
 def _plain(response: bytes, users: Mapping[str, User]) -> str:
     # An authorisation id in front is a malformed response to RabbitMQ (CONN-AUTH-02).
     parts = response.split(b"\0")
     if len(parts) != 3 or parts[0]:
-        raise MalformedResponse("PLAIN wants NUL, user, NUL, password")
+        raise MalformedResponse(f"response {print_binary(response)} invalid")
     return _check(parts[1].decode("utf-8", "replace"), parts[2].decode("utf-8", "replace"), users)
 
 
@@ -27,10 +44,10 @@ def _amqplain(response: bytes, users: Mapping[str, User]) -> str:
     try:
         table, _ = read_table(len(response).to_bytes(4) + response)
     except FieldError:
-        raise MalformedResponse("AMQPLAIN wants a field table without its length") from None
+        raise UnreadableResponse("AMQPLAIN wants a field table without its length") from None
     user, password = table.get("LOGIN"), table.get("PASSWORD")
     if not isinstance(user, str) or not isinstance(password, str):
-        raise MalformedResponse("AMQPLAIN wants LOGIN and PASSWORD")
+        raise MalformedResponse(f"AMQPLAIN auth info {print_term(table)} is missing LOGIN or PASSWORD field")
     return _check(user, password, users)
 
 
@@ -40,10 +57,15 @@ def _anonymous(_response: bytes, users: Mapping[str, User]) -> str:
 
 
 def _check(user: str, password: str, users: Mapping[str, User]) -> str:
-    known = users.get(user)
-    if known is None or known.password != password or not password:
-        raise LoginRefused(user)
+    if not password:
+        raise LoginRefused(user, _BLANK.format(user))
+    if user not in users or users[user].password != password:
+        raise _unknown(user)
     return user
+
+
+def _unknown(user: str) -> LoginRefused:
+    return LoginRefused(user, f"user '{user}' - invalid credentials")
 
 
 _MECHANISMS: Final[dict[str, Callable[[bytes, Mapping[str, User]], str]]] = {
@@ -64,9 +86,11 @@ def authenticate(
         LoginRefused: unknown user, wrong or empty password (CONN-AUTH-03, -05), no certificate, or one for no user.
     """
     if mechanism not in offered:
-        raise MalformedResponse(f"mechanism {mechanism!r} is not offered")
+        raise UnreadableResponse(f"mechanism {mechanism!r} is not offered")
     if mechanism == "EXTERNAL":  # the response counts for nothing
-        if not identity or identity not in users:
-            raise LoginRefused(identity)
+        if not identity:
+            raise LoginRefused(None, "connection peer presented no TLS (x.509) certificate")
+        if identity not in users:
+            raise _unknown(identity)
         return identity
     return _MECHANISMS[mechanism](response, users)

@@ -18,6 +18,7 @@ from hutch.fakebroker.engine.errors import AMQPError, HardError, SoftError, inte
 from hutch.fakebroker.engine.limits import check_new_channel
 from hutch.fakebroker.engine.message import Message
 from hutch.fakebroker.engine.node import Node
+from hutch.fakebroker.engine.peer import Peer
 from hutch.fakebroker.engine.replies import ReplyQueue
 from hutch.fakebroker.engine.terms import frame_snippet
 from hutch.fakebroker.handshake import CLOSING_TIMEOUT, Handshake
@@ -58,22 +59,19 @@ _RUNNABLE: Final = frozenset({BasicPublish, *COMMANDS})
 class Session(Shortcut):
     """One connection's life.
 
-    ``peer`` names the connection in logs. ``wake`` is called when output turns up where there was none, and when the
+    ``peer`` is the client. ``wake`` is called when output turns up where there was none, and when the
     session ends: then :meth:`take` it. After ``dropped`` turns true and the output is taken, the stream is to be reset
     (CONN-HDR-14). ``timers`` are those of the time that the client lives in; default the node's. ``identity`` is the
-    user that the client is by its certificate, ``""`` for one without; ``None`` where nobody presents any. ``local`` is
-    whether the client is on this machine.
+    user that the client is by its certificate, ``""`` for one without; ``None`` where nobody presents any.
     """
 
     def __init__(
         self,
         node: Node,
-        peer: str,
+        peer: Peer,
         wake: Callable[[], None],
         timers: Timers | None = None,
         identity: str | None = None,
-        *,
-        local: bool = True,
     ) -> None:
         super().__init__(node)
         self.timers: Final = node.timers if timers is None else timers
@@ -91,7 +89,7 @@ class Session(Shortcut):
         self._channel_max = 0
         self.connection: Connection | None = None
         self._end: Timer | None = None
-        self._handshake: Final = Handshake(self, identity, local)
+        self._handshake: Final = Handshake(self, identity)
 
     @property
     def state(self) -> ConnectionState:
@@ -375,6 +373,7 @@ class Session(Shortcut):
             self.end_in(None)
             self.release()
             self._handshake.closing(ConnectionState.CLOSED)
+            self._handshake.events.closed()
             self._wake()
 
     def hang_up(self) -> None:

@@ -2,62 +2,16 @@
 (https://www.rabbitmq.com/docs/event-exchange).
 """
 
-import re
-from collections.abc import Callable
 from typing import Any
 
 from hutch.conformance.case import case
 from hutch.conformance.check import equal, true, typed
-from hutch.conformance.rabbit import Rabbit, body
-from hutch.conformance.site import Inapplicable
+from hutch.conformance.listener import EVENTS, Listener
+from hutch.conformance.rabbit import Rabbit
 from hutch.wire import methods as amqp
-from hutch.wire.fields import FieldTable, Int64, type_name
+from hutch.wire.fields import FieldTable, Int64
 
-EVENTS = "amq.rabbitmq.event"
 INTERNAL = "rmq-internal"
-_PROCESS = re.compile(r"<(.+)\.\d+\.\d+\.\d+>")
-
-
-class _Listener:
-    """Hears of what happens in the case's virtual host."""
-
-    def __init__(self, rabbit: Rabbit, key: str) -> None:
-        self._rabbit = rabbit
-        connection = rabbit.connect(virtual_host="/")
-        if rabbit.vhost == "/" or not rabbit.has_exchange(EVENTS, connection):
-            raise Inapplicable("needs the plugin rabbitmq_event_exchange, and the management API")
-        self._channel = connection.channel()
-        self._queue = self._channel.queue_declare("", exclusive=True).queue
-        self._channel.queue_bind(self._queue, EVENTS, key)
-
-    def next(self, wanted: Callable[[str, dict[str, Any]], bool]) -> tuple[str, dict[str, Any]]:
-        """The next event that is wanted, by its key, and its headers, but for the moment and names of processes and of
-        the node, which are looked at here.
-        """
-        while True:
-            message = self._rabbit.get(self._channel, self._queue, no_ack=True)
-            headers = dict(message.headers or {})
-            key = (message.delivery_info or {})["routing_key"]
-            moment = headers.pop("timestamp_in_ms")
-            equal((body(message), message.delivery_mode, type_name(moment)), (b"", 2, "long"))
-            equal(int(moment) // 1000, message.timestamp, "timestamp")
-            if not wanted(key, headers):
-                continue
-            for name in ("pid", "connection", "channel", "owner_pid"):
-                if headers.get(name):
-                    true(_PROCESS.fullmatch(headers.pop(name)), f"{name} is no process")
-            for name in ("node", "leader", "members"):
-                true(headers.pop(name, name), f"{name} is empty")
-            return key, headers
-
-    def expect(self, *events: tuple[str, FieldTable]) -> None:
-        """The next events of the vhost must be these, by the suite's user unless told otherwise."""
-        for key, facts in events:
-            got = self.next(lambda _, headers: headers.get("vhost") == self._rabbit.vhost)
-            by = {"user_who_performed_action": self._rabbit.userid}
-            wanted = {"vhost": self._rabbit.vhost, **by, **facts}
-            wanted = {name: value for name, value in wanted.items() if value is not None}
-            equal((got[0], typed(got[1])), (key, typed(wanted)))
 
 
 def _binding(source: str, destination: str, key: str = "", kind: str = "queue", **more: Any) -> FieldTable:
@@ -82,7 +36,7 @@ def queues_have_events(rabbit: Rabbit) -> None:
     """Queue.created tells all of a queue, its arguments as Erlang prints them; queue.deleted its name. Declaring again,
     purging and publishing are no events, and nobody else may publish to the exchange.
     """
-    listener, channel = _Listener(rabbit, "queue.*"), rabbit.raw().channel()
+    listener, channel = Listener(rabbit, "queue.*"), rabbit.raw().channel()
     queue, own = rabbit.name(), rabbit.name()
     arguments: FieldTable = {"x-single-active-consumer": True, "x-max-length": 3, "x-dead-letter-exchange": "é"}
     for _ in range(2):
@@ -127,7 +81,7 @@ def exchanges_and_bindings_have_events(rabbit: Rabbit) -> None:
     """Exchanges that a client deletes stand as a parameter meanwhile. An exchange is told of before the bindings that
     went with it; what goes with a queue goes by RabbitMQ itself. 4.x tells of a binding each time it is made.
     """
-    listener, channel = _Listener(rabbit, "#"), rabbit.raw().channel()
+    listener, channel = Listener(rabbit, "#"), rabbit.raw().channel()
     queue, first, second = rabbit.name(), rabbit.name("x"), rabbit.name("y")
     channel.call(amqp.QueueDeclare(queue=queue))
     arguments: FieldTable = {"alternate-exchange": "amq.fanout"}
@@ -183,7 +137,7 @@ def channels_and_consumers_have_events(rabbit: Rabbit) -> None:
     """A consumer that goes with its queue is told of twice, the second time by nobody. Of those that go with their
     channel 3.x tells one by one, 4.x how many there were.
     """
-    listener, channel = _Listener(rabbit, "#"), rabbit.raw().channel()
+    listener, channel = Listener(rabbit, "#"), rabbit.raw().channel()
     queue, other = rabbit.name(), rabbit.name()
     for each in (queue, other):
         channel.call(amqp.QueueDeclare(queue=each))
@@ -224,7 +178,7 @@ def channels_and_consumers_have_events(rabbit: Rabbit) -> None:
 @case("EXCH-SYS-01", "CONN-BLOCK-02")
 def alarms_have_events(rabbit: Rabbit) -> None:
     """Alarm.set and alarm.cleared name the resource."""
-    listener = _Listener(rabbit, "alarm.*")
+    listener = Listener(rabbit, "alarm.*")
     rabbit.control.raise_alarm("disk")
     rabbit.control.clear_alarm("disk")
     for key in ("alarm.set", "alarm.cleared"):

@@ -78,5 +78,3 @@ class Connection:
         for queue in list(self.exclusive_queues):
             self.vhost.delete_queue(queue)
         node.history.record("disconnected", self.vhost.name, detail=self.name)
-        if node.events is not None:
-            node.events.forget(self)

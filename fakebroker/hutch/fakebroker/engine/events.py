@@ -16,7 +16,6 @@ from hutch.wire.properties import encode_properties
 
 if TYPE_CHECKING:
     from hutch.fakebroker.engine.channel import Channel
-    from hutch.fakebroker.engine.connection import Connection
     from hutch.fakebroker.engine.consumers import Consumer
     from hutch.fakebroker.engine.node import Node
     from hutch.fakebroker.engine.queues.queue import Queue
@@ -31,6 +30,10 @@ INTERNAL: Final = "rmq-internal"
 class Events:
     """The events of one node. Each method publishes one, or those that go together in RabbitMQ's order; ``by`` is the
     user who made it happen.
+
+    Here are those of entities and alarms; of connections and operators there are
+    :class:`~hutch.fakebroker.engine.connection_events.ConnectionEvents` and
+    :class:`~hutch.fakebroker.engine.operator_events.OperatorEvents`.
     """
 
     def __init__(self, node: "Node", vhost: "VHost") -> None:
@@ -40,7 +43,7 @@ class Events:
         self._process = 0
         vhost.exchanges[EVENTS] = Exchange(EVENTS, "topic", vhost, durable=True, internal=True)
 
-    def _publish(self, key: str, by: str | None, facts: FieldTable) -> None:
+    def publish(self, key: str, by: str | None, facts: FieldTable) -> None:
         """Publish an event, in the order of 3.10's headers; 4.3 sorts them, as it sorts all headers."""
         now = self._node.clock.time()
         headers: FieldTable = {
@@ -53,8 +56,8 @@ class Events:
         for target in self._vhost.route(self._vhost.exchanges[EVENTS], message, (key,)):
             target.publish(message)
 
-    def _pid(self, owner: object) -> str:
-        """The Erlang process that RabbitMQ would have for a connection or a channel."""
+    def process(self, owner: object) -> str:
+        """The Erlang process that RabbitMQ would have for a channel, or for a connection (known by its output)."""
         if owner not in self._processes:
             self._process += 1
             self._processes[owner] = f"<{NODE_NAME}.1.{self._process}.0>"
@@ -71,19 +74,19 @@ class Events:
             more = {"type": erlang_type(queue.type), "leader": NODE_NAME, "members": [NODE_NAME]}
         facts: FieldTable = {
             "exclusive": queue.owner is not None,
-            "owner_pid": "" if queue.owner is None else self._pid(queue.owner),
-            "arguments": _printed(arguments),
+            "owner_pid": "" if queue.owner is None else self.process(queue.owner.output),
+            "arguments": printed(arguments),
             "auto_delete": queue.auto_delete,
             "durable": queue.durable,
             "name": queue.name,
             "vhost": queue.vhost.name,
         }
-        self._publish("queue.created", by, {**facts, **more})
+        self.publish("queue.created", by, {**facts, **more})
 
     def queue_deleted(self, queue: "Queue", by: str) -> None:
         """queue.deleted."""
         more: FieldTable = {"type": erlang_type(queue.type)} if self._node.profile.names_queue_type else {}
-        self._publish("queue.deleted", by, {"name": queue.name, "vhost": queue.vhost.name, **more})
+        self.publish("queue.deleted", by, {"name": queue.name, "vhost": queue.vhost.name, **more})
 
     # exchanges and bindings
 
@@ -91,7 +94,7 @@ class Events:
         """exchange.created."""
         facts: FieldTable = {
             "policy": exchange.policy,
-            "arguments": _printed(exchange.arguments),
+            "arguments": printed(exchange.arguments),
             "internal": exchange.internal,
             "auto_delete": exchange.auto_delete,
             "durable": exchange.durable,
@@ -99,11 +102,11 @@ class Events:
             "name": exchange.name,
             "vhost": exchange.vhost.name,
         }
-        self._publish("exchange.created", by, facts)
+        self.publish("exchange.created", by, facts)
 
     def exchange_deleted(self, exchange: Exchange, bindings: Sequence[Binding], by: str) -> None:
         """exchange.deleted, and binding.deleted for those that went with it."""
-        self._publish("exchange.deleted", by, {"name": exchange.name, "vhost": exchange.vhost.name})
+        self.publish("exchange.deleted", by, {"name": exchange.name, "vhost": exchange.vhost.name})
         for binding in bindings:
             self.binding("deleted", binding, by)
 
@@ -115,20 +118,20 @@ class Events:
             "component": "exchange-delete-in-progress",
             "vhost": exchange.vhost.name,
         }
-        self._publish("parameter.set" if begins else "parameter.cleared", by, facts)
+        self.publish("parameter.set" if begins else "parameter.cleared", by, facts)
 
     def binding(self, what: str, binding: Binding, by: str) -> None:
         """binding.created or binding.deleted, which is ``what``."""
         facts: FieldTable = {
             "vhost": binding.source.vhost.name,
-            "arguments": _printed(binding.arguments),
+            "arguments": printed(binding.arguments),
             "routing_key": binding.routing_key,
             "destination_kind": "exchange" if isinstance(binding.destination, Exchange) else "queue",
             "destination_name": binding.destination.name,
             "source_kind": "exchange",
             "source_name": binding.source.name,
         }
-        self._publish(f"binding.{what}", by, facts)
+        self.publish(f"binding.{what}", by, facts)
 
     # channels and consumers
 
@@ -139,36 +142,36 @@ class Events:
             "vhost": channel.vhost.name,
             "user": connection.user,
             "number": Int64(channel.number),
-            "connection": self._pid(connection),
+            "connection": self.process(connection.output),
             "name": f"{connection.name} ({channel.number})",
-            "pid": self._pid(channel),
+            "pid": self.process(channel),
         }
-        self._publish("channel.created", connection.user, facts)
+        self.publish("channel.created", connection.user, facts)
 
     def channel_closed(self, channel: "Channel", consumers: int) -> None:
         """channel.closed, with how many consumers it still had."""
         counted = self._node.profile.has_newer_events
         more: FieldTable = {"consumer_count": Int64(consumers)} if counted else {}
-        self._publish("channel.closed", channel.connection.user, {"pid": self._pid(channel), **more})
-        del self._processes[channel]
+        self.publish("channel.closed", channel.connection.user, {"pid": self.process(channel), **more})
+        self.forget(channel)
 
-    def forget(self, connection: "Connection") -> None:
-        """A connection is gone, which no event tells of."""
-        self._processes.pop(connection, None)
+    def forget(self, owner: object) -> None:
+        """The process is gone."""
+        del self._processes[owner]
 
     def consumer_created(self, consumer: "Consumer") -> None:
         """consumer.created."""
         facts: FieldTable = {
-            "arguments": _printed(consumer.arguments),
+            "arguments": printed(consumer.arguments),
             "prefetch_count": Int64(consumer.prefetch),
             "queue": consumer.queue.name,
             "vhost": consumer.queue.vhost.name,
-            "channel": self._pid(consumer.channel),
+            "channel": self.process(consumer.channel),
             "ack_required": not consumer.no_ack,
             "exclusive": consumer.exclusive,
             "consumer_tag": consumer.tag,
         }
-        self._publish("consumer.created", consumer.channel.connection.user, facts)
+        self.publish("consumer.created", consumer.channel.connection.user, facts)
 
     def consumers_deleted(self, consumers: Iterable["Consumer"], by: str | None) -> None:
         """consumer.deleted, for each."""
@@ -176,19 +179,19 @@ class Events:
             facts: FieldTable = {
                 "queue": consumer.queue.name,
                 "vhost": consumer.queue.vhost.name,
-                "channel": self._pid(consumer.channel),
+                "channel": self.process(consumer.channel),
                 "consumer_tag": consumer.tag,
             }
-            self._publish("consumer.deleted", by, facts)
+            self.publish("consumer.deleted", by, facts)
 
     # alarms
 
     def alarm(self, what: str, resource: str) -> None:
         """alarm.set or alarm.cleared, which is ``what``."""
-        self._publish(f"alarm.{what}", None, {"node": NODE_NAME, "source": resource})
+        self.publish(f"alarm.{what}", None, {"node": NODE_NAME, "source": resource})
 
 
-def _printed(arguments: FieldTable) -> list[FieldValue]:
+def printed(arguments: FieldTable) -> list[FieldValue]:
     """Arguments as texts, each as Erlang prints it: ``{<<"x-max-length">>,signedint,10}``. It takes octets for letters
     and writes them as octets again.
     """

@@ -13,6 +13,7 @@ from hutch.fakebroker.engine.events import Events
 from hutch.fakebroker.engine.history import History
 from hutch.fakebroker.engine.message import Envelopes
 from hutch.fakebroker.engine.names import Names
+from hutch.fakebroker.engine.operator_events import OPERATOR, OperatorEvents
 from hutch.fakebroker.engine.profiles import Profile
 from hutch.fakebroker.engine.replies import Replies
 from hutch.fakebroker.engine.users import ALL, TopicPermissions, User
@@ -56,20 +57,26 @@ class Node:
         self.pending: Final[deque[Callable[[], None]]] = deque()
         #: Where events go (rabbitmq_event_exchange); ``None`` where that is not enabled.
         self.events: Events | None = None
+        self.operator_events: Final = OperatorEvents(self)
         for name in vhosts:
             self.add_vhost(name)
         if profile.has_event_exchange and self.vhosts:
             self.events = Events(self, next(iter(self.vhosts.values())))
 
-    def add_vhost(self, name: str) -> VHost:
-        """Create a vhost, or find the one of that name."""
-        vhost = self.vhosts.get(name)
-        if vhost is None:
-            vhost = self.vhosts[name] = VHost(self, name)
-            for user in self.users.values():
-                if user.everywhere:
-                    user.permissions[name] = ALL
-        return vhost
+    def add_vhost(self, name: str, default_queue_type: str | None = None) -> None:
+        """Create a vhost; of one that is there, nothing changes."""
+        if name in self.vhosts:
+            return
+        vhost = self.vhosts[name] = VHost(self, name)
+        vhost.default_queue_type = default_queue_type
+        self.operator_events.vhost_created(vhost)
+        for user in self.users.values():
+            if user.everywhere:
+                self._permit_all(user, name)
+
+    def _permit_all(self, user: User, vhost: str) -> None:
+        user.permissions[vhost] = ALL
+        self.operator_events.permissions_set(user.name, vhost, ALL)
 
     def delete_vhost(self, name: str) -> None:
         """Delete a vhost with all that is in it, and close the connections to it (CONN-CLOSE-08).
@@ -78,18 +85,27 @@ class Node:
             KeyError: there is none of that name.
         """
         vhost = self.vhosts.pop(name)
-        for queue in list(vhost.queues.values()):
-            for consumer in vhost.delete_queue(queue):
-                consumer.tell_cancelled()
-        self.close_connections(f"vhost '{name}' is deleted", vhost=name)
         for user in self.users.values():
+            if name in user.permissions:
+                self.operator_events.permissions_cleared(user.name, name)
+            if name in user.topic_permissions:
+                self.operator_events.topic_permissions_cleared(user.name, name)
             user.forget_vhost(name)
+        for queue in list(vhost.queues.values()):
+            for consumer in vhost.delete_queue(queue, OPERATOR):
+                consumer.tell_cancelled()
+        self.operator_events.vhost_emptied(vhost)
+        self.close_connections(f"vhost '{name}' is deleted", vhost=name)
 
     def add_user(self, user: User) -> None:
         """Take in a new user."""
         self.users[user.name] = user
+        self.operator_events.user("created", user.name)
+        if user.tags:
+            self.operator_events.user("tags.set", user.name, user.tags)
         if user.everywhere:
-            user.permissions.update(dict.fromkeys(self.vhosts, ALL))
+            for vhost in self.vhosts:
+                self._permit_all(user, vhost)
 
     def delete_user(self, name: str) -> None:
         """Delete a user, and close the user's connections (CONN-AUTH-15).
@@ -98,11 +114,13 @@ class Node:
             KeyError: there is none of that name.
         """
         del self.users[name]
+        self.operator_events.user("deleted", name)
         self.close_connections(f"user '{name}' is deleted", user=name)
 
     def set_topic_permissions(self, user: User, vhost: VHost, exchange: str, permissions: TopicPermissions) -> None:
         """Set a user's topic permissions for an exchange; from now on the user's publishes have to be looked at."""
         user.topic_permissions.setdefault(vhost.name, {})[exchange] = permissions
+        self.operator_events.topic_permissions_set(user.name, vhost.name, exchange, permissions)
         for connection in self.connections:
             if connection.user == user.name:
                 for channel in connection.channels.values():

@@ -174,6 +174,8 @@ class Profile:
     names_refused_permission: bool
     #: Whether a passive declare needs a permission (PERM-03).
     passive_needs_permission: bool
+    #: Whether topic permissions are for exchanges that are there alone.
+    topic_permissions_need_exchange: bool
     #: Whether names put into a topic permission stand for themselves, else they are part of the regular expression.
     escapes_topic_variables: bool
     #: Whether topic permissions count for CC and BCC too, after what else is wrong with the message (PERM-12).
@@ -319,6 +321,7 @@ V3_10: Final = Profile(
     finds_queues_at_commit=True,
     names_refused_permission=False,
     passive_needs_permission=False,
+    topic_permissions_need_exchange=False,
     escapes_topic_variables=False,
     reads_message_first=False,
     update_secret_forgets_permissions=False,
@@ -434,6 +437,7 @@ V4_3: Final = Profile(
     finds_queues_at_commit=False,
     names_refused_permission=True,
     passive_needs_permission=True,
+    topic_permissions_need_exchange=True,
     escapes_topic_variables=True,
     reads_message_first=True,
     update_secret_forgets_permissions=True,

@@ -10,11 +10,12 @@ import struct
 import threading
 from collections.abc import Callable, Iterable
 from contextlib import suppress
-from ipaddress import IPv6Address, ip_address
-from typing import TYPE_CHECKING, Final
+from ipaddress import IPv4Address, IPv6Address, ip_address
+from typing import TYPE_CHECKING, Final, TypeAlias
 from urllib.parse import quote
 
 from hutch.fakebroker.engine.clock import Timer
+from hutch.fakebroker.engine.peer import Peer, print_address
 from hutch.fakebroker.server.tls import HANDSHAKE_TIMEOUT, NOT_TLS, Encryption, Tls
 from hutch.fakebroker.session import Session
 
@@ -26,6 +27,9 @@ _log = logging.getLogger("hutch.fakebroker")
 #: How often the loop reads, up to 256 KiB of each client at a time, until it has read what a client had sent before:
 #: enough for 16 MiB, which is more than sockets hold. Clients may go on sending meanwhile.
 _ROUNDS: Final = 64
+
+#: A socket's, of IPv4 or IPv6.
+Address: TypeAlias = tuple[str, int] | tuple[str, int, int, int]
 
 _EVERYWHERE: Final = frozenset({"", "0.0.0.0", "::"})
 _RESET_ON_CLOSE = struct.pack("ii", 1, 0)
@@ -42,7 +46,7 @@ class Client(asyncio.Protocol):
         self.paused = False
         self._encryption: Encryption | None = None
         self._handshake_timer: Timer | None = None
-        self.peer = ""
+        self.peer = Peer("")
         self.transport: asyncio.Transport
         #: ``None`` before the TLS handshake is done.
         self.session: Session | None = None
@@ -55,9 +59,9 @@ class Client(asyncio.Protocol):
         sock = transport.get_extra_info("socket")
         if sock is not None:
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        self.peer = _connection_name(transport)
+        self.peer = _peer(transport, secure=self._listener.tls is not None)
         self._listener.clients[self] = None
-        _log.info("%s: accepted", self.peer)
+        _log.info("%s: accepted", self.peer.name)
         with self._broker.lock:
             self._broker.count_peers(+1)
             if self._broker.stopped:
@@ -78,7 +82,6 @@ class Client(asyncio.Protocol):
             self._wake,
             self._broker.peer_timers,
             identity,
-            local=is_loopback(self.transport.get_extra_info("sockname")),
         )
         return self.session
 
@@ -89,7 +92,7 @@ class Client(asyncio.Protocol):
             try:
                 data = encryption.decrypt(data)
             except ssl.SSLError as error:
-                _log.info("%s: TLS failed: %s", self.peer, error.reason or error)
+                _log.info("%s: TLS failed: %s", self.peer.name, error.reason or error)
                 self.transport.write(encryption.take() or NOT_TLS)  # tells the client why
                 self.transport.close()
                 return
@@ -132,7 +135,7 @@ class Client(asyncio.Protocol):
             if self.session is not None:
                 self.session.lost()
         refusal = f" after {self.session.refusal}" if self.session and self.session.refusal else ""
-        _log.info("%s: closed%s", self.peer, refusal)
+        _log.info("%s: closed%s", self.peer.name, refusal)
         self._listener.arm()
 
     def shut_down(self) -> None:
@@ -191,19 +194,27 @@ class Client(asyncio.Protocol):
         self.transport.close()
 
 
-def _connection_name(transport: asyncio.Transport) -> str:
-    """As RabbitMQ names connections: client address, arrow, server address (HTTP-36)."""
-    ends = (transport.get_extra_info(name) for name in ("peername", "sockname"))
-    return " -> ".join(f"{end[0]}:{end[1]}" if end else "?" for end in ends)
+def _peer(transport: asyncio.Transport, *, secure: bool) -> Peer:
+    """The client, its connection named as RabbitMQ does: client address, arrow, server address (HTTP-36)."""
+    client, server = (transport.get_extra_info(name) for name in ("peername", "sockname"))
+    name = " -> ".join(f"{end[0]}:{end[1]}" if end else "?" for end in (client, server))
+    if not client or not server:
+        return Peer(name, secure=secure, local=False)
+    host, peer_host = (print_address(_ip(end)) for end in (server, client))
+    return Peer(name, host, server[1], peer_host, client[1], secure, is_loopback(server))
 
 
-def is_loopback(address: tuple[str, int] | tuple[str, int, int, int] | None) -> bool:
+def _ip(address: Address) -> IPv4Address | IPv6Address:
+    return ip_address(address[0].partition("%")[0])
+
+
+def is_loopback(address: Address | None) -> bool:
     """Whether that is an address that none but this machine's clients reach, as RabbitMQ looks at the broker's end of a
     connection (CONN-AUTH-14). One that is not known is none.
     """
     if not address:
         return False
-    ip = ip_address(address[0].partition("%")[0])
+    ip = _ip(address)
     return ip.is_loopback or (isinstance(ip, IPv6Address) and ip.ipv4_mapped is not None and ip.ipv4_mapped.is_loopback)
 
 

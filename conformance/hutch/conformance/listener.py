@@ -1,0 +1,65 @@
+"""What the cases about events share: somebody who hears of them, by the plugin rabbitmq_event_exchange."""
+
+import re
+from collections.abc import Callable
+from typing import Any, Final
+
+from hutch.conformance.check import equal, true, typed
+from hutch.conformance.rabbit import Rabbit, body
+from hutch.conformance.site import Inapplicable
+from hutch.wire.fields import FieldTable, type_name
+
+#: The exchange that events are published to.
+EVENTS: Final = "amq.rabbitmq.event"
+_PROCESS: Final = re.compile(r"<(.+)\.\d+\.\d+\.\d+>")
+
+
+class Listener:
+    """Hears of what happens in the case's virtual host."""
+
+    def __init__(self, rabbit: Rabbit, key: str) -> None:
+        self._rabbit = rabbit
+        connection = rabbit.connect(virtual_host="/")
+        if rabbit.vhost == "/" or not rabbit.has_exchange(EVENTS, connection):
+            raise Inapplicable("needs the plugin rabbitmq_event_exchange, and the management API")
+        self._channel = connection.channel()
+        self._queue = self._channel.queue_declare("", exclusive=True).queue
+        self._channel.queue_bind(self._queue, EVENTS, key)
+
+    def next(self, wanted: Callable[[str, dict[str, Any]], bool]) -> tuple[str, dict[str, Any]]:
+        """The next event that is wanted, by its key, and its headers, but for the moment and names of processes and of
+        the node, which are looked at here.
+        """
+        while True:
+            message = self._rabbit.get(self._channel, self._queue, no_ack=True)
+            headers = dict(message.headers or {})
+            key = (message.delivery_info or {})["routing_key"]
+            moment = headers.pop("timestamp_in_ms")
+            equal((body(message), message.delivery_mode, type_name(moment)), (b"", 2, "long"))
+            equal(int(moment) // 1000, message.timestamp, "timestamp")
+            if not wanted(key, headers):
+                continue
+            for name in ("pid", "connection", "channel", "owner_pid"):
+                if headers.get(name):
+                    true(_PROCESS.fullmatch(headers.pop(name)), f"{name} is no process")
+            for name in ("node", "leader", "members"):
+                true(headers.pop(name, name), f"{name} is empty")
+            return key, headers
+
+    def expect(self, *events: tuple[str, FieldTable]) -> None:
+        """The next events of the vhost must be these, by the suite's user unless told otherwise."""
+        for key, facts in events:
+            got = self.next(lambda _, headers: headers.get("vhost") == self._rabbit.vhost)
+            by = {"user_who_performed_action": self._rabbit.userid}
+            wanted = {"vhost": self._rabbit.vhost, **by, **facts}
+            wanted = {name: value for name, value in wanted.items() if value is not None}
+            equal((got[0], typed(got[1])), (key, typed(wanted)))
+
+    def expect_by_operator(self, about: object, *events: tuple[str, FieldTable]) -> None:
+        """The next events that have ``about`` in a header must be these, done by an operator, be it with the management
+        API or with rabbitmqctl.
+        """
+        for key, facts in events:
+            got = self.next(lambda _, headers: about in headers.values())
+            true(got[1].pop("user_who_performed_action", ""), f"{key} does not tell who it was")
+            equal((got[0], typed(got[1])), (key, typed(facts)))

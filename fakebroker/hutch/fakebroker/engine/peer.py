@@ -1,0 +1,32 @@
+"""Who is at the other end of a connection."""
+
+from dataclasses import dataclass
+from ipaddress import IPv4Address, IPv6Address
+from typing import Final
+
+#: An address that is none of the network's, as RabbitMQ tells it.
+UNKNOWN: Final = "unknown"
+
+
+@dataclass(frozen=True)
+class Peer:
+    """A client and how it is connected.
+
+    ``name`` is the connection's in logs; ``host`` and ``port`` are the broker's end, ``peer_host`` and ``peer_port``
+    the client's, hosts as :func:`print_address` has them; ``secure`` tells TLS, ``local`` a client on this machine.
+    """
+
+    name: str
+    host: str = UNKNOWN
+    port: int = 0
+    peer_host: str = UNKNOWN
+    peer_port: int = 0
+    secure: bool = False
+    local: bool = True
+
+
+def print_address(address: IPv4Address | IPv6Address) -> str:
+    """An address as Erlang prints it: ``{127,0,0,1}``, ``{0,0,0,0,0,0,0,1}``."""
+    width = 1 if isinstance(address, IPv4Address) else 2
+    packed = address.packed
+    return f"{{{','.join(str(int.from_bytes(packed[at : at + width])) for at in range(0, len(packed), width))}}}"
