@@ -55,8 +55,8 @@ class Profile:
     crashing_delays: frozenset[str]
     #: Whether a delayed message is delivered with its x-delay negated.
     negates_delay: bool
-    #: Whether a binding that a recent history exchange crashes over is told why.
-    tells_why_bind_crashes: bool
+    #: Whether a recent history exchange crashes over a binding when that is there to stay, and tells why.
+    keeps_binding_that_crashed: bool
     #: Whether a modulus hash exchange sorts its bindings by their keys first, else by their destinations alone.
     modulus_sorts_by_key: bool
     #: Whether headers come out sorted by key and without duplicates (PUB-15, PUB-16).
@@ -252,7 +252,7 @@ V3_10: Final = Profile(
     more_delays=frozenset({"byte"}),
     crashing_delays=frozenset(),
     negates_delay=False,
-    tells_why_bind_crashes=False,
+    keeps_binding_that_crashed=False,
     modulus_sorts_by_key=True,
     sorts_headers=False,
     checks_delivery_mode=True,
@@ -350,7 +350,7 @@ V4_3: Final = Profile(
     more_delays=frozenset({"binary", "double", "float"}),
     crashing_delays=frozenset({"decimal", "void"}),
     negates_delay=True,
-    tells_why_bind_crashes=True,
+    keeps_binding_that_crashed=True,
     modulus_sorts_by_key=False,
     sorts_headers=True,
     checks_delivery_mode=False,

@@ -1,5 +1,6 @@
 """Values as Erlang prints and compares them, because RabbitMQ does."""
 
+import re
 from collections.abc import Hashable, Mapping, Sequence
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -10,6 +11,7 @@ from hutch.fakebroker.engine.hashing import Atom, Term
 from hutch.wire.fields import FieldValue, Timestamp, UInt64, type_name
 
 _DOUBLE: Final = Struct(">d")
+_WORD: Final = re.compile("[a-z][0-9A-Za-z_@]*")
 _EPOCH: Final = datetime(1970, 1, 1)
 
 
@@ -18,6 +20,11 @@ def print_text(value: FieldValue) -> str:
     if isinstance(value, bytes):
         return value.decode("utf-8", "surrogateescape")
     return value if isinstance(value, str) else print_term(value)
+
+
+def print_atom(name: str) -> str:
+    """What is an atom to Erlang, as it prints it: in quotes unless it begins with a small letter and is one word."""
+    return name if _WORD.fullmatch(name) else f"'{name}'"
 
 
 def print_term(value: FieldValue) -> str:

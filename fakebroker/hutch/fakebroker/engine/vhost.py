@@ -180,9 +180,14 @@ class VHost:
             return
         source.outgoing[binding.identity] = binding
         destination.incoming[binding.identity] = binding
-        source.router.add(binding)
         if isinstance(destination, Exchange):
             source.to_exchanges += 1
+        try:
+            source.router.add(binding)
+        except HardError:
+            if not self.node.profile.keeps_binding_that_crashed:
+                self._forget(binding)
+            raise
         self.node.history.record("bound", self.name, detail=(source.name, destination.name, routing_key))
 
     def find_binding(

@@ -12,7 +12,7 @@ from hutch.fakebroker.engine.commands.access import (
 from hutch.fakebroker.engine.errors import precondition_failed, refused
 from hutch.fakebroker.engine.exchanges import EXCHANGE_TYPES, Exchange
 from hutch.fakebroker.engine.exchanges.kinds import check_type
-from hutch.fakebroker.engine.terms import type_text
+from hutch.fakebroker.engine.terms import print_atom, type_text
 from hutch.wire.fields import FieldTable
 from hutch.wire.methods import (
     ExchangeBind,
@@ -86,7 +86,7 @@ def _check_alternate(channel: Channel, name: str, arguments: FieldTable) -> None
 def _compare(channel: Channel, existing: Exchange, method: ExchangeDeclare) -> None:
     """Refuse a declaration that differs, the first difference named (EXCH-DECLARE-09 to EXCH-DECLARE-15)."""
     where = ("exchange", existing.name, channel.vhost.name)
-    assert_equivalent(*where, "type", method.type, existing.type)
+    assert_equivalent(*where, "type", print_atom(method.type), print_atom(existing.type))
     assert_equivalent(*where, "durable", method.durable, existing.durable)
     assert_equivalent(*where, "auto_delete", method.auto_delete, existing.auto_delete)
     assert_equivalent(*where, "internal", method.internal, existing.internal)

@@ -3,7 +3,8 @@ messages and gives them to whatever is bound later.
 """
 
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from hutch.fakebroker.engine.bindings import Binding, Destination
@@ -19,6 +20,7 @@ from hutch.wire.fields import FieldTable, type_name
 if TYPE_CHECKING:
     from hutch.fakebroker.engine.exchanges import Exchange
     from hutch.fakebroker.engine.node import Node
+    from hutch.fakebroker.engine.routing import Target
     from hutch.fakebroker.engine.vhost import VHost
 
 _LENGTH: Final = "x-recent-history-length"
@@ -35,54 +37,63 @@ def _check_arguments(_node: "Node", arguments: FieldTable) -> None:
 
 
 class RecentHistoryRouter(FanoutRouter):
-    """All destinations, and the last messages, 20 unless the argument ``x-recent-history-length`` says otherwise."""
+    """All destinations, and the last ``messages``, 20 unless ``x-recent-history-length`` says otherwise."""
 
     def __init__(self, exchange: "Exchange", vhost: "VHost") -> None:
         super().__init__()
         self._vhost = vhost
         length = exchange.arguments.get(_LENGTH, 20)
-        self._messages: Final[deque[Message]] = deque(maxlen=length if isinstance(length, int) else None)
+        self.messages: Final[deque[Message]] = deque(maxlen=length if isinstance(length, int) else None)
 
     def add(self, binding: Binding) -> None:
-        """Take in a binding, and give its destination the messages once the command in hand is done: a queue the oldest
-        first, what is bound to an exchange the newest first.
+        """Take in a binding, and give its destination the messages: a queue the oldest first, an exchange the newest
+        first.
+
+        Raises:
+            HardError: 541, one of them gets nowhere; RabbitMQ crashes.
         """
         super().add(binding)
-        if self._messages:
-            messages = list(self._messages)
-            self._vhost.node.pending.append(lambda: self._give(messages, binding.destination))
-
-    def _give(self, messages: list[Message], destination: Destination) -> None:
+        destination, messages = binding.destination, list(self.messages)
         if isinstance(destination, Queue):
-            for message in messages:
-                destination.publish(message)
-            return
-        for message in reversed(messages):
-            for target in self._vhost.route(destination, message, message.routing_keys):
-                target.publish(message)
+            self._give((message, destination) for message in messages)
+        elif messages:
+            self._give_by_way_of(destination, messages)
 
-    def can_give_to(self, destination: Destination) -> bool:
-        """Whether each of the messages gets somewhere by way of ``destination``."""
-        return isinstance(destination, Queue) or all(
-            self._vhost.route(destination, message, message.routing_keys) for message in self._messages
-        )
+    def _give_by_way_of(self, destination: "Exchange", messages: Sequence[Message]) -> None:
+        """Route the messages, which exchanges on the way remember in their turn.
+
+        Raises:
+            HardError: 541, at the first that gets nowhere.
+        """
+        exchanges = self._vhost.exchanges.values()
+        routers = [exchange.router for exchange in exchanges if isinstance(exchange.router, RecentHistoryRouter)]
+        before = [(router, list(router.messages)) for router in routers]
+        for message in reversed(messages):
+            targets = self._vhost.route(destination, message, message.routing_keys)
+            self._give((message, target) for target in targets)
+            if targets:
+                continue
+            if self._vhost.node.profile.keeps_binding_that_crashed:
+                raise HardError(ReplyCode.INTERNAL_ERROR, "could not find queue/exchange ''")
+            for router, remembered in before:
+                router.messages.clear()
+                router.messages.extend(remembered)
+            raise internal_error()
+
+    def _give(self, gifts: "Iterable[tuple[Message, Target]]") -> None:
+        """Give each message to its queue once the command in hand is done."""
+        for message, target in gifts:
+            self._vhost.node.pending.append(partial(_publish, target, message))
 
     def route(self, routing_key: str, message: Message) -> Iterable[Destination]:
         """Every destination; the message is remembered unless its header ``x-recent-history-no-store`` is true."""
         if routing_key == message.routing_key and message.headers.get("x-recent-history-no-store") is not True:
-            self._messages.append(message)
+            self.messages.append(message)
         return super().route(routing_key, message)
 
 
-def _check_binding(
-    exchange: "Exchange", node: "Node", destination: Destination, _key: str, _arguments: FieldTable
-) -> None:
-    """Crash as RabbitMQ does where an exchange cannot route a message that it would be given."""
-    router = exchange.router
-    if isinstance(router, RecentHistoryRouter) and not router.can_give_to(destination):
-        if node.profile.tells_why_bind_crashes:
-            raise HardError(ReplyCode.INTERNAL_ERROR, "could not find queue/exchange ''")
-        raise internal_error()
+def _publish(target: "Target", message: Message) -> None:
+    target.publish(message)
 
 
-RECENT_HISTORY: Final = ExchangeType(RecentHistoryRouter, _check_arguments, _check_binding)
+RECENT_HISTORY: Final = ExchangeType(RecentHistoryRouter, _check_arguments)
