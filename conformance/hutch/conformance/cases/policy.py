@@ -374,3 +374,37 @@ def policies_that_are_not_there(rabbit: Rabbit) -> None:
         except LookupError:
             continue
         raise AssertionError("a policy that is not there was deleted")
+
+
+@case("POLICY-04", "TTL-03")
+def a_policy_that_leaves_messages_no_time(rabbit: Rabbit) -> None:
+    """What comes into a queue whose messages have no time to live is dropped at once, behind older messages too that
+    live on; but where it would be dead-lettered it waits until it is at the head.
+    """
+    channel = rabbit.channel()
+    channel.confirm_select()
+    dead = _queue(rabbit, channel)
+    for policy, kept in (({}, 1), ({"dead-letter-exchange": "", "dead-letter-routing-key": dead}, 3)):
+        queue = _queue(rabbit, channel, messages=1)
+        _set(rabbit, "p", queue, {"message-ttl": 0, **policy})
+        rabbit.advance(_MOMENT)
+        _publish(rabbit, channel, queue, 2)
+        rabbit.expect_ready(channel, queue, kept)
+        rabbit.expect_ready(channel, dead, 0)
+        equal(body(rabbit.get(channel, queue, no_ack=True)), b"0")
+        rabbit.expect_ready(channel, queue, 0)
+    equal(rabbit.bodies(channel, dead), [b"0", b"1"])
+
+
+@case("POLICY-04", "TTL-01", "PRIO-01")
+def a_policy_has_a_queue_look_at_its_head(rabbit: Rabbit) -> None:
+    """A message that has overtaken others, and expired unnoticed, goes when a policy changes anything for its queue."""
+    channel = rabbit.channel()
+    channel.confirm_select()
+    arguments: FieldTable = {"x-max-priority": 1, "x-overflow": "reject-publish"}
+    queue = _queue(rabbit, channel, arguments, messages=1)
+    rabbit.publish_confirmed(channel, b"first", routing_key=queue, priority=1, expiration="0")
+    rabbit.expect_ready(channel, queue, 2)
+    _set(rabbit, "p", queue, {"dead-letter-routing-key": "x"})
+    rabbit.expect_ready(channel, queue, 1)
+    equal(rabbit.bodies(channel, queue), [b"0"])

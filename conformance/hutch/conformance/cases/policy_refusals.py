@@ -91,11 +91,18 @@ def keys_that_policies_have(rabbit: Rabbit) -> None:
     _expect_definitions_refused(rabbit, [({"zbogus": [1, None, True], "max-length": 1, "abogus": "x"}, both)])
 
 
-@case("POLICY-12", profiles=["4.3"])
+@case("POLICY-12", "POLICY-13", profiles=["4.3"])
 def master_locators_in_policies_are_denied(rabbit: Rabbit) -> None:
-    """4.x knows master locators, and says that it permits them no more."""
+    """4.x knows master locators, and says that it permits them no more; of operator policies, too, which have not had
+    them.
+    """
     text = "use of deprecated queue-master-locator argument is not permitted"
-    _expect_definitions_refused(rabbit, [({"queue-master-locator": "random"}, text)])
+    for definition in ({"queue-master-locator": "random"}, {"queue-master-locator": 1, "bogus": 1}):
+        _expect_definitions_refused(rabbit, [(definition, text)])
+        _expect_refused(
+            lambda given=definition: rabbit.admin.set_operator_policy("p", _NONE, given),  # type: ignore[misc]
+            text,
+        )
 
 
 @case("POLICY-13", "POLICY-12")
@@ -221,6 +228,12 @@ def values_for_mirroring(rabbit: Rabbit) -> None:
             ({**every, "ha-params": 2}, 'ha-mode="all" does not take parameters'),
             ({**every, "ha-sync-mode": 5}, 'ha-sync-mode must be "manual" or "automatic", got 5'),
             ({**every, "ha-sync-batch-size": 0}, "ha-sync-batch-size takes an integer greater than 0, 0 given"),
+            # Of several, the other keys' values are looked at first.
+            ({"ha-mode": "x", "max-length": -1, "max-age": "1x"}, '<<"1x">> is not a valid max age'),
+            (
+                {**every, "ha-sync-mode": "x", "ha-sync-batch-size": 0},
+                'ha-sync-mode must be "manual" or "automatic", got <<"x">>',
+            ),
             ({**every, "ha-promote-on-shutdown": "x"}, f"ha-promote-on-shutdown {promote}"),
             ({**every, "ha-promote-on-failure": "x"}, f"ha-promote-on-failure {promote}"),
             ({"queue-master-locator": "x"}, '<<"x">> invalid queue-master-locator value'),

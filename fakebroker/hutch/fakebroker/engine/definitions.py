@@ -132,9 +132,9 @@ def _wrong_definition(definition: Definition, keys: frozenset[str], profile: Pro
         return "no policy provided"
     known = {key: definition[key] for key in sorted(definition.keys() & keys)}
     wrong = (
-        _wrong_locator(known, profile)
-        or _wrong_mirroring(known)
+        _wrong_locator(definition, keys, profile)
         or _wrong_value(known, _values(profile))
+        or _wrong_mirroring(known)
         or _wrong_value(known, _RETRIES)
         or _wrong_retries(known)
         or _wrong_value(known, _GROUP_SIZE)
@@ -169,13 +169,13 @@ def _wrong_retries(definition: Definition) -> str | None:
     return None
 
 
-def _wrong_locator(definition: Definition, profile: Profile) -> str | None:
+def _wrong_locator(definition: Definition, keys: frozenset[str], profile: Profile) -> str | None:
     if "queue-master-locator" not in definition:
         return None
-    if not profile.permits_master_locator:
+    if not profile.permits_master_locator:  # of operator policies, too
         return "use of deprecated queue-master-locator argument is not permitted"
     value = definition["queue-master-locator"]
-    if _one_of("client-local", "min-masters", "random")(value):
+    if "queue-master-locator" not in keys or _one_of("client-local", "min-masters", "random")(value):
         return None
     return f"{print_json(value)} invalid queue-master-locator value"
 
@@ -209,13 +209,19 @@ def _wrong_mirrors(mode: str, params: Any, given: bool) -> str | None:
 
 def _wrong_synchronising(definition: Definition) -> str | None:
     size = definition.get("ha-sync-batch-size", 1)
-    if not _integer(1)(size):
-        return f"ha-sync-batch-size takes an integer greater than 0, {print_json(size)} given"
-    for key, values in (
-        ("ha-sync-mode", ("manual", "automatic")),
-        ("ha-promote-on-shutdown", ("always", "when-synced")),
-        ("ha-promote-on-failure", ("always", "when-synced")),
-    ):
-        if key in definition and not _one_of(*values)(definition[key]):
-            return f'{key} must be "{values[0]}" or "{values[1]}", got {print_json(definition[key])}'
-    return None
+    return (
+        _not_one_of(definition, "ha-sync-mode", "manual", "automatic")
+        or (
+            None
+            if _integer(1)(size)
+            else f"ha-sync-batch-size takes an integer greater than 0, {print_json(size)} given"
+        )
+        or _not_one_of(definition, "ha-promote-on-shutdown", "always", "when-synced")
+        or _not_one_of(definition, "ha-promote-on-failure", "always", "when-synced")
+    )
+
+
+def _not_one_of(definition: Definition, key: str, one: str, other: str) -> str | None:
+    if key not in definition or _one_of(one, other)(definition[key]):
+        return None
+    return f'{key} must be "{one}" or "{other}", got {print_json(definition[key])}'

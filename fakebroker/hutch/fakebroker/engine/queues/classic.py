@@ -71,6 +71,11 @@ class ClassicQueue(Queue):
                 entry.redelivered = False  # also a dead letter that would arrive as redelivered (DLX-03)
                 consumer.channel.deliver(consumer, entry)
                 return True
+        if settings.message_ttl == 0 and settings.dead_letter_exchange is None:
+            # It does not wait behind what is older than the policy that leaves it no time (TTL-03).
+            self.vhost.node.history.record("expired", self.vhost.name, self.name, message)
+            self.vhost.dead_letter(self, message, "expired", message.failures)
+            return True
         self._ready.append(entry)
         if settings.drops_head and self._is_full():
             self._drop_overflow()
@@ -137,13 +142,13 @@ class ClassicQueue(Queue):
 
     def change_settings(self, settings: Settings) -> None:
         """Go by other settings, and drop at once what is too much then, unless publishes were rejected before and still
-        are (POLICY-04). Messages that are there keep the time they have (TTL-06).
+        are (POLICY-04). Messages that are there keep the time they have (TTL-06); one that has expired is noticed now.
         """
         drops = "drop-head" in {self.settings.overflow, settings.overflow}
         super().change_settings(settings)
         if drops:
             self._drop_overflow()
-            self._drop_expired()
+        self._drop_expired()
 
     # consumers
 
