@@ -1,6 +1,6 @@
 import sys
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
@@ -9,9 +9,12 @@ import pytest
 
 from hutch.conformance.cli import main
 from hutch.conformance.differential.command import told
-from hutch.conformance.differential.machine import Outcome, run
-from hutch.conformance.differential.operations import Operation
+from hutch.conformance.differential.duel import Difference
+from hutch.conformance.differential.machine import Arena, Outcome, run
+from hutch.conformance.differential.operations import Administer, Operation
+from hutch.conformance.differential.shrinking import shrink
 from hutch.conformance.differential.vocabulary import Vocabulary
+from hutch.conformance.targets import Live
 from hutch.fakebroker import Broker
 from hutch.fakebroker.engine import profiles
 
@@ -25,6 +28,39 @@ def test_the_emulator_is_like_itself(capsys: pytest.CaptureFixture[str]) -> None
     assert output[0].endswith("(RabbitMQ 3.10.8 as 3.10) and the emulator: 300 operations, --seed 5")
     assert output[-1] == "no difference"
     assert any(line.endswith(" basic.publish") for line in output)
+
+
+@pytest.mark.parametrize("profile", ["3.10", "4.3"])
+def test_the_emulator_is_like_itself_with_plugins_and_an_operator(
+    profile: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with Broker(profile, plugins=["rabbitmq_consistent_hash_exchange", "rabbitmq_recent_history_exchange"]) as broker:
+        with Live(broker.url).site() as site:
+            monkeypatch.setattr(site, "operator", lambda: broker.admin)
+            outcome = run(Arena(site, profile), 400, 5)
+        assert outcome.difference is None
+        assert outcome.played["set_policy"]
+        assert outcome.played["set_operator_policy"]
+        policies = broker.node.vhosts["/"].policies
+        assert not policies.user
+        assert not policies.operator
+        assert set(broker.node.vhosts["/"].limits) == set()
+
+
+def test_policies_are_made_small() -> None:
+    def attempt(operations: Sequence[Operation]) -> Difference | None:
+        differs = any(
+            isinstance(operation, Administer) and "expires" in operation.arguments.get("definition", {})
+            for operation in operations
+        )
+        return Difference([str(operation) for operation in operations], [], []) if differs else None
+
+    definition = {"max-length": 1, "expires": 300, "overflow": "drop-head"}
+    policy = {"name": "p1", "pattern": "", "definition": definition, "priority": 1, "apply_to": "queues"}
+    script = [Administer("delete_policy", {"name": "p1"}), Administer("set_policy", policy)]
+    found = shrink(script, attempt, 10)
+    assert found is not None
+    assert found.script == ["operator set_policy(name='p1', pattern='', definition={'expires': 300})"]
 
 
 def test_a_planted_difference_is_found_and_made_small(

@@ -8,19 +8,27 @@ script that ends in a difference is made small: operations mean something in any
 
 What RabbitMQ itself does not determine is kept out, or not compared:
 
-- names and tags that the broker makes up: they are told apart by the order in which they come up;
+- names and tags that the broker makes up: they are told apart by the order in which they come up. Where exchanges hash
+  routing keys there are no such names of queues;
 - the time in ``x-death``: it has a clock of its own;
 - the order between what different queues deliver on one channel, between deliveries, confirms and returns: each comes
   from a process of its own. So are delivery tags within one step, where several queues deliver; an acknowledgement of
   several whose tags stand for other messages on the other side is left out;
 - whether publishes are confirmed one by one or several at once;
-- the order in which a channel is told that its consumers are cancelled: some tags are made up, and sorted among others;
+- the order in which a channel is told that its consumers are cancelled, and in which a queue gets back what several
+  of its consumers on a channel had: some tags are made up, and sorted among others;
 - which of several queues uses up a limit that the consumers of a channel share (3.10): such channels have consumers of
   one queue alone. Whether the credit or the message is back in the queue first: nothing is requeued under such a limit;
 - which queues hear first that a channel or connection ends: none is closed that has consumers of several queues and
   something to give back, which one of the queues might send on to another;
 - what the channels of a connection get of each other while it is closed for an error: a script in which that is not
   the same on both sides is left off;
+- which queue an exchange of the type ``x-random`` or ``x-local-random`` picks: there is but one queue that is ever
+  bound to it;
+- how dead letters of several queues are mixed that a policy, or time, has drop messages at once: a script in which they
+  come together is left off;
+- values of policies over which RabbitMQ itself crashes or falls silent: a ``max-age`` that is no text, and to 3.10 a
+  ``queue-master-locator`` or ``ha-mode`` that is none;
 - what happens when something expires while it is looked at: no operation comes near such a moment, and a script in
   which the live broker is too slow for that is left off.
 

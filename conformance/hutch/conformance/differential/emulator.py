@@ -1,12 +1,21 @@
 """The emulator that one script is played on."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Final
 
+from hutch.conformance.administration import Operator
 from hutch.conformance.site import Site
 from hutch.fakebroker import Broker, ManualClock
 from hutch.wire.transport import Transport
+
+#: The plugins that bring exchange types.
+PLUGINS: Final = {
+    "x-consistent-hash": "rabbitmq_consistent_hash_exchange",
+    "x-modulus-hash": "rabbitmq_sharding",
+    "x-random": "rabbitmq_random_exchange",
+    "x-recent-history": "rabbitmq_recent_history_exchange",
+}
 
 
 class Emulator:
@@ -25,6 +34,10 @@ class Emulator:
         """A stream to it, not yet connected."""
         return self._broker.transport()
 
+    def operator(self) -> Operator:
+        """Who administers it."""
+        return self._broker.admin
+
     def advance(self, seconds: float) -> None:
         """Let time pass."""
         self._clock.advance(seconds)
@@ -36,8 +49,9 @@ class Emulator:
 
 
 @contextmanager
-def emulator(profile: str, like: Site) -> Iterator[Emulator]:
-    """A new emulator with the virtual host and the user of another site."""
+def emulator(profile: str, like: Site, types: Iterable[str]) -> Iterator[Emulator]:
+    """A new emulator with the virtual host and the user of another site, and the exchange types of plugins there."""
     clock = ManualClock()
-    with Broker(profile, clock, users={like.userid: like.password}, vhosts=(like.vhost,)) as broker:
+    plugins = [PLUGINS[type_] for type_ in types if type_ in PLUGINS]
+    with Broker(profile, clock, users={like.userid: like.password}, vhosts=(like.vhost,), plugins=plugins) as broker:
         yield Emulator(broker, clock, like)

@@ -13,9 +13,10 @@ Key = tuple[int, int]
 
 @dataclass(frozen=True)
 class _Delivery:
-    """A delivery: its body, and its tags on both sides."""
+    """A delivery: its body, the tag of its consumer, empty for basic.get, and its own tags on both sides."""
 
     body: bytes
+    consumer: str
     emulator: int
     live: int
 
@@ -33,6 +34,12 @@ class _Channel:
         self.queues: dict[str, str] = {}
         self.transactional = False
         self.shared = False
+
+    def has_made_up_order(self, deliveries: Iterable[_Delivery]) -> bool:
+        """Whether a queue gets them back in the order of consumer tags some of which the broker made up."""
+        consumers = {delivery.consumer for delivery in deliveries if delivery.consumer}
+        queues = [self.queues.get(consumer) for consumer in consumers]
+        return len(set(queues)) < len(queues) and any(consumer.startswith("~t") for consumer in consumers)
 
 
 class Choice(NamedTuple):
@@ -82,7 +89,7 @@ class Knowledge:
         if isinstance(method, wire.BasicConsume):
             return known.shared and bool(set(known.queues.values()) - {method.queue})
         if isinstance(method, wire.BasicRecover | wire.BasicRecoverAsync):
-            return known.shared
+            return known.shared or known.has_made_up_order(known.outstanding)
         return isinstance(method, wire.BasicQos) and method.global_ and len(set(known.queues.values())) > 1
 
     def gives_back(self, keys: Iterable[Key]) -> bool:
@@ -115,6 +122,8 @@ class Knowledge:
             ]
             if settled != [each for each in known.outstanding if each.live <= delivery.live or not delivery.live]:
                 return None
+        if operation.verdict != "ack" and known.has_made_up_order(settled):
+            return None
         if settled:
             known.settled = settled[-1]
         if known.transactional:
@@ -136,7 +145,7 @@ class Knowledge:
         if which == REPEATED:
             return known.settled, f"the delivery of {known.settled.body!r} again" if known.settled else ""
         tag = 9999 if which == UNKNOWN else 0
-        return _Delivery(b"", tag, tag), f"tag {tag}"
+        return _Delivery(b"", "", tag, tag), f"tag {tag}"
 
     def learn(self, method: wire.Method, place: Place, tag: str) -> None:
         """What a method that was not refused means; ``tag`` is the consumer tag that the broker chose last."""
@@ -162,5 +171,5 @@ class Knowledge:
         known = self._of(key)
         for one, other in zip(emulator, live, strict=True):
             if not (known.no_ack.get(one.consumer_tag, False) if one.consumer_tag else no_ack):
-                known.outstanding.append(_Delivery(one.body, one.delivery_tag, other.delivery_tag))
+                known.outstanding.append(_Delivery(one.body, one.consumer_tag, one.delivery_tag, other.delivery_tag))
         known.outstanding.sort(key=lambda delivery: delivery.emulator)

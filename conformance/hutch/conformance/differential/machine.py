@@ -2,13 +2,16 @@
 
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from typing import Final, Protocol
 
 from hypothesis import HealthCheck, Phase, given, seed, settings
 
+from hutch.conformance.administration import Administration
+from hutch.conformance.differential import replies
+from hutch.conformance.differential.administration import tidy
 from hutch.conformance.differential.duel import (
     FRAME_MAX,
     PATIENCE,
@@ -19,11 +22,12 @@ from hutch.conformance.differential.duel import (
 )
 from hutch.conformance.differential.emulator import Emulator, emulator
 from hutch.conformance.differential.operations import Operation
+from hutch.conformance.differential.plugin_exchanges import TYPES as PLUGIN_TYPES
 from hutch.conformance.differential.shrinking import shrink
 from hutch.conformance.differential.side import ADMIN, Side
 from hutch.conformance.differential.vocabulary import ALIASES, CONNECTIONS, Vocabulary
 from hutch.conformance.raw import RawConnection
-from hutch.conformance.site import Site
+from hutch.conformance.site import Inapplicable, Site
 from hutch.wire import methods as wire
 
 #: Scripts drawn at a time.
@@ -74,14 +78,19 @@ class Arena:
     def __init__(self, live: Site, profile: str) -> None:
         self._live: Final = live
         self._profile: Final = profile
-        self.vocabulary = Vocabulary(live.name("").removesuffix("1"))
+        prefix = live.name("").removesuffix("1")
+        self._types: Final = tuple(type_ for type_ in PLUGIN_TYPES if _knows(live, type_))
+        operator = _operator(live)
+        self._operator: Final = operator
+        self.vocabulary = Vocabulary(prefix, self._types, administered=operator is not None)
 
     @contextmanager
     def duel(self, played: "Counter[str]", patience: float) -> Iterator[Duel]:
         """A fresh pair."""
         live = Side(lambda: connect(self._live), prompt=False)
-        with emulator(self._profile, self._live) as site:
-            duel = Duel(Side(lambda: connect(site), prompt=True), live, site, played, patience)
+        with emulator(self._profile, self._live, self._types) as site:
+            both = None if self._operator is None else (_administration(site), self._operator)
+            duel = Duel(Side(lambda: connect(site), prompt=True), live, site, both, played, patience)
             try:
                 yield duel
             finally:
@@ -94,10 +103,12 @@ class Arena:
         for connection in range(1, CONNECTIONS + 1):
             if live.is_open(connection):
                 live.end(connection, abrupt=False)
+        if self._operator is not None:
+            tidy(self._operator)
         words = self.vocabulary
-        queues = {*words.queues, words.missing, *ALIASES, *duel.queues}
+        queues = {*words.queues, words.missing, *ALIASES, *replies.ALIASES, *duel.queues}
         queues |= {live.names.real(queue) for queue in queues}
-        exchanges = (*words.exchanges, words.missing)
+        exchanges = (*words.exchanges, words.random, words.missing)
         deletions: list[wire.Method] = [wire.QueueDelete(queue=queue) for queue in queues]
         for deletion in (*deletions, *(wire.ExchangeDelete(exchange=exchange) for exchange in exchanges)):
             ends = time.monotonic() + PATIENCE
@@ -108,6 +119,36 @@ class Arena:
                 live.open(ADMIN, 1)
                 live.send(ADMIN, 1, deletion)
         live.settle({})
+
+
+def _operator(site: Site) -> Administration | None:
+    """Who administers the site, unless nobody can."""
+    try:
+        return _administration(site)
+    except Inapplicable:
+        return None
+
+
+def _administration(site: Site | Emulator) -> Administration:
+    def eventually(_: Callable[[], object], text: str) -> object:
+        raise AssertionError(text)
+
+    return Administration(site.operator(), site.vhost, eventually)
+
+
+def _knows(site: Site, type_: str) -> bool:
+    """Whether the broker has an exchange type."""
+    raw = connect(site)
+    name = site.name("x")
+    raw.send_method(wire.ChannelOpen(), 1)
+    raw.read()
+    raw.send_method(wire.ExchangeDeclare(exchange=name, type=type_), 1)
+    _, answer = raw.read()
+    if is_known := isinstance(answer, wire.ExchangeDeclareOk):
+        raw.send_method(wire.ExchangeDelete(exchange=name), 1)
+        raw.read()
+    raw.close()
+    return is_known
 
 
 def connect(site: Site | Emulator) -> RawConnection:

@@ -23,18 +23,22 @@ from hutch.wire.methods import (
 )
 from hutch.wire.properties import decode_properties
 
-_MADE_UP: Final = re.compile(r"amq\.(gen|ctag)-[A-Za-z0-9_-]{22}")
+_MADE_UP: Final = re.compile(
+    r"amq\.(gen|ctag)-[A-Za-z0-9_-]{22}|amq\.rabbitmq\.reply-to\.[A-Za-z0-9+/=]+\.[A-Za-z0-9_=+/-]+"
+)
+#: What an alias begins with, by what it stands for: a name for replies is of no other kind.
+_ALIASES: Final = {"gen": "~", "ctag": "~t", None: "~r"}
 
 
 class Names:
     """The names that one broker made up, by the order in which they were seen: ``~1`` for queues, ``~t1`` for
-    consumer tags.
+    consumer tags, ``~r1`` for what replies are sent to.
     """
 
     def __init__(self) -> None:
         self._aliases: dict[str, str] = {}
         self._names: dict[str, str] = {}
-        self._counts = {"gen": 0, "ctag": 0}
+        self._counts: dict[str | None, int] = dict.fromkeys(_ALIASES, 0)
 
     def real(self, name: str) -> str:
         """The name behind an alias; any other as it is."""
@@ -53,7 +57,7 @@ class Names:
         name, kind = found[0], found[1]
         if name not in self._aliases:
             self._counts[kind] += 1
-            alias = f"~{'t' if kind == 'ctag' else ''}{self._counts[kind]}"
+            alias = f"{_ALIASES[kind]}{self._counts[kind]}"
             self._aliases[name] = alias
             self._names[alias] = name
         return self._aliases[name]

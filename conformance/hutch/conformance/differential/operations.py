@@ -115,7 +115,23 @@ class Advance:
         return f"{self.milliseconds} ms pass"
 
 
-Operation = Call | Publish | Settle | End | Advance
+@dataclass(frozen=True)
+class Administer:
+    """What an operator does: a method of :class:`hutch.conformance.administration.Administration`, by its name."""
+
+    what: str
+    arguments: Mapping[str, Any]
+
+    @property
+    def kind(self) -> str:
+        """What it is counted as."""
+        return self.what
+
+    def __str__(self) -> str:
+        return f"operator {self.what}({', '.join(f'{name}={value!r}' for name, value in self.arguments.items())})"
+
+
+Operation = Call | Publish | Settle | End | Advance | Administer
 
 
 def show(method: Method) -> str:

@@ -7,7 +7,7 @@ from functools import partial
 from typing import Any
 
 from hutch.conformance.differential.duel import Difference
-from hutch.conformance.differential.operations import Call, End, Operation, Publish, Settle
+from hutch.conformance.differential.operations import Administer, Call, End, Operation, Publish, Settle
 
 #: Plays operations on a fresh pair of brokers; the difference that they end in.
 Attempt = Callable[[Sequence[Operation]], Difference | None]
@@ -45,11 +45,7 @@ def shrink(operations: Sequence[Operation], attempt: Attempt, seconds: float) ->
 def _simpler(operation: Operation) -> Iterator[Callable[[Operation], Operation]]:
     """Ways to leave something out of an operation, each to be tried on what those before have left."""
     if isinstance(operation, Publish):
-        for name in operation.properties:
-            yield partial(_without_property, name=name)
-        for name in operation.properties.get("headers", {}):
-            yield partial(_without_header, name=name)
-        yield partial(_with, size=0)
+        yield from _simpler_message(operation)
     if isinstance(operation, Publish | Call):
         for field in operation.method.FIELDS:
             value = getattr(operation.method, field)
@@ -61,6 +57,24 @@ def _simpler(operation: Operation) -> Iterator[Callable[[Operation], Operation]]
         yield partial(_with, multiple=False)
     if isinstance(operation, End):
         yield partial(_with, abrupt=False)
+    if isinstance(operation, Administer):
+        yield from _simpler_administration(operation)
+
+
+def _simpler_message(operation: Publish) -> Iterator[Callable[[Operation], Operation]]:
+    for name in operation.properties:
+        yield partial(_without_property, name=name)
+    for name in operation.properties.get("headers", {}):
+        yield partial(_without_header, name=name)
+    yield partial(_with, size=0)
+
+
+def _simpler_administration(operation: Administer) -> Iterator[Callable[[Operation], Operation]]:
+    for name in operation.arguments:
+        if name in {"priority", "apply_to"}:
+            yield partial(_without_option, name=name)
+    for name in operation.arguments.get("definition", {}):
+        yield partial(_without_setting, name=name)
 
 
 def _with(operation: Operation, **changes: Any) -> Operation:
@@ -77,6 +91,16 @@ def _without_header(operation: Operation, name: str) -> Operation:
     if "headers" not in properties:
         return operation
     return _with(operation, properties={**properties, "headers": _without(properties["headers"], name)})
+
+
+def _without_option(operation: Operation, name: str) -> Operation:
+    arguments = operation.arguments if isinstance(operation, Administer) else {}
+    return _with(operation, arguments=_without(arguments, name))
+
+
+def _without_setting(operation: Operation, name: str) -> Operation:
+    arguments = operation.arguments if isinstance(operation, Administer) else {}
+    return _with(operation, arguments={**arguments, "definition": _without(arguments["definition"], name)})
 
 
 def _without_flag(operation: Operation, field: str) -> Operation:

@@ -7,6 +7,9 @@ from typing import Any, Final
 from hypothesis import strategies as st
 from hypothesis.strategies import SearchStrategy
 
+from hutch.conformance.differential import replies
+from hutch.conformance.differential.administration import Operations
+from hutch.conformance.differential.drawing import flag, mostly, rather, seldom
 from hutch.conformance.differential.operations import (
     REPEATED,
     UNKNOWN,
@@ -19,6 +22,7 @@ from hutch.conformance.differential.operations import (
     Publish,
     Settle,
 )
+from hutch.conformance.differential.plugin_exchanges import PluginExchanges
 from hutch.wire import methods as wire
 from hutch.wire.fields import ByteArray, FieldTable, FieldValue, Float32, Int8, Int16, Int64, UInt8, UInt16, UInt32
 
@@ -32,6 +36,7 @@ EXCHANGES: Final = ("x1", "x2", "x3")
 TYPES: Final = ("direct", "fanout", "topic", "headers")
 #: The name of something that is never made.
 MISSING: Final = "missing"
+RANDOM: Final = "random"
 TAGS: Final = ("t1", "t2")
 #: What stands for the first queues that the broker names itself; before there are any, it is a name like others.
 ALIASES: Final = ("~1", "~2")
@@ -58,6 +63,7 @@ _QUEUE_ARGUMENTS: Final[dict[str, tuple[FieldValue, ...]]] = {
     "x-max-age": ("1h",),
     "x-unknown": (1, "a"),
 }
+_SIZES: Final = st.sampled_from((0, 0, 8, 15, 30))
 _WORDS: Final = ("a", "b", "*", "#", "")
 
 
@@ -71,16 +77,25 @@ def _may_be(argument: str, value: FieldValue) -> bool:
 
 
 class Vocabulary:
-    """Strategies over names that begin with ``prefix``."""
+    """Strategies over names that begin with ``prefix``. With exchange types of plugins half of the scripts have these;
+    if ``administered``, an operator takes part.
+    """
 
-    def __init__(self, prefix: str = "") -> None:
+    def __init__(self, prefix: str = "", plugin_types: tuple[str, ...] = (), *, administered: bool = False) -> None:
         self.queues: Final = tuple(prefix + name for name in QUEUES)
         self.exchanges: Final = tuple(prefix + name for name in EXCHANGES)
         self.missing: Final = prefix + MISSING
+        #: An exchange that does not tell where it sends what it gets.
+        self.random: Final = prefix + RANDOM
+        self._plain: Final = Vocabulary(prefix, administered=administered) if plugin_types else None
+        self._plugins: Final = (
+            PluginExchanges(plugin_types, self.queues, self.exchanges, self.random) if plugin_types else None
+        )
+        self._operator: Final = Operations(self.queues, self.exchanges, self.missing) if administered else None
         missing = self.missing
-        self._queue: Final = _mostly(self.queues, (missing, "", *ALIASES), 25)
-        self._exchange: Final = _mostly((*self.exchanges, "", "amq.topic", "amq.headers"), (missing, "amq.match"), 40)
-        self._declared_exchange: Final = _mostly(self.exchanges, (missing, "", "amq.direct", "amq.odd"), 30)
+        self._queue: Final = mostly(self.queues, (missing, "", *ALIASES), 25)
+        self._exchange: Final = mostly((*self.exchanges, "", "amq.topic", "amq.headers"), (missing, "amq.match"), 40)
+        self._declared_exchange: Final = mostly(self.exchanges, (missing, "", "amq.direct", "amq.odd"), 30)
         self._place: Final = st.builds(Place, st.integers(1, CONNECTIONS), st.integers(1, CHANNELS))
         key = st.lists(st.sampled_from(_WORDS), max_size=3).map(".".join)
         self._key: Final = st.one_of(st.sampled_from(("a", *self.queues)), key)
@@ -92,14 +107,17 @@ class Vocabulary:
     def script(self) -> SearchStrategy[list[Operation]]:
         """Operations, those first that make a world."""
         more = st.lists(self.operation(), min_size=STEPS, max_size=STEPS)
-        return st.builds(lambda first, then: [*first, *then], self.beginning(), more)
+        own = st.builds(lambda first, then: [*first, *then], self.beginning(), more)
+        return own if self._plain is None else st.one_of(own, self._plain.script())
 
     def beginning(self) -> SearchStrategy[list[Operation]]:
         """Exchanges, queues and bindings."""
         place = Place(1, 1)
-        exchanges = [self._exchange_declare(st.just(name), odd=False) for name in self.exchanges]
+        usual = self.exchanges if self._plugins is None else self.exchanges[:1]
+        exchanges = [self._exchange_declare(st.just(name), odd=False) for name in usual]
         queues = [self._queue_declare(st.just(name), odd=False) for name in self.queues]
-        made = [method.map(lambda method: Call(place, method)) for method in (*exchanges, *queues)]
+        plugins = () if self._plugins is None else self._plugins.beginning()
+        made = [method.map(lambda method: Call(place, method)) for method in (*exchanges, *queues, *plugins)]
         bindings = st.lists(st.builds(Call, self._place, self._bind()), max_size=6)
         return st.tuples(st.tuples(*made), bindings).map(lambda drawn: [*drawn[0], *drawn[1]])
 
@@ -116,24 +134,34 @@ class Vocabulary:
             self._exchange_declare(self._declared_exchange, odd=True): 2,
             self._cancel(): 3,
             self._qos(): 4,
-            st.builds(wire.QueuePurge, queue=self._queue, nowait=_seldom()): 1,
-            st.builds(wire.QueueDelete, queue=self._queue, if_unused=_flag(), if_empty=_flag(), nowait=_seldom()): 2,
-            st.builds(wire.ExchangeDelete, exchange=self._declared_exchange, if_unused=_flag(), nowait=_seldom()): 1,
-            st.builds(wire.BasicRecover, requeue=_mostly((True,), (False,), 10)): 2,
+            st.builds(wire.QueuePurge, queue=self._queue, nowait=seldom()): 1,
+            st.builds(wire.QueueDelete, queue=self._queue, if_unused=flag(), if_empty=flag(), nowait=seldom()): 2,
+            st.builds(wire.ExchangeDelete, exchange=self._declared_exchange, if_unused=flag(), nowait=seldom()): 1,
+            st.builds(wire.BasicRecover, requeue=mostly((True,), (False,), 10)): 2,
             st.builds(wire.BasicRecoverAsync, requeue=st.just(True)): 1,
-            st.builds(wire.ConfirmSelect, nowait=_seldom()): 2,
+            st.builds(wire.ConfirmSelect, nowait=seldom()): 2,
             st.builds(wire.TxSelect): 1,
             st.builds(wire.TxCommit): 2,
             st.builds(wire.TxRollback): 1,
             st.just(wire.ChannelClose(200, "bye")): 1,
+            replies.consumers(rather(st.just(""), st.sampled_from(TAGS), 2)): 2,
+            replies.questions(): 1,
+            **({} if self._plugins is None else self._plugins.calls()),
         }
         weighted: list[SearchStrategy[Operation]] = []
         for methods, weight in calls.items():
             weighted += [st.builds(Call, self._place, methods)] * weight
         weighted += [self._publish()] * 30
+        weighted += [self._request()] * 2
+        weighted += [st.builds(Publish, self._place, replies.replies(), self._properties(), _SIZES)] * 2
         weighted += [self._settle()] * 20
+        if self._plugins is not None:
+            spread = st.builds(Publish, self._place, self._plugins.publishes(), self._plugins.properties(), _SIZES)
+            weighted += [spread] * 20
+        if self._operator is not None:
+            weighted += [self._operator.operation()] * 8
         ends: SearchStrategy[Operation] = st.builds(
-            End, st.integers(1, CONNECTIONS), abrupt=_mostly((False,), (True,), 3)
+            End, st.integers(1, CONNECTIONS), abrupt=mostly((False,), (True,), 3)
         )
         weighted += [ends, st.builds(Advance, st.sampled_from((200, 400)))]
         return st.sampled_from(weighted).flatmap(lambda strategy: strategy)
@@ -143,12 +171,13 @@ class Vocabulary:
     def _queue_declare(self, names: SearchStrategy[str], *, odd: bool) -> SearchStrategy[wire.QueueDeclare]:
         return st.builds(
             wire.QueueDeclare,
-            queue=st.one_of(names, st.just("")) if odd else names,
-            passive=_flag() if odd else st.just(False),
-            durable=_flag(),
-            exclusive=_mostly((False,), (True,), 6),
-            auto_delete=_mostly((False,), (True,), 6),
-            nowait=_seldom(),
+            # Where a hash decides, nobody can tell what becomes of a name that the broker makes up.
+            queue=st.one_of(names, st.just("")) if odd and self._plugins is None else names,
+            passive=flag() if odd else st.just(False),
+            durable=flag(),
+            exclusive=mostly((False,), (True,), 6),
+            auto_delete=mostly((False,), (True,), 6),
+            nowait=seldom(),
             arguments=self._queue_arguments(odd),
         )
 
@@ -166,27 +195,27 @@ class Vocabulary:
         if values is None:
             values = st.sampled_from(_QUEUE_ARGUMENTS[name])
         return (
-            _rather(values, st.sampled_from([value for value in _VALUES if _may_be(name, value)]), 6) if odd else values
+            rather(values, st.sampled_from([value for value in _VALUES if _may_be(name, value)]), 6) if odd else values
         )
 
     def _exchange_declare(self, names: SearchStrategy[str], *, odd: bool) -> SearchStrategy[wire.ExchangeDeclare]:
         alternate: SearchStrategy[FieldValue] = st.sampled_from((*self.exchanges, "amq.fanout", self.missing))
         if odd:
-            alternate = _rather(alternate, st.sampled_from(_VALUES), 6)
+            alternate = rather(alternate, st.sampled_from(_VALUES), 6)
         return st.builds(
             wire.ExchangeDeclare,
             exchange=names,
-            type=_mostly(TYPES, ("x-other", ""), 8) if odd else st.sampled_from(TYPES),
-            passive=_flag() if odd else st.just(False),
-            durable=_flag(),
-            auto_delete=_mostly((False,), (True,), 6),
-            internal=_mostly((False,), (True,), 8),
-            nowait=_seldom(),
-            arguments=_rather(st.just({}), st.fixed_dictionaries({"alternate-exchange": alternate}), 3),
+            type=mostly(TYPES, ("x-other", ""), 8) if odd else st.sampled_from(TYPES),
+            passive=flag() if odd else st.just(False),
+            durable=flag(),
+            auto_delete=mostly((False,), (True,), 6),
+            internal=mostly((False,), (True,), 8),
+            nowait=seldom(),
+            arguments=rather(st.just({}), st.fixed_dictionaries({"alternate-exchange": alternate}), 3),
         )
 
     def _binding_arguments(self) -> SearchStrategy[FieldTable]:
-        match = _mostly(("all", "any", "all-with-x", "any-with-x"), ("some", 1), 12)
+        match = mostly(("all", "any", "all-with-x", "any-with-x"), ("some", 1), 12)
         table: SearchStrategy[FieldTable] = st.fixed_dictionaries({}, optional={"x-match": match, **_header_values()})
         return st.one_of(st.just({}), table)
 
@@ -194,9 +223,9 @@ class Vocabulary:
         return st.builds(
             wire.QueueBind,
             queue=self._queue,
-            exchange=_rather(st.sampled_from(self.exchanges), self._exchange, 5),
+            exchange=rather(st.sampled_from(self.exchanges), self._exchange, 5),
             routing_key=self._key,
-            nowait=_seldom(),
+            nowait=seldom(),
             arguments=self._binding_arguments(),
         )
 
@@ -212,25 +241,25 @@ class Vocabulary:
             destination=self._declared_exchange,
             source=self._declared_exchange,
             routing_key=self._key,
-            nowait=_seldom(),
+            nowait=seldom(),
             arguments=self._binding_arguments(),
         )
 
     def _consume(self) -> SearchStrategy[wire.BasicConsume]:
         arguments: SearchStrategy[FieldTable] = st.fixed_dictionaries(
-            {"x-priority": _rather(st.sampled_from((1, -1, 5, Int64(2))), st.sampled_from(_VALUES), 20)}
+            {"x-priority": rather(st.sampled_from((1, -1, 5, Int64(2))), st.sampled_from(_VALUES), 20)}
         )
         odd: SearchStrategy[FieldTable] = st.fixed_dictionaries(
             {}, optional={"x-cancel-on-ha-failover": st.sampled_from(_VALUES), "x-stream-offset": st.just("first")}
         )
-        tables = _rather(_rather(st.just({}), arguments, 3), odd, 20)
-        tags = _rather(st.just(""), st.sampled_from(TAGS), 2)
-        exclusive = _mostly((False,), (True,), 10)
+        tables = rather(rather(st.just({}), arguments, 3), odd, 20)
+        tags = rather(st.just(""), st.sampled_from(TAGS), 2)
+        exclusive = mostly((False,), (True,), 10)
         answered = st.builds(
             wire.BasicConsume,
             queue=self._queue,
             consumer_tag=tags,
-            no_ack=_mostly((False,), (True,), 4),
+            no_ack=mostly((False,), (True,), 4),
             exclusive=exclusive,
             arguments=tables,
         )
@@ -238,23 +267,23 @@ class Vocabulary:
             wire.BasicConsume,
             queue=self._queue,
             consumer_tag=st.sampled_from(TAGS),
-            no_ack=_mostly((False,), (True,), 4),
+            no_ack=mostly((False,), (True,), 4),
             nowait=st.just(True),
         )
-        return _rather(answered, silent, 12)
+        return rather(answered, silent, 12)
 
     def _get(self) -> SearchStrategy[wire.BasicGet]:
-        return st.builds(wire.BasicGet, queue=self._queue, no_ack=_mostly((False,), (True,), 4))
+        return st.builds(wire.BasicGet, queue=self._queue, no_ack=mostly((False,), (True,), 4))
 
     def _cancel(self) -> SearchStrategy[wire.BasicCancel]:
-        return st.builds(wire.BasicCancel, consumer_tag=st.sampled_from((*TAGS, "other", "~t1")), nowait=_seldom())
+        return st.builds(wire.BasicCancel, consumer_tag=st.sampled_from((*TAGS, "other", "~t1")), nowait=seldom())
 
     def _qos(self) -> SearchStrategy[wire.BasicQos]:
         return st.builds(
             wire.BasicQos,
-            prefetch_size=_mostly((0,), (1,), 30),
+            prefetch_size=mostly((0,), (1,), 30),
             prefetch_count=st.sampled_from((1, 2, 3, 0)),
-            global_=_flag(),
+            global_=flag(),
         )
 
     # messages
@@ -263,27 +292,32 @@ class Vocabulary:
         to_queue = st.builds(
             wire.BasicPublish,
             exchange=st.just(""),
-            routing_key=_mostly(self.queues, ("~1", self.missing), 12),
-            mandatory=_flag(),
+            routing_key=mostly(self.queues, ("~1", self.missing), 12),
+            mandatory=flag(),
         )
         to_exchange = st.builds(
             wire.BasicPublish,
-            exchange=_rather(st.sampled_from(self.exchanges), self._exchange, 8),
+            exchange=rather(st.sampled_from(self.exchanges), self._exchange, 8),
             routing_key=self._key,
-            mandatory=_flag(),
-            immediate=_mostly((False,), (True,), 60),
+            mandatory=flag(),
+            immediate=mostly((False,), (True,), 60),
         )
         methods = st.one_of(to_queue, to_exchange)
-        return st.builds(Publish, self._place, methods, self._properties(), st.sampled_from((0, 0, 8, 15, 30)))
+        return st.builds(Publish, self._place, methods, self._properties(), _SIZES)
+
+    def _request(self) -> SearchStrategy[Operation]:
+        return st.builds(
+            Publish, self._place, replies.requests(self.queues, self.exchanges), replies.REQUEST, st.just(0)
+        )
 
     def _properties(self) -> SearchStrategy[dict[str, Any]]:
-        keys = _rather(st.lists(self._key, max_size=2), st.sampled_from(_VALUES), 25)
+        keys = rather(st.lists(self._key, max_size=2), st.sampled_from(_VALUES), 25)
         death = st.just([{"count": Int64(1), "reason": "expired", "queue": self.queues[0]}])
         more: dict[str, SearchStrategy[FieldValue]] = {
             "CC": keys,
             "BCC": keys,
             # Over an array of other things 3.10's queues crash when the message dies.
-            "x-death": _rather(death, st.sampled_from([value for value in _VALUES if value is not _LIST]), 3),
+            "x-death": rather(death, st.sampled_from([value for value in _VALUES if value is not _LIST]), 3),
         }
         headers: SearchStrategy[FieldTable] = st.fixed_dictionaries({}, optional={**_header_values()})
         odd_headers: SearchStrategy[FieldTable] = st.fixed_dictionaries({}, optional={**_header_values(), **more})
@@ -292,8 +326,8 @@ class Vocabulary:
             optional={
                 "delivery_mode": st.sampled_from((1, 2)),
                 "priority": st.sampled_from((0, 1, 2, 5, 255)),
-                "headers": _rather(headers, odd_headers, 3),
-                "expiration": _mostly(("3600000", "0", "3600000", "0", "150"), ("a", "-1", "1.5", ""), 40),
+                "headers": rather(headers, odd_headers, 3),
+                "expiration": mostly(("3600000", "0", "3600000", "0", "150"), ("a", "-1", "1.5", ""), 40),
             },
         )
         rare: SearchStrategy[dict[str, Any]] = st.fixed_dictionaries(
@@ -306,19 +340,19 @@ class Vocabulary:
                 "message_id": st.just("m"),
                 "timestamp": st.just(1577836800),
                 "type": st.just("t"),
-                "user_id": _mostly(("guest",), ("other",), 6),
+                "user_id": mostly(("guest",), ("other",), 6),
                 "app_id": st.just("a"),
                 "cluster_id": st.just("k"),
                 "delivery_mode": st.sampled_from((1, 2, 0, 3)),
                 "headers": odd_headers,
             },
         )
-        return _rather(_rather(st.just({}), common, 2), rare, 8)
+        return rather(rather(st.just({}), common, 2), rare, 8)
 
     def _settle(self) -> SearchStrategy[Operation]:
-        which = _rather(st.integers(0, 5), st.sampled_from((UNKNOWN, REPEATED, ZERO)), 25)
+        which = rather(st.integers(0, 5), st.sampled_from((UNKNOWN, REPEATED, ZERO)), 25)
         return st.builds(
-            Settle, self._place, st.sampled_from(("ack", "nack", "reject")), which, multiple=_flag(), requeue=_flag()
+            Settle, self._place, st.sampled_from(("ack", "nack", "reject")), which, multiple=flag(), requeue=flag()
         )
 
 
@@ -332,20 +366,3 @@ def _legal(names: list[str]) -> list[str]:
     if "x-dead-letter-exchange" in names:
         return names
     return [name for name in names if name != "x-dead-letter-routing-key"]
-
-
-def _flag() -> SearchStrategy[bool]:
-    return st.booleans()
-
-
-def _seldom() -> SearchStrategy[bool]:
-    return _mostly((False,), (True,), 12)
-
-
-def _mostly(common: tuple[Any, ...], rare: tuple[Any, ...], of: int) -> SearchStrategy[Any]:
-    """One of ``common``, or about every ``of``-th time one of ``rare``."""
-    return _rather(st.sampled_from(common), st.sampled_from(rare), of)
-
-
-def _rather(common: SearchStrategy[Any], rare: SearchStrategy[Any], of: int) -> SearchStrategy[Any]:
-    return st.integers(0, of - 1).flatmap(lambda number: rare if number == of - 1 else common)
