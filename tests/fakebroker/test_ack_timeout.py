@@ -1,12 +1,15 @@
-"""The delivery acknowledgement timeout of RabbitMQ 3.10, which takes a live broker minutes (CONSUME-28)."""
+"""The delivery acknowledgement timeout, which takes a live broker minutes, or another setting (CONSUME-27, -28)."""
 
 import pytest
 
 from hutch.fakebroker import Broker, ManualClock
+from hutch.wire.fields import FieldTable
 from hutch.wire.methods import (
     BasicAck,
     BasicCancel,
     BasicCancelOk,
+    BasicConsume,
+    BasicConsumeOk,
     BasicGet,
     BasicRecover,
     BasicRecoverOk,
@@ -172,3 +175,59 @@ def test_nothing_is_left_of_a_closed_channel(clock: ManualClock, pipe: Connect) 
 def test_a_timeout_is_positive() -> None:
     with pytest.raises(ValueError, match="consumer_timeout takes milliseconds, or None for none, not 0"):
         Broker(consumer_timeout=0)
+
+
+# 4.3, seen on a live 4.3.6 with another consumer_timeout
+
+
+def watched(broker: Broker, pipe: Connect, of_queue: int | None, of_consumer: int | None) -> Peer:
+    """A peer that is delivered a message from a quorum queue, which or whose consumer may have a timeout of its own."""
+    peer = pipe(broker)
+    own: FieldTable = {} if of_queue is None else {"x-consumer-timeout": of_queue}
+    peer.declare("q", durable=True, arguments={"x-queue-type": "quorum", **own})
+    arguments: FieldTable = {} if of_consumer is None else {"x-consumer-timeout": of_consumer}
+    peer.method(BasicConsume(queue="q", consumer_tag="c", arguments=arguments))
+    peer.expect(BasicConsumeOk)
+    peer.publish("q")
+    peer.message()
+    return peer
+
+
+@pytest.mark.parametrize(
+    ("setting", "of_queue", "of_consumer", "seconds"),
+    [
+        (1800000, None, None, 1800),
+        (4000, None, None, 4),
+        (4000, 60000, None, 60),
+        (4000, None, 60000, 60),
+        (4000, 50000, 60000, 60),
+        (None, None, None, 86400),
+        (None, 60000, None, 60),
+    ],
+)
+def test_quorum_queues_take_back_in_time(
+    clock: ManualClock,
+    pipe: Connect,
+    setting: int | None,
+    of_queue: int | None,
+    of_consumer: int | None,
+    seconds: int,
+) -> None:
+    with Broker("4.3", clock, consumer_timeout=setting) as broker:
+        peer = watched(broker, pipe, of_queue, of_consumer)
+        clock.advance(seconds - 0.001)
+        assert (broker.queue("q").unacked, peer.waiting()) == (1, [])
+        clock.advance(0.001)
+        assert peer.read() == BasicCancel("c", nowait=True)
+        assert broker.queue("q").ready == 1
+
+
+def test_what_was_got_closes_its_channel(clock: ManualClock, pipe: Connect) -> None:
+    with Broker("4.3", clock, consumer_timeout=4000) as broker:
+        peer = pipe(broker)
+        peer.declare("q", durable=True, arguments={"x-queue-type": "quorum"})
+        peer.publish("q")
+        peer.method(BasicGet(queue="q"))
+        peer.message()
+        clock.advance(4)
+        assert peer.read() == close(-1)

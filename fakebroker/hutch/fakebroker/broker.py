@@ -48,8 +48,8 @@ class Broker:
             not the default: ``{"transient_nonexcl_queues": False}`` has 4.3 refuse queues that are neither durable nor
             exclusive.
         plugins: RabbitMQ's names of the plugins to enable, see docs/plugins.md.
-        consumer_timeout: RabbitMQ's setting of that name, ms, ``None`` for none: 3.10 closes a channel that does not
-            acknowledge a delivery in this time.
+        consumer_timeout: RabbitMQ's setting of that name, ms, ``None`` for undefined: 3.10 closes a channel that does
+            not acknowledge a delivery in this time, 4.3's quorum queues take it back.
 
     Raises:
         ValueError: there is no such profile, plugin or timeout, or the profile has no such deprecated feature.

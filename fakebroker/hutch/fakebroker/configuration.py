@@ -14,8 +14,7 @@ def configured(
     plugins: Iterable[str],
     consumer_timeout: int | None,
 ) -> Profile:
-    """The profile of that name, with deprecated features permitted or denied, plugins enabled, and another timeout (ms)
-    where it has one.
+    """The profile of that name, with deprecated features permitted or denied, plugins enabled, and a timeout (ms).
 
     Raises:
         ValueError: there is no such profile or plugin, the profile has no such deprecated feature, or the timeout is
@@ -28,7 +27,9 @@ def configured(
         raise ValueError(f"consumer_timeout takes milliseconds, or None for none, not {consumer_timeout!r}")
     check_names("plugins", plugins)
     profile = enabling(permitting(PROFILES[name], permit_deprecated_features or {}), plugins)
-    return profile if profile.consumer_timeout is None else replace(profile, consumer_timeout=consumer_timeout)
+    return (
+        profile if consumer_timeout == profile.consumer_timeout else replace(profile, consumer_timeout=consumer_timeout)
+    )
 
 
 def check_names(argument: str, names: Iterable[str]) -> None:

@@ -33,7 +33,8 @@ class FakeBroker(Broker):
         permit_deprecated_features: deprecated features by name, permitted (``True``) or denied where that is not
             RabbitMQ's default.
         plugins: RabbitMQ's names of the plugins to enable, see docs/plugins.md.
-        consumer_timeout: how long a delivery may wait for its acknowledgement, ms; ``None`` for ever.
+        consumer_timeout: how long a delivery may wait for its acknowledgement, ms; ``None`` for ever with 3.10, for a
+            day with 4.3, as RabbitMQ's ``undefined``. 4.3 has it for quorum queues alone.
 
     Raises:
         ValueError: there is no such profile, plugin or timeout, or the profile has no such deprecated feature.

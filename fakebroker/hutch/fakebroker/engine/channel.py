@@ -64,7 +64,8 @@ class Channel:
         self._unacked: dict[int, Delivery] = {}
         self._oldest = 1
         self._record: Final = self.vhost.node.history.record
-        timeout = self.vhost.node.profile.consumer_timeout
+        profile = self.vhost.node.profile
+        timeout = None if profile.has_consumer_timeouts else profile.consumer_timeout
         #: What closes the channel when it keeps a delivery for too long; ``None`` where nothing does.
         self.ack_timeout: Final = None if timeout is None else AckTimeout(self, timeout)
         connection.channels[number] = self

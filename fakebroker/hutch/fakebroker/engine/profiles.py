@@ -124,7 +124,7 @@ class Profile:
     quorum_size_has_properties: bool
     #: Whether a consumer of higher priority takes over from a quorum queue's single active consumer (CONSUME-30).
     single_active_by_priority: bool
-    #: Whether quorum queues take back what is not acknowledged in time (CONSUME-27).
+    #: Whether quorum queues take back what is not acknowledged in time (CONSUME-27), else channels are closed for it.
     has_consumer_timeouts: bool
     #: Whether a purge takes the dead letters that a quorum queue keeps, too (DLX-27).
     purges_dead_letters: bool
@@ -165,8 +165,6 @@ class Profile:
     #: Whether the names that replies are sent to are volatile queues of their virtual host, else names that the default
     #: exchange knows in all of them, and finds no route for (RPC-06, -07, -09, -10, -13).
     has_volatile_queues: bool
-    #: How long a delivery may wait for its acknowledgement, ms; None: for ever. (4.x has that for quorum queues alone.)
-    consumer_timeout: int | None
     #: Whether a transaction's messages get into whatever queues have the names when it is committed, else into the very
     #: queues that were there when they were published (TX-15).
     finds_queues_at_commit: bool
@@ -188,6 +186,8 @@ class Profile:
     brackets_channel_limit: bool
     #: Whether virtual hosts have a default queue type that counts (QUEUE-DECLARE-28).
     has_default_queue_type: bool
+    #: How long a delivery may wait for its acknowledgement, ms; None: for ever, or a day where quorum queues take back.
+    consumer_timeout: int | None = 1800000
     #: Whether what happens is published to amq.rabbitmq.event: the plugin rabbitmq_event_exchange is enabled.
     has_event_exchange: bool = False
 
@@ -317,7 +317,6 @@ V3_10: Final = Profile(
     least_max_priority=0,
     cancel_serves_next_active=False,
     has_volatile_queues=False,
-    consumer_timeout=1800000,
     finds_queues_at_commit=True,
     names_refused_permission=False,
     passive_needs_permission=False,
@@ -433,7 +432,6 @@ V4_3: Final = Profile(
     least_max_priority=1,
     cancel_serves_next_active=True,
     has_volatile_queues=True,
-    consumer_timeout=None,
     finds_queues_at_commit=False,
     names_refused_permission=True,
     passive_needs_permission=True,

@@ -13,8 +13,8 @@ if TYPE_CHECKING:
     from hutch.fakebroker.engine.consumers import Consumer
     from hutch.fakebroker.engine.queues.quorum import QuorumQueue
 
-#: consumer_timeout, seconds.
-DEFAULT: Final = 1800.0
+#: What quorum queues have where consumer_timeout is undefined, ms.
+_UNDEFINED: Final = 86400000
 
 
 class Released(Entry):
@@ -32,9 +32,13 @@ class ConsumerTimeouts:
         self._queue: Final = queue
         self._node: Final = queue.vhost.node
         self._timer: Timer | None = None
+        setting = self._node.profile.consumer_timeout
+        self._default: Final = (_UNDEFINED if setting is None else setting) / 1000
 
-    def watch(self, entry: QuorumEntry, timeout: float) -> None:
-        """Give a delivery so many seconds."""
+    def watch(self, entry: QuorumEntry, timeout: float | None) -> None:
+        """Give a delivery so many seconds, by default what the node's setting gives."""
+        if timeout is None:
+            timeout = self._default
         entry.deadline = moment(self._node.clock.monotonic() + timeout)
         self._wake_at(entry.deadline)
 

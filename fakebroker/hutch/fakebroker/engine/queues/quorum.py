@@ -15,7 +15,7 @@ from hutch.fakebroker.engine.consumers import Consumer
 from hutch.fakebroker.engine.errors import SoftError, not_implemented
 from hutch.fakebroker.engine.message import Message, with_headers
 from hutch.fakebroker.engine.queues.at_least_once import AtLeastOnce
-from hutch.fakebroker.engine.queues.consumer_timeouts import DEFAULT, ConsumerTimeouts, Released
+from hutch.fakebroker.engine.queues.consumer_timeouts import ConsumerTimeouts, Released
 from hutch.fakebroker.engine.queues.queue import Queue
 from hutch.fakebroker.engine.queues.quorum_ready import QuorumEntry, QuorumReady
 from hutch.fakebroker.engine.queues.ready import Entry
@@ -142,7 +142,7 @@ class QuorumQueue(Queue):
         if self._profile.has_consumer_timeouts:
             asked = None if consumer is None else consumer.arguments.get("x-consumer-timeout")
             timeout = asked / 1000 if isinstance(asked, int) else self.settings.consumer_timeout
-            self._timeouts.watch(entry, DEFAULT if timeout is None else timeout)
+            self._timeouts.watch(entry, timeout)
         counts: dict[str, FieldValue] = {}
         if entry.failures or (consumer is None and not self._profile.counts_acquired):
             counts["x-delivery-count"] = Int64(entry.failures)
