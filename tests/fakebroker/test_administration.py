@@ -7,7 +7,6 @@ import pytest
 from hutch.client import Connection, Message
 from hutch.client.exceptions import (
     AccessRefused,
-    AMQPNotImplementedError,
     ConnectionForced,
     NotAllowed,
     PreconditionFailed,
@@ -159,9 +158,6 @@ def test_default_queue_types() -> None:
         channel.queue_declare("late", durable=True, auto_delete=False)
         with pytest.raises(PreconditionFailed, match="received 'stream' but current is 'classic'"):
             channel.queue_declare("early", durable=True, auto_delete=False)
-        empty = {"x-queue-type": ""}
-        with pytest.raises(AMQPNotImplementedError, match="an empty x-queue-type where there is a default queue type"):
-            connect(broker, vhost="shop").channel().queue_declare("q", durable=True, arguments=empty)
 
 
 def test_first_topic_permissions_count_at_once(broker: Broker) -> None:

@@ -91,3 +91,64 @@ def default_queue_types_that_are_refused(rabbit: Rabbit) -> None:
     """There is no virtual host with a default queue type that does not exist."""
     for default in ("bogus", ""):
         rabbit.admin.expect_refused(lambda: rabbit.admin.add_vhost(default))
+
+
+@case("QUEUE-DECLARE-28", "QUEUE-ARG-14", profiles=["4.3"])
+def an_empty_queue_type_is_the_default_type(rabbit: Rabbit) -> None:
+    """In 4.x an empty x-queue-type stands for the default type whatever the queue is like, which that type may refuse,
+    and with a server-named queue too. To declare it again is to leave it empty.
+    """
+    empty = {"x-queue-type": ""}
+    for default, foreign in (("quorum", "x-max-age"), ("stream", "x-delivery-limit")):
+        vhost = rabbit.admin.add_vhost(default)
+        connection = rabbit.connect(virtual_host=vhost)
+        channel = connection.channel()
+        rabbit.queue(channel, "", durable=True, arguments=empty)
+        queue = rabbit.queue(channel, durable=True, arguments=empty)
+        rabbit.queue(channel, queue, durable=True, arguments=empty)
+        for named in ({}, {"x-queue-type": default}):
+            rabbit.refused(
+                lambda channel: rabbit.queue(channel, queue, durable=True, arguments=named),
+                406,
+                _differs(vhost, queue, default, ""),
+                (50, 10),
+                connection,
+            )
+        rabbit.refused(
+            lambda channel: rabbit.queue(channel, "p", durable=True, arguments={**empty, foreign: "1h"}),
+            406,
+            f"invalid arg '{foreign}' for queue 'p' in vhost '{vhost}' of queue type rabbit_{default}_queue",
+            (50, 10),
+            connection,
+        )
+        for durable, exclusive, auto_delete, what in (
+            (False, False, False, "non-durable"),
+            (True, True, False, "exclusive-owner"),
+            (True, False, True, "auto-delete"),
+        ):
+            kind_of_queue = {"durable": durable, "exclusive": exclusive, "auto_delete": auto_delete}
+            rabbit.refused(
+                lambda channel: rabbit.queue(channel, "p", arguments=empty, **kind_of_queue),
+                406,
+                f"invalid property '{what}' for queue 'p' in vhost '{vhost}'",
+                (50, 10),
+                connection,
+            )
+
+
+@case("QUEUE-DECLARE-28", profiles=["4.3"])
+def a_virtual_host_that_is_set_anew(rabbit: Rabbit) -> None:
+    """A virtual host that an operator sets again has the default queue type that is given then, or none."""
+    vhost = rabbit.admin.add_vhost("quorum")
+    connection = rabbit.connect(virtual_host=vhost)
+    for default, other in (("stream", "quorum"), (None, "stream")):
+        rabbit.admin.change_vhost(vhost, default)
+        channel = connection.channel()
+        queue = rabbit.queue(channel, durable=True)
+        rabbit.refused(
+            lambda channel: rabbit.queue(channel, queue, durable=True, arguments={"x-queue-type": other}),
+            406,
+            _differs(vhost, queue, other, default or "classic"),
+            (50, 10),
+            connection,
+        )

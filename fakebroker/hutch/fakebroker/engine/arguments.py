@@ -6,7 +6,7 @@ Each argument is declared once, in :data:`QUEUE_ARGUMENTS`; which queue types ha
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from hutch.fakebroker.engine.ages import checked_milliseconds, milliseconds
 from hutch.fakebroker.engine.deprecated import denied
@@ -15,6 +15,9 @@ from hutch.fakebroker.engine.message import MAX_TTL
 from hutch.fakebroker.engine.profiles import Profile
 from hutch.fakebroker.engine.terms import print_text, type_text
 from hutch.wire.fields import FieldTable, FieldValue
+
+if TYPE_CHECKING:
+    from hutch.fakebroker.engine.queues.queue import Queue
 
 _INTEGERS: Final = frozenset(
     {"byte", "unsignedbyte", "short", "unsignedshort", "signedint", "unsignedint", "long", "unsignedlong"}
@@ -103,9 +106,9 @@ def _queue_type(value: FieldValue, arguments: FieldTable, profile: Profile) -> N
         raise InvalidArgument(f"\"unsupported queue type '{name}'\"")
 
 
-def queue_type_of(arguments: FieldTable) -> str:
-    """The queue type that valid arguments ask for."""
-    return str(arguments.get("x-queue-type") or "classic")
+def queue_type_of(arguments: FieldTable, default: str | None) -> str:
+    """The queue type that valid arguments ask for; ``default`` is the virtual host's, ``None`` for classic."""
+    return str(arguments.get("x-queue-type") or default or "classic")
 
 
 def _queue_mode(value: FieldValue, arguments: FieldTable, profile: Profile) -> None:
@@ -180,8 +183,10 @@ QUEUE_ARGUMENTS: Final[tuple[QueueArgument, ...]] = (
 )
 
 
-def check_queue_arguments(name: str, vhost: str, arguments: FieldTable, profile: Profile) -> None:
-    """Refuse what a new queue of the type that ``arguments`` name cannot be declared with.
+def check_queue_arguments(
+    name: str, vhost: str, arguments: FieldTable, profile: Profile, default_type: str | None
+) -> None:
+    """Refuse what a new queue of the type that ``arguments`` name, or ``default_type``, cannot be declared with.
 
     RabbitMQ looks at the type, at the values of what the type has, then at what it has not.
 
@@ -200,7 +205,7 @@ def check_queue_arguments(name: str, vhost: str, arguments: FieldTable, profile:
         checked = "x-queue-type"
         if checked in arguments:
             _queue_type(arguments[checked], arguments, profile)
-        queue_type = queue_type_of(arguments)
+        queue_type = queue_type_of(arguments, default_type)
         refused = profile.arguments_refused(queue_type)
         for declared in QUEUE_ARGUMENTS:
             checked = declared.name
@@ -231,18 +236,17 @@ def check_queue_properties(
 
 
 def check_stream_sizes(arguments: FieldTable, profile: Profile) -> None:
-    """Refuse sizes that a stream cannot have, after all else that may be wrong with it.
+    """Refuse sizes that a new stream cannot have, after all else that may be wrong with it.
 
     Raises:
         SoftError: 406 (QUEUE-ARG-28, QUEUE-ARG-29).
     """
-    if queue_type_of(arguments) == "stream":
-        segment = arguments.get("x-stream-max-segment-size-bytes")
-        if isinstance(segment, int) and segment > 3_000_000_000:
-            raise precondition_failed("Exceeded max value for x-stream-max-segment-size-bytes")
-        size = arguments.get("x-stream-filter-size-bytes")
-        if profile.has_stream_filters and isinstance(size, int) and not 16 <= size <= 255:
-            raise precondition_failed("Invalid value for x-stream-filter-size-bytes")
+    segment = arguments.get("x-stream-max-segment-size-bytes")
+    if isinstance(segment, int) and segment > 3_000_000_000:
+        raise precondition_failed("Exceeded max value for x-stream-max-segment-size-bytes")
+    size = arguments.get("x-stream-filter-size-bytes")
+    if profile.has_stream_filters and isinstance(size, int) and not 16 <= size <= 255:
+        raise precondition_failed("Invalid value for x-stream-filter-size-bytes")
 
 
 def check_server_named(arguments: FieldTable, profile: Profile) -> None:
@@ -331,16 +335,17 @@ def _inequivalent(kind: str, name: str, vhost: str, argument: str, received: str
     )
 
 
-def compare_queue_arguments(name: str, vhost: str, new: FieldTable, old: FieldTable, profile: Profile) -> None:
+def compare_queue_arguments(queue: "Queue", new: FieldTable) -> None:
     """Refuse a redeclaration whose arguments are not those the queue has; unknown ones, and those that the queue's type
     refuses, do not count (QUEUE-DECLARE-20).
 
     Raises:
         SoftError: 406.
     """
+    name, vhost, old, profile = queue.name, queue.vhost.name, queue.arguments, queue.vhost.node.profile
     if profile.compares_max_age_in_ms:
         new, old = _with_max_age_in_ms(new), _with_max_age_in_ms(old)
-    for argument in profile.queue_arguments[queue_type_of(old)]:
+    for argument in profile.queue_arguments[queue.type]:
         if argument == "x-queue-type":
             types = [table.get("x-queue-type", "classic") for table in (new, old)]
             if types[0] == types[1]:

@@ -70,7 +70,7 @@ class Events:
         arguments: FieldTable = queue.arguments
         more: FieldTable = {}
         if self._node.profile.names_queue_type:
-            arguments = dict(sorted({**arguments, "x-queue-type": queue.type}.items()))
+            arguments = dict(sorted({"x-queue-type": queue.type, **arguments}.items()))
             more = {"type": erlang_type(queue.type), "leader": NODE_NAME, "members": [NODE_NAME]}
         facts: FieldTable = {
             "exclusive": queue.owner is not None,

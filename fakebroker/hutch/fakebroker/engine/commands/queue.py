@@ -69,15 +69,11 @@ def declare(channel: Channel, method: QueueDeclare) -> None:
 
 def _with_queue_type(channel: Channel, method: QueueDeclare) -> QueueDeclare:
     """The declaration with the virtual host's default queue type, where it names none. That is for queues that are
-    durable, shared and not deleted by themselves; others are classic (QUEUE-DECLARE-28).
-
-    Raises:
-        HardError: 540 for an empty type, which RabbitMQ takes for the default and compares as what it is.
+    durable, shared and not deleted by themselves; others are classic (QUEUE-DECLARE-28). An empty type stands for the
+    default with all queues, and is compared as what it is (QUEUE-ARG-14).
     """
     default = channel.vhost.default_queue_type
     if default is None or "x-queue-type" in method.arguments:
-        if default is not None and method.arguments["x-queue-type"] == "":
-            raise not_implemented("an empty x-queue-type where there is a default queue type")
         return method
     if not method.durable or method.exclusive or method.auto_delete:
         default = "classic"
@@ -107,17 +103,18 @@ def _declare(channel: Channel, name: str, method: QueueDeclare) -> Queue:
     if not profile.checks_queue_limit_late:
         check_new_queue(vhost, name)
     _check_dead_letter_exchange(channel, name, method.arguments)
-    check_queue_arguments(name, vhost.name, method.arguments, profile)
+    check_queue_arguments(name, vhost.name, method.arguments, profile, vhost.default_queue_type)
     if not (method.durable or method.exclusive or profile.permits_transient_queues):
         raise denied("transient_nonexcl_queues")
     if profile.checks_queue_limit_late:
         check_new_queue(vhost, name)
-    queue_type = queue_type_of(method.arguments)
+    queue_type = queue_type_of(method.arguments, vhost.default_queue_type)
     durable = method.durable and not method.exclusive  # exclusive queues are never durable (QUEUE-DECLARE-25)
     check_queue_properties(
         name, vhost.name, queue_type, durable=durable, exclusive=method.exclusive, auto_delete=method.auto_delete
     )
-    check_stream_sizes(method.arguments, profile)
+    if queue_type == "stream":
+        check_stream_sizes(method.arguments, profile)
     check_master_locator(method.arguments, profile)
     if queue_type not in QUEUE_TYPES:
         raise not_implemented(f"x-queue-type={queue_type}")
@@ -150,7 +147,7 @@ def _compare(channel: Channel, existing: Queue, method: QueueDeclare) -> None:
     where = ("queue", existing.name, vhost.name)
     assert_equivalent(*where, "durable", method.durable and not method.exclusive, existing.durable)
     assert_equivalent(*where, "auto_delete", method.auto_delete, existing.auto_delete)
-    compare_queue_arguments(existing.name, vhost.name, method.arguments, existing.arguments, vhost.node.profile)
+    compare_queue_arguments(existing, method.arguments)
 
 
 def bind(channel: Channel, method: QueueBind) -> None:
