@@ -50,6 +50,7 @@ TOPICS: Final = (
     "get",
     "ack",
     "qos",
+    "fairness",
     "confirm",
     "tx",
     "tx_publish",
