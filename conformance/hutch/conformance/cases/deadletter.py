@@ -410,6 +410,31 @@ def dying_of_several_causes_in_one_queue(rabbit: Rabbit) -> None:
     equal(deaths[0], wanted[0])
 
 
+@case("DLX-10", "QUEUE-ARG-15")
+def original_expiration_of_what_was_on_disk(rabbit: Rabbit) -> None:
+    """In 3.x a lazy queue writes a message to disk unless it hands it on at once, and a dead letter from there does not
+    tell what its expiration was.
+    """
+    for mode in ("default", "lazy"):
+        yard = _Yard(rabbit)
+        dead = yard.queue()
+        queue = yard.queue(dead, queue_mode=mode)
+        told = {"original-expiration": "60000"}
+        lost = told if rabbit.profile != "3.10" or mode == "default" else {}
+        yard.publish(queue, expiration="60000")
+        yard.reject(queue)
+        yard.expect_headers(yard.get(dead), [{**_death(queue, "rejected"), **lost}])
+        yard.publish(queue, expiration="60000", headers={"BCC": [dead]})  # which is taken out, and the rest rewritten
+        equal(yard.get(dead).body, b"x")
+        yard.reject(queue)
+        yard.expect_headers(yard.get(dead), [{**_death(queue, "rejected"), **told}])
+        yard.channel.call(amqp.BasicConsume(queue=queue))
+        yard.publish(queue, expiration="60000")
+        handed_on = yard.channel.message(amqp.BasicDeliver)
+        yard.channel.send(amqp.BasicReject(delivery_tag(handed_on), requeue=False))
+        yard.expect_headers(yard.get(dead), [{**_death(queue, "rejected"), **told}])
+
+
 @case("DLX-13")
 def a_rejection_lets_a_cycle_go_on(rabbit: Rabbit) -> None:
     """A message that was rejected on its way may come again to a queue it was in, though it expired last."""

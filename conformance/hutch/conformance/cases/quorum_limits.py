@@ -76,6 +76,20 @@ def size_of_a_message(rabbit: Rabbit) -> None:
     yard.channel.expect_ready(queue, 0)
 
 
+@case("QUORUM-12", "DLX-25")
+def size_of_a_dead_letter(rabbit: Rabbit) -> None:
+    """Towards x-max-length-bytes the headers that tell of its deaths do not count; the expiration that it had does."""
+    yard = Yard(rabbit)
+    left = 20 - _BYTES_OF_A_HEADER - len("\x0550000")
+    for size, fits in ((left, True), (left + 1, rabbit.profile == "3.10")):
+        dead = yard.queue(max_length_bytes=20)
+        queue = yard.queue(dead, kind="classic", message_ttl=60000)
+        yard.publish(queue, b"x" * size, headers={"k": 1}, expiration="50000")
+        yard.nack(yard.get(queue), requeue=False)
+        yard.channel.expect_ready(queue, 0)
+        yard.channel.expect_ready(dead, int(fits))
+
+
 @case("QUORUM-12", "QUORUM-11")
 def which_message_is_the_head(rabbit: Rabbit) -> None:
     """Dropped is what would be delivered next: what came back, in 4.x then what has the highest priority."""
@@ -184,6 +198,20 @@ def expiration_in_a_quorum_queue(rabbit: Rabbit) -> None:
     content = yard.get(dead)
     equal(content.body, b"behind")
     _expect_death(rabbit, content, queue, "expired", **{"original-expiration": "100"})
+
+
+@case("QUORUM-12", "GET-01")
+def expired_messages_behind_one_that_is_fetched(rabbit: Rabbit) -> None:
+    """What has expired behind the message of basic.get-ok counts there, unless that is acknowledged at once."""
+    yard = Yard(rabbit)
+    for no_ack in (False, True):
+        queue = yard.queue()
+        yard.publish(queue, b"first")
+        yard.publish(queue, b"behind", expiration="100")
+        rabbit.advance(0.3)
+        content = yard.channel.got(queue, no_ack=no_ack)
+        equal(fields(content).message_count, 0 if no_ack else 1, "message_count")
+        yard.channel.expect_ready(queue, 0)
 
 
 @case("QUORUM-11", "QUORUM-12")

@@ -29,6 +29,9 @@ PATIENCE: Final = 3.0
 SHRINKING_PATIENCE: Final = 0.3
 #: Seconds between a moment at which something falls due and any operation, on either side of it.
 _MARGIN: Final = 0.08
+#: Seconds within which what falls due of itself is done at once: a quorum queue keeps for a millisecond what has a time
+#: to live of 0.
+_AT_ONCE: Final = 0.002
 #: The frame size that is agreed on, bytes.
 FRAME_MAX: Final = 131072
 
@@ -100,6 +103,8 @@ class Duel:
         #: The queues there may be, and the connection that can ask after each.
         self.queues: dict[str, int] = {}
         self._ready: dict[str, int] = {}
+        #: Those of them that are quorum queues.
+        self._quorum: set[str] = set()
 
     # playing
 
@@ -169,7 +174,8 @@ class Duel:
             return None
         self.script.append(str(operation))
         if isinstance(method, wire.BasicConsume):
-            return lambda side: _consume(side, key, method)
+            apart = method.queue in self._quorum
+            return lambda side: _consume(side, key, method, apart)
         return lambda side: side.send(*key, _named(method, side))
 
     def _settling(self, operation: Settle) -> "Callable[[Side], None] | None":
@@ -191,8 +197,12 @@ class Duel:
     def _catch_up(self) -> None:
         """Have the emulator's clock show the time that went by on the live broker."""
         elapsed = time.monotonic() - self._began
-        self._clock.advance(elapsed - self._elapsed)
-        self._elapsed = elapsed
+        self._advance(elapsed - self._elapsed)
+
+    def _advance(self, seconds: float) -> None:
+        if seconds > 0:
+            self._clock.advance(seconds)
+            self._elapsed += seconds
 
     def _keep_clear(self) -> None:
         """Have the next operation keep away from whatever falls due of itself."""
@@ -234,6 +244,8 @@ class Duel:
         self._compare(None)
 
     def _compare(self, operation: "Operation | None") -> None:
+        while (soon := self._soon()) is not None and soon <= _AT_ONCE:
+            self._advance(soon)
         counts = self.emulator.settle(self.queues)
         expected = self.emulator.seen()
         before, soon = self._before, self._soon()
@@ -261,6 +273,7 @@ class Duel:
         for queue, count in counts.items():
             if not count[0].isdigit():
                 del self.queues[queue]
+                self._quorum.discard(queue)
         self.emulator.forget()
         self.live.forget()
 
@@ -297,7 +310,10 @@ class Duel:
             queue, tag = self.emulator.names.latest
             if isinstance(method, wire.QueueDeclare) and not method.passive:
                 owner = operation.place.connection if method.exclusive else ADMIN
-                self.queues.setdefault(method.queue or queue, owner)
+                name = method.queue or queue
+                self.queues.setdefault(name, owner)
+                if method.arguments.get("x-queue-type") == "quorum":
+                    self._quorum.add(name)
             self._known.learn(method, operation.place, tag)
             no_ack = isinstance(method, wire.BasicGet) and method.no_ack
         for key, by_emulator in expected.items():
@@ -317,8 +333,8 @@ def _named(method: wire.Method, side: Side) -> wire.Method:
     return type(method)(**{n: side.names.real(v) if isinstance(v, str) else v for n, v in fields.items()})
 
 
-def _consume(side: Side, key: tuple[int, int], method: wire.BasicConsume) -> None:
-    side.begin_consuming(*key, method.queue, method.consumer_tag)
+def _consume(side: Side, key: tuple[int, int], method: wire.BasicConsume, apart: bool) -> None:
+    side.begin_consuming(*key, method.queue, method.consumer_tag, apart=apart)
     side.send(*key, _named(method, side))
 
 

@@ -56,7 +56,7 @@ class Side:
         self._connect: Final = connect
         self._streams: dict[int, _Stream] = {}
         self._items: dict[tuple[int, int], list[Item]] = {}
-        self._consuming: dict[tuple[int, int], str] = {}
+        self._consuming: dict[tuple[int, int], tuple[str, bool]] = {}
         self._queues: dict[tuple[int, int], dict[str, str]] = {}
         self._confirmed: dict[tuple[int, int], set[int]] = {}
         self.names = Names()
@@ -83,11 +83,16 @@ class Side:
             stream = self._streams[connection] = _Stream(self._connect())
         return stream
 
-    def begin_consuming(self, connection: int, channel: int, queue: str, tag: str) -> None:
-        """A consumer of ``queue`` is about to be started; ``tag`` is empty where the broker is to choose it."""
-        self._consuming[connection, channel] = queue
+    def begin_consuming(self, connection: int, channel: int, queue: str, tag: str, *, apart: bool) -> None:
+        """A consumer of ``queue`` is about to be started; ``tag`` is empty where the broker is to choose it. ``apart``:
+        what it gets has an order of its own.
+        """
+        self._consuming[connection, channel] = queue, apart
         if tag:
-            self._queues.setdefault((connection, channel), {}).setdefault(tag, queue)
+            self._queues.setdefault((connection, channel), {}).setdefault(tag, self._row(queue, tag, apart))
+
+    def _row(self, queue: str, tag: str, apart: bool) -> str:
+        return f"{queue}, consumer {self.names.seen(tag)}" if apart else queue
 
     def send(self, connection: int, channel: int, method: Method, content: bytes = b"") -> None:
         """Send a method, with the frames of its content, and await that the broker has handled it."""
@@ -189,7 +194,8 @@ class Side:
                 return
         self._items.setdefault(key, []).append(item)
         if isinstance(method, BasicConsumeOk) and key in self._consuming:
-            self._queues.setdefault(key, {})[method.consumer_tag] = self._consuming.pop(key)
+            queue, apart = self._consuming.pop(key)
+            self._queues.setdefault(key, {})[method.consumer_tag] = self._row(queue, method.consumer_tag, apart)
         elif isinstance(method, ChannelClose | ChannelCloseOk):
             stream.channels.pop(channel, None)
             stream.awaited.pop(channel, None)

@@ -56,14 +56,19 @@ _QUEUE_ARGUMENTS: Final[dict[str, tuple[FieldValue, ...]]] = {
     "x-single-active-consumer": (True, False),
     "x-queue-mode": ("default", "lazy", "other"),
     "x-queue-version": (2, 1),
-    "x-queue-type": ("classic",),
+    "x-queue-type": ("classic", "quorum"),
     "x-queue-leader-locator": ("client-local", "balanced", "other"),
     "x-queue-master-locator": ("min-masters", "client-local"),
-    "x-delivery-limit": (3,),
+    "x-delivery-limit": (3, 0, 1),
     "x-max-age": ("1h",),
     "x-unknown": (1, "a"),
 }
 _SIZES: Final = st.sampled_from((0, 0, 8, 15, 30))
+#: What a quorum queue may have, all of it legal.
+_QUORUM_ARGUMENTS: Final = (
+    *("x-message-ttl", "x-expires", "x-max-length", "x-max-length-bytes", "x-overflow"),
+    *("x-single-active-consumer", "x-delivery-limit"),
+)
 _WORDS: Final = ("a", "b", "*", "#", "")
 
 
@@ -115,7 +120,11 @@ class Vocabulary:
         place = Place(1, 1)
         usual = self.exchanges if self._plugins is None else self.exchanges[:1]
         exchanges = [self._exchange_declare(st.just(name), odd=False) for name in usual]
-        queues = [self._queue_declare(st.just(name), odd=False) for name in self.queues]
+        queues = [self._queue_declare(st.just(name), odd=False) for name in self.queues[:2]]
+        queues += [
+            st.one_of(self._queue_declare(st.just(name), odd=False), self._quorum_declare(name))
+            for name in self.queues[2:]
+        ]
         plugins = () if self._plugins is None else self._plugins.beginning()
         made = [method.map(lambda method: Call(place, method)) for method in (*exchanges, *queues, *plugins)]
         bindings = st.lists(st.builds(Call, self._place, self._bind()), max_size=6)
@@ -180,6 +189,14 @@ class Vocabulary:
             nowait=seldom(),
             arguments=self._queue_arguments(odd),
         )
+
+    def _quorum_declare(self, name: str) -> SearchStrategy[wire.QueueDeclare]:
+        def table(names: list[str]) -> SearchStrategy[FieldTable]:
+            legal = {name: self._argument(name, odd=False) for name in _legal(names)}
+            return st.fixed_dictionaries({"x-queue-type": st.just("quorum"), **legal})
+
+        names = st.lists(st.sampled_from((*_QUORUM_ARGUMENTS, *self._dead_letters)), max_size=4, unique=True)
+        return st.builds(wire.QueueDeclare, queue=st.just(name), durable=st.just(True), arguments=names.flatmap(table))
 
     def _queue_arguments(self, odd: bool) -> SearchStrategy[FieldTable]:
         def table(names: list[str]) -> SearchStrategy[FieldTable]:

@@ -36,7 +36,7 @@ def dead_letter_message(queue: "Queue", message: Message, reason: str, failures:
         "routing-keys": [message.routing_key, *envelope.cc],
     }
     expiration = message.properties.values.get("expiration")
-    if isinstance(expiration, str):
+    if isinstance(expiration, str) and not message.written:
         death["original-expiration"] = expiration
     deaths: tuple[Death, ...] = ()
     if profile.tracks_deaths:
@@ -63,6 +63,7 @@ def dead_letter_message(queue: "Queue", message: Message, reason: str, failures:
     )
     if profile.tracks_deaths:
         dead.deaths = deaths
+        dead.properties_size = message.properties_size
     if profile.dead_letters_keep_failures:
         dead.failures = failures
     if override is None:

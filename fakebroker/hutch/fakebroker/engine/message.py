@@ -30,7 +30,19 @@ class Envelope:
     keys of those headers. ``refusal`` is why such a message cannot be published at all, if it cannot.
     """
 
-    __slots__ = ("bcc", "cc", "needs_check", "priority", "properties", "raw", "refusal", "reply_to", "ttl", "user_id")
+    __slots__ = (
+        "bcc",
+        "cc",
+        "needs_check",
+        "priority",
+        "properties",
+        "raw",
+        "refusal",
+        "reply_to",
+        "rewritten",
+        "ttl",
+        "user_id",
+    )
 
     def __init__(self, raw: bytes, profile: Profile) -> None:
         values: Mapping[str, PropertyValue] = Properties(raw).values
@@ -60,6 +72,8 @@ class Envelope:
         #: Whether there is anything in it that can make the broker refuse the message.
         self.needs_check = self.user_id is not None or self.refusal is not None or self.reply_to is not None
         self.raw = delivered_properties(raw, profile.sorts_headers, "BCC" in headers)
+        #: Whether that is not what they came as.
+        self.rewritten = self.raw != raw
         #: The properties as they are delivered.
         self.properties = Properties(self.raw)
 
@@ -132,12 +146,27 @@ def _address(exchange: str, routing_key: str) -> bytes:
 class Message:
     """One message as it was published, or as it was dead-lettered; it may stand in many queues.
 
+    ``properties_size`` is how many bytes its properties had when it was published, where deaths are kept beside them;
+    ``written`` is whether only what is on disk is left of it.
+
     ``header`` is the payload of its content header frame and ``address`` the exchange and routing key as two short
     strings, both as they are delivered. ``deaths`` is what the broker itself knows of its deaths
     (``Profile.tracks_deaths``).
     """
 
-    __slots__ = ("address", "bcc", "body", "deaths", "envelope", "exchange", "failures", "header", "routing_key")
+    __slots__ = (
+        "address",
+        "bcc",
+        "body",
+        "deaths",
+        "envelope",
+        "exchange",
+        "failures",
+        "header",
+        "properties_size",
+        "routing_key",
+        "written",
+    )
 
     def __init__(
         self,
@@ -161,6 +190,14 @@ class Message:
         #: How many of its deliveries failed before it was dead-lettered: where this counts, even the first delivery of
         #: the dead letter is marked redelivered (DLX-03).
         self.failures = 0
+        self.properties_size = len(raw)
+        self.written = False
+
+    def from_disk(self) -> "Message":
+        """The same as it is on disk. What was rewritten is written with what was read of it."""
+        message = copy(self)
+        message.written = not self.envelope.rewritten
+        return message
 
     @property
     def properties(self) -> Properties:

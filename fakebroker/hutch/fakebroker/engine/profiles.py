@@ -73,6 +73,8 @@ class Profile:
     shares_global_qos: bool
     #: Whether the broker keeps the history of deaths itself, else it trusts the x-death header it finds (DLX-14).
     tracks_deaths: bool
+    #: Whether the expiration of a message that was on disk is not told of when it is dead-lettered (DLX-11).
+    forgets_expiration_on_disk: bool
     #: Whether what is transient just vanishes with a restart; else exchanges stay, and queues are deleted (RESTART-12).
     forgets_transient_exchanges: bool
     #: Whether a dead letter's failed deliveries still count, so that it arrives as redelivered (DLX-03).
@@ -261,6 +263,7 @@ V3_10: Final = Profile(
     header_timestamps_in_ms=False,
     shares_global_qos=True,
     tracks_deaths=False,
+    forgets_expiration_on_disk=True,
     forgets_transient_exchanges=True,
     has_newer_events=False,
     dead_letters_keep_failures=False,
@@ -358,6 +361,7 @@ V4_3: Final = Profile(
     header_timestamps_in_ms=True,
     shares_global_qos=False,
     tracks_deaths=True,
+    forgets_expiration_on_disk=False,
     forgets_transient_exchanges=False,
     has_newer_events=True,
     dead_letters_keep_failures=True,

@@ -157,6 +157,8 @@ def get(channel: Channel, method: BasicGet) -> None:
         return
     message = entry.message
     tag = channel.hand_out(queue, entry, method.no_ack)
+    if method.no_ack:
+        queue.drop_expired()  # as with every acknowledgement
     reply = BasicGetOk(tag, entry.redelivered, message.exchange, message.routing_key, len(queue))
     channel.output.content(channel.number, reply, message)
 

@@ -76,6 +76,8 @@ class ClassicQueue(Queue):
             self.vhost.node.history.record("expired", self.vhost.name, self.name, message)
             self.vhost.dead_letter(self, message, "expired", message.failures)
             return True
+        if settings.lazy:
+            self._write(entry)
         self._ready.append(entry)
         if settings.drops_head and self._is_full():
             self._drop_overflow()
@@ -85,6 +87,15 @@ class ClassicQueue(Queue):
             # One that overtakes others for its priority expires unnoticed until something is taken out (TTL-01).
             self._drop_expired()
         return True
+
+    def _write(self, entry: Entry) -> None:
+        """Have a message on disk, where that makes a difference."""
+        if self.vhost.node.profile.forgets_expiration_on_disk and not entry.message.written:
+            entry.message = entry.message.from_disk()
+
+    def _write_all(self) -> None:
+        for entry in self._ready:
+            self._write(entry)
 
     def _is_full(self, messages: int = 0, body_bytes: int = 0) -> bool:
         """Whether that much more would be too much; ready messages count, unacknowledged ones do not (DLX-24)."""
@@ -120,6 +131,8 @@ class ClassicQueue(Queue):
         for entry in entries:
             entry.redelivered = True
             entry.failures += failed
+            if self.settings.lazy:
+                self._write(entry)
             self._ready.put_back(entry)
             record("requeued", self.vhost.name, self.name, entry.message)
         if self.settings.drops_head:
@@ -146,6 +159,8 @@ class ClassicQueue(Queue):
         """
         drops = "drop-head" in {self.settings.overflow, settings.overflow}
         super().change_settings(settings)
+        if settings.lazy:
+            self._write_all()
         if drops:
             self._drop_overflow()
         self._drop_expired()
@@ -166,6 +181,7 @@ class ClassicQueue(Queue):
         super().stop()
         for lost in self._ready.keep(lambda message: message.properties.values.get("delivery_mode") == 2):
             self.vhost.node.history.record("dropped", self.vhost.name, self.name, lost)
+        self._write_all()
         if self._expiry is not None:
             self.vhost.node.timers.cancel(self._expiry)
             self._expiry = None

@@ -118,7 +118,7 @@ class QuorumQueue(Queue):
         self._positions += 1
         size = len(message.body)
         if self._profile.quorum_size_has_properties:
-            size += len(message.envelope.raw)
+            size += message.properties_size
         entry = QuorumEntry(self._positions, message, self._expires_at(message), size)
         priority = message.properties.values.get("priority")
         self._ready.append(entry, priority if isinstance(priority, int) else _DEFAULT_PRIORITY)

@@ -48,6 +48,7 @@ class Settings:
         "delivery_limit",
         "drops_head",
         "expires",
+        "lazy",
         "max_age",
         "max_length",
         "max_length_bytes",
@@ -73,6 +74,8 @@ class Settings:
         #: How large a stream's segment grows, by RabbitMQ's default 500 MB.
         self.segment_bytes: Final = _number(arguments.get("x-stream-max-segment-size-bytes", 500_000_000)) or 0
         self.overflow: Final = _text(arguments.get("x-overflow")) or "drop-head"
+        #: Whether messages go to disk at once (QUEUE-ARG-15).
+        self.lazy: Final = arguments.get("x-queue-mode") == "lazy"
         #: Whether there is a limit to what it holds.
         self.bounded: Final = self.max_length is not None or self.max_length_bytes is not None
         #: What a classic queue does when it is full; neither where it has no limit.
