@@ -4,7 +4,7 @@ import pytest
 
 from hutch.fakebroker import Broker, ManualClock
 from hutch.wire.fields import FieldTable, Int64
-from hutch.wire.methods import BasicConsume, BasicConsumeOk, ConnectionClose
+from hutch.wire.methods import BasicConsume, BasicConsumeOk, BasicCredit, ConnectionClose
 
 from .conftest import Connect
 
@@ -25,6 +25,15 @@ def test_credit_that_lacks_something_is_ignored(pipe: Connect, credit: FieldTabl
         peer.declare("q")
         peer.method(BasicConsume(queue="q", consumer_tag="c", arguments={"x-credit": credit}))
         assert peer.read() == BasicConsumeOk("c")
+
+
+def test_credit_for_a_consumer_that_is_there_is_not_implemented_either(pipe: Connect) -> None:
+    with Broker("3.10", ManualClock()) as broker:
+        peer = pipe(broker)
+        peer.declare("q")
+        peer.consume("q", "c")
+        peer.method(BasicCredit("c", 1))
+        assert peer.read() == ConnectionClose(540, "NOT_IMPLEMENTED - basic.credit", 60, 200)
 
 
 def test_the_newer_version_knows_no_credit(manual: Broker, pipe: Connect) -> None:

@@ -91,7 +91,7 @@ def test_ids_and_names() -> None:
     assert BasicGetOk.NAME == "basic.get-ok"
     assert methods.BasicRecoverAsync.NAME == "basic.recover-async"
     assert methods.ConnectionUpdateSecretOk.NAME == "connection.update-secret-ok"
-    assert len({method.NAME for method in METHODS.values()}) == len(METHODS) == 66
+    assert len({method.NAME for method in METHODS.values()}) == len(METHODS) == 69
     for number, method in METHODS.items():
         assert number == method.CLASS_ID << 16 | method.METHOD_ID
         assert getattr(methods, method.__name__) is method

@@ -145,10 +145,13 @@ def test_every_tag(tag: str, data: st.DataObject) -> None:
 # Methods.
 
 
-def test_only_the_access_class_is_ours_alone() -> None:
+def test_what_is_ours_alone() -> None:
     assert {method.NAME for index, method in METHODS.items() if index not in COMMANDS} == {
         "access.request",
         "access.request-ok",
+        "basic.credit",
+        "basic.credit-drained",
+        "basic.credit-ok",
     }
     assert METHODS.keys() >= COMMANDS.keys()
 

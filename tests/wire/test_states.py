@@ -91,7 +91,7 @@ REQUEST_NAMES = """
     channel.flow channel.close access.request
     exchange.declare exchange.delete exchange.bind exchange.unbind
     queue.declare queue.bind queue.purge queue.delete queue.unbind
-    basic.qos basic.consume basic.cancel basic.publish basic.get basic.ack basic.reject basic.nack
+    basic.qos basic.consume basic.credit basic.cancel basic.publish basic.get basic.ack basic.reject basic.nack
     basic.recover-async basic.recover confirm.select tx.select tx.commit tx.rollback
 """
 REQUESTS = {NAMES[name] for name in REQUEST_NAMES.split()}

@@ -7,6 +7,7 @@ https://www.rabbitmq.com/docs/extensions. Fields the spec reserves are named ``t
 
 from typing import Final
 
+from hutch.wire.credit import BasicCredit, BasicCreditDrained, BasicCreditOk
 from hutch.wire.declaration import (
     EMPTY_TABLE,
     METHODS,
@@ -24,7 +25,17 @@ from hutch.wire.declaration import (
     decode_method,
 )
 
-__all__ = ["EMPTY_TABLE", "METHODS", "MalformedShortStr", "Method", "MethodDecodeError", "decode_method"]
+__all__ = [
+    "EMPTY_TABLE",
+    "METHODS",
+    "BasicCredit",
+    "BasicCreditDrained",
+    "BasicCreditOk",
+    "MalformedShortStr",
+    "Method",
+    "MethodDecodeError",
+    "decode_method",
+]
 
 PROTOCOL_HEADER: Final = b"AMQP\x00\x00\x09\x01"
 

@@ -5,7 +5,7 @@ from hutch.conformance.check import equal, true
 from hutch.conformance.rabbit import Rabbit
 from hutch.conformance.raw import RawConnection, fields
 from hutch.wire import methods as amqp
-from hutch.wire.frames import BODY, HEADER, HEARTBEAT, HEARTBEAT_FRAME, content_header, method_frame
+from hutch.wire.frames import BODY, HEADER, HEARTBEAT, HEARTBEAT_FRAME, METHOD, content_header, method_frame
 from hutch.wire.properties import NO_PROPERTIES
 
 
@@ -199,11 +199,27 @@ def server_methods_from_a_client(rabbit: Rabbit) -> None:
         amqp.ChannelOpenOk(),
         amqp.ChannelFlowOk(),
         amqp.ChannelCloseOk(),
+        amqp.BasicCreditOk(),
+        amqp.BasicCreditDrained("tag"),
     ]
     for method in unexpected:
         channel = rabbit.raw().channel()
         channel.send(method)
         channel.connection.expect_close(503, "unimplemented method", (method.CLASS_ID, method.METHOD_ID))
+
+
+@case("CONN-METHOD-05")
+def credit_for_a_consumer(rabbit: Rabbit) -> None:
+    """3.x looks for the consumer that basic.credit is for, a method of RabbitMQ's own; 4.x knows its number alone."""
+    channel = rabbit.raw().channel()
+    channel.send(amqp.BasicCredit("nobody", 1))
+    if rabbit.profile == "3.10":
+        channel.expect_close(406, "unknown consumer tag 'nobody'", (60, 200))
+    else:
+        channel.connection.expect_close(503, "unimplemented method", (60, 200))
+    channel = rabbit.raw().channel()
+    channel.connection.send_frame(METHOD, 1, b"\x00\x3c\x00\xc8")
+    channel.connection.expect_close(501, "cannot decode <<>>", (60, 200))
 
 
 @case("CONN-METHOD-07")

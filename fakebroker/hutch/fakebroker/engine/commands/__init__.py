@@ -21,6 +21,7 @@ COMMANDS: Final[dict[type[wire.Method], Command]] = {
     wire.BasicAck: basic.ack,
     wire.BasicCancel: basic.cancel,
     wire.BasicConsume: basic.consume,
+    wire.BasicCredit: basic.credit,
     wire.BasicGet: basic.get,
     wire.BasicNack: basic.nack,
     wire.BasicQos: basic.qos,

@@ -19,6 +19,7 @@ from hutch.wire.methods import (
     BasicCancelOk,
     BasicConsume,
     BasicConsumeOk,
+    BasicCredit,
     BasicGet,
     BasicGetEmpty,
     BasicGetOk,
@@ -124,6 +125,15 @@ def _check_credit(credit: FieldValue) -> None:
         raise internal_error()
     if type_text(credit.get("credit")) == "long" and isinstance(credit.get("drain"), bool):
         raise not_implemented("x-credit")
+
+
+def credit(channel: Channel, method: BasicCredit) -> None:
+    """Limit a consumer otherwise, which the emulator lacks; 4.x knows the method and has nothing to do for it."""
+    if not channel.vhost.node.profile.has_consumer_credit:
+        raise HardError(ReplyCode.COMMAND_INVALID, "unimplemented method")
+    if method.consumer_tag not in channel.consumers:
+        raise precondition_failed(f"unknown consumer tag '{method.consumer_tag}'")
+    raise not_implemented(method.NAME)
 
 
 def cancel(channel: Channel, method: BasicCancel) -> None:
