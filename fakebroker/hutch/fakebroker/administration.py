@@ -112,15 +112,14 @@ class Administration:
             LookupError: there is no such user or virtual host.
         """
         with self._change() as node:
-            permissions = _user(node, user).topic_permissions
-            here = permissions.get(_vhost(node, vhost).name)
-            if here is None:
+            owner = _user(node, user)
+            if _vhost(node, vhost).name not in owner.topic_permissions:
                 return
             node.operator_events.topic_permissions_cleared(user, vhost, exchange)
-            if exchange is not None:
-                here.pop(exchange, None)
-            if exchange is None or not here:
-                del permissions[vhost]
+            if exchange is None:
+                del owner.topic_permissions[vhost]
+            else:
+                owner.forget_topics(vhost, exchange)
 
     def set_user_limit(self, user: str, limit: str, value: int) -> None:
         """Limit what a user may have open at once: ``max-connections`` or ``max-channels``. A negative value is no

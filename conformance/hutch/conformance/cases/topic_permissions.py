@@ -151,3 +151,29 @@ def channels_remember_topics(rabbit: Rabbit) -> None:
         handled(channel)
     with rabbit.expect_channel_error(channel, 403, _text(rabbit, "write", "key1", exchange, user), (60, 40)):
         publishing(exchange, "key1")(channel)
+
+
+@case("PERM-12")
+def topics_of_a_deleted_exchange(rabbit: Rabbit) -> None:
+    """3.x keeps topic permissions for an exchange that was deleted and declared again; in 4.x they go with it, however
+    it comes to be deleted, and nobody can have some for an exchange that is not there.
+    """
+    channel = rabbit.channel()
+    user = rabbit.admin.add_permitted_user()
+    connection = rabbit.connect_as(user)
+    exchange, auto_delete = rabbit.exchange(channel, "topic"), rabbit.exchange(channel, "topic", auto_delete=True)
+    for name in (exchange, auto_delete):
+        rabbit.admin.set_topic_permissions(user, name, "", "")
+    channel.exchange_delete(exchange)
+    if rabbit.profile == "4.3":
+        rabbit.admin.expect_refused(lambda: rabbit.admin.set_topic_permissions(user, exchange, "", ""))
+    queue = rabbit.queue(channel)
+    channel.queue_bind(queue, auto_delete)
+    channel.queue_unbind(queue, auto_delete)
+    for name in (exchange, auto_delete):
+        rabbit.exchange(channel, "topic", name)
+        if rabbit.profile == "3.10":
+            text = _text(rabbit, "write", "k", name, user)
+            rabbit.refused(publishing(name, "k"), 403, text, (60, 40), connection)
+        else:
+            _permitted(connection, publishing(name, "k"))

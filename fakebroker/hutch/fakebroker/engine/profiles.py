@@ -174,7 +174,7 @@ class Profile:
     names_refused_permission: bool
     #: Whether a passive declare needs a permission (PERM-03).
     passive_needs_permission: bool
-    #: Whether topic permissions are for exchanges that are there alone.
+    #: Whether topic permissions are for exchanges that are there alone, and go with them (PERM-12).
     topic_permissions_need_exchange: bool
     #: Whether names put into a topic permission stand for themselves, else they are part of the regular expression.
     escapes_topic_variables: bool

@@ -46,6 +46,13 @@ class User:
         self.limits: Final[dict[str, int]] = {}
         self.topic_permissions: Final[dict[str, dict[str, TopicPermissions]]] = {}
 
+    def forget_topics(self, vhost: str, exchange: str) -> None:
+        """Permit all routing keys at an exchange again."""
+        here = self.topic_permissions.get(vhost, {})
+        here.pop(exchange, None)
+        if not here:
+            self.topic_permissions.pop(vhost, None)
+
     def forget_vhost(self, name: str) -> None:
         """A virtual host is gone, and with it what the user was permitted there."""
         self.permissions.pop(name, None)

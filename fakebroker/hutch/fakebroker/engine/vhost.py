@@ -153,6 +153,9 @@ class VHost:
             if self.exchanges.get(gone.name) is not gone:
                 continue
             del self.exchanges[gone.name]
+            if self.node.profile.topic_permissions_need_exchange:
+                for user in self.node.users.values():
+                    user.forget_topics(self.name, gone.name)
             for binding in list(gone.outgoing.values()):
                 self._forget(binding)
                 bindings.append(binding)
