@@ -70,10 +70,21 @@ class ServerThread:
         """Return once all that clients have sent by now is done; at once in the listener's own thread.
 
         Raises:
-            TimeoutError: it takes more than ten seconds.
+            TimeoutError: nothing at all is done for ten seconds.
         """
-        if threading.current_thread() is not self.thread:
-            asyncio.run_coroutine_threadsafe(self._listener.catch_up(), self._loop).result(_PATIENCE)
+        if threading.current_thread() is self.thread:
+            return
+        done = asyncio.run_coroutine_threadsafe(self._listener.catch_up(), self._loop)
+        while True:
+            changes = self._broker.changes
+            try:
+                done.result(_PATIENCE)
+            except TimeoutError:
+                if self._broker.changes == changes:
+                    text = f"the broker's listener did nothing for {_PATIENCE} s; does this thread hold Broker.lock?"
+                    raise TimeoutError(text) from None
+            else:
+                return
 
     def cut_clients(self) -> None:
         """End the connections of all clients, and go on listening.
