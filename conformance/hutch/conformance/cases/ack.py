@@ -6,7 +6,7 @@ from hutch.client import Channel
 from hutch.conformance.case import case
 from hutch.conformance.check import equal
 from hutch.conformance.rabbit import Rabbit, body, delivered
-from hutch.conformance.raw import RawChannel, delivery_tag
+from hutch.conformance.raw import RawChannel, delivery_tag, fields
 from hutch.wire import methods as amqp
 
 
@@ -117,6 +117,49 @@ def multiple_spans_gaps(rabbit: Rabbit) -> None:
     channel.basic_ack(3)
     channel.basic_ack(4, multiple=True)
     equal(_left(rabbit, channel, queue, 1), [b"4"])
+
+
+def _three_consumers(rabbit: Rabbit, queue_type: str) -> RawChannel:
+    """A channel with the consumers c, b and a, whose prefetches, 2, 1 and 2, the first of ten messages have used up."""
+    channel, queue = rabbit.raw().channel(), rabbit.name()
+    channel.call(amqp.ConfirmSelect())
+    channel.call(amqp.QueueDeclare(queue=queue, durable=True, arguments={"x-queue-type": queue_type}))
+    for number in range(10):
+        channel.publish(b"%d" % number, routing_key=queue)
+        channel.expect(amqp.BasicAck)
+    expected = iter(range(10))
+    for tag, prefetch in (("c", 2), ("b", 1), ("a", 2)):
+        channel.call(amqp.BasicQos(prefetch_count=prefetch))
+        channel.call(amqp.BasicConsume(queue=queue, consumer_tag=tag))
+        equal(_received(channel, prefetch), [(tag, b"%d" % next(expected)) for _ in range(prefetch)])
+    return channel
+
+
+def _received(channel: RawChannel, count: int) -> list[tuple[str, bytes]]:
+    """The next deliveries: to which consumer, and what."""
+    deliveries = [channel.message(amqp.BasicDeliver) for _ in range(count)]
+    return [(fields(content).consumer_tag, content.body) for content in deliveries]
+
+
+@case("ACK-02", "QOS-02")
+def settling_for_several_consumers(rabbit: Rabbit) -> None:
+    """What is settled with multiple is settled for one consumer after the other, in the order of their tags, and each
+    is served before the next has credit again.
+    """
+    for queue_type in ("classic", "quorum"):
+        for method in (amqp.BasicAck(0, multiple=True), amqp.BasicNack(0, multiple=True, requeue=False)):
+            channel = _three_consumers(rabbit, queue_type)
+            channel.send(method)
+            expected = [("a", b"5"), ("a", b"6"), ("b", b"7"), ("c", b"8"), ("c", b"9")]
+            equal(_received(channel, 5), expected)
+
+
+@case("ACK-07", "QOS-02")
+def requeueing_for_several_consumers(rabbit: Rabbit) -> None:
+    """So are those that are requeued: each consumer of a classic queue has its own again."""
+    channel = _three_consumers(rabbit, "classic")
+    channel.send(amqp.BasicNack(0, multiple=True, requeue=True))
+    equal(_received(channel, 5), [("a", b"3"), ("a", b"4"), ("b", b"2"), ("c", b"0"), ("c", b"1")])
 
 
 @case("ACK-05", "CHAN-13")

@@ -187,6 +187,21 @@ def prefetches_of_several_readers(rabbit: Rabbit) -> None:
     consumer.expect_nothing()
 
 
+@case("STREAM-10", "ACK-02")
+def acknowledging_for_several_readers(rabbit: Rabbit) -> None:
+    """What is acknowledged with multiple makes room for one reader after the other, in the order of their tags."""
+    _, queue = stream(rabbit, 4)
+    consumer = rabbit.raw().channel()
+    for tag, prefetch in (("b", 2), ("c", 1), ("a", 1)):
+        consumer.call(amqp.BasicQos(prefetch_count=prefetch))
+        consumer.call(amqp.BasicConsume(queue=queue, consumer_tag=tag, arguments=dict(FIRST)))
+        take(consumer, prefetch)
+    consumer.send(amqp.BasicAck(0, multiple=True))
+    wanted = [("a", b"1"), ("b", b"2"), ("b", b"3"), ("c", b"1")]
+    equal([(fields(it).consumer_tag, it.body) for it in take(consumer, 4)], wanted)
+    consumer.expect_nothing()
+
+
 @case("STREAM-11", profiles=["3.10"])
 def refusing_is_not_implemented(rabbit: Rabbit) -> None:
     """In 3.x basic.nack and basic.reject close the connection, be they to requeue or not."""
@@ -328,7 +343,7 @@ def a_tag_that_is_used_again(rabbit: Rabbit) -> None:
 @case("STREAM-01", "TX-03")
 def transactions_and_streams(rabbit: Rabbit) -> None:
     """What is published in a transaction gets into a stream when that is committed, and what is acknowledged makes room
-    then.
+    then, for what comes before commit-ok.
     """
     _, queue = stream(rabbit)
     channel = rabbit.raw().channel()
@@ -348,8 +363,9 @@ def transactions_and_streams(rabbit: Rabbit) -> None:
     consumer.call(amqp.TxRollback())
     consumer.send(amqp.BasicAck(1))
     consumer.expect_nothing()
-    consumer.call(amqp.TxCommit())
+    consumer.send(amqp.TxCommit())
     equal(bodies(consumer), [b"1"])
+    equal(consumer.read(), amqp.TxCommitOk())
     consumer.expect_nothing()
 
 

@@ -205,24 +205,39 @@ class Channel:
         if outcome.acked:
             self._ack(deliveries)
         elif outcome.requeue:
-            for queue in self._requeue(deliveries, failed=outcome.failed):
-                queue.dispatch()
+            for settlement in self._settlements(deliveries):
+                for queue in self._requeue(settlement, failed=outcome.failed):
+                    queue.dispatch()
         else:
             self._discard(deliveries, failed=outcome.failed)
 
     def _ack(self, deliveries: Iterable[Delivery]) -> None:
         for delivery in deliveries:
             self._record("acked", self.vhost.name, delivery.queue.name, delivery.entry.message)
-        for queue in self._release(deliveries):
-            queue.dispatch()
+        for settlement in self._settlements(deliveries):
+            for queue in self._release(settlement):
+                queue.dispatch()
+
+    def _settlements(self, deliveries: Iterable[Delivery]) -> Iterable[Iterable[Delivery]]:
+        """What queues are told one after the other of deliveries that are settled at once: those of each consumer by
+        themselves, in the order of the queues' names and then the consumers' tags (ACK-02, STREAM-10).
+        """
+        if self.shared_prefetch:
+            return [deliveries]  # room for all of them comes behind that, and for all at once
+        groups: dict[tuple[str, str], list[Delivery]] = {}
+        for delivery in deliveries:
+            tag = "" if delivery.consumer is None else delivery.consumer.tag
+            groups.setdefault((delivery.queue.name, tag), []).append(delivery)
+        return [groups[key] for key in sorted(groups)]
 
     def _discard(self, deliveries: Iterable[Delivery], *, failed: bool) -> None:
-        for delivery in deliveries:
-            queue, entry = delivery.queue, delivery.entry
-            self._record("rejected", self.vhost.name, queue.name, entry.message)
-            queue.discard(entry, failed=failed)
-        for queue in self._release(deliveries):
-            queue.dispatch()
+        for settlement in self._settlements(deliveries):
+            for delivery in settlement:
+                queue, entry = delivery.queue, delivery.entry
+                self._record("rejected", self.vhost.name, queue.name, entry.message)
+                queue.discard(entry, failed=failed)
+            for queue in self._release(settlement):
+                queue.dispatch()
 
     def restore(self, deliveries: Iterable[Delivery]) -> None:
         """Have deliveries outstanding again, each in the place of its tag (TX-09)."""

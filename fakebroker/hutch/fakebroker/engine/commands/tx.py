@@ -49,12 +49,20 @@ def commit(channel: Channel, _method: TxCommit) -> None:
     channel.transaction = Transaction()
     _record(channel, "committed", transaction)
     waits = not accepted or any(not isinstance(queue, ReplyQueue) for _, queues, _ in routed for queue in queues)
+    _carry_out(channel, transaction, at_once=True)
     if not waits:
         channel.output.method(channel.number, TxCommitOk())
-    for outcome, deliveries in transaction.decisions:
-        channel.carry_out(outcome, sorted(deliveries, key=lambda delivery: delivery.tag))
+    _carry_out(channel, transaction, at_once=False)
     if waits:
         channel.output.committing(channel.number, lambda: _complete(channel, accepted))
+
+
+def _carry_out(channel: Channel, transaction: Transaction, *, at_once: bool) -> None:
+    """Carry out what was decided about the deliveries of queues that do, or do not, serve a consumer at once."""
+    for outcome, decided in transaction.decisions:
+        deliveries = [delivery for delivery in decided if delivery.queue.serves_at_once is at_once]
+        if deliveries:
+            channel.carry_out(outcome, sorted(deliveries, key=lambda delivery: delivery.tag))
 
 
 def _complete(channel: Channel, accepted: bool) -> None:

@@ -29,6 +29,8 @@ class Queue(ABC):
     type: ClassVar[str]
     #: What its consumers are.
     consumer_type: ClassVar[builtins.type[Consumer]] = Consumer
+    #: Whether a consumer is served as it gets credit, which with others is up to :meth:`dispatch`.
+    serves_at_once: ClassVar[bool] = False
 
     def __init__(
         self,

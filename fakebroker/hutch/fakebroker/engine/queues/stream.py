@@ -43,6 +43,7 @@ class StreamQueue(Queue):
     """One stream of a vhost."""
 
     type: ClassVar = "stream"
+    serves_at_once: ClassVar = True
 
     def __init__(
         self,
