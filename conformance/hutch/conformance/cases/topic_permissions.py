@@ -177,3 +177,25 @@ def topics_of_a_deleted_exchange(rabbit: Rabbit) -> None:
             rabbit.refused(publishing(name, "k"), 403, text, (60, 40), connection)
         else:
             _permitted(connection, publishing(name, "k"))
+
+
+@case("PERM-11", "PERM-12")
+def channels_remember_topics_that_nobody_asked_about(rabbit: Rabbit) -> None:
+    """So it is with routing keys that were used while there were no topic permissions at all, twelve of them."""
+    exchange, queue = rabbit.exchange(rabbit.channel(), "topic"), rabbit.queue(rabbit.channel())
+    user = rabbit.admin.add_permitted_user()
+    connection = rabbit.connect_as(user)
+    channel, other = connection.channel(), connection.channel()
+    for number in range(13):
+        publishing(exchange, f"key{number}")(channel)
+        other.queue_bind(queue, exchange, f"key{number}")
+    handled(channel)
+    rabbit.admin.set_topic_permissions(user, exchange, "", "")
+    for number in range(12, 0, -1):
+        publishing(exchange, f"key{number}")(channel)
+        handled(channel)
+        other.queue_bind(queue, exchange, f"key{number}")
+    with rabbit.expect_channel_error(channel, 403, _text(rabbit, "write", "key0", exchange, user), (60, 40)):
+        publishing(exchange, "key0")(channel)
+    with rabbit.expect_channel_error(other, 403, _text(rabbit, "read", "key0", exchange, user), (50, 20)):
+        other.queue_bind(queue, exchange, "key0")

@@ -118,13 +118,9 @@ class Node:
         self.close_connections(f"user '{name}' is deleted", user=name)
 
     def set_topic_permissions(self, user: User, vhost: VHost, exchange: str, permissions: TopicPermissions) -> None:
-        """Set a user's topic permissions for an exchange; from now on the user's publishes have to be looked at."""
+        """Set a user's topic permissions for an exchange."""
         user.topic_permissions.setdefault(vhost.name, {})[exchange] = permissions
         self.operator_events.topic_permissions_set(user.name, vhost.name, exchange, permissions)
-        for connection in self.connections:
-            if connection.user == user.name:
-                for channel in connection.channels.values():
-                    channel.access.writable.clear()
 
     @property
     def first_login(self) -> tuple[str, str, str]:

@@ -23,8 +23,7 @@ class Access:
     """The permissions of one channel.
 
     RabbitMQ's channels remember what they were granted last, so that what is taken away from a user holds on for what
-    the channel has done before (PERM-11). ``writable`` are exchanges that may be published to with nothing more to ask:
-    among those remembered, while the user has no topic permissions.
+    the channel has done before (PERM-11). ``writable`` are the exchanges among it that may be published to.
     """
 
     def __init__(self, connection: "Connection") -> None:
@@ -56,16 +55,10 @@ class Access:
         if (forgotten := _remember(self._granted, grant)) is not None and forgotten[::2] == ("exchange", "write"):
             self.writable.discard(forgotten[1])
 
-    def check_publish(self, exchange: str) -> bool:
-        """Refuse with 403 an exchange that the user may not write to. Whether there are topic permissions to be looked
-        at for each message; if not, the exchange is ``writable`` from now on.
-        """
+    def check_publish(self, exchange: str) -> None:
+        """Refuse with 403 an exchange that the user may not write to; else it is ``writable`` from now on."""
         self.check("exchange", exchange, "write")
-        user = self._node.users.get(self._username)
-        has_topic_permissions = user is not None and self._vhost in user.topic_permissions
-        if not has_topic_permissions:
-            self.writable.add(exchange)
-        return has_topic_permissions
+        self.writable.add(exchange)
 
     def check_passive(self, kind: Kind, name: str) -> None:
         """Refuse with 403 to tell whether there is a queue or an exchange, where that needs a permission: any of the
@@ -88,24 +81,26 @@ class Access:
     def check_topics(
         self, exchange: "Exchange | None", routing_keys: Iterable[str], permission: TopicPermission
     ) -> None:
-        """Refuse with 403 routing keys that the user's topic permissions for a topic exchange do not cover (PERM-12).
-
-        (RabbitMQ's channels remember keys that were used while there were no topic permissions, too.)
+        """Refuse with 403 routing keys that the user's topic permissions for a topic exchange do not cover (PERM-12). A
+        channel remembers those, too, that were used while there were no topic permissions.
         """
-        user = self._node.users.get(self._username)
-        if exchange is None or exchange.type != "topic" or user is None:
+        if exchange is None or exchange.type != "topic":
             return
-        permissions = user.topic_permissions.get(self._vhost, {}).get(exchange.name)
-        if permissions is None:
-            return
-        variables = {"username": self._username, "vhost": self._vhost}
-        escape = self._node.profile.escapes_topic_variables
         for key in routing_keys:
             grant = (exchange.name, key, permission)
             if grant not in self._granted_topics:
-                if not matches(getattr(permissions, permission), key, variables, escape=escape):
+                if not self._permits_topic(*grant):
                     raise self._refused(permission, f"topic '{key}' in exchange '{exchange.name}'")
                 _remember(self._granted_topics, grant)
+
+    def _permits_topic(self, exchange: str, key: str, permission: TopicPermission) -> bool:
+        user = self._node.users.get(self._username)
+        permissions = None if user is None else user.topic_permissions.get(self._vhost, {}).get(exchange)
+        if permissions is None:
+            return True
+        variables = {"username": self._username, "vhost": self._vhost}
+        escape = self._node.profile.escapes_topic_variables
+        return matches(getattr(permissions, permission), key, variables, escape=escape)
 
     def _refused(self, permission: str, what: str) -> SoftError:
         named = f"{permission} " if self._node.profile.names_refused_permission else ""

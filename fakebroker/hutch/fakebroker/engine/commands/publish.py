@@ -33,14 +33,11 @@ def publish(channel: Channel, method: BasicPublish, header: bytes, body: bytes) 
             f"message size {len(body)} is larger than configured max size {node.profile.max_message_size}"
         )
     access = channel.access
-    topics_matter = method.exchange not in access.writable and access.check_publish(method.exchange)
-    exchange = None
-    if method.exchange:
-        exchange = find_exchange(channel, method.exchange)
-        if exchange.internal:
-            raise refused(f"cannot publish to internal exchange '{exchange.name}' in vhost '{vhost.name}'")
+    if method.exchange not in access.writable:
+        access.check_publish(method.exchange)
+    exchange = _open_exchange(channel, method.exchange) if method.exchange else None
     envelope = node.envelopes.of(header[12:])
-    if topics_matter or envelope.needs_check:
+    if envelope.needs_check or (exchange is not None and exchange.type == "topic"):
         envelope = _with_reply_name(channel, envelope, header)
         _check_envelope(channel, exchange, method.routing_key, envelope)
     message = Message(method.exchange, method.routing_key, envelope, body, header)
@@ -59,6 +56,14 @@ def publish(channel: Channel, method: BasicPublish, header: bytes, body: bytes) 
         # One queue that refuses is enough for a nack (CONFIRM-10).
         confirm = BasicAck(channel.publishes) if accepted else BasicNack(channel.publishes)
         channel.output.method(channel.number, confirm)
+
+
+def _open_exchange(channel: Channel, name: str) -> Exchange:
+    """The exchange, which clients may publish to."""
+    exchange = find_exchange(channel, name)
+    if exchange.internal:
+        raise refused(f"cannot publish to internal exchange '{exchange.name}' in vhost '{channel.vhost.name}'")
+    return exchange
 
 
 def _is_held(channel: Channel, message: Message, mandatory: bool, queues: list[Target]) -> bool:
