@@ -42,6 +42,8 @@ def test_the_emulator_is_like_itself_with_plugins_and_an_operator(
         assert outcome.difference is None
         assert outcome.played["set_policy"]
         assert outcome.played["set_operator_policy"]
+        assert outcome.played["set_permissions"]
+        assert list(broker.node.users) == ["guest"]
         policies = broker.node.vhosts["/"].policies
         assert not policies.user
         assert not policies.operator
@@ -61,7 +63,7 @@ def test_policies_are_made_small() -> None:
     script = [Administer("delete_policy", {"name": "p1"}), Administer("set_policy", policy)]
     found = shrink(script, attempt, 10)
     assert found is not None
-    assert found.script == ["operator set_policy(name='p1', pattern='', definition={'expires': 300})"]
+    assert found.script == ["operator set_policy(name='p1', pattern='', definition={'expires': 300}, priority=1)"]
 
 
 def test_a_planted_difference_is_found_and_made_small(

@@ -25,12 +25,15 @@ What RabbitMQ itself does not determine is kept out, or not compared:
   something to give back, which one of the queues might send on to another;
 - what the channels of a connection get of each other while it is closed for an error: a script in which that is not
   the same on both sides is left off;
+- which of several policies of one priority holds: theirs differ;
 - which queue an exchange of the type ``x-random`` or ``x-local-random`` picks: there is but one queue that is ever
   bound to it;
 - how dead letters of several queues are mixed that a policy, or time, has drop messages at once: a script in which they
   come together is left off;
 - values of policies over which RabbitMQ itself crashes or falls silent: a ``max-age`` that is no text, and to 3.10 a
   ``queue-master-locator`` or ``ha-mode`` that is none;
+- whether a channel of a user whose permissions change still remembers what it was permitted, after a second without
+  anything to do: each has something to do before, or the script is left off;
 - what happens when something expires while it is looked at: no operation comes near such a moment, and a script in
   which the live broker is too slow for that is left off.
 

@@ -1,17 +1,20 @@
-"""What an operator does in a script: policies, operator policies and limits of the virtual host."""
+"""What an operator does in a script: policies, operator policies, limits of the virtual host, permissions of a user."""
 
 import contextlib
+from dataclasses import dataclass
 from typing import Any, Final
 
 from hypothesis import strategies as st
 from hypothesis.strategies import SearchStrategy
 
 from hutch.conformance.administration import Administration
-from hutch.conformance.differential.operations import Administer
+from hutch.conformance.differential.drawing import mostly
+from hutch.conformance.differential.operations import USER, Administer
 from hutch.conformance.management import ManagementError
 
-#: The names of policies, and of operator policies.
-_POLICIES: Final = ("p1", "p2", "p3")
+#: The names of policies, and of operator policies, with the priorities that each may have. None is shared: then nobody
+#: could tell which policy holds.
+_POLICIES: Final = {"p1": (0, 3, -3), "p2": (1, 4, -2.5), "p3": (2, 5.5, -1)}
 _LIMIT: Final = "max-queues"
 _TARGETS: Final = ("all", "queues", "exchanges", "classic_queues", "quorum_queues", "streams")
 #: Values of what policies ask for; in a row what is legal, and what else RabbitMQ knows. No time is so short that it is
@@ -52,17 +55,29 @@ _OTHERS: Final[dict[str, tuple[object, ...]]] = {
     "x-max-length": (1,),
     "bogus": (1, "a"),
 }
+#: What RabbitMQ itself gives reasons for, and not its HTTP API.
+_TOLD_WHY: Final = frozenset({"set_policy", "set_operator_policy"})
 _ODD: Final[tuple[object, ...]] = (-1, 0, 1, 1.5, "a", "1", "", True, False, None, [], [1, "a"], {}, {"k": 1})
 
 
-def administer(operator: Administration, operation: Administer) -> str:
+@dataclass(frozen=True)
+class Operators:
+    """Who administers the two brokers, and the user who is there on both."""
+
+    emulator: Administration
+    live: Administration
+    user: str
+
+
+def administer(operator: Administration, user: str, operation: Administer) -> str:
     """Have an operator do it; what the broker answers."""
+    arguments = {name: user if value == USER else value for name, value in operation.arguments.items()}
     try:
-        getattr(operator, operation.what)(**operation.arguments)
-    except LookupError:
-        return "there is no such thing"
-    except (ManagementError, ValueError) as error:
-        return str(error)
+        getattr(operator, operation.what)(**arguments)
+    except (LookupError, ManagementError, ValueError) as error:
+        if operation.what == "clear_topic_permissions":
+            return "done"  # what the HTTP API finds missing is nothing to rabbitmqctl
+        return str(error) if operation.what in _TOLD_WHY else "refused"
     return "done"
 
 
@@ -84,6 +99,7 @@ class Operations:
             st.sampled_from([f"^{name}$" for name in names]),
             st.sampled_from((names[0][:-1], f"{names[0]}|{names[-1]}", "^x", "[12]$", "^amq[.]gen", "^~", missing, "")),
         )
+        self._topic: Final = st.sampled_from((*exchanges, *["amq.topic"] * 3))
         keys = (*queues, "a", "")
         to = ("", *exchanges, missing, "amq.fanout")
         self._legal: Final[dict[str, tuple[object, ...]]] = {
@@ -92,6 +108,14 @@ class Operations:
             "dead-letter-routing-key": keys,
             "alternate-exchange": to[1:],
         }
+
+    def beginning(self) -> SearchStrategy[list[Administer]]:
+        """What the user may do at first."""
+        return st.one_of(
+            st.just([]),
+            st.lists(self._permissions(), min_size=1, max_size=1),
+            st.tuples(self._permissions(), self._topic_permissions()).map(list),
+        )
 
     def operation(self) -> SearchStrategy[Administer]:
         """Anything that an operator does."""
@@ -103,15 +127,18 @@ class Operations:
                 *[self._delete("delete_policy")] * 3,
                 *[self._delete("delete_operator_policy")] * 2,
                 self._limit(),
+                *[self._permissions()] * 5,
+                *[self._topic_permissions()] * 3,
+                self._no_topic_permissions(),
             )
         ).flatmap(lambda strategy: strategy)
 
     def _set(self, what: str, definition: SearchStrategy[dict[str, Any]]) -> SearchStrategy[Administer]:
         arguments = st.fixed_dictionaries(
-            {"name": st.sampled_from(_POLICIES), "pattern": self._pattern, "definition": definition},
-            optional={"priority": st.sampled_from((1, -1, 1.5)), "apply_to": st.sampled_from(_TARGETS[:4])},
+            {"pattern": self._pattern, "definition": definition},
+            optional={"apply_to": st.sampled_from(_TARGETS[:4])},
         )
-        return st.builds(Administer, st.just(what), arguments)
+        return st.builds(_named, st.just(what), _NAMES, arguments)
 
     def _definition(self, most: int) -> SearchStrategy[dict[str, Any]]:
         return _definitions({key: st.sampled_from(values) for key, values in self._legal.items()}, most)
@@ -133,19 +160,35 @@ class Operations:
         values["expires"] = values["message-ttl"]
         arguments = st.fixed_dictionaries(
             {
-                "name": st.sampled_from(_POLICIES),
                 "pattern": st.one_of(self._pattern, st.sampled_from(("[", "(", "*", ")", "a\\", "a**"))),
                 "definition": _definitions(values, 3),
             },
             optional={
-                "priority": st.one_of(st.integers(-1, 2), odd),
+                "priority": st.sampled_from(
+                    [value for value in _ODD if isinstance(value, bool) or not _is_number(value)]
+                ),
                 "apply_to": st.sampled_from((*_TARGETS, "other", "")),
             },
         )
-        return st.builds(Administer, st.sampled_from(("set_policy", "set_policy", "set_operator_policy")), arguments)
+        what = st.sampled_from(("set_policy", "set_policy", "set_operator_policy"))
+        return st.builds(_named, what, _NAMES, arguments)
 
     def _delete(self, what: str) -> SearchStrategy[Administer]:
-        return st.builds(Administer, st.just(what), st.fixed_dictionaries({"name": st.sampled_from(_POLICIES)}))
+        return st.builds(Administer, st.just(what), st.fixed_dictionaries({"name": st.sampled_from(list(_POLICIES))}))
+
+    def _permissions(self) -> SearchStrategy[Administer]:
+        pattern = mostly((".*",), ("", "^$", "^q", "^x", "[12]$", "^amq[.]", "^(q|amq[.]default)", "a"), 2)
+        arguments = {"user": st.just(USER), "configure": pattern, "write": pattern, "read": pattern}
+        return st.builds(Administer, st.just("set_permissions"), st.fixed_dictionaries(arguments))
+
+    def _topic_permissions(self) -> SearchStrategy[Administer]:
+        pattern = st.sampled_from((".*", "", "^$", "^a", "^b", "[.]", "^[a-z]+$", "{username}", "^q"))
+        arguments = {"user": st.just(USER), "exchange": self._topic, "write": pattern, "read": pattern}
+        return st.builds(Administer, st.just("set_topic_permissions"), st.fixed_dictionaries(arguments))
+
+    def _no_topic_permissions(self) -> SearchStrategy[Administer]:
+        arguments = {"user": st.just(USER), "exchange": st.one_of(self._topic, st.none())}
+        return st.builds(Administer, st.just("clear_topic_permissions"), st.fixed_dictionaries(arguments))
 
     def _limit(self) -> SearchStrategy[Administer]:
         limit = st.just(_LIMIT)
@@ -155,6 +198,18 @@ class Operations:
             st.builds(Administer, st.just("set_vhost_limit"), setting),
             st.builds(Administer, st.just("clear_vhost_limit"), clearing),
         )
+
+
+#: The name of a policy, with a priority.
+_NAMES: Final = st.sampled_from([(name, priority) for name, priorities in _POLICIES.items() for priority in priorities])
+
+
+def _named(what: str, name: tuple[str, float], arguments: dict[str, Any]) -> Administer:
+    return Administer(what, {"name": name[0], "priority": name[1], **arguments})
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float)
 
 
 def _definitions(values: dict[str, SearchStrategy[Any]], most: int) -> SearchStrategy[dict[str, Any]]:

@@ -5,11 +5,11 @@ from collections import Counter
 from collections.abc import Callable
 from typing import Final, Protocol
 
-from hutch.conformance.administration import Administration
-from hutch.conformance.differential.administration import administer
+from hutch.conformance.differential.administration import Operators, administer
 from hutch.conformance.differential.knowledge import Knowledge
 from hutch.conformance.differential.observation import Seen
 from hutch.conformance.differential.operations import (
+    USERS_OWN,
     Administer,
     Advance,
     Call,
@@ -32,6 +32,8 @@ _MARGIN: Final = 0.08
 #: Seconds within which what falls due of itself is done at once: a quorum queue keeps for a millisecond what has a time
 #: to live of 0.
 _AT_ONCE: Final = 0.002
+#: Seconds without anything to do after which a channel of a live broker may forget what it was permitted: one second.
+_AWAKE: Final = 0.9
 #: The frame size that is agreed on, bytes.
 FRAME_MAX: Final = 131072
 
@@ -83,7 +85,7 @@ class Duel:
         emulator: Side,
         live: Side,
         clock: Time,
-        operators: tuple[Administration, Administration] | None,
+        operators: Operators | None,
         counts: "Counter[str]",
         patience: float = PATIENCE,
     ) -> None:
@@ -105,6 +107,7 @@ class Duel:
         self._ready: dict[str, int] = {}
         #: Those of them that are quorum queues.
         self._quorum: set[str] = set()
+        self._awake = self._began
 
     # playing
 
@@ -143,7 +146,10 @@ class Duel:
         if self._operators is None:
             raise AssertionError("there is no operator")
         self.script.append(str(operation))
-        by_emulator, by_live = (administer(operator, operation) for operator in self._operators)
+        by_emulator, by_live = (
+            administer(operator, self._operators.user, operation)
+            for operator in (self._operators.emulator, self._operators.live)
+        )
         if by_emulator != by_live:
             raise Difference(self.script, [f"operator: {by_emulator}"], [f"operator: {by_live}"])
 
@@ -253,8 +259,11 @@ class Duel:
         first = None
         while True:
             # What is told unasked on other channels, and not foreseen, comes up with one of the next operations.
-            live_counts = self.live.settle(self.queues, thorough=operation is None or first is not None)
+            thorough = operation is None or first is not None or time.monotonic() - self._awake > _AWAKE / 2
+            live_counts = self.live.settle(self.queues, thorough=thorough)
             seen = self.live.seen()
+            if thorough:
+                self._stay_awake()
             took = time.monotonic() - self._started
             if first is None:
                 first = took
@@ -271,11 +280,18 @@ class Duel:
         self._learn(operation, expected, seen)
         self._ready = _ready(counts)
         for queue, count in counts.items():
-            if not count[0].isdigit():
+            if not count[0].isdigit() and not count.startswith("ACCESS_REFUSED"):
                 del self.queues[queue]
                 self._quorum.discard(queue)
         self.emulator.forget()
         self.live.forget()
+
+    def _stay_awake(self) -> None:
+        """All channels of the live broker have just had something to do."""
+        now = time.monotonic()
+        if now - self._awake > _AWAKE and self.live.is_open(USERS_OWN):
+            raise Inconclusive
+        self._awake = now
 
     def _closed_alike(self, expected: "_Seen", seen: "_Seen") -> bool:
         """Whether a connection was closed, as it should be. Its channels end one after the other then, and one may get

@@ -9,9 +9,9 @@ from typing import Final, Protocol
 
 from hypothesis import HealthCheck, Phase, given, seed, settings
 
-from hutch.conformance.administration import Administration
+from hutch.conformance.administration import PASSWORD, Administration
 from hutch.conformance.differential import replies
-from hutch.conformance.differential.administration import tidy
+from hutch.conformance.differential.administration import Operators, tidy
 from hutch.conformance.differential.duel import (
     FRAME_MAX,
     PATIENCE,
@@ -21,7 +21,7 @@ from hutch.conformance.differential.duel import (
     Inconclusive,
 )
 from hutch.conformance.differential.emulator import Emulator, emulator
-from hutch.conformance.differential.operations import Operation
+from hutch.conformance.differential.operations import USERS_OWN, Operation
 from hutch.conformance.differential.plugin_exchanges import TYPES as PLUGIN_TYPES
 from hutch.conformance.differential.shrinking import shrink
 from hutch.conformance.differential.side import ADMIN, Side
@@ -30,8 +30,8 @@ from hutch.conformance.raw import RawConnection
 from hutch.conformance.site import Inapplicable, Site
 from hutch.wire import methods as wire
 
-#: Scripts drawn at a time.
-_SCRIPTS: Final = 10
+#: Scripts drawn at a time. Of these the first is the simplest that there is, and so the same operation again and again.
+_SCRIPTS: Final = 50
 #: Seconds for making a script smaller.
 SHRINKING: Final = 120.0
 
@@ -87,10 +87,12 @@ class Arena:
     @contextmanager
     def duel(self, played: "Counter[str]", patience: float) -> Iterator[Duel]:
         """A fresh pair."""
-        live = Side(lambda: connect(self._live), prompt=False)
         with emulator(self._profile, self._live, self._types) as site:
-            both = None if self._operator is None else (_administration(site), self._operator)
-            duel = Duel(Side(lambda: connect(site), prompt=True), live, site, both, played, patience)
+            operators = self._operators(site)
+            user = "" if operators is None else operators.user
+            live = Side(lambda number: connect(self._live, user if number == USERS_OWN else ""), prompt=False)
+            other = Side(lambda number: connect(site, user if number == USERS_OWN else ""), prompt=True)
+            duel = Duel(other, live, site, operators, played, patience)
             try:
                 yield duel
             finally:
@@ -98,13 +100,24 @@ class Arena:
                 duel.emulator.close()
                 live.close()
 
+    def _operators(self, site: Emulator) -> Operators | None:
+        """Who administers, with a new user, who may do everything at first."""
+        if self._operator is None:
+            return None
+        user = self._operator.add_permitted_user()
+        site.operator().add_user(user, PASSWORD)
+        administration = _administration(site)
+        administration.set_permissions(user)
+        return Operators(administration, self._operator, user)
+
     def _tidy(self, live: Side, duel: Duel) -> None:
         """Leave nothing on the live broker."""
-        for connection in range(1, CONNECTIONS + 1):
+        for connection in (*range(1, CONNECTIONS + 1), USERS_OWN):
             if live.is_open(connection):
                 live.end(connection, abrupt=False)
         if self._operator is not None:
             tidy(self._operator)
+            self._operator.remove()
         words = self.vocabulary
         queues = {*words.queues, words.missing, *ALIASES, *replies.ALIASES, *duel.queues}
         queues |= {live.names.real(queue) for queue in queues}
@@ -151,9 +164,10 @@ def _knows(site: Site, type_: str) -> bool:
     return is_known
 
 
-def connect(site: Site | Emulator) -> RawConnection:
-    """A connection to a site, open."""
-    raw = RawConnection(site.transport(), site.patience, site.userid, site.password, site.vhost)
+def connect(site: Site | Emulator, user: str = "") -> RawConnection:
+    """A connection to a site, open, as a user that an operator made, or by default the site's own."""
+    login = (user, PASSWORD) if user else (site.userid, site.password)
+    raw = RawConnection(site.transport(), site.patience, *login, site.vhost)
     raw.handshake(frame_max=FRAME_MAX)
     return raw
 

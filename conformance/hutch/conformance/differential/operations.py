@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
 
 from hutch.wire.methods import BasicPublish, Method
 
@@ -115,9 +115,17 @@ class Advance:
         return f"{self.milliseconds} ms pass"
 
 
+USER: Final = "~user"
+#: The connection of a user of the run's own, whose permissions change.
+USERS_OWN: Final = 3
+
+
 @dataclass(frozen=True)
 class Administer:
-    """What an operator does: a method of :class:`hutch.conformance.administration.Administration`, by its name."""
+    """What an operator does: a method of :class:`hutch.conformance.administration.Administration`, by its name.
+
+    ``user`` among its arguments is :data:`USER`, which stands for the user whom connection :data:`USERS_OWN` is for.
+    """
 
     what: str
     arguments: Mapping[str, Any]

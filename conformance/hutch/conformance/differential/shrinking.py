@@ -70,9 +70,8 @@ def _simpler_message(operation: Publish) -> Iterator[Callable[[Operation], Opera
 
 
 def _simpler_administration(operation: Administer) -> Iterator[Callable[[Operation], Operation]]:
-    for name in operation.arguments:
-        if name in {"priority", "apply_to"}:
-            yield partial(_without_option, name=name)
+    if "apply_to" in operation.arguments:
+        yield partial(_without_option, name="apply_to")
     for name in operation.arguments.get("definition", {}):
         yield partial(_without_setting, name=name)
 

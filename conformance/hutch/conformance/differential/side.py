@@ -47,11 +47,11 @@ class _Stream:
 class Side:
     """One broker.
 
-    ``connect`` makes a connection to it, open; ``prompt`` tells that all is answered before a send returns. ``names``
-    are those that the broker made up.
+    ``connect`` makes a connection to it, open, given its number; ``prompt`` tells that all is answered before a send
+    returns. ``names`` are those that the broker made up.
     """
 
-    def __init__(self, connect: Callable[[], RawConnection], *, prompt: bool) -> None:
+    def __init__(self, connect: Callable[[int], RawConnection], *, prompt: bool) -> None:
         self._prompt: Final = prompt
         self._connect: Final = connect
         self._streams: dict[int, _Stream] = {}
@@ -80,7 +80,7 @@ class Side:
     def _stream(self, connection: int) -> _Stream:
         stream = self._streams.get(connection)
         if stream is None or stream.ended:
-            stream = self._streams[connection] = _Stream(self._connect())
+            stream = self._streams[connection] = _Stream(self._connect(connection))
         return stream
 
     def begin_consuming(self, connection: int, channel: int, queue: str, tag: str, *, apart: bool) -> None:

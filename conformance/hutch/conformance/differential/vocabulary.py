@@ -13,6 +13,7 @@ from hutch.conformance.differential.drawing import flag, mostly, rather, seldom
 from hutch.conformance.differential.operations import (
     REPEATED,
     UNKNOWN,
+    USERS_OWN,
     ZERO,
     Advance,
     Call,
@@ -101,7 +102,8 @@ class Vocabulary:
         self._queue: Final = mostly(self.queues, (missing, "", *ALIASES), 25)
         self._exchange: Final = mostly((*self.exchanges, "", "amq.topic", "amq.headers"), (missing, "amq.match"), 40)
         self._declared_exchange: Final = mostly(self.exchanges, (missing, "", "amq.direct", "amq.odd"), 30)
-        self._place: Final = st.builds(Place, st.integers(1, CONNECTIONS), st.integers(1, CHANNELS))
+        self._connection: Final = st.sampled_from([*range(1, CONNECTIONS + 1), *([USERS_OWN] if administered else [])])
+        self._place: Final = st.builds(Place, self._connection, st.integers(1, CHANNELS))
         key = st.lists(st.sampled_from(_WORDS), max_size=3).map(".".join)
         self._key: Final = st.one_of(st.sampled_from(("a", *self.queues)), key)
         self._dead_letters: Final[dict[str, SearchStrategy[FieldValue]]] = {
@@ -128,7 +130,8 @@ class Vocabulary:
         plugins = () if self._plugins is None else self._plugins.beginning()
         made = [method.map(lambda method: Call(place, method)) for method in (*exchanges, *queues, *plugins)]
         bindings = st.lists(st.builds(Call, self._place, self._bind()), max_size=6)
-        return st.tuples(st.tuples(*made), bindings).map(lambda drawn: [*drawn[0], *drawn[1]])
+        permissions = st.just([]) if self._operator is None else self._operator.beginning()
+        return st.tuples(st.tuples(*made), bindings, permissions).map(lambda drawn: [*drawn[0], *drawn[1], *drawn[2]])
 
     def operation(self) -> SearchStrategy[Operation]:
         """Any one operation."""
@@ -168,10 +171,16 @@ class Vocabulary:
             spread = st.builds(Publish, self._place, self._plugins.publishes(), self._plugins.properties(), _SIZES)
             weighted += [spread] * 20
         if self._operator is not None:
-            weighted += [self._operator.operation()] * 8
-        ends: SearchStrategy[Operation] = st.builds(
-            End, st.integers(1, CONNECTIONS), abrupt=mostly((False,), (True,), 3)
-        )
+            weighted += [self._operator.operation()] * 10
+            own = st.builds(Place, st.just(USERS_OWN), st.integers(1, CHANNELS))
+            topic = st.just("amq.topic")
+            to_topic = st.builds(wire.BasicPublish, exchange=topic, routing_key=self._key)
+            weighted += [st.builds(Publish, own, to_topic, self._properties(), _SIZES)] * 3
+            weighted += [
+                st.builds(Call, own, st.builds(kind, queue=self._queue, exchange=topic, routing_key=self._key))
+                for kind in (wire.QueueBind, wire.QueueUnbind)
+            ]
+        ends: SearchStrategy[Operation] = st.builds(End, self._connection, abrupt=mostly((False,), (True,), 3))
         weighted += [ends, st.builds(Advance, st.sampled_from((200, 400)))]
         return st.sampled_from(weighted).flatmap(lambda strategy: strategy)
 
