@@ -259,11 +259,8 @@ class Duel:
         first = None
         while True:
             # What is told unasked on other channels, and not foreseen, comes up with one of the next operations.
-            thorough = operation is None or first is not None or time.monotonic() - self._awake > _AWAKE / 2
-            live_counts = self.live.settle(self.queues, thorough=thorough)
+            live_counts = self._settle_live(thorough=operation is None or first is not None)
             seen = self.live.seen()
-            if thorough:
-                self._stay_awake()
             took = time.monotonic() - self._started
             if first is None:
                 first = took
@@ -286,12 +283,15 @@ class Duel:
         self.emulator.forget()
         self.live.forget()
 
-    def _stay_awake(self) -> None:
-        """All channels of the live broker have just had something to do."""
+    def _settle_live(self, *, thorough: bool) -> dict[str, str]:
+        """As :meth:`Side.settle`, and thorough soon enough for all channels to stay awake."""
+        thorough = thorough or time.monotonic() - self._awake > _AWAKE / 2
+        counts = self.live.settle(self.queues, thorough=thorough)
         now = time.monotonic()
-        if now - self._awake > _AWAKE and self.live.is_open(USERS_OWN):
+        if thorough and now - self._awake > _AWAKE and self.live.is_open(USERS_OWN):
             raise Inconclusive
-        self._awake = now
+        self._awake = now if thorough else self._awake
+        return counts
 
     def _closed_alike(self, expected: "_Seen", seen: "_Seen") -> bool:
         """Whether a connection was closed, as it should be. Its channels end one after the other then, and one may get
