@@ -161,9 +161,10 @@ def test_default_queue_types() -> None:
 
 
 def test_first_topic_permissions_count_at_once(broker: Broker) -> None:
-    """Also for keys that a channel has used before; RabbitMQ's channels remember those."""
+    """But for keys that a channel has used before; it remembers those, as RabbitMQ's channels do."""
     channel = connect(broker).channel()
     channel.basic_publish_confirm(Message(b""), "amq.topic", "key")
     broker.admin.set_topic_permissions("guest", "amq.topic", "^other$", "")
-    with pytest.raises(AccessRefused, match="write access to topic 'key'"):
-        channel.basic_publish_confirm(Message(b""), "amq.topic", "key")
+    channel.basic_publish_confirm(Message(b""), "amq.topic", "key")
+    with pytest.raises(AccessRefused, match="write access to topic 'new'"):
+        channel.basic_publish_confirm(Message(b""), "amq.topic", "new")
