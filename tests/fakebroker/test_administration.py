@@ -66,7 +66,7 @@ def test_users_can_be_kept_out(broker: Broker) -> None:
         connect(broker)
 
 
-@pytest.mark.parametrize("pattern", ["(", "[[:alpha:]]", "\\Qa.b\\E"])
+@pytest.mark.parametrize("pattern", ["(", "[[:^alpha:]]", "a\\Kb"])
 def test_patterns_that_cannot_be_used_are_refused(broker: Broker, pattern: str) -> None:
     with pytest.raises(ValueError, match="no regular expression that can be used here"):
         broker.admin.set_permissions("guest", read=pattern)

@@ -135,6 +135,42 @@ def variables_in_topic_permissions(rabbit: Rabbit) -> None:
     rabbit.refused(lambda channel: channel.queue_bind(queue, exchange, "k"), 403, text, (50, 20), connection)
 
 
+@case("PERM-01", "PERM-12")
+def what_only_pcre_has(rabbit: Rabbit) -> None:
+    """A permission may be told in all that PCRE has: literal text, POSIX classes, names, flags that hold from somewhere
+    on, possessive quantifiers, classes of white space, ends of the text.
+    """
+    exchange = rabbit.exchange(rabbit.channel(), "topic")
+    user = rabbit.admin.add_permitted_user()
+    connection = rabbit.connect_as(user)
+    for pattern, covered, others in (
+        (r"^\Qa.(b\E.$", ["a.(bc"], ["ax(bc", "a.(b"]),
+        (r"^\Qa|b", ["a|b"], ["b"]),
+        (r"^\Qab\E+$", ["abb"], ["abab"]),
+        (r"^[\Qa-c]\E]$", ["a", "-", "]"], ["b"]),
+        (r"^a\Eb$", ["ab"], []),
+        (r"^[[:alpha:]]+$", ["Ab"], ["a1"]),
+        (r"^[[:lower:][:digit:]_-]+$", ["a-1_"], ["A", "a b"]),
+        (r"^[^[:punct:][:space:]]$", ["a"], ["-", "_", "]", "\v", " "]),
+        (r"^[]a]$", ["]", "a"], ["["]),
+        (r"^a(?i)b$", ["ab", "aB"], ["AB"]),
+        (r"^(?<n>a|b)\k<n>$", ["aa", "bb"], ["ab"]),
+        (r"^a++b$", ["aab"], ["aa"]),
+        (r"^a++ab$", [], ["aab"]),
+        (r"^(?>a+)b$", ["aab"], ["aa"]),
+        (r"^a\hb$", ["a b", "a\tb"], ["a\nb", "ab"]),
+        (r"^a[\v]b$", ["a\nb", "a\vb", "a\fb", "a\rb"], ["a b", "a\tb"]),
+        (r"^a\Z", ["a", "a\n"], ["a\n\n", "ab"]),
+        (r"^a\z", ["a"], ["a\n", "ab"]),
+        (r"^\e\[", ["\x1b["], ["e["]),
+    ):
+        rabbit.admin.set_topic_permissions(user, exchange, pattern, "")
+        _permitted(connection, *(publishing(exchange, key) for key in covered))
+        for key in others:
+            text = _text(rabbit, "write", key, exchange, user)
+            rabbit.refused(publishing(exchange, key), 403, text, (60, 40), connection)
+
+
 @case("PERM-11", "PERM-12")
 def channels_remember_topics(rabbit: Rabbit) -> None:
     """A channel goes on with the last twelve routing keys that its user was permitted."""

@@ -1,8 +1,10 @@
-"""Regular expressions of operators: PCRE's, searched for in the bytes of a name, as far as Python's are the same."""
+"""Regular expressions of operators: PCRE's, searched for in the bytes of a name, as far as Python has the like."""
 
 import re
 import warnings
 from typing import Final
+
+from hutch.fakebroker.engine.pcre import translated
 
 # What PCRE, then PCRE2, says where Python says the first; and where that is: at the place Python tells plus so many
 # bytes, or at the end of the expression (None).
@@ -33,16 +35,18 @@ def compile_pattern(pattern: str, *, pcre2: bool) -> re.Pattern[bytes]:
         NotImplementedError: it is, or may be, one of PCRE's that Python reads otherwise or not at all.
     """
     raw = pattern.encode()
+    ours = translated(raw)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error", FutureWarning)
-            return re.compile(raw)
-    except FutureWarning as warning:  # as for POSIX classes
+            return re.compile(ours)
+    except FutureWarning as warning:  # as for sets within sets
         raise NotImplementedError(f"the regular expression {pattern!r}: {warning}") from None
     except re.error as error:
         known = _ERRORS.get(error.msg)
-        # PCRE counts braces to their end, and takes several behind one another.
-        if known is None or (error.pos is not None and raw[error.pos : error.pos + 1] == b"{"):
+        # Places are those of the expression as it came. PCRE counts braces to their end, and takes several behind one
+        # another.
+        if known is None or ours != raw or (error.pos is not None and raw[error.pos : error.pos + 1] == b"{"):
             raise NotImplementedError(f"the regular expression {pattern!r}: {error} (in Python)") from None
         reason, offset = known[pcre2]
         raise InvalidPattern(reason, len(raw) if offset is None else (error.pos or 0) + offset) from None

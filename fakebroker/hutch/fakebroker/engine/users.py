@@ -61,12 +61,11 @@ class User:
 
 @lru_cache(1024)
 def _compiled(pattern: str) -> re.Pattern[bytes]:
-    # RabbitMQ's run over bytes as well.
-    return re.compile((pattern or "^$").encode())
+    return compile_pattern(pattern or "^$", pcre2=True)
 
 
 def check_pattern(pattern: str) -> None:
-    """Refuse what Python's ``re`` cannot read, or reads in another way than RabbitMQ's PCRE (``[[:alpha:]]``).
+    """Refuse what is no regular expression, or one of RabbitMQ's PCRE that has no like in Python.
 
     Raises:
         ValueError: such a pattern.
