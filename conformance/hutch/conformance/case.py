@@ -75,6 +75,7 @@ TOPICS: Final = (
     "stream_arguments",
     "trace",
     "events",
+    "queue_events",
     "connection_events",
     "operator_events",
     "stream_offsets",

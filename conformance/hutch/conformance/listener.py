@@ -1,7 +1,8 @@
 """What the cases about events share: somebody who hears of them, by the plugin rabbitmq_event_exchange."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from itertools import permutations
 from typing import Any, Final
 
 from hutch.conformance.check import equal, true, typed
@@ -11,6 +12,8 @@ from hutch.wire.fields import FieldTable, type_name
 
 #: The exchange that events are published to.
 EVENTS: Final = "amq.rabbitmq.event"
+#: Who does what nobody asked for.
+INTERNAL: Final = "rmq-internal"
 _PROCESS: Final = re.compile(r"<(.+)\.\d+\.\d+\.\d+>")
 
 
@@ -48,12 +51,24 @@ class Listener:
 
     def expect(self, *events: tuple[str, FieldTable]) -> None:
         """The next events of the vhost must be these, by the suite's user unless told otherwise."""
-        for key, facts in events:
-            got = self.next(lambda _, headers: headers.get("vhost") == self._rabbit.vhost)
-            by = {"user_who_performed_action": self._rabbit.userid}
-            wanted = {"vhost": self._rabbit.vhost, **by, **facts}
-            wanted = {name: value for name, value in wanted.items() if value is not None}
-            equal((got[0], typed(got[1])), (key, typed(wanted)))
+        for event in events:
+            equal(self._next_here(), self._typed(event))
+
+    def expect_in_any_order(self, *groups: Sequence[tuple[str, FieldTable]]) -> None:
+        """The next events of the vhost must be these groups, one group after the other, whichever comes first."""
+        got = [self._next_here() for group in groups for _ in group]
+        orders = [[self._typed(event) for group in order for event in group] for order in permutations(groups)]
+        true(got in orders, f"expected {groups!r} in some order, got {got!r}")
+
+    def _next_here(self) -> tuple[str, Any]:
+        key, headers = self.next(lambda _, headers: headers.get("vhost") == self._rabbit.vhost)
+        return key, dict(sorted(typed(headers).items()))
+
+    def _typed(self, event: tuple[str, FieldTable]) -> tuple[str, Any]:
+        key, facts = event
+        wanted = {"vhost": self._rabbit.vhost, "user_who_performed_action": self._rabbit.userid, **facts}
+        wanted = {name: value for name, value in wanted.items() if value is not None}
+        return key, dict(sorted(typed(wanted).items()))
 
     def expect_by_operator(self, about: object, *events: tuple[str, FieldTable]) -> None:
         """The next events that have ``about`` in a header must be these, done by an operator, be it with the management

@@ -286,8 +286,7 @@ class Administration:
             policies = where.policies
             (policies.operator if operator else policies.user)[name] = policy
             node.history.record("policy-set", vhost, detail=(_kind(operator), name))
-            node.operator_events.policy_set(policy, vhost, operator=operator)
-            policies.update()
+            node.operator_events.policy_set(policy, vhost, policies.update(), operator=operator)
 
     def _delete_policy(self, name: str, vhost: str, *, operator: bool) -> None:
         with self._change() as node:
@@ -298,8 +297,7 @@ class Administration:
                 raise LookupError(f"no {_kind(operator)} {name!r}; there are: {there}")
             del known[name]
             node.history.record("policy-deleted", vhost, detail=(_kind(operator), name))
-            node.operator_events.policy_cleared(name, vhost, operator=operator)
-            policies.update()
+            node.operator_events.policy_cleared(name, vhost, policies.update(), operator=operator)
 
     # connections
 

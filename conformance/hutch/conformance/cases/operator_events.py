@@ -144,6 +144,35 @@ def policies_have_events(rabbit: Rabbit) -> None:
     )
 
 
+@case("EXCH-SYS-01", "POLICY-04")
+def queues_tell_of_their_policies(rabbit: Rabbit) -> None:
+    """A queue for which another policy holds than before tells of the one that was set, and that one was deleted,
+    whatever holds now; what changes nothing is not told.
+    """
+    listener, admin = Listener(rabbit, "queue.#"), rabbit.admin
+    queue = rabbit.queue(rabbit.connect().channel(), "evq", durable=True)
+    strong: FieldTable = {"pattern": "^evq$", "definition": {"max-length": Int64(5)}, "priority": Int64(3)}
+    operated: FieldTable = {"pattern": "^e", "definition": {"max-length": Int64(9)}, "priority": Int64(0)}
+    for _ in range(2):
+        admin.set_policy("strong", "^evq$", {"max-length": 5}, priority=3, apply_to="queues")
+    admin.set_policy("weak", "^evq$", {"max-length": 6})
+    admin.set_operator_policy("operated", "^e", {"max-length": 9}, apply_to="queues")
+    admin.delete_operator_policy("operated")
+    admin.delete_policy("strong")
+    admin.delete_policy("weak")
+    of: FieldTable = {"name": queue, "vhost": rabbit.vhost, "type": "rabbit_classic_queue"}
+    listener.next(lambda key, headers: key == "queue.created" and headers["vhost"] == rabbit.vhost)
+    cleared = ("queue.policy.cleared", of)
+    listener.expect_by_operator(
+        rabbit.vhost,
+        ("queue.policy.updated", {**of, **strong, "apply-to": "queues"}),
+        ("queue.policy.updated", {**of, **operated, "apply-to": "queues"}),
+        cleared,
+        cleared,
+        cleared,
+    )
+
+
 @case("EXCH-SYS-01")
 def virtual_hosts_have_events(rabbit: Rabbit) -> None:
     """A virtual host begins with its exchanges, and with the permissions of whoever makes it."""

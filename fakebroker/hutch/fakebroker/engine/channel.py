@@ -11,7 +11,6 @@ from hutch.fakebroker.engine.ack_timeout import AckTimeout
 from hutch.fakebroker.engine.connection import Connection, Output
 from hutch.fakebroker.engine.consumers import Consumer
 from hutch.fakebroker.engine.errors import HardError, precondition_failed
-from hutch.fakebroker.engine.events import INTERNAL
 from hutch.fakebroker.engine.message import Message
 from hutch.fakebroker.engine.permissions import Access
 from hutch.fakebroker.engine.queues.queue import Queue
@@ -302,8 +301,8 @@ class Channel:
         queues: dict[Queue, None] = {}
         node = self.vhost.node
         self._ended += len(self.consumers)
-        if node.events is not None and not node.profile.has_newer_events:
-            node.events.consumers_deleted(self.consumers.values(), INTERNAL)
+        if node.events is not None:
+            node.events.consumers_ended(self.consumers.values())
         for consumer in list(self.consumers.values()):
             del self.consumers[consumer.tag]
             consumer.queue.remove_consumer(consumer)

@@ -66,15 +66,20 @@ class Events:
     # queues
 
     def queue_created(self, queue: "Queue", by: str) -> None:
-        """queue.created."""
+        """queue.created, each queue type in its own way."""
         arguments: FieldTable = queue.arguments
-        more: FieldTable = {}
+        more: dict[str, FieldValue] = {}
         if self._node.profile.names_queue_type:
             arguments = dict(sorted({"x-queue-type": queue.type, **arguments}.items()))
-            more = {"type": erlang_type(queue.type), "leader": NODE_NAME, "members": [NODE_NAME]}
+        if self._node.profile.names_queue_type or queue.type != "classic":
+            more["type"] = erlang_type(queue.type)
+        if queue.type != "stream":
+            more["exclusive"] = queue.owner is not None
+        if queue.type == "classic":
+            more["owner_pid"] = "" if queue.owner is None else self.process(queue.owner.output)
+            if self._node.profile.names_queue_type:
+                more |= {"leader": NODE_NAME, "members": [NODE_NAME]}
         facts: FieldTable = {
-            "exclusive": queue.owner is not None,
-            "owner_pid": "" if queue.owner is None else self.process(queue.owner.output),
             "arguments": printed(arguments),
             "auto_delete": queue.auto_delete,
             "durable": queue.durable,
@@ -160,10 +165,14 @@ class Events:
         del self._processes[owner]
 
     def consumer_created(self, consumer: "Consumer") -> None:
-        """consumer.created."""
+        """consumer.created, which 3.x has not of streams."""
+        kind, is_newer = consumer.queue.type, self._node.profile.has_newer_events
+        if kind == "stream" and not is_newer:
+            return
+        prefetch = 2000 if kind == "quorum" and not is_newer and not consumer.prefetch else consumer.prefetch
         facts: FieldTable = {
             "arguments": printed(consumer.arguments),
-            "prefetch_count": Int64(consumer.prefetch),
+            "prefetch_count": Int64(prefetch),
             "queue": consumer.queue.name,
             "vhost": consumer.queue.vhost.name,
             "channel": self.process(consumer.channel),
@@ -173,8 +182,25 @@ class Events:
         }
         self.publish("consumer.created", consumer.channel.connection.user, facts)
 
-    def consumers_deleted(self, consumers: Iterable["Consumer"], by: str | None) -> None:
-        """consumer.deleted, for each."""
+    def consumer_cancelled(self, consumer: "Consumer") -> None:
+        """consumer.deleted, by the client; of a quorum queue's, by RabbitMQ itself."""
+        by = INTERNAL if consumer.queue.type == "quorum" else consumer.channel.connection.user
+        self._consumers_deleted([consumer], by)
+
+    def consumers_ended(self, consumers: Iterable["Consumer"]) -> None:
+        """consumer.deleted, for those that end with their channel: of quorum queues, and with 3.x of classic ones."""
+        told = {"quorum"} if self._node.profile.has_newer_events else {"classic", "quorum"}
+        self._consumers_deleted((consumer for consumer in consumers if consumer.queue.type in told), INTERNAL)
+
+    def consumers_orphaned(self, consumers: Iterable["Consumer"], by: str | None) -> None:
+        """consumer.deleted, for the consumers of a deleted queue: a classic one tells of them, and then, ``by`` nobody,
+        the channels of all types do.
+        """
+        self._consumers_deleted(
+            (consumer for consumer in consumers if by is None or consumer.queue.type == "classic"), by
+        )
+
+    def _consumers_deleted(self, consumers: Iterable["Consumer"], by: str | None) -> None:
         for consumer in consumers:
             facts: FieldTable = {
                 "queue": consumer.queue.name,

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Final
 
+from hutch.fakebroker.engine.arguments import erlang_type
 from hutch.fakebroker.engine.events import INTERNAL
 from hutch.fakebroker.engine.exchanges import Exchange
 from hutch.fakebroker.engine.names import NODE_NAME
@@ -11,6 +12,7 @@ from hutch.wire.fields import FieldTable, FieldValue, Float32, Int64
 if TYPE_CHECKING:
     from hutch.fakebroker.engine.node import Node
     from hutch.fakebroker.engine.policies import Policy
+    from hutch.fakebroker.engine.queues.queue import Queue
     from hutch.fakebroker.engine.users import Permissions, TopicPermissions
     from hutch.fakebroker.engine.vhost import VHost
 
@@ -111,9 +113,9 @@ class OperatorEvents:
             self._tell_parameter("cleared", vhost.name, "vhost-limits", "limits")
             self._publish("vhost.limits.cleared", {"name": "limits", **({"vhost": vhost.name} if is_newer else {})})
         for name in vhost.policies.user:
-            self.policy_cleared(name, vhost.name, operator=False)
+            self.policy_cleared(name, vhost.name, [], operator=False)
         for name in vhost.policies.operator:
-            self.policy_cleared(name, vhost.name, operator=True)
+            self.policy_cleared(name, vhost.name, [], operator=True)
         if is_newer:
             self._publish("vhost.deleted", {"name": vhost.name})
         self._publish("vhost.down", {"node": NODE_NAME, "name": vhost.name}, INTERNAL)
@@ -127,8 +129,10 @@ class OperatorEvents:
 
     # policies
 
-    def policy_set(self, policy: "Policy", vhost: str, *, operator: bool) -> None:
-        """policy.set; an operator policy is a parameter as well."""
+    def policy_set(self, policy: "Policy", vhost: str, queues: "Iterable[Queue]", *, operator: bool) -> None:
+        """policy.set, and queue.policy.updated for those that it changed anything for; an operator policy is a
+        parameter as well.
+        """
         facts: FieldTable = {
             "apply-to": policy.apply_to,
             "priority": _field(policy.priority),
@@ -137,13 +141,20 @@ class OperatorEvents:
         }
         if operator:
             self._tell_parameter("set", vhost, "operator_policy", policy.name, facts)
+        self._tell_queues("updated", queues, facts)
         self._publish("policy.set", {**facts, "vhost": vhost, "name": policy.name})
 
-    def policy_cleared(self, name: str, vhost: str, *, operator: bool) -> None:
-        """policy.cleared or operator.policy.cleared."""
+    def policy_cleared(self, name: str, vhost: str, queues: "Iterable[Queue]", *, operator: bool) -> None:
+        """policy.cleared or operator.policy.cleared, and queue.policy.cleared for those that it held for."""
         if operator:
             self._tell_parameter("cleared", vhost, "operator_policy", name)
+        self._tell_queues("cleared", queues, {})
         self._publish(f"{'operator.' if operator else ''}policy.cleared", {"vhost": vhost, "name": name})
+
+    def _tell_queues(self, what: str, queues: "Iterable[Queue]", facts: FieldTable) -> None:
+        for queue in queues:
+            about = {"type": erlang_type(queue.type), "vhost": queue.vhost.name, "name": queue.name}
+            self._publish(f"queue.policy.{what}", {**facts, **about})
 
     def _tell_parameter(self, what: str, vhost: str, component: str, name: str, value: FieldValue = None) -> None:
         told: FieldTable = {} if value is None else {"value": value}

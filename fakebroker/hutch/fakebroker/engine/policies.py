@@ -11,6 +11,7 @@ from hutch.fakebroker.engine.queues.settings import Settings
 from hutch.wire.fields import FieldTable
 
 if TYPE_CHECKING:
+    from hutch.fakebroker.engine.queues.queue import Queue
     from hutch.fakebroker.engine.vhost import VHost
 
 #: What is in a definition: made of what JSON has.
@@ -53,14 +54,19 @@ class Policies:
         self.user: Final[dict[str, Policy]] = {}
         self.operator: Final[dict[str, Policy]] = {}
 
-    def update(self) -> None:
-        """Have what there is in the virtual host go by the policies as they are now (POLICY-04)."""
+    def update(self) -> "list[Queue]":
+        """Have what there is in the virtual host go by the policies as they are now (POLICY-04); the queues for which
+        others hold than before.
+        """
+        changed = []
         for exchange in self._vhost.exchanges.values():
             self.cover_exchange(exchange)
         for queue in self._vhost.queues.values():
             held, queue.held = queue.held, self.that_hold(queue.type, queue.name)
             if queue.held != held:
                 queue.change_settings(self.settings(queue.type, queue.arguments, queue.held))
+                changed.append(queue)
+        return changed
 
     def cover_exchange(self, exchange: Exchange) -> None:
         """Have the exchange go by what holds for it (EXCH-AE-05)."""

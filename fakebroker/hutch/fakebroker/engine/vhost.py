@@ -102,14 +102,14 @@ class VHost:
         queue.close()
         events = self.node.events
         if events is not None:
-            events.consumers_deleted(orphans, by)
+            events.consumers_orphaned(orphans, by)
         # RabbitMQ tells of the bindings that end an exchange with that exchange.
         for binding in sorted(queue.incoming.values(), key=lambda binding: binding.source.auto_delete):
             self.remove_binding(binding)
         self.node.history.record("deleted", self.name, queue.name, detail=("queue", queue.name))
         if events is not None:
             events.queue_deleted(queue, by)
-            events.consumers_deleted(orphans, None)  # once more, by their channels
+            events.consumers_orphaned(orphans, None)  # once more, by their channels
         return orphans
 
     # restarts

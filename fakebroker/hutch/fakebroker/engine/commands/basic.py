@@ -146,7 +146,7 @@ def cancel(channel: Channel, method: BasicCancel) -> None:
     if consumer is not None:
         node.history.record("cancelled", channel.vhost.name, consumer.queue.name, detail=method.consumer_tag)
         if node.events is not None:
-            node.events.consumers_deleted([consumer], channel.connection.user)
+            node.events.consumer_cancelled(consumer)
         consumer.queue.remove_consumer(consumer)
     if not method.nowait:
         channel.output.method(channel.number, BasicCancelOk(method.consumer_tag))
