@@ -269,14 +269,10 @@ class Duel:
             if counts == live_counts and _same(expected, seen):
                 break
             if took > patience:
-                if self._closed_alike(expected, seen) or (counts == live_counts and _overtaken(expected, seen)):
-                    raise Inconclusive
+                self._check_races(operation, live_counts, expected, seen)
                 raise Difference(self.script, _told(expected, counts), _told(seen, live_counts))
         self._check_speed(took, before, soon)
-        if isinstance(operation, Administer | None):
-            self._check_mixture(counts, expected)
-        elif isinstance(operation, Publish):
-            self._check_overtaking(counts)
+        self._check_mixture(operation, counts, expected)
         self._learn(operation, expected, seen)
         self._ready = _ready(counts)
         for queue, count in counts.items():
@@ -312,19 +308,34 @@ class Duel:
         if (before is not None and took > before - _MARGIN) or (soon is not None and took > 0.75 * _MARGIN):
             raise Inconclusive
 
-    def _check_mixture(self, counts: dict[str, str], expected: "_Seen") -> None:
+    def _check_mixture(self, operation: "Operation | None", counts: dict[str, str], expected: "_Seen") -> None:
         """Give up where several queues lost messages at once that came together elsewhere: nobody can tell how they are
         mixed there.
         """
+        if self._is_overtaking(operation, counts):
+            raise Inconclusive
+        if not isinstance(operation, Administer | None):
+            return
         now = _ready(counts)
         changes = [now.get(queue, 0) - before for queue, before in self._ready.items()]
         if sum(change < 0 for change in changes) > 1 and (max(changes) > 0 or any(expected.values())):
             raise Inconclusive
 
-    def _check_overtaking(self, counts: dict[str, str]) -> None:
-        """Give up where a quorum queue got more than what was published: a dead letter may be before that or behind."""
+    def _is_overtaking(self, operation: "Operation | None", counts: dict[str, str]) -> bool:
+        """Whether a quorum queue got more than what was published: a dead letter may be before that or behind."""
         now = _ready(counts)
-        if any(now.get(queue, 0) - self._ready.get(queue, 0) > 1 for queue in self._quorum):
+        more = any(now.get(queue, 0) - self._ready.get(queue, 0) > 1 for queue in self._quorum)
+        return more and isinstance(operation, Publish)
+
+    def _check_races(
+        self, operation: "Operation | None", live_counts: dict[str, str], expected: "_Seen", seen: "_Seen"
+    ) -> None:
+        """Give up where what differs is not determined."""
+        if (
+            self._closed_alike(expected, seen)
+            or self._is_overtaking(operation, live_counts)
+            or _overtaken(expected, seen)
+        ):
             raise Inconclusive
 
     def _learn(self, operation: "Operation | None", expected: "_Seen", seen: "_Seen") -> None:
@@ -373,6 +384,8 @@ def _overtaken(expected: _Seen, seen: _Seen) -> bool:
     got into the queue from several processes.
     """
     if expected.keys() != seen.keys():
+        return False
+    if all(one.streams == seen[key].streams for key, one in expected.items()):
         return False
     for key, one in expected.items():
         rows = {row: sorted(lines) for row, lines in seen[key].streams.items()}
