@@ -269,7 +269,8 @@ class Duel:
             if counts == live_counts and _same(expected, seen):
                 break
             if took > patience:
-                self._check_races(operation, live_counts, expected, seen)
+                if self._is_race(operation, counts, live_counts, expected, seen):
+                    raise Inconclusive
                 raise Difference(self.script, _told(expected, counts), _told(seen, live_counts))
         self._check_speed(took, before, soon)
         self._check_mixture(operation, counts, expected)
@@ -327,16 +328,18 @@ class Duel:
         more = any(now.get(queue, 0) - self._ready.get(queue, 0) > 1 for queue in self._quorum)
         return more and isinstance(operation, Publish)
 
-    def _check_races(
-        self, operation: "Operation | None", live_counts: dict[str, str], expected: "_Seen", seen: "_Seen"
-    ) -> None:
-        """Give up where what differs is not determined."""
-        if (
-            self._closed_alike(expected, seen)
-            or self._is_overtaking(operation, live_counts)
-            or _overtaken(expected, seen)
-        ):
-            raise Inconclusive
+    def _is_race(
+        self,
+        operation: "Operation | None",
+        counts: dict[str, str],
+        live_counts: dict[str, str],
+        expected: "_Seen",
+        seen: "_Seen",
+    ) -> bool:
+        """Whether what differs is not determined."""
+        if self._closed_alike(expected, seen) or self._is_overtaking(operation, live_counts):
+            return True
+        return counts == live_counts and _overtaken(expected, seen)
 
     def _learn(self, operation: "Operation | None", expected: "_Seen", seen: "_Seen") -> None:
         self._known.forget_closed(self.emulator.is_open)
@@ -385,18 +388,17 @@ def _overtaken(expected: _Seen, seen: _Seen) -> bool:
     """
     if expected.keys() != seen.keys():
         return False
-    if all(one.streams == seen[key].streams for key, one in expected.items()):
-        return False
+    mixed = False
     for key, one in expected.items():
-        rows = {row: sorted(lines) for row, lines in seen[key].streams.items()}
-        if {row: sorted(lines) for row, lines in one.streams.items()} != rows or one.confirmed != seen[key].confirmed:
+        other = seen[key].streams
+        if one.streams.keys() != other.keys() or one.confirmed != seen[key].confirmed:
             return False
         for row, lines in one.streams.items():
-            if lines != seen[key].streams[row] and not (
-                ", consumer " in row and any("x-death=" in line for line in lines)
-            ):
-                return False
-    return True
+            if lines != other[row]:
+                mixed = ", consumer " in row and any("x-death=" in line for line in lines)
+                if not mixed or sorted(lines) != sorted(other[row]):
+                    return False
+    return mixed
 
 
 def _ready(counts: dict[str, str]) -> dict[str, int]:
