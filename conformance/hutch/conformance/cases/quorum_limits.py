@@ -293,3 +293,24 @@ def lease_of_a_quorum_queue(rabbit: Rabbit) -> None:
     rabbit.advance(1)
     rabbit.eventually(lambda: not rabbit.has_queue(queue), "the queue does not expire")
     true(rabbit.has_queue(used), "the queue expires although it was used")
+
+
+@case("QUORUM-13", "DLX-20", "POLICY-04")
+def several_messages_that_are_too_much_at_once(rabbit: Rabbit) -> None:
+    """Where one large message, or a smaller limit, has a quorum queue drop several, they are dead-lettered oldest
+    first; by 3.x newest first.
+    """
+    yard = Yard(rabbit)
+    channel, dead = yard.channel, rabbit.name()
+    channel.call(amqp.QueueDeclare(queue=dead))
+    to_dead = {"dead_letter_exchange": "", "dead_letter_routing_key": dead}
+    large = yard.queue(max_length_bytes=20, **to_dead)
+    yard.publish(large, b"1", b"2", b"3" + b"." * 29)
+    by_policy = yard.queue(**to_dead)
+    for queue, policy in ((large, None), (by_policy, {"max-length": 1})):
+        if policy is not None:
+            yard.publish(queue, b"1", b"2", b"3", b"4")
+            rabbit.admin.set_policy("p", f"^{queue}$", policy)
+        channel.expect_ready(dead, 3)
+        order = [channel.got(dead, no_ack=True).body[:1] for _ in range(3)]
+        equal(order, rabbit.by_profile({"3.10": [b"3", b"2", b"1"], "4.3": [b"1", b"2", b"3"]}))

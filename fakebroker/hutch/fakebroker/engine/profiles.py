@@ -124,6 +124,8 @@ class Profile:
     requeues_to_tail: bool
     #: Whether x-max-length-bytes of quorum queues counts the messages' properties, beside their bodies.
     quorum_size_has_properties: bool
+    #: Whether of what is too much for a quorum queue at once the newest is dead-lettered first (DLX-20).
+    quorum_overflow_is_reversed: bool
     #: Whether a consumer of higher priority takes over from a quorum queue's single active consumer (CONSUME-30).
     single_active_by_priority: bool
     #: Whether quorum queues take back what is not acknowledged in time (CONSUME-27), else channels are closed for it.
@@ -297,6 +299,7 @@ V3_10: Final = Profile(
     default_delivery_limit=None,
     requeues_to_tail=True,
     quorum_size_has_properties=False,
+    quorum_overflow_is_reversed=True,
     single_active_by_priority=False,
     has_consumer_timeouts=False,
     purges_dead_letters=False,
@@ -413,6 +416,7 @@ V4_3: Final = Profile(
     default_delivery_limit=20,
     requeues_to_tail=False,
     quorum_size_has_properties=True,
+    quorum_overflow_is_reversed=False,
     single_active_by_priority=True,
     has_consumer_timeouts=True,
     purges_dead_letters=True,

@@ -296,8 +296,11 @@ class QuorumQueue(Queue):
         elif self._rejects:
             self._tell_publishers()
         else:
+            node, dropped = self.vhost.node, []
             while self._is_full and (entry := self._ready.pop()) is not None:
-                self.vhost.node.history.record("overflowed", self.vhost.name, self.name, entry.original)
+                node.history.record("overflowed", self.vhost.name, self.name, entry.original)
+                dropped.append(entry)
+            for entry in reversed(dropped) if node.profile.quorum_overflow_is_reversed else dropped:
                 self._die(entry, "maxlen")
         self._set_alarm()
 
