@@ -150,6 +150,21 @@ def tables_and_arrays_in_a_stream(rabbit: Rabbit) -> None:
     )
 
 
+@case("STREAM-09", "DLX-14")
+def headers_of_deaths_in_a_stream(rabbit: Rabbit) -> None:
+    """An x-death of a publisher's that is no array comes back from 3.x's streams as any header does; 4.x, whose own
+    header it is, loses it.
+    """
+    values: list[FieldValue] = [-1, "a", "", True, None, 1.5, Int64(1), UInt64(1), b"\xff", [], [1, "a"], {"a": 1}]
+    kept: list[FieldValue] = [-1, "a", "", True, None, 1.5, Int64(1), Int64(1), b"\xff"]
+    wanted: list[FieldTable] = [*({"x-death": value} for value in kept), {}, {}, {}]
+    _expect_properties(
+        rabbit,
+        [{"headers": {"x-death": value}} for value in values],
+        [_told(rabbit, {"headers": rabbit.by_profile({"3.10": headers, "4.3": {}})}) for headers in wanted],
+    )
+
+
 @case("STREAM-09")
 def decimals_in_a_stream(rabbit: Rabbit) -> None:
     """A header that is a decimal closes the publisher's connection with 541, in 4.x within an x- header too."""

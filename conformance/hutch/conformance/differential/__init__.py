@@ -17,7 +17,10 @@ What RabbitMQ itself does not determine is kept out, or not compared:
 - the order in which a dead letter and a message that is published in the same step get into a quorum queue, one from
   another queue, one from a channel: a script in which it is not the same is left off;
 - the order between what a quorum queue delivers to different consumers: it hands on what it has for each of them in
-  turn;
+  turn. Nor is that between consumers of a stream, each of which reads for itself;
+- how many messages a stream has, of which it tells some seconds late; which messages make a chunk, so that no consumer
+  begins at ``last``: it is rare that messages of several steps make one, which 3.10 delivers whole. What cuts off a
+  stream is too large to be met, and segments have room;
 - whether publishes are confirmed one by one or several at once;
 - the order in which a channel is told that its consumers are cancelled, and in which a queue gets back what several
   of its consumers on a channel had: some tags are made up, and sorted among others;

@@ -155,6 +155,9 @@ class Operations:
         values["queue-master-locator"] = st.sampled_from((*_OTHERS["queue-master-locator"], "a", ""))
         values["ha-mode"] = st.sampled_from(_OTHERS["ha-mode"])
         values["max-age"] = st.sampled_from(_OTHERS["max-age"])
+        # Segments without room for a message hang a stream.
+        sizes = [value for value in _ODD if not isinstance(value, int) or value < 0]
+        values["stream-max-segment-size-bytes"] = st.sampled_from((*_OTHERS["stream-max-segment-size-bytes"], *sizes))
         # What is not short enough to be over at once, but too short to be told from it.
         values["message-ttl"] = st.sampled_from([value for value in _ODD if value is True or value != 1])
         values["expires"] = values["message-ttl"]

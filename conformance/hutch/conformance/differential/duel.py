@@ -106,8 +106,8 @@ class Duel:
         #: The queues there may be, and the connection that can ask after each.
         self.queues: dict[str, int] = {}
         self._ready: dict[str, int] = {}
-        #: Those of them that are quorum queues.
-        self._quorum: set[str] = set()
+        #: Those of them whose consumers get what they get each in an order of its own.
+        self._apart: set[str] = set()
         self._awake = self._began
 
     # playing
@@ -181,7 +181,7 @@ class Duel:
             return None
         self.script.append(str(operation))
         if isinstance(method, wire.BasicConsume):
-            apart = method.queue in self._quorum
+            apart = method.queue in self._apart
             return lambda side: _consume(side, key, method, apart)
         return lambda side: side.send(*key, _named(method, side))
 
@@ -276,12 +276,17 @@ class Duel:
         self._check_mixture(operation, counts, expected)
         self._learn(operation, expected, seen)
         self._ready = _ready(counts)
+        self._forget_deleted(counts)
+        self.emulator.forget()
+        self.live.forget()
+
+    def _forget_deleted(self, counts: dict[str, str]) -> None:
         for queue, count in counts.items():
             if not count[0].isdigit() and not count.startswith("ACCESS_REFUSED"):
                 del self.queues[queue]
-                self._quorum.discard(queue)
-        self.emulator.forget()
-        self.live.forget()
+                self._apart.discard(queue)
+                self.emulator.streams.discard(queue)
+                self.live.streams.discard(queue)
 
     def _settle_live(self, *, thorough: bool) -> dict[str, str]:
         """As :meth:`Side.settle`, and thorough soon enough for all channels to stay awake."""
@@ -325,7 +330,7 @@ class Duel:
     def _is_overtaking(self, operation: "Operation | None", counts: dict[str, str]) -> bool:
         """Whether a quorum queue got more than what was published: a dead letter may be before that or behind."""
         now = _ready(counts)
-        more = any(now.get(queue, 0) - self._ready.get(queue, 0) > 1 for queue in self._quorum)
+        more = any(now.get(queue, 0) - self._ready.get(queue, 0) > 1 for queue in self._apart - self.live.streams)
         return more and isinstance(operation, Publish)
 
     def _is_race(
@@ -352,8 +357,10 @@ class Duel:
                 name = method.queue or queue
                 if name != PSEUDO:
                     self.queues.setdefault(name, owner)
-                if method.arguments.get("x-queue-type") == "quorum":
-                    self._quorum.add(name)
+                if method.arguments.get("x-queue-type") in {"quorum", "stream"}:
+                    self._apart.add(name)
+                if method.arguments.get("x-queue-type") == "stream":
+                    self._on_both(lambda side: side.streams.add(name))
             self._known.learn(method, operation.place, tag)
             no_ack = isinstance(method, wire.BasicGet) and method.no_ack
         for key, by_emulator in expected.items():

@@ -20,6 +20,7 @@ from hutch.wire.methods import (
     BasicNack,
     BasicReturn,
     Method,
+    QueueDeclareOk,
 )
 from hutch.wire.properties import decode_properties
 
@@ -101,9 +102,15 @@ class Seen:
         return told
 
 
-def observe(items: Iterable[Item], names: Names, queues: Mapping[str, str], confirmed: AbstractSet[int]) -> Seen:
+def observe(
+    items: Iterable[Item],
+    names: Names,
+    queues: Mapping[str, str],
+    confirmed: AbstractSet[int],
+    streams: AbstractSet[str],
+) -> Seen:
     """What came on a channel. ``queues`` are those of its consumers, by tag as the broker says it; ``confirmed`` the
-    publishes that were confirmed before.
+    publishes that were confirmed before. How many messages ``streams`` have is not told.
     """
     seen = Seen()
     for item in items:
@@ -116,6 +123,8 @@ def observe(items: Iterable[Item], names: Names, queues: Mapping[str, str], conf
                     seen.confirmed.setdefault(tag, verdict)
             continue
         row = _row(method, queues, names)
+        if isinstance(method, QueueDeclareOk) and names.seen(method.queue) in streams:
+            method = QueueDeclareOk(method.queue, 0, method.consumer_count)
         shown = _shown(method, names)
         if isinstance(item, Content):
             shown += f" {_properties(item, names)} {item.body!r}"

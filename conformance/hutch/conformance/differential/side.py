@@ -60,6 +60,8 @@ class Side:
         self._queues: dict[tuple[int, int], dict[str, str]] = {}
         self._confirmed: dict[tuple[int, int], set[int]] = {}
         self.names = Names()
+        #: Queues whose number of messages is not told of.
+        self.streams: set[str] = set()
 
     # connections and channels
 
@@ -149,7 +151,7 @@ class Side:
                 trips = self._round_trips(stream, stream.channels) if thorough else []
                 self._write(stream, frames.get(connection, []) + trips)
         self._read_all()
-        return {queue: self._count(self._items.pop(key, [])) for queue, key in asked.items()}
+        return {queue: self._count(queue, self._items.pop(key, [])) for queue, key in asked.items()}
 
     def _round_trips(self, stream: _Stream, channels: Iterable[int]) -> list[bytes]:
         """Something to answer on each of the client's channels, where answers do not come before a send returns."""
@@ -179,10 +181,11 @@ class Side:
             self._items.setdefault((connection, 0), []).append(ConnectionClose(0, what))
             _gone(stream)
 
-    def _count(self, items: list[Item]) -> str:
+    def _count(self, queue: str, items: list[Item]) -> str:
         answer = items[-1] if items else None
         if isinstance(answer, QueueDeclareOk):
-            return f"{answer.message_count} messages, {answer.consumer_count} consumers"
+            messages = 0 if queue in self.streams else answer.message_count
+            return f"{messages} messages, {answer.consumer_count} consumers"
         return self.names.seen(answer.reply_text) if isinstance(answer, ChannelClose) else f"no answer, but {answer!r}"
 
     def _take(self, connection: int, stream: _Stream, channel: int, item: Item) -> None:
@@ -212,7 +215,7 @@ class Side:
     def seen(self) -> dict[tuple[int, int], Seen]:
         """What came since :meth:`forget`, by connection and channel."""
         return {
-            key: observe(items, self.names, self._queues.get(key, {}), self._confirmed.get(key, set()))
+            key: observe(items, self.names, self._queues.get(key, {}), self._confirmed.get(key, set()), self.streams)
             for key, items in self._items.items()
             if items
         }

@@ -2,12 +2,13 @@
 
 from datetime import datetime
 from decimal import Decimal
+from itertools import product
 from typing import Any, Final
 
 from hypothesis import strategies as st
 from hypothesis.strategies import SearchStrategy
 
-from hutch.conformance.differential import replies
+from hutch.conformance.differential import replies, streams
 from hutch.conformance.differential.administration import Operations
 from hutch.conformance.differential.drawing import flag, mostly, rather, seldom
 from hutch.conformance.differential.operations import (
@@ -57,11 +58,16 @@ _QUEUE_ARGUMENTS: Final[dict[str, tuple[FieldValue, ...]]] = {
     "x-single-active-consumer": (True, False),
     "x-queue-mode": ("default", "lazy", "other"),
     "x-queue-version": (2, 1),
-    "x-queue-type": ("classic", "quorum"),
+    "x-queue-type": ("classic", "quorum", "stream"),
     "x-queue-leader-locator": ("client-local", "balanced", "other"),
     "x-queue-master-locator": ("min-masters", "client-local"),
     "x-delivery-limit": (3, 0, 1),
-    "x-max-age": ("1h",),
+    "x-max-age": ("1h", "1x"),
+    "x-stream-max-segment-size-bytes": (1000000, Int64(3000000001)),
+    "x-stream-filter-size-bytes": (16, 255, 15, 256),
+    "x-initial-cluster-size": (1,),
+    "x-quorum-initial-group-size": (1,),
+    "x-consumer-timeout": (3600000,),
     "x-unknown": (1, "a"),
 }
 _SIZES: Final = st.sampled_from((0, 0, 8, 15, 30))
@@ -70,13 +76,18 @@ _QUORUM_ARGUMENTS: Final = (
     *("x-message-ttl", "x-expires", "x-max-length", "x-max-length-bytes", "x-overflow"),
     *("x-single-active-consumer", "x-delivery-limit"),
 )
+#: The queue that may be a stream, by its place.
+_STREAM: Final = 3
 _WORDS: Final = ("a", "b", "*", "#", "")
 
 
 def _may_be(argument: str, value: FieldValue) -> bool:
     """Whether a queue's argument may have this odd value. Not so short a time that it is over while it is looked at;
-    nor a float or decimal that makes 3.10 go silent on the channel for good.
+    nor segments without room for a message, which hang a stream; nor a float or decimal that makes 3.10 go silent on
+    the channel for good.
     """
+    if argument == "x-stream-max-segment-size-bytes":
+        return not isinstance(value, int) or value < 0
     if argument in {"x-message-ttl", "x-expires"}:
         return isinstance(value, bool) or not isinstance(value, int) or value <= 0
     return argument != "x-queue-master-locator" or not isinstance(value, float | Decimal)
@@ -115,10 +126,13 @@ class Vocabulary:
         """Operations, those first that make a world."""
         more = st.lists(self.operation(), min_size=STEPS, max_size=STEPS)
         own = st.builds(lambda first, then: [*first, *then], self.beginning(), more)
-        return own if self._plain is None else st.one_of(own, self._plain.script())
+        if self._plain is not None:
+            return st.one_of(own, self._plain.script())
+        more = st.lists(st.one_of(self._reading(), self.operation()), min_size=STEPS, max_size=STEPS)
+        return st.one_of(own, st.builds(lambda first, then: [*first, *then], self.beginning(streaming=True), more))
 
-    def beginning(self) -> SearchStrategy[list[Operation]]:
-        """Exchanges, queues and bindings."""
+    def beginning(self, *, streaming: bool = False) -> SearchStrategy[list[Operation]]:
+        """Exchanges, queues and bindings. If ``streaming``, there is a stream, and channels may read it."""
         place = Place(1, 1)
         usual = self.exchanges if self._plugins is None else self.exchanges[:1]
         exchanges = [self._exchange_declare(st.just(name), odd=False) for name in usual]
@@ -127,11 +141,29 @@ class Vocabulary:
             st.one_of(self._queue_declare(st.just(name), odd=False), self._quorum_declare(name))
             for name in self.queues[2:]
         ]
+        stream = streams.declare(self.queues[_STREAM])
+        queues[_STREAM] = stream if streaming else rather(queues[_STREAM], stream, 4)
         plugins = () if self._plugins is None else self._plugins.beginning()
         made = [method.map(lambda method: Call(place, method)) for method in (*exchanges, *queues, *plugins)]
         bindings = st.lists(st.builds(Call, self._place, self._bind()), max_size=6)
         permissions = st.just([]) if self._operator is None else self._operator.beginning()
-        return st.tuples(st.tuples(*made), bindings, permissions).map(lambda drawn: [*drawn[0], *drawn[1], *drawn[2]])
+        places = [Place(*each) for each in product(range(1, CONNECTIONS + 1), range(1, CHANNELS + 1))]
+        limits = [st.builds(Call, st.just(each), streams.prefetch()) for each in places if streaming]
+        parts = st.tuples(*made), bindings, permissions, st.tuples(*limits)
+        return st.tuples(*parts).map(lambda drawn: [operation for part in drawn for operation in part])
+
+    def _reading(self) -> SearchStrategy[Operation]:
+        """What is done with a stream."""
+        stream = self.queues[_STREAM]
+        sent = st.builds(wire.BasicPublish, exchange=st.just(""), routing_key=st.just(stream))
+        calls = st.one_of(
+            streams.consume(stream, TAGS, _VALUES),
+            st.builds(wire.BasicCancel, consumer_tag=st.sampled_from((*TAGS, "~t1"))),
+            streams.prefetch(),
+        )
+        properties = st.one_of(streams.filtered(_VALUES), self._properties())
+        publish = st.builds(Publish, self._place, sent, properties, _SIZES)
+        return st.one_of(st.builds(Call, self._place, calls), publish, self._settle())
 
     def operation(self) -> SearchStrategy[Operation]:
         """Any one operation."""

@@ -36,7 +36,7 @@ class Stored:
         parts.pop("cluster_id", None)
         headers: dict[bytes, bytes] = {}
         for name, value in split_table(parts["headers"])[0] if "headers" in parts else ():
-            if name == b"x-death" and not deaths:
+            if name == b"x-death" and not deaths and profile.has_message_containers:
                 continue
             stored = _stored(name, value, profile)
             if stored is not None:
