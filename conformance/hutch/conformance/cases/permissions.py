@@ -153,6 +153,16 @@ def passive_declares_need_any_permission(rabbit: Rabbit) -> None:
         )
 
 
+@case("PERM-03", "QUEUE-DECLARE-03", profiles=["4.3"])
+def asking_for_a_queue_without_a_name(rabbit: Rabbit) -> None:
+    """Where no queue was declared last, permission on the empty name is asked for, which the empty pattern gives."""
+    user = rabbit.admin.add_permitted_user("", "other", "other")
+    true(not rabbit.has_queue("", rabbit.connect_as(user)), "there is a queue without a name")
+    user = rabbit.admin.add_permitted_user("amq.default", "other", "other")
+    declare = (lambda channel: channel.queue_declare("", passive=True), "configure", "queue ''", (50, 10))
+    expect_access_refused(rabbit, rabbit.connect_as(user), user, [declare])
+
+
 @case("PERM-05")
 def taking_messages_needs_the_read_permission(rabbit: Rabbit) -> None:
     """Basic.get, consume and purge need the read permission on the queue, be it there or another's or not."""

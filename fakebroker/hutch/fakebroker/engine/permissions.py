@@ -49,7 +49,7 @@ class Access:
             return
         user = self._node.users.get(self._username)
         permissions = None if user is None else user.permissions.get(self._vhost)
-        called = name or "amq.default"  # the default exchange; no queue has an empty name (PERM-10)
+        called = "amq.default" if kind == "exchange" and not name else name  # the default exchange (PERM-10)
         if permissions is None or not matches(getattr(permissions, permission), called):
             raise self._refused(permission, f"{kind} '{called}'")
         if (forgotten := _remember(self._granted, grant)) is not None and forgotten[::2] == ("exchange", "write"):
