@@ -390,8 +390,8 @@ def _same(expected: _Seen, seen: _Seen) -> bool:
 
 
 def _overtaken(expected: _Seen, seen: _Seen) -> bool:
-    """Whether dead letters and other messages of a quorum queue came in another order, and nothing else differs: they
-    got into the queue from several processes.
+    """Whether dead letters and other messages of a quorum queue or a stream came in another order, and nothing else
+    differs: they got there from several processes.
     """
     if expected.keys() != seen.keys():
         return False
