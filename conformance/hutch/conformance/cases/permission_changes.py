@@ -104,6 +104,25 @@ def channels_remember_twelve_permissions(rabbit: Rabbit) -> None:
         publishing(exchanges[0])(channel)
 
 
+@case("PERM-11", "PERM-03", profiles=["4.3"])
+def channels_remember_why_they_were_told_of_an_exchange(rabbit: Rabbit) -> None:
+    """Of the permissions that let 4.x tell of an exchange a channel remembers one: configure, else read, else write."""
+    exchange = rabbit.exchange(rabbit.channel(), "fanout")
+    for read, remembered in (("other", True), (".*", False)):
+        user = rabbit.admin.add_permitted_user("other", ".*", read)
+        channel = rabbit.connect_as(user).channel()
+        channel.exchange_declare(exchange, "fanout", passive=True)
+        rabbit.admin.set_permissions(user, "other", "other", "other")
+        channel.exchange_declare(exchange, "fanout", passive=True)
+        if remembered:
+            publishing(exchange)(channel)
+            handled(channel)
+            continue
+        text = access_text(rabbit, "write", f"exchange '{exchange}'", user)
+        with rabbit.expect_channel_error(channel, 403, text, (60, 40)):
+            publishing(exchange)(channel)
+
+
 @case("PERM-11", "CONN-AUTH-13")
 def permissions_and_a_new_secret(rabbit: Rabbit) -> None:
     """Connection.update-secret has the channels of 4.x forget what they were permitted; those of 3.x do not."""

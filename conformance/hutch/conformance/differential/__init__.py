@@ -16,6 +16,8 @@ What RabbitMQ itself does not determine is kept out, or not compared:
   several whose tags stand for other messages on the other side is left out;
 - the order in which a dead letter and a message that is published in the same step get into a quorum queue or stream,
   one from another queue, one from a channel: a script in which it is not the same is left off;
+- in which order a quorum queue gets back what several consumers had of a channel that is closed for an error: their
+  tags give it, and some are made up. A script in which it is not the same is left off;
 - the order between what a quorum queue delivers to different consumers: it hands on what it has for each of them in
   turn. Nor is that between consumers of a stream, each of which reads for itself;
 - how many messages a stream has, of which it tells some seconds late; which messages make a chunk, so that no consumer

@@ -391,18 +391,20 @@ def _same(expected: _Seen, seen: _Seen) -> bool:
 
 def _overtaken(expected: _Seen, seen: _Seen) -> bool:
     """Whether dead letters and other messages of a quorum queue or a stream came in another order, and nothing else
-    differs: they got there from several processes.
+    differs: they got there from several processes. Or so did what the consumers of a channel that was closed gave back:
+    their tags give the order, and some are made up.
     """
     if expected.keys() != seen.keys():
         return False
     mixed = False
+    closed = any("channel.close(" in line for one in expected.values() for line in one.streams.get("answered", ()))
     for key, one in expected.items():
         other = seen[key].streams
         if one.streams.keys() != other.keys() or one.confirmed != seen[key].confirmed:
             return False
         for row, lines in one.streams.items():
             if lines != other[row]:
-                mixed = ", consumer " in row and any("x-death=" in line for line in lines)
+                mixed = ", consumer " in row and (closed or any("x-death=" in line for line in lines))
                 if not mixed or sorted(lines) != sorted(other[row]):
                     return False
     return mixed

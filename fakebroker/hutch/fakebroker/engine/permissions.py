@@ -69,7 +69,7 @@ class Access:
         try:
             self.check(kind, name, "configure")
         except SoftError:
-            others: tuple[Permission, ...] = ("write", "read")
+            others: tuple[Permission, ...] = ("read", "write")
             for permission in others:
                 try:
                     self.check(kind, name, permission)
