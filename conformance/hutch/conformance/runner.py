@@ -65,8 +65,8 @@ def run_case(case: Case, target: Target, deadline: float = CASE_DEADLINE) -> Res
         return Result(case, target.name, Outcome.NOT_APPLICABLE, reason)
     play = _Play(case, target)
     began = time.monotonic()
-    play.start()
     try:
+        play.start()  # which may be interrupted when the case has begun already
         play.ended.wait(deadline)
     except KeyboardInterrupt:
         play.abandon()
