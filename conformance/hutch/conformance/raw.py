@@ -219,12 +219,13 @@ class RawConnection:
         frame_max: int = 131072,
         heartbeat: int = 0,
         client_properties: FieldTable | None = None,
+        virtual_host: str | None = None,
     ) -> None:
         """Everything until the connection is open."""
         self.start()
         self.log_in(client_properties=client_properties)
         self.tune(channel_max, frame_max, heartbeat)
-        self.open()
+        self.open(virtual_host)
 
     def channel(self, number: int = 1) -> "RawChannel":
         """Open a channel."""

@@ -66,11 +66,7 @@ def a_deleted_vhost(rabbit: Rabbit) -> None:
     (Which of two texts the close has is a race in RabbitMQ: mostly not the catalogue's.)
     """
     vhost = rabbit.admin.add_vhost()
-    raw = rabbit.raw_unopened()
-    raw.start()
-    raw.log_in()
-    raw.tune()
-    raw.open(vhost)
+    raw = rabbit.raw(virtual_host=vhost)
     channel = raw.channel()
     channel.call(amqp.QueueDeclare(queue="q"))
     channel.call(amqp.BasicConsume(queue="q", consumer_tag="tag"))

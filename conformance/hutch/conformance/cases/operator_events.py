@@ -217,11 +217,7 @@ def a_virtual_host_goes_with_all_that_is_in_it(rabbit: Rabbit) -> None:
     listener, admin, user = Listener(rabbit, "#"), rabbit.admin, rabbit.admin.add_user()
     vhost = admin.add_vhost()
     admin.set_permissions(user, vhost=vhost)
-    raw = rabbit.raw_unopened()
-    raw.start()
-    raw.log_in()
-    raw.tune()
-    raw.open(vhost)
+    raw = rabbit.raw(virtual_host=vhost)
     channel = raw.channel()
     for name, auto_delete in (("x", False), ("y", True)):
         channel.call(amqp.ExchangeDeclare(exchange=name, type="fanout", durable=True, auto_delete=auto_delete))

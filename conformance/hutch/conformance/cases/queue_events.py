@@ -13,6 +13,14 @@ def _declare(channel: RawChannel, queue: str, queue_type: str) -> None:
     channel.call(amqp.QueueDeclare(queue=queue, durable=True, arguments={"x-queue-type": queue_type}))
 
 
+def _consume_and_leave(channel: RawChannel, queue: str) -> None:
+    """Consume with the tag "b" on another channel, which is then closed."""
+    leaving = channel.connection.channel(2)
+    leaving.call(amqp.BasicQos(prefetch_count=5))
+    leaving.call(amqp.BasicConsume(queue=queue, consumer_tag="b"))
+    leaving.call(amqp.ChannelClose(200))
+
+
 def _created(queue: str, queue_type: str) -> FieldTable:
     facts: FieldTable = {"name": queue, "durable": True, "auto_delete": False, "type": f"rabbit_{queue_type}_queue"}
     arguments = [f'{{<<"x-queue-type">>,longstr,<<"{queue_type}">>}}']
@@ -40,10 +48,7 @@ def quorum_queues_have_events(rabbit: Rabbit) -> None:
     _declare(channel, queue, "quorum")
     channel.call(amqp.BasicConsume(queue=queue, consumer_tag="a"))
     channel.call(amqp.BasicCancel("a"))
-    leaving = channel.connection.channel(2)
-    leaving.call(amqp.BasicQos(prefetch_count=5))
-    leaving.call(amqp.BasicConsume(queue=queue, consumer_tag="b"))
-    leaving.call(amqp.ChannelClose(200))
+    _consume_and_leave(channel, queue)
     _expect(
         rabbit,
         listener,
@@ -75,10 +80,7 @@ def streams_have_events(rabbit: Rabbit) -> None:
     channel.call(amqp.BasicQos(prefetch_count=5))
     channel.call(amqp.BasicConsume(queue=queue, consumer_tag="a"))
     channel.call(amqp.BasicCancel("a"))
-    leaving = channel.connection.channel(2)
-    leaving.call(amqp.BasicQos(prefetch_count=5))
-    leaving.call(amqp.BasicConsume(queue=queue, consumer_tag="b"))
-    leaving.call(amqp.ChannelClose(200))
+    _consume_and_leave(channel, queue)
     channel.call(amqp.BasicConsume(queue=queue, consumer_tag="c"))
     channel.call(amqp.QueueDelete(queue=queue))
     plain: FieldTable = {"arguments": [], "exclusive": False, "ack_required": True, "prefetch_count": Int64(5)}

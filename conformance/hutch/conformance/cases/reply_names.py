@@ -261,13 +261,8 @@ def replies_that_are_dead_letters(rabbit: Rabbit) -> None:
 def replies_from_another_virtual_host(rabbit: Rabbit) -> None:
     """A reply from another virtual host arrives in 3.x; 4.x drops it, though it is routed, and knows no such queue."""
     channel, name = requester(rabbit)
-    connection = rabbit.raw_unopened()
-    connection.start()
-    connection.log_in()
-    connection.tune()
     vhost = rabbit.admin.add_vhost()
-    connection.open(vhost)
-    replier = connection.channel()
+    replier = rabbit.raw(virtual_host=vhost).channel()
     replier.call(amqp.ConfirmSelect())
     replier.publish(b"x", routing_key=name, mandatory=True)
     if rabbit.profile == "3.10":
