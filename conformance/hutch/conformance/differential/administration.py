@@ -168,7 +168,7 @@ class Operations:
             },
             optional={
                 "priority": st.sampled_from(
-                    [value for value in _ODD if isinstance(value, bool) or not _is_number(value)]
+                    [value for value in _ODD if isinstance(value, bool) or not isinstance(value, int | float)]
                 ),
                 "apply_to": st.sampled_from((*_TARGETS, "other", "")),
             },
@@ -209,10 +209,6 @@ _NAMES: Final = st.sampled_from([(name, priority) for name, priorities in _POLIC
 
 def _named(what: str, name: tuple[str, float], arguments: dict[str, Any]) -> Administer:
     return Administer(what, {"name": name[0], "priority": name[1], **arguments})
-
-
-def _is_number(value: object) -> bool:
-    return isinstance(value, int | float)
 
 
 def _definitions(values: dict[str, SearchStrategy[Any]], most: int) -> SearchStrategy[dict[str, Any]]:

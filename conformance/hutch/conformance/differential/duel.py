@@ -108,6 +108,9 @@ class Duel:
         self._ready: dict[str, int] = {}
         #: Those of them whose consumers get what they get each in an order of its own.
         self._apart: set[str] = set()
+        #: The streams among these, whose counts lag on a live broker.
+        self._streams: set[str] = set()
+        emulator.uncounted = live.uncounted = self._streams
         self._awake = self._began
 
     # playing
@@ -285,8 +288,7 @@ class Duel:
             if not count[0].isdigit() and not count.startswith("ACCESS_REFUSED"):
                 del self.queues[queue]
                 self._apart.discard(queue)
-                self.emulator.streams.discard(queue)
-                self.live.streams.discard(queue)
+                self._streams.discard(queue)
 
     def _settle_live(self, *, thorough: bool) -> dict[str, str]:
         """As :meth:`Side.settle`, and thorough soon enough for all channels to stay awake."""
@@ -330,7 +332,7 @@ class Duel:
     def _is_overtaking(self, operation: "Operation | None", counts: dict[str, str]) -> bool:
         """Whether a quorum queue got more than what was published: a dead letter may be before that or behind."""
         now = _ready(counts)
-        more = any(now.get(queue, 0) - self._ready.get(queue, 0) > 1 for queue in self._apart - self.live.streams)
+        more = any(now.get(queue, 0) - self._ready.get(queue, 0) > 1 for queue in self._apart - self._streams)
         return more and isinstance(operation, Publish)
 
     def _is_race(
@@ -360,7 +362,7 @@ class Duel:
                 if method.arguments.get("x-queue-type") in {"quorum", "stream"}:
                     self._apart.add(name)
                 if method.arguments.get("x-queue-type") == "stream":
-                    self._on_both(lambda side: side.streams.add(name))
+                    self._streams.add(name)
             self._known.learn(method, operation.place, tag)
             no_ack = isinstance(method, wire.BasicGet) and method.no_ack
         for key, by_emulator in expected.items():

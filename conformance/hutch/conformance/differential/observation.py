@@ -107,10 +107,10 @@ def observe(
     names: Names,
     queues: Mapping[str, str],
     confirmed: AbstractSet[int],
-    streams: AbstractSet[str],
+    uncounted: AbstractSet[str],
 ) -> Seen:
     """What came on a channel. ``queues`` are those of its consumers, by tag as the broker says it; ``confirmed`` the
-    publishes that were confirmed before. How many messages ``streams`` have is not told.
+    publishes that were confirmed before. How many messages are in ``uncounted`` queues is not told.
     """
     seen = Seen()
     for item in items:
@@ -123,7 +123,7 @@ def observe(
                     seen.confirmed.setdefault(tag, verdict)
             continue
         row = _row(method, queues, names)
-        if isinstance(method, QueueDeclareOk) and names.seen(method.queue) in streams:
+        if isinstance(method, QueueDeclareOk) and names.seen(method.queue) in uncounted:
             method = QueueDeclareOk(method.queue, 0, method.consumer_count)
         shown = _shown(method, names)
         if isinstance(item, Content):

@@ -61,7 +61,7 @@ class Side:
         self._confirmed: dict[tuple[int, int], set[int]] = {}
         self.names = Names()
         #: Queues whose number of messages is not told of.
-        self.streams: set[str] = set()
+        self.uncounted: set[str] = set()
 
     # connections and channels
 
@@ -184,7 +184,7 @@ class Side:
     def _count(self, queue: str, items: list[Item]) -> str:
         answer = items[-1] if items else None
         if isinstance(answer, QueueDeclareOk):
-            messages = 0 if queue in self.streams else answer.message_count
+            messages = 0 if queue in self.uncounted else answer.message_count
             return f"{messages} messages, {answer.consumer_count} consumers"
         return self.names.seen(answer.reply_text) if isinstance(answer, ChannelClose) else f"no answer, but {answer!r}"
 
@@ -215,7 +215,7 @@ class Side:
     def seen(self) -> dict[tuple[int, int], Seen]:
         """What came since :meth:`forget`, by connection and channel."""
         return {
-            key: observe(items, self.names, self._queues.get(key, {}), self._confirmed.get(key, set()), self.streams)
+            key: observe(items, self.names, self._queues.get(key, {}), self._confirmed.get(key, set()), self.uncounted)
             for key, items in self._items.items()
             if items
         }
