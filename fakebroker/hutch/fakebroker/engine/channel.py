@@ -4,7 +4,7 @@ The methods of AMQP that act on it are in :mod:`hutch.fakebroker.engine.commands
 """
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Final
 
 from hutch.fakebroker.engine.ack_timeout import AckTimeout
@@ -199,7 +199,7 @@ class Channel:
             for queue in {delivery.queue: None for delivery in deliveries}:
                 queue.check_return(recovering=False)
 
-    def carry_out(self, outcome: Outcome, deliveries: Iterable[Delivery]) -> None:
+    def carry_out(self, outcome: Outcome, deliveries: Sequence[Delivery]) -> None:
         """Do with deliveries, which are not outstanding any more, what the client decided."""
         if outcome.acked:
             self._ack(deliveries)
@@ -210,26 +210,27 @@ class Channel:
         else:
             self._discard(deliveries, failed=outcome.failed)
 
-    def _ack(self, deliveries: Iterable[Delivery]) -> None:
+    def _ack(self, deliveries: Sequence[Delivery]) -> None:
         for delivery in deliveries:
             self._record("acked", self.vhost.name, delivery.queue.name, delivery.entry.message)
         for settlement in self._settlements(deliveries):
             for queue in self._release(settlement):
                 queue.dispatch()
 
-    def _settlements(self, deliveries: Iterable[Delivery]) -> Iterable[Iterable[Delivery]]:
+    def _settlements(self, deliveries: Sequence[Delivery]) -> Sequence[Sequence[Delivery]]:
         """What queues are told one after the other of deliveries that are settled at once: those of each consumer by
         themselves, in the order of the queues' names and then the consumers' tags (ACK-02, STREAM-10).
         """
-        if self.shared_prefetch:
-            return [deliveries]  # room for all of them comes behind that, and for all at once
+        # Room under a shared limit comes behind all of them, and for all at once.
+        if self.shared_prefetch or len(deliveries) == 1:
+            return [deliveries]
         groups: dict[tuple[str, str], list[Delivery]] = {}
         for delivery in deliveries:
             tag = "" if delivery.consumer is None else delivery.consumer.tag
             groups.setdefault((delivery.queue.name, tag), []).append(delivery)
         return [groups[key] for key in sorted(groups)]
 
-    def _discard(self, deliveries: Iterable[Delivery], *, failed: bool) -> None:
+    def _discard(self, deliveries: Sequence[Delivery], *, failed: bool) -> None:
         for settlement in self._settlements(deliveries):
             for delivery in settlement:
                 queue, entry = delivery.queue, delivery.entry
