@@ -60,9 +60,8 @@ def test_nobody_gets_in_while_it_is_stopped(manual: Broker) -> None:
     with contextlib.closing(far):
         with contextlib.suppress(ConnectionResetError):  # the broker may be that quick
             far.connect(far.monotonic() + PATIENCE)
-        with contextlib.suppress(
-            ConnectionError
-        ):  # reset, or not connected; a reset that connecting has used up is an end
+        # Reset, or not connected; a reset that connecting has used up is an end.
+        with contextlib.suppress(ConnectionError):
             assert far.receive(far.monotonic() + PATIENCE) == b""
 
 

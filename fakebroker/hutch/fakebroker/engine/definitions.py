@@ -208,16 +208,18 @@ def _wrong_mirrors(mode: str, params: Any, given: bool) -> str | None:
 
 
 def _wrong_synchronising(definition: Definition) -> str | None:
-    size = definition.get("ha-sync-batch-size", 1)
     return (
         _not_one_of(definition, "ha-sync-mode", "manual", "automatic")
-        or (
-            None
-            if _integer(1)(size)
-            else f"ha-sync-batch-size takes an integer greater than 0, {print_json(size)} given"
-        )
+        or _wrong_batch_size(definition)
         or _not_one_of(definition, "ha-promote-on-shutdown", "always", "when-synced")
         or _not_one_of(definition, "ha-promote-on-failure", "always", "when-synced")
+    )
+
+
+def _wrong_batch_size(definition: Definition) -> str | None:
+    size = definition.get("ha-sync-batch-size", 1)
+    return (
+        None if _integer(1)(size) else f"ha-sync-batch-size takes an integer greater than 0, {print_json(size)} given"
     )
 
 

@@ -54,7 +54,7 @@ class Node:
         self.vhosts: Final[dict[str, VHost]] = {}
         self.connections: Final[dict[Connection, None]] = {}
         #: What a command leaves to be done after it: dead-lettering, so that long chains of queues do not nest.
-        self.pending: Final[deque[Callable[[], None]]] = deque()
+        self.pending: Final[deque[Callable[[], object]]] = deque()
         #: Where events go (rabbitmq_event_exchange); ``None`` where that is not enabled.
         self.events: Events | None = None
         self.operator_events: Final = OperatorEvents(self)

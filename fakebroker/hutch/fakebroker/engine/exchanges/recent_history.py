@@ -83,17 +83,13 @@ class RecentHistoryRouter(FanoutRouter):
     def _give(self, gifts: "Iterable[tuple[Message, Target]]") -> None:
         """Give each message to its queue once the command in hand is done."""
         for message, target in gifts:
-            self._vhost.node.pending.append(partial(_publish, target, message))
+            self._vhost.node.pending.append(partial(target.publish, message))
 
     def route(self, routing_key: str, message: Message) -> Iterable[Destination]:
         """Every destination; the message is remembered unless its header ``x-recent-history-no-store`` is true."""
         if routing_key == message.routing_key and message.headers.get("x-recent-history-no-store") is not True:
             self.messages.append(message)
         return super().route(routing_key, message)
-
-
-def _publish(target: "Target", message: Message) -> None:
-    target.publish(message)
 
 
 RECENT_HISTORY: Final = ExchangeType(RecentHistoryRouter, _check_arguments)
