@@ -38,7 +38,7 @@ def test_the_emulator_is_like_itself_with_plugins_and_an_operator(
     with Broker(profile, plugins=["rabbitmq_consistent_hash_exchange", "rabbitmq_recent_history_exchange"]) as broker:
         with Live(broker.url).site() as site:
             monkeypatch.setattr(site, "operator", lambda: broker.admin)
-            outcome = run(Arena(site, profile), 600, 5)
+            outcome = run(Arena(site, profile), 1200, 5)
         assert outcome.difference is None
         assert outcome.played["set_policy"]
         assert outcome.played["set_permissions"]
