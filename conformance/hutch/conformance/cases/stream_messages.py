@@ -167,11 +167,16 @@ def headers_of_deaths_in_a_stream(rabbit: Rabbit) -> None:
 
 @case("STREAM-09")
 def decimals_in_a_stream(rabbit: Rabbit) -> None:
-    """A header that is a decimal closes the publisher's connection with 541, in 4.x within an x- header too."""
+    """A header that is a decimal closes the publisher's connection with 541, in 4.x within an x- header too, be it one
+    that does not come back.
+    """
     channel, queue = stream(rabbit)
     bad: list[FieldTable] = [{"d": Decimal("0.5")}, {"x-d": Decimal("0.5")}]
     fine: list[FieldTable] = [{"t": {"d": Decimal("0.5")}}]
     (bad if rabbit.profile == "4.3" else fine).extend([{"x-t": {"d": Decimal(1)}}, {"x-a": [Decimal(1)]}])
+    for name in ("x-death", "x-exchange", "x-routing-key"):
+        bad.append({name: Decimal("1.5")})
+        (bad if rabbit.profile == "4.3" else fine).extend([{name: [{"d": Decimal(1)}]}, {name: {"d": [Decimal(1)]}}])
     for headers in bad:
         publisher = rabbit.raw().channel()
         publisher.publish(b"lost", routing_key=queue, headers=headers)

@@ -14,7 +14,7 @@ from hutch.wire.properties import join_properties, split_properties
 _OFFSET: Final = b"x-stream-offset"
 _FILTER_VALUE: Final = b"x-stream-filter-value"
 _INT64: Final = Struct(">q")
-#: Headers that 4.3 takes for its own.
+#: Headers that 4.3 takes for its own, like x-death: they must have a place in AMQP 1.0 all the same.
 _BROKERS_OWN: Final = frozenset({b"x-exchange", b"x-routing-key"})
 
 
@@ -36,10 +36,9 @@ class Stored:
         parts.pop("cluster_id", None)
         headers: dict[bytes, bytes] = {}
         for name, value in split_table(parts["headers"])[0] if "headers" in parts else ():
-            if name == b"x-death" and not deaths and profile.has_message_containers:
-                continue
             stored = _stored(name, value, profile)
-            if stored is not None:
+            dropped = profile.has_message_containers and (name in _BROKERS_OWN or (name == b"x-death" and not deaths))
+            if stored is not None and not dropped:
                 headers.setdefault(name, stored)
             if name == _FILTER_VALUE and profile.has_stream_filters:
                 if value[:1] != b"S" or not _is_text(value[5:]):
@@ -80,7 +79,7 @@ def _stored(name: bytes, value: bytes, profile: Profile) -> bytes | None:
     if not profile.has_message_containers:
         if tag in b"AF":
             return None
-    elif name in _BROKERS_OWN or (tag in b"AF" and not name.startswith(b"x-") and name != b"CC"):
+    elif tag in b"AF" and not name.startswith(b"x-") and name != b"CC":
         return None
     elif tag in b"AF":
         table, _ = read_table(join_table([(b"", value)]))
