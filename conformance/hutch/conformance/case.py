@@ -47,6 +47,7 @@ TOPICS: Final = (
     "reply_to",
     "reply_names",
     "consume",
+    "credit",
     "get",
     "ack",
     "qos",

@@ -8,9 +8,9 @@ from collections.abc import Iterable, Sequence
 from typing import Final
 
 from hutch.fakebroker.engine.ack_timeout import AckTimeout
-from hutch.fakebroker.engine.connection import Connection, Output
+from hutch.fakebroker.engine.connection import Connection, Output, Unheard
 from hutch.fakebroker.engine.consumers import Consumer
-from hutch.fakebroker.engine.errors import HardError, precondition_failed
+from hutch.fakebroker.engine.errors import HardError, internal_error, precondition_failed
 from hutch.fakebroker.engine.message import Message
 from hutch.fakebroker.engine.permissions import Access
 from hutch.fakebroker.engine.queues.queue import Queue
@@ -46,7 +46,7 @@ class Channel:
         self.connection: Final = connection
         self.vhost: Final = connection.vhost
         self.number: Final = number
-        self.output: Final[Output] = connection.output
+        self.output: Output = connection.output
         self.access: Final = Access(connection)
         self.consumers: Final[dict[str, Consumer]] = {}
         self.last_queue: str | None = None
@@ -83,6 +83,8 @@ class Channel:
             consumer.unacked += 1
             self.shared_unacked += 1
             queue.unacked += 1
+        if consumer.credit is not None:
+            consumer.credit -= 1
         self._record("delivered", self.vhost.name, queue.name, message, (consumer.tag, tag, entry.redelivered))
         self.output.deliver(self.number, consumer, tag, entry.redelivered, message)
         if self.vhost.traced:
@@ -309,6 +311,13 @@ class Channel:
             consumer.queue.remove_consumer(consumer)
             queues[consumer.queue] = None
         return queues
+
+    def crash(self) -> None:
+        """Say nothing more, and end the connection with 541 after the command in hand, as RabbitMQ does when its
+        process for the channel ends; what is on its way there comes back.
+        """
+        output, self.output = self.output, Unheard()
+        self.vhost.node.pending.append(lambda: output.fail(internal_error()))
 
     def close(self) -> None:
         """End the consumers and requeue what is not acknowledged (CHAN-11)."""

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Final, Protocol
 
-from hutch.fakebroker.engine.errors import SoftError
+from hutch.fakebroker.engine.errors import HardError, SoftError
 from hutch.wire.codes import ReplyCode
 from hutch.wire.declaration import Method
 
@@ -38,8 +38,38 @@ class Output(Protocol):
         ``complete``, which may raise a :class:`~hutch.fakebroker.engine.errors.SoftError`.
         """
 
+    def fail(self, error: HardError) -> None:
+        """Close the connection because of an error."""
+
     def close(self, code: ReplyCode, text: str) -> None:
         """Send connection.close, ``text`` being its reply text, and close the engine's side of the connection."""
+
+
+class Unheard:
+    """The output of a channel that has nothing to say any more."""
+
+    def method(self, channel: int, method: Method) -> None:
+        """Nothing."""
+
+    def content(self, channel: int, method: Method, message: "Message") -> None:
+        """Nothing."""
+
+    def deliver(
+        self, channel: int, consumer: "Consumer | ReplyQueue", delivery_tag: int, redelivered: bool, message: "Message"
+    ) -> None:
+        """Nothing."""
+
+    def fail_channel(self, channel: int, error: SoftError) -> None:
+        """Nothing."""
+
+    def committing(self, channel: int, complete: Callable[[], None]) -> None:
+        """Nothing."""
+
+    def fail(self, error: HardError) -> None:
+        """Nothing."""
+
+    def close(self, code: ReplyCode, text: str) -> None:
+        """Nothing."""
 
 
 class Connection:

@@ -16,13 +16,17 @@ class Consumer:
     """One consumer of a queue.
 
     ``prefetch`` is how many deliveries may be unacknowledged at once, 0 for any number; ``unacked`` how many are.
-    ``blocked`` is set while it is out of its queue's rotation for want of credit.
+    ``blocked`` is set while it is out of its queue's rotation for want of credit. ``credit`` is how many more it may
+    have where the client hands those out (CONSUME-26), ``None`` where what is acknowledged decides; ``draining`` is set
+    while it wants to hear that there is nothing for the rest of them.
     """
 
     __slots__ = (
         "arguments",
         "blocked",
         "channel",
+        "credit",
+        "draining",
         "exclusive",
         "no_ack",
         "prefetch",
@@ -56,6 +60,8 @@ class Consumer:
         self.prefetch = prefetch
         self.priority = priority
         self.arguments = arguments
+        self.credit: int | None = None
+        self.draining = False
         self.unacked = 0
         self.blocked = False
 
@@ -64,7 +70,10 @@ class Consumer:
         """Whether a delivery may be sent, by both limits (QOS-07); its own counts what it has to acknowledge, the
         channel's holds it up even if that is nothing (CONSUME-15).
         """
-        if self.prefetch and self.unacked >= self.prefetch:
+        if self.credit is not None:
+            if self.credit <= 0:
+                return False
+        elif self.prefetch and self.unacked >= self.prefetch:
             return False
         channel = self.channel
         return not channel.shared_prefetch or channel.shared_unacked < channel.shared_prefetch

@@ -169,7 +169,9 @@ class Events:
         kind, is_newer = consumer.queue.type, self._node.profile.has_newer_events
         if kind == "stream" and not is_newer:
             return
-        prefetch = 2000 if kind == "quorum" and not is_newer and not consumer.prefetch else consumer.prefetch
+        prefetch = consumer.prefetch
+        if kind == "quorum" and not is_newer:
+            prefetch = 0 if consumer.credit is not None else prefetch or 2000
         facts: FieldTable = {
             "arguments": printed(consumer.arguments),
             "prefetch_count": Int64(prefetch),

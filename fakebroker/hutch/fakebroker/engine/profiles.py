@@ -138,7 +138,7 @@ class Profile:
     consumer_arguments: Mapping[str, frozenset[str]]
     #: Whether the consumer argument x-cancel-on-ha-failover has to be a boolean, else it is not looked at.
     checks_cancel_on_ha_failover: bool
-    #: Whether a consumer may be limited by the argument x-credit, which the emulator lacks.
+    #: Whether consumers may be given credit, by the argument x-credit and basic.credit (CONSUME-26).
     has_consumer_credit: bool
     #: Whether an empty x-queue-type stands for the default (QUEUE-ARG-14).
     empty_queue_type_is_default: bool

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from hutch.fakebroker.engine.channel import Channel
-from hutch.fakebroker.engine.commands import basic, exchange, modes, queue, tx
+from hutch.fakebroker.engine.commands import basic, credit, exchange, modes, queue, tx
 from hutch.wire import methods as wire
 
 Command = Callable[[Channel, Any], None]
@@ -21,7 +21,7 @@ COMMANDS: Final[dict[type[wire.Method], Command]] = {
     wire.BasicAck: basic.ack,
     wire.BasicCancel: basic.cancel,
     wire.BasicConsume: basic.consume,
-    wire.BasicCredit: basic.credit,
+    wire.BasicCredit: credit.credit,
     wire.BasicGet: basic.get,
     wire.BasicNack: basic.nack,
     wire.BasicQos: basic.qos,

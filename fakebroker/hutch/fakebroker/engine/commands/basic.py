@@ -1,25 +1,23 @@
 """basic.qos, consume, cancel, get, ack, nack, reject and recover."""
 
-from collections.abc import Mapping
-
 from hutch.fakebroker.engine.arguments import erlang_type, why_no_number
 from hutch.fakebroker.engine.channel import Channel
 from hutch.fakebroker.engine.commands import reply_to
 from hutch.fakebroker.engine.commands.access import owned_queue, queue_name
-from hutch.fakebroker.engine.errors import HardError, internal_error, not_implemented, precondition_failed
+from hutch.fakebroker.engine.commands.credit import asked_credit
+from hutch.fakebroker.engine.errors import HardError, not_implemented, precondition_failed
 from hutch.fakebroker.engine.queues.offsets import is_offset
 from hutch.fakebroker.engine.queues.queue import Queue
 from hutch.fakebroker.engine.replies import REPLY_TO
 from hutch.fakebroker.engine.terms import print_term, type_text
 from hutch.wire.codes import ReplyCode
-from hutch.wire.fields import FieldTable, FieldValue
+from hutch.wire.fields import FieldTable
 from hutch.wire.methods import (
     BasicAck,
     BasicCancel,
     BasicCancelOk,
     BasicConsume,
     BasicConsumeOk,
-    BasicCredit,
     BasicGet,
     BasicGetEmpty,
     BasicGetOk,
@@ -65,6 +63,7 @@ def consume(channel: Channel, method: BasicConsume) -> None:
     reply_to.refuse_consumer(channel, name)
     queue = owned_queue(channel, name)
     priority = _check_arguments(channel, queue, method.arguments)
+    credit = asked_credit(queue, method.arguments)
     consumer = queue.consumer_type(
         tag,
         queue,
@@ -80,12 +79,14 @@ def consume(channel: Channel, method: BasicConsume) -> None:
     if channel.ack_timeout is not None and not method.no_ack:
         channel.ack_timeout.watch()
     queue.add_consumer(consumer)
+    if credit is not None:
+        queue.limit(consumer, credit.amount, drain=credit.drain)
     channel.vhost.node.history.record("consuming", channel.vhost.name, queue.name, detail=tag)
     if channel.vhost.node.events is not None:
         channel.vhost.node.events.consumer_created(consumer)
     if not method.nowait:
         channel.output.method(channel.number, BasicConsumeOk(tag))
-    queue.dispatch()
+    queue.begin(consumer)
 
 
 def _check_arguments(channel: Channel, queue: Queue, arguments: FieldTable) -> int:
@@ -112,28 +113,7 @@ def _check_arguments(channel: Channel, queue: Queue, arguments: FieldTable) -> i
     for name in arguments:
         if name in refused:
             raise precondition_failed(f"invalid arg '{name}' {where} of queue type {erlang_type(queue.type)}")
-    if profile.has_consumer_credit and queue.type != "stream" and "x-credit" in arguments:
-        _check_credit(arguments["x-credit"])
     return priority
-
-
-def _check_credit(credit: FieldValue) -> None:
-    """What makes a limit is more than the emulator does; RabbitMQ ignores incomplete ones, and crashes if it is no
-    table.
-    """
-    if not isinstance(credit, Mapping):
-        raise internal_error()
-    if type_text(credit.get("credit")) == "long" and isinstance(credit.get("drain"), bool):
-        raise not_implemented("x-credit")
-
-
-def credit(channel: Channel, method: BasicCredit) -> None:
-    """Limit a consumer otherwise, which the emulator lacks; 4.x knows the method and has nothing to do for it."""
-    if not channel.vhost.node.profile.has_consumer_credit:
-        raise HardError(ReplyCode.COMMAND_INVALID, "unimplemented method")
-    if method.consumer_tag not in channel.consumers:
-        raise precondition_failed(f"unknown consumer tag '{method.consumer_tag}'")
-    raise not_implemented(method.NAME)
 
 
 def cancel(channel: Channel, method: BasicCancel) -> None:

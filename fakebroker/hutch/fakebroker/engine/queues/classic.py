@@ -11,6 +11,7 @@ from hutch.fakebroker.engine.queues.queue import Queue
 from hutch.fakebroker.engine.queues.ready import Entry, Ready
 from hutch.fakebroker.engine.queues.settings import Settings
 from hutch.wire.fields import FieldTable
+from hutch.wire.methods import BasicCreditOk
 
 if TYPE_CHECKING:
     from hutch.fakebroker.engine.connection import Connection
@@ -38,6 +39,8 @@ class ClassicQueue(Queue):
         self._ready: Final = Ready(max(max_priority, least) if isinstance(max_priority, int) else 0)
         self._positions = 0
         self._expiry: Timer | None = None
+        #: Whether a consumer has asked to hear that there is nothing more.
+        self._is_drained = False
 
     def __len__(self) -> int:
         """How many messages are ready."""
@@ -119,6 +122,7 @@ class ClassicQueue(Queue):
         """Take the head out for a basic.get, and what has expired behind it; ``None`` when nothing is ready."""
         entry = self._ready.pop()
         self._drop_expired()
+        self._end_draining()
         return entry
 
     def requeue(self, entries: Sequence[Entry], *, failed: bool, lost: bool = False) -> None:  # noqa: ARG002
@@ -142,6 +146,7 @@ class ClassicQueue(Queue):
     def purge(self) -> int:
         """Remove what is ready; how many messages that was."""
         count = self._ready.clear()
+        self._end_draining()
         self.vhost.node.history.record("purged", self.vhost.name, self.name, detail=count)
         return count
 
@@ -150,6 +155,7 @@ class ClassicQueue(Queue):
         while self._ready.count and (consumer := self._rotation.next()) is not None:
             entry = self._ready.pop()
             self._drop_expired()
+            self._end_draining()
             if entry is not None:
                 consumer.channel.deliver(consumer, entry)
 
@@ -173,6 +179,32 @@ class ClassicQueue(Queue):
         alone = any(other.exclusive for other in self.consumers)
         if alone or (consumer.exclusive and (self.consumers or self.single_active)):
             raise refused(f"queue '{self.name}' in vhost '{self.vhost.name}' in exclusive use")
+
+    def limit(self, consumer: Consumer, credit: int, *, drain: bool) -> None:
+        """Let a consumer have so many deliveries, whatever it acknowledges."""
+        consumer.credit = credit
+        consumer.draining = drain
+        if drain:
+            self._is_drained = True
+            if not self._ready.count:
+                consumer.channel.crash()
+
+    def grant(self, consumer: Consumer, credit: int, *, drain: bool) -> None:
+        """The same for one that is there, and whose client is told how many messages are ready."""
+        consumer.channel.output.method(consumer.channel.number, BasicCreditOk(self._ready.count))
+        self.limit(consumer, credit, drain=drain)
+        if consumer.blocked and consumer.has_credit:
+            self._rotation.add(consumer)
+            self.dispatch()
+
+    def _end_draining(self) -> None:
+        """End the channels of those that have credit left and want to hear that there is nothing more: RabbitMQ 3.10
+        crashes over telling them, even ahead of the delivery that takes the last message.
+        """
+        if self._is_drained and not self._ready.count:
+            for consumer in self.consumers:
+                if consumer.draining and consumer.credit:
+                    consumer.channel.crash()
 
     # restarts
 
@@ -222,6 +254,7 @@ class ClassicQueue(Queue):
         self._expiry = None
         if not self.deleted:
             self._drop_expired()
+            self._end_draining()
 
     # the end
 

@@ -157,6 +157,22 @@ class Queue(ABC):
             self.vhost.node.timers.cancel(self._lease)
             self._lease = None
 
+    @abstractmethod
+    def limit(self, consumer: Consumer, credit: int, *, drain: bool) -> None:
+        """Let a consumer, which was just added, have so many deliveries alone until it is granted more (x-credit,
+        CONSUME-26); ``drain`` as in :meth:`grant`.
+        """
+
+    @abstractmethod
+    def grant(self, consumer: Consumer, credit: int, *, drain: bool) -> None:
+        """Tell how many messages are ready, and serve a consumer so many of them (basic.credit, CONSUME-26); with
+        ``drain`` it is to hear when there are no more, and loses the rest of its credit.
+        """
+
+    def begin(self, consumer: Consumer) -> None:  # noqa: ARG002
+        """Serve those who can be, now that a consumer was added and its client told."""
+        self.dispatch()
+
     def remove_consumer(self, consumer: Consumer) -> None:
         """Take a consumer out; call :meth:`dispatch` to have the one that is active then served.
 

@@ -5,7 +5,7 @@ It is durable, counts how often a delivery came back, and drops a message of whi
 
 import math
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, ClassVar, Final
+from typing import TYPE_CHECKING, ClassVar, Final
 from weakref import WeakKeyDictionary
 
 from sortedcontainers import SortedKeyList
@@ -17,11 +17,13 @@ from hutch.fakebroker.engine.message import Message, with_headers
 from hutch.fakebroker.engine.queues.at_least_once import AtLeastOnce
 from hutch.fakebroker.engine.queues.consumer_timeouts import ConsumerTimeouts, Released
 from hutch.fakebroker.engine.queues.queue import Queue
+from hutch.fakebroker.engine.queues.quorum_consumer import QuorumConsumer
 from hutch.fakebroker.engine.queues.quorum_ready import QuorumEntry, QuorumReady
 from hutch.fakebroker.engine.queues.ready import Entry
 from hutch.fakebroker.engine.queues.settings import Settings
 from hutch.wire.codes import ReplyCode
 from hutch.wire.fields import FieldTable, FieldValue, Int64
+from hutch.wire.methods import BasicCreditDrained, BasicCreditOk
 
 if TYPE_CHECKING:
     from hutch.fakebroker.engine.connection import Connection
@@ -29,34 +31,10 @@ if TYPE_CHECKING:
 
 #: What a message without a priority counts as where there are priorities (QUORUM-11).
 _DEFAULT_PRIORITY: Final = 4
-#: How many deliveries a consumer without a prefetch may have outstanding.
-_UNLIMITED_PREFETCH: Final = 2000
 #: A queue that was full takes messages again once it is no fuller than this.
 _SOFT_LIMIT: Final = 0.8
 #: quorum_tick_interval: how often it looks whether x-expires is over, seconds.
 _TICK: Final = 5.0
-
-
-class QuorumConsumer(Consumer):
-    """A consumer of a quorum queue. ``released`` is how many deliveries, which count as unacknowledged still, the queue
-    has taken back because they were not acknowledged in time; it gets no more until it has settled them.
-    """
-
-    __slots__ = ("released",)
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        self.released = 0
-
-    @property
-    def limit(self) -> int:
-        """How many deliveries may be unacknowledged at once."""
-        return self.prefetch or _UNLIMITED_PREFETCH
-
-    @property
-    def has_credit(self) -> bool:
-        """Whether a delivery may be sent; a limit over the channel does not concern quorum queues (QOS-10)."""
-        return self.unacked < self.limit and not self.released
 
 
 class QuorumQueue(Queue):
@@ -395,6 +373,38 @@ class QuorumQueue(Queue):
         """Put a consumer into the rotation; call :meth:`dispatch` to have it served."""
         super().add_consumer(consumer)
         self._let_higher_take_over()
+
+    def limit(self, consumer: Consumer, credit: int, *, drain: bool) -> None:  # noqa: ARG002
+        """Let a consumer have what it is granted alone. RabbitMQ 3.10 serves it, and crashes."""
+        consumer.credit = max(credit, 0)
+        if consumer.credit:
+            consumer.no_ack = False  # nobody is left who would acknowledge for it
+            if self.single_active:
+                consumer.channel.crash()
+
+    def begin(self, consumer: Consumer) -> None:
+        """Serve a consumer that was added, whose channel crashes where it came with credit."""
+        if consumer.credit:
+            consumer.channel.crash()
+        super().begin(consumer)
+
+    def grant(self, consumer: Consumer, credit: int, *, drain: bool) -> None:
+        """Let a consumer have so many deliveries more, of which those count that it was told it has lost; how many are
+        ready behind them is told first.
+        """
+        self.drop_expired()
+        waits = self.single_active and consumer is not self._active
+        if isinstance(consumer, QuorumConsumer):
+            given = consumer.grant(credit)
+            served = 0 if waits else min(given, self._ready.count)
+            output, number = consumer.channel.output, consumer.channel.number
+            output.method(number, BasicCreditOk(self._ready.count - served))
+            if drain and not waits:
+                output.method(number, BasicCreditDrained(consumer.tag, given - served))
+            self.unblock(consumer)
+            self.dispatch()
+            if drain and not waits:
+                consumer.lose(given - served)
 
     def remove_consumer(self, consumer: Consumer) -> None:
         """Take a consumer out; what it has outstanding stays outstanding."""

@@ -1,6 +1,6 @@
 """The stream: a log that consumers read, each from where it likes, and that reading takes nothing from (STREAM)."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, ClassVar, Final
 
 from hutch.fakebroker.engine.clock import Timer
@@ -14,6 +14,7 @@ from hutch.fakebroker.engine.queues.ready import Entry
 from hutch.fakebroker.engine.queues.settings import Settings
 from hutch.fakebroker.engine.queues.stored import Stored
 from hutch.wire.fields import FieldTable, FieldValue, type_name
+from hutch.wire.methods import BasicCreditDrained, BasicCreditOk
 
 if TYPE_CHECKING:
     from hutch.fakebroker.engine.connection import Connection
@@ -232,15 +233,38 @@ class StreamQueue(Queue):
         if beginners:
             self._roll_if_full()
 
+    def limit(self, consumer: Consumer, credit: int, *, drain: bool) -> None:
+        """Nothing: a stream does not look at it."""
+
+    def grant(self, consumer: Consumer, credit: int, *, drain: bool) -> None:
+        """Add to a reader's credit; its client is told how many messages it gets for it."""
+        reader = self._readers[consumer]
+        reader.credit += credit
+        records = list(self._due(reader))
+        output, number = consumer.channel.output, consumer.channel.number
+        output.method(number, BasicCreditOk(len(records)))
+        for record in records:
+            self._deliver(consumer, record)
+        if drain:
+            output.method(number, BasicCreditDrained(consumer.tag, reader.credit))
+            reader.credit = 0
+
     def _serve(self, reader: _Reader) -> None:
         """Deliver what a reader has credit for."""
-        consumer = reader.consumer
+        for record in self._due(reader):
+            self._deliver(reader.consumer, record)
+
+    def _deliver(self, consumer: Consumer, record: Record) -> None:
+        consumer.channel.deliver(consumer, record)
+        self._outstanding[consumer] = consumer.unacked
+
+    def _due(self, reader: _Reader) -> Iterator[Record]:
+        """What a reader has credit for, taken as it is asked for."""
         while reader.credit > 0 and (record := self._log.read(reader.position)) is not None:
             reader.position = record.position + 1
             if reader.filters is None or record.filter_value in reader.filters:
                 reader.credit -= 1
-                consumer.channel.deliver(consumer, record)
-                self._outstanding[consumer] = consumer.unacked
+                yield record
 
     # retention
 

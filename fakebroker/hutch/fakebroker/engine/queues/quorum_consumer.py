@@ -1,0 +1,45 @@
+"""A consumer of a quorum queue, and how many deliveries it may have."""
+
+from typing import Any, Final
+
+from hutch.fakebroker.engine.consumers import Consumer
+
+#: How many deliveries a consumer without a prefetch may have outstanding.
+_UNLIMITED_PREFETCH: Final = 2000
+
+
+class QuorumConsumer(Consumer):
+    """A consumer of a quorum queue.
+
+    ``limit`` is how many deliveries may be unacknowledged at once. ``released`` is how many of them, which count as
+    unacknowledged still, the queue has taken back because they were not acknowledged in time; it gets no more until it
+    has settled them. ``lost`` is how much credit it has lost for want of messages (CONSUME-26).
+    """
+
+    __slots__ = ("limit", "lost", "released")
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.limit = self.prefetch or _UNLIMITED_PREFETCH
+        self.released = 0
+        self.lost = 0
+
+    @property
+    def has_credit(self) -> bool:
+        """Whether a delivery may be sent; a limit over the channel does not concern quorum queues (QOS-10)."""
+        credit = self.limit - self.unacked if self.credit is None else self.credit
+        return credit > 0 and not self.released
+
+    def grant(self, credit: int) -> int:
+        """Let it have so many deliveries from now on, less what it has lost; how many that is."""
+        given = max(credit - self.lost, 0)
+        if self.credit is None:
+            self.limit = self.unacked + given
+        else:
+            self.credit = given
+        return given
+
+    def lose(self, credit: int) -> None:
+        """Let it have none from now on, since there was nothing for so many."""
+        self.lost += credit
+        self.grant(0)
