@@ -75,8 +75,8 @@ class Administration:
             ValueError: no regular expression, or one that Python's ``re`` reads in another way than RabbitMQ's PCRE.
         """
         permissions = Permissions(configure, write, read)
-        _check_patterns(permissions)
         with self._change() as node:
+            _check_patterns(node, permissions)
             _user(node, user).permissions[_vhost(node, vhost).name] = permissions
             node.operator_events.permissions_set(user, vhost, permissions)
 
@@ -98,8 +98,8 @@ class Administration:
             LookupError, ValueError: as :meth:`set_permissions`; with 4.3 there has to be such an exchange, too.
         """
         permissions = TopicPermissions(write, read)
-        _check_patterns(permissions)
         with self._change() as node:
+            _check_patterns(node, permissions)
             owner, known = _user(node, user), _vhost(node, vhost).exchanges
             if node.profile.topic_permissions_need_exchange and exchange and exchange not in known:
                 raise LookupError(f"no exchange {exchange!r} in vhost {vhost!r}; there are: {', '.join(known)}")
@@ -314,9 +314,9 @@ def _check_limit(limit: str, value: object, known: Iterable[str]) -> None:
         raise ValueError(f"{limit} takes an integer, not {value!r}")
 
 
-def _check_patterns(patterns: Iterable[str]) -> None:
+def _check_patterns(node: "Node", patterns: Iterable[str]) -> None:
     for pattern in patterns:
-        check_pattern(pattern)
+        check_pattern(pattern, pcre2=node.profile.has_pcre2)
 
 
 def _kind(operator: bool) -> str:

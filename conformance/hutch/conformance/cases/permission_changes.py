@@ -14,10 +14,9 @@ def permissions_are_regular_expressions(rabbit: Rabbit) -> None:
     """A permission is searched for in the name, unless anchored; upper and lower case matter, and an empty one permits
     nothing.
     """
-    queue = "inbox.é"
-    rabbit.queue(rabbit.channel(), queue)
-    user = rabbit.admin.add_permitted_user()
-    for pattern, permitted in (
+    _expect_permitted(
+        rabbit,
+        "inbox.é",
         ("box", True),
         ("Box", False),
         ("(?i)BOX", True),
@@ -27,7 +26,14 @@ def permissions_are_regular_expressions(rabbit: Rabbit) -> None:
         ("^inbox\\...$", True),  # the last letter is two bytes
         ("^inbox\\..$", False),
         ("", False),
-    ):
+    )
+
+
+def _expect_permitted(rabbit: Rabbit, queue: str, *patterns: tuple[str, bool]) -> None:
+    """A queue must be covered by some patterns, and not by others."""
+    rabbit.queue(rabbit.channel(), queue)
+    user = rabbit.admin.add_permitted_user()
+    for pattern, permitted in patterns:
         rabbit.admin.set_permissions(user, "", "", pattern)
         connection = rabbit.connect_as(user)
         if permitted:
@@ -39,6 +45,33 @@ def permissions_are_regular_expressions(rabbit: Rabbit) -> None:
                 user,
                 [(lambda channel: channel.queue_purge(queue), "read", f"queue '{queue}'", (50, 30))],
             )
+
+
+@case("PERM-01")
+def letters_in_permissions(rabbit: Rabbit) -> None:
+    """The letters are ASCII's; 3.x takes each byte of a name for a character of Latin-1, of which some are letters."""
+    older = rabbit.profile == "3.10"
+    _expect_permitted(
+        rabbit,
+        "Ãß-1",  # C3 83, C3 9F
+        (r"^\w", older),
+        (r"^\W", not older),
+        (r"^\w[\w\x83]\w", older),
+        (r"^..\b", older),
+        (r"-\b\w", True),
+        ("^[[:upper:]]", older),
+        ("^[[:^upper:]]", not older),
+        ("[[:lower:]]", False),
+        ("(?i)^[[:lower:]]", older),
+        ("^(?i)ã", False),  # C3 A3
+        (r"^.[[:cntrl:]]", older),
+        ("^[[:alpha:]][^[:alnum:]]", older),
+        (r"[[:digit:]]\z", True),
+        (r"^[[:^space:][:punct:]]+$", True),
+        ("^[^[:ascii:]]", not older),
+        (r"^\V\H\N", True),
+        ("[[:<:]]1[[:>:]]", True),
+    )
 
 
 @case("PERM-11")

@@ -282,6 +282,44 @@ def a_pattern_that_is_no_regular_expression(rabbit: Rabbit) -> None:
         rabbit.admin.set_policy("p", pattern, _LIMIT, priority=-9)
 
 
+@case("POLICY-09")
+def classes_in_patterns(rabbit: Rabbit) -> None:
+    """POSIX's names of characters stand within a class, and what is no character is in no range of one; 3.x tells where
+    that begins, and 4.x where it ends.
+    """
+    indent = 54
+    named = "POSIX named classes are supported only within a class"
+    collating, unknown = "POSIX collating elements are not supported", "unknown POSIX class name"
+    invalid, disordered = "invalid range in character class", "range out of order in character class"
+    refused = [
+        ("[:alpha:]", named, 0, 9),
+        ("a[:none:]+", named, 1, 9),
+        ("([:alpha:]", named, 1, 10),
+        ("[.a.]", collating, 0, 5),
+        ("b[[=a=]]", collating, 2, 7),
+        ("[a[:none:]]", unknown, 4, 10),
+        ("[[:^none:]]", unknown, 4, 10),
+        ("[a-[:digit:]]", invalid, 3, 12),
+        (r"[a-\d]", invalid, 4, 5),
+        ("[b-a]", disordered, 3, 4),
+        ("[b-a][:alpha:]", disordered, 3, 4),
+        ("é[é-a]", disordered, 6, 7),
+    ]
+    taken = ["[:a]", "[:a]:]", "[^:alpha:]", r"\[:alpha:]", "[[:a]]", "[a-c-[:digit:]]"]
+    if rabbit.profile == "4.3":
+        refused += [("[[:alpha:]-z]", invalid, 0, 11), (r"[\w-.]", invalid, 0, 4)]
+    else:
+        taken += ["[[:alpha:]-z]", r"[\w-.]"]
+    for pattern, reason, begins, ends in refused:
+        place = rabbit.by_profile({"3.10": begins, "4.3": ends})
+        _expect_refused(
+            lambda given=pattern: rabbit.admin.set_policy("p", given, _LIMIT),  # type: ignore[misc]
+            f'pattern should be regular expression but is invalid: {{"{reason}",\n{" " * indent}{place}}}',
+        )
+    for pattern in taken:
+        rabbit.admin.set_policy("p", pattern, _LIMIT, priority=-9)
+
+
 @case("POLICY-11")
 def what_policies_may_apply_to(rabbit: Rabbit) -> None:
     """A policy applies to what its version knows; anything else is refused, and what there is told."""

@@ -4,7 +4,8 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from hutch.fakebroker.engine.ages import milliseconds
-from hutch.fakebroker.engine.patterns import InvalidPattern, compile_pattern
+from hutch.fakebroker.engine.patterns import compile_pattern
+from hutch.fakebroker.engine.pcre import InvalidPattern
 from hutch.fakebroker.engine.policies import Definition, Policy
 from hutch.fakebroker.engine.policy_keys import MIRRORING_POLICY_KEYS
 from hutch.fakebroker.engine.profiles import Profile

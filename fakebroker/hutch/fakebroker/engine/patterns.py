@@ -4,7 +4,7 @@ import re
 import warnings
 from typing import Final
 
-from hutch.fakebroker.engine.pcre import translated
+from hutch.fakebroker.engine.pcre import InvalidPattern, translated
 
 # What PCRE, then PCRE2, says where Python says the first; and where that is: at the place Python tells plus so many
 # bytes, or at the end of the expression (None).
@@ -16,37 +16,78 @@ _ERRORS: Final[dict[str, tuple[tuple[str, int | None], tuple[str, int | None]]]]
     "unbalanced parenthesis": (("unmatched parentheses", 0), ("unmatched closing parenthesis", 1)),
     "unterminated character set": (("missing terminating ] for character class", None),) * 2,
 }
-
-
-class InvalidPattern(ValueError):
-    """PCRE cannot read the expression; ``reason`` and ``place``, in bytes, as it tells them."""
-
-    def __init__(self, reason: str, place: int) -> None:
-        super().__init__(f"{reason}, at byte {place}")
-        self.reason = reason
-        self.place = place
+_AT_END: Final = {message for message, ((_, offset), _) in _ERRORS.items() if offset is None}
+#: What Python says of a range whose end comes before its beginning, with that range behind it.
+_RANGE: Final = "bad character range "
+#: One that has no escapes, which it miscounts.
+_PLAIN_RANGE: Final = re.compile(rb"[^\\]-[^\\]", re.DOTALL)
 
 
 def compile_pattern(pattern: str, *, pcre2: bool) -> re.Pattern[bytes]:
-    """The expression, to be searched for in a name's UTF-8. ``pcre2`` is which of two PCREs complains.
+    """The expression, to be searched for in a name's UTF-8. ``pcre2`` is which of two PCREs reads it.
 
     Raises:
         InvalidPattern: it is none.
         NotImplementedError: it is, or may be, one of PCRE's that Python reads otherwise or not at all.
     """
-    raw = pattern.encode()
-    ours = translated(raw)
+    try:
+        return _compile(pattern.encode(), pcre2)
+    except NotImplementedError as error:
+        raise NotImplementedError(f"the regular expression {pattern!r}: {error}") from None
+
+
+def _compile(raw: bytes, pcre2: bool) -> re.Pattern[bytes]:
+    try:
+        ours = translated(raw, pcre2=pcre2)
+    except InvalidPattern as refusal:
+        _check_beginning(refusal.beginning, pcre2)
+        raise
+    try:
+        return _in_python(ours)
+    except re.error as error:
+        if ours != raw and error.msg not in _AT_END:
+            error = _error_of(raw, error)
+        raise _refusal(raw, error, pcre2) from None
+
+
+def _check_beginning(raw: bytes, pcre2: bool) -> None:
+    """Raise what is wrong with the part of an expression that PCRE has read when it refuses what follows."""
+    try:
+        _compile(raw, pcre2)
+    except InvalidPattern as error:
+        if not error.reason.startswith("missing"):
+            raise
+
+
+def _in_python(ours: bytes) -> re.Pattern[bytes]:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error", FutureWarning)
             return re.compile(ours)
     except FutureWarning as warning:  # as for sets within sets
-        raise NotImplementedError(f"the regular expression {pattern!r}: {warning}") from None
-    except re.error as error:
-        known = _ERRORS.get(error.msg)
-        # Places are those of the expression as it came. PCRE counts braces to their end, and takes several behind one
-        # another.
-        if known is None or ours != raw or (error.pos is not None and raw[error.pos : error.pos + 1] == b"{"):
-            raise NotImplementedError(f"the regular expression {pattern!r}: {error} (in Python)") from None
-        reason, offset = known[pcre2]
-        raise InvalidPattern(reason, len(raw) if offset is None else (error.pos or 0) + offset) from None
+        raise NotImplementedError(str(warning)) from None
+
+
+def _error_of(raw: bytes, error: re.error) -> re.error:
+    """What is wrong with an expression as it came, if it is what is wrong with its translation: places are those of the
+    expression as it came.
+    """
+    try:
+        _in_python(raw)
+    except re.error as plain:
+        if plain.msg == error.msg or (plain.msg.startswith(_RANGE) and error.msg.startswith(_RANGE)):
+            return plain
+    raise NotImplementedError(f"{error} (in Python)")
+
+
+def _refusal(raw: bytes, error: re.error, pcre2: bool) -> InvalidPattern:
+    """An error in PCRE's words, where it has the like."""
+    place = error.pos or 0
+    if error.msg.startswith(_RANGE) and _PLAIN_RANGE.match(raw, place):
+        return InvalidPattern("range out of order in character class", place + 2 + pcre2)
+    known = _ERRORS.get(error.msg)
+    # PCRE counts braces to their end, and takes several behind one another.
+    if known is None or (error.pos is not None and raw[error.pos : error.pos + 1] == b"{"):
+        raise NotImplementedError(f"{error} (in Python)")
+    reason, offset = known[pcre2]
+    return InvalidPattern(reason, len(raw) if offset is None else place + offset)

@@ -50,7 +50,8 @@ class Access:
         user = self._node.users.get(self._username)
         permissions = None if user is None else user.permissions.get(self._vhost)
         called = "amq.default" if kind == "exchange" and not name else name  # the default exchange (PERM-10)
-        if permissions is None or not matches(getattr(permissions, permission), called):
+        pcre2 = self._node.profile.has_pcre2
+        if permissions is None or not matches(getattr(permissions, permission), called, pcre2=pcre2):
             raise self._refused(permission, f"{kind} '{called}'")
         if (forgotten := _remember(self._granted, grant)) is not None and forgotten[::2] == ("exchange", "write"):
             self.writable.discard(forgotten[1])
@@ -99,8 +100,14 @@ class Access:
         if permissions is None:
             return True
         variables = {"username": self._username, "vhost": self._vhost}
-        escape = self._node.profile.escapes_topic_variables
-        return matches(getattr(permissions, permission), key, variables, escape=escape)
+        profile = self._node.profile
+        return matches(
+            getattr(permissions, permission),
+            key,
+            variables,
+            escape=profile.escapes_topic_variables,
+            pcre2=profile.has_pcre2,
+        )
 
     def _refused(self, permission: str, what: str) -> SoftError:
         named = f"{permission} " if self._node.profile.names_refused_permission else ""

@@ -5,7 +5,8 @@ from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from typing import Final, NamedTuple
 
-from hutch.fakebroker.engine.patterns import InvalidPattern, compile_pattern
+from hutch.fakebroker.engine.patterns import compile_pattern
+from hutch.fakebroker.engine.pcre import InvalidPattern
 
 
 class Permissions(NamedTuple):
@@ -60,26 +61,28 @@ class User:
 
 
 @lru_cache(1024)
-def _compiled(pattern: str) -> re.Pattern[bytes]:
-    return compile_pattern(pattern or "^$", pcre2=True)
+def _compiled(pattern: str, pcre2: bool) -> re.Pattern[bytes]:
+    return compile_pattern(pattern or "^$", pcre2=pcre2)
 
 
-def check_pattern(pattern: str) -> None:
+def check_pattern(pattern: str, *, pcre2: bool) -> None:
     """Refuse what is no regular expression, or one of RabbitMQ's PCRE that has no like in Python.
 
     Raises:
         ValueError: such a pattern.
     """
     try:
-        compile_pattern(pattern, pcre2=True)
+        compile_pattern(pattern, pcre2=pcre2)
     except (InvalidPattern, NotImplementedError) as error:
         raise ValueError(f"{pattern!r} is no regular expression that can be used here: {error}") from None
 
 
-def matches(pattern: str, name: str, variables: Mapping[str, str] | None = None, *, escape: bool = False) -> bool:
+def matches(
+    pattern: str, name: str, variables: Mapping[str, str] | None = None, *, escape: bool = False, pcre2: bool
+) -> bool:
     """Whether a permission covers a name; ``variables`` are put in for their names in braces, literally if ``escape``,
     else as parts of the expression.
     """
     for variable, value in (variables or {}).items():
         pattern = pattern.replace(f"{{{variable}}}", re.escape(value) if escape else value)
-    return _compiled(pattern).search(name.encode("utf-8", "surrogateescape")) is not None
+    return _compiled(pattern, pcre2).search(name.encode("utf-8", "surrogateescape")) is not None
