@@ -84,6 +84,22 @@ def test_many_unknown_settings_are_told_in_several_lines() -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("definition", "complaint"),
+    [
+        ({"übel": 1}, '[{<<"übel"/utf8>>,1}] are not recognised policy settings'),
+        ({"max-length": "Ω€"}, '<<"Ω€"/utf8>> is not a valid maximum length'),
+        ({"max-length": "\x85"}, "<<194,133>> is not a valid maximum length"),
+    ],
+)
+def test_text_in_refusals_of_the_newer_version_is_as_rabbitmqctl_prints_it(
+    definition: dict[str, object], complaint: str
+) -> None:
+    with Broker() as broker, pytest.raises(InvalidPolicy) as caught:
+        broker.admin.set_policy("p", "q", definition)
+    assert str(caught.value) == f"Validation failed\n\n{complaint}\n"
+
+
 @pytest.mark.parametrize("pattern", [r"\R", r"\p{L}", "(a(?i)b|c)", "a(?i)b|c", "a{2}{3}", "(?|a|b)"])
 def test_expressions_that_python_reads_otherwise_are_not_taken(pattern: str) -> None:
     with Broker() as broker, pytest.raises(NotImplementedError, match="regular expression"):

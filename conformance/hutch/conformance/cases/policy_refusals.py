@@ -248,6 +248,33 @@ def an_empty_definition(rabbit: Rabbit) -> None:
         _expect_refused(lambda given=set_policy: given("p", _NONE, {}), "no policy provided")  # type: ignore[misc]
 
 
+@case("POLICY-06", profiles=["3.10"])
+def text_in_refusals(rabbit: Rabbit) -> None:
+    """Of text outside of ASCII 3.x prints each byte; the management API shows it as it was, or in numbers if a byte is
+    no letter of Latin-1.
+    """
+    long = {"é" * 12: "x", "ü" * 12: "y", "b": 1}  # in bytes
+    folded = f'{{<<"b">>,1}},\n {{<<"{"é" * 12}">>,<<"x">>}},\n {{<<"{"ü" * 12}">>,<<"y">>}}'
+    _expect_definitions_refused(
+        rabbit,
+        [
+            ({"bösartig": "é"}, _unknown("bösartig", '<<"é">>')),
+            ({"bogus": "Ω \n\xa0"}, _unknown("bogus", '<<"Ω \\n\xa0">>')),
+            ({"bogus": ["é€", {"ü": "é"}]}, _unknown("bogus", '[<<195,169,226,130,172>>,#{<<"ü">> => <<"é">>}]')),
+            ({"ключ": 1}, "[{<<208,186,208,187,209,142,209,135>>,1}] are not recognised policy settings"),
+            ({"max-length": "é"}, '<<"é">> is not a valid maximum length'),
+            ({"ha-mode": "ü"}, '<<"ü">> is not a valid ha-mode value'),
+            (long, f"[{folded}] are not recognised policy settings"),
+        ],
+    )
+    _expect_refused(
+        lambda: rabbit.admin.set_operator_policy("p", _NONE, {"b": "ü"}, apply_to="é", priority="ß"),
+        _unknown("b", '<<"ü">>'),
+        "apply-to 'é' unrecognised; should be 'queues', 'exchanges' or 'all'",
+        "priority should be a number, actually was <<195,159>>",
+    )
+
+
 @case("POLICY-09")
 def a_pattern_that_is_no_regular_expression(rabbit: Rabbit) -> None:
     """A pattern has to be a regular expression; what is wrong with it is told in the words of 3.x's PCRE or 4.x's

@@ -1,6 +1,7 @@
 """What is wrong with a policy, in RabbitMQ's words (POLICY-06 to POLICY-13)."""
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any, Final
 
 from hutch.fakebroker.engine.ages import milliseconds
@@ -9,7 +10,14 @@ from hutch.fakebroker.engine.pcre import InvalidPattern
 from hutch.fakebroker.engine.policies import Definition, Policy
 from hutch.fakebroker.engine.policy_keys import MIRRORING_POLICY_KEYS
 from hutch.fakebroker.engine.profiles import Profile
-from hutch.fakebroker.engine.terms import print_json
+from hutch.fakebroker.engine.terms import print_json, print_latin, print_unicode
+
+_Show = Callable[[Any], str]
+
+#: Values as the versions print them. 4.3's management API fails with 500 where text is not ASCII; this is what
+#: rabbitmqctl prints.
+_older: Final[_Show] = partial(print_json, text=print_latin)
+_newer: Final[_Show] = partial(print_json, text=print_unicode)
 
 #: Where Erlang breaks a line that gets as long, in characters.
 _LINE: Final = 79
@@ -37,7 +45,8 @@ def make_policy(
             what the emulator lacks.
     """
     keys = profile.operator_policy_keys if operator else profile.policy_keys
-    complaints = [_wrong_definition(definition, keys, profile)]
+    show = _newer if profile.prints_unicode else _older
+    complaints = [_wrong_definition(definition, keys, show, profile)]
     if apply_to not in profile.policy_targets:
         complaints.append(f"apply-to '{apply_to}' unrecognised; should be {profile.policy_targets_text}")
     expression = None
@@ -46,7 +55,7 @@ def make_policy(
     except InvalidPattern as error:
         complaints.append(_wrong_pattern(error))
     if isinstance(priority, bool) or not isinstance(priority, int | float):
-        complaints.append(f"priority should be a number, actually was {print_json(priority)}")
+        complaints.append(f"priority should be a number, actually was {show(priority)}")
     wrong = [complaint for complaint in complaints if complaint is not None]
     if wrong or expression is None:
         raise InvalidPolicy("".join(f"{line}\n" for line in ("Validation failed\n", *wrong)))
@@ -62,7 +71,7 @@ def _refuse_lacking(definition: Definition) -> None:
 
 def _wrong_pattern(error: InvalidPattern) -> str:
     text = "pattern should be regular expression but is invalid: "
-    reason, indent = print_json(error.reason)[2:-2], len(text)
+    reason, indent = _newer(error.reason)[2:-2], len(text)
     fits = indent + len(reason) + len(str(error.place)) + 3 < _LINE
     fold = "" if fits else f"\n{' ' * (indent + 1)}"
     return f"{text}{{{reason},{fold}{error.place}}}"
@@ -127,23 +136,24 @@ _RETRIES: Final[dict[str, tuple[_Check, str]]] = {
 _GROUP_SIZE: Final[dict[str, tuple[_Check, str]]] = {"target-group-size": (_integer(1), "qq target count value")}
 
 
-def _wrong_definition(definition: Definition, keys: frozenset[str], profile: Profile) -> str | None:
+def _wrong_definition(definition: Definition, keys: frozenset[str], show: _Show, profile: Profile) -> str | None:
     """The first thing that is wrong; each of the parts of RabbitMQ that know keys looks at its own."""
     if not definition:
         return "no policy provided"
     known = {key: definition[key] for key in sorted(definition.keys() & keys)}
     wrong = (
         _wrong_locator(definition, keys, profile)
-        or _wrong_value(known, _values(profile))
+        or _wrong_value(known, _values(profile), show)
         or _wrong_mirroring(known)
-        or _wrong_value(known, _RETRIES)
+        or _wrong_value(known, _RETRIES, show)
         or _wrong_retries(known)
-        or _wrong_value(known, _GROUP_SIZE)
+        or _wrong_value(known, _GROUP_SIZE, show)
     )
     unknown = sorted(definition.keys() - keys)
     if wrong is None and unknown:
-        settings = [f"{{{print_json(key)},{print_json(definition[key])}}}" for key in unknown]
-        fits = len(",".join(settings)) + 2 < _LINE
+        settings = [f"{{{show(key)},{show(definition[key])}}}" for key in unknown]
+        line = ",".join(settings)
+        fits = len(line if profile.prints_unicode else line.encode()) + 2 < _LINE
         return f"[{(',' if fits else f',{chr(10)} ').join(settings)}] are not recognised policy settings"
     return wrong
 
@@ -154,10 +164,10 @@ def _values(profile: Profile) -> Mapping[str, tuple[_Check, str]]:
     return {**_VALUES, "delivery-limit": (_integer(None), "delivery limit")}
 
 
-def _wrong_value(definition: Definition, values: Mapping[str, tuple[_Check, str]]) -> str | None:
+def _wrong_value(definition: Definition, values: Mapping[str, tuple[_Check, str]], show: _Show) -> str | None:
     for key, value in definition.items():
         if key in values and not values[key][0](value):
-            return f"{print_json(value)} is not a valid {values[key][1]}"
+            return f"{show(value)} is not a valid {values[key][1]}"
     return None
 
 
@@ -178,7 +188,7 @@ def _wrong_locator(definition: Definition, keys: frozenset[str], profile: Profil
     value = definition["queue-master-locator"]
     if "queue-master-locator" not in keys or _one_of("client-local", "min-masters", "random")(value):
         return None
-    return f"{print_json(value)} invalid queue-master-locator value"
+    return f"{_older(value)} invalid queue-master-locator value"
 
 
 def _wrong_mirroring(definition: Definition) -> str | None:
@@ -188,14 +198,14 @@ def _wrong_mirroring(definition: Definition) -> str | None:
     if mode is None and "ha-mode" not in definition:
         return "ha-mode must be specified to specify ha-params, ha-sync-mode or ha-promote-on-shutdown"
     if not isinstance(mode, str) or mode not in {"all", "exactly", "nodes"}:
-        return f"{print_json(mode)} is not a valid ha-mode value"
+        return f"{_older(mode)} is not a valid ha-mode value"
     return _wrong_mirrors(mode, definition.get("ha-params"), "ha-params" in definition) or _wrong_synchronising(
         definition
     )
 
 
 def _wrong_mirrors(mode: str, params: Any, given: bool) -> str | None:
-    told = f"{print_json(params)} given" if given else "none given"
+    told = f"{_older(params)} given" if given else "none given"
     if mode == "all":
         return 'ha-mode="all" does not take parameters' if given else None
     if mode == "exactly":
@@ -205,7 +215,7 @@ def _wrong_mirrors(mode: str, params: Any, given: bool) -> str | None:
     if not params:
         return 'ha-mode="nodes" list must be non-empty'
     others = [name for name in params if not isinstance(name, str)]
-    return f'ha-mode="nodes" takes a list of strings, {print_json(others)} was not a string' if others else None
+    return f'ha-mode="nodes" takes a list of strings, {_older(others)} was not a string' if others else None
 
 
 def _wrong_synchronising(definition: Definition) -> str | None:
@@ -219,12 +229,10 @@ def _wrong_synchronising(definition: Definition) -> str | None:
 
 def _wrong_batch_size(definition: Definition) -> str | None:
     size = definition.get("ha-sync-batch-size", 1)
-    return (
-        None if _integer(1)(size) else f"ha-sync-batch-size takes an integer greater than 0, {print_json(size)} given"
-    )
+    return None if _integer(1)(size) else f"ha-sync-batch-size takes an integer greater than 0, {_older(size)} given"
 
 
 def _not_one_of(definition: Definition, key: str, one: str, other: str) -> str | None:
     if key not in definition or _one_of(one, other)(definition[key]):
         return None
-    return f'{key} must be "{one}" or "{other}", got {print_json(definition[key])}'
+    return f'{key} must be "{one}" or "{other}", got {_older(definition[key])}'

@@ -102,6 +102,8 @@ class Profile:
     negative_delivery_limit_is_none: bool
     #: Whether operators' regular expressions are PCRE2's, else PCRE's, which complains in other words.
     has_pcre2: bool
+    #: Whether refusals of policies print text in Unicode, else its bytes in Latin-1 (POLICY-06).
+    prints_unicode: bool
     #: Whether queues may be neither durable nor exclusive (QUEUE-DECLARE-26).
     permits_transient_queues: bool
     #: Whether x-queue-master-locator is taken (QUEUE-ARG-18).
@@ -285,6 +287,7 @@ V3_10: Final = Profile(
     policy_targets_text="'queues', 'exchanges' or 'all'",
     negative_delivery_limit_is_none=False,
     has_pcre2=False,
+    prints_unicode=False,
     permits_transient_queues=True,
     permits_master_locator=True,
     master_locators=frozenset({"min-masters", "client-local", "random"}),
@@ -391,6 +394,7 @@ V4_3: Final = Profile(
     policy_targets_text=("one of: 'queues', 'classic_queues',  'quorum_queues', 'streams', 'exchanges', or 'all'"),
     negative_delivery_limit_is_none=True,
     has_pcre2=True,
+    prints_unicode=True,
     permits_transient_queues=True,
     permits_master_locator=False,
     master_locators=None,

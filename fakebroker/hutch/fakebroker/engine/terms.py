@@ -1,7 +1,7 @@
 """Values as Erlang prints and compares them, because RabbitMQ does."""
 
 import re
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from datetime import datetime, timedelta
 from decimal import Decimal
 from struct import Struct
@@ -11,6 +11,8 @@ from hutch.fakebroker.engine.hashing import Atom, Term
 from hutch.wire.fields import FieldValue, Timestamp, UInt64, type_name
 
 _DOUBLE: Final = Struct(">d")
+#: What Erlang prints as it is, or has an escape for.
+_PRINTABLE: Final = re.compile("[\b-\r\x1b -~\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]*")
 _WORD: Final = re.compile("[a-z][0-9A-Za-z_@]*")
 _EPOCH: Final = datetime(1970, 1, 1)
 
@@ -138,16 +140,21 @@ def type_text(value: FieldValue) -> str:
     return "long" if name == "unsignedlong" else name
 
 
-def print_json(value: Any) -> str:
-    """What JSON has, read by RabbitMQ and printed by Erlang's ``~p``, in one line: ``#{<<"key">> => [1,null]}``."""
+def print_json(value: Any, *, text: Callable[[str], str]) -> str:
+    """What JSON has, read by RabbitMQ and printed by Erlang, in one line: ``#{<<"key">> => [1,null]}``. ``text`` prints
+    the texts in it: :func:`print_latin` as ``~p`` does, :func:`print_unicode` as ``~tp``.
+    """
+    if isinstance(value, str):
+        return text(value)
     if value is None:
         return "null"
     if isinstance(value, Mapping):
-        return f"#{{{','.join(f'{print_json(key)} => {print_json(inner)}' for key, inner in sorted(value.items()))}}}"
+        pairs = ((text(key), print_json(inner, text=text)) for key, inner in sorted(value.items()))
+        return f"#{{{','.join(f'{key} => {inner}' for key, inner in pairs)}}}"
     if isinstance(value, list | tuple):
         if value and all(isinstance(octet, int) and (octet in _ESCAPES or 32 <= octet <= 126) for octet in value):
             return print_binary(bytes(value))[2:-2]  # a list of characters is a string to Erlang
-        return f"[{','.join(map(print_json, value))}]"
+        return f"[{','.join(print_json(inner, text=text) for inner in value)}]"
     return print_term(value)
 
 
@@ -183,9 +190,14 @@ def print_missing_queue(vhost: str, queue: str) -> str:
     return f"{{not_found,\n{' ' * 31}{inner}}}}}"
 
 
+def print_latin(text: str) -> str:
+    """Text as Erlang's ``~p`` prints its bytes, each as a character of Latin-1, and as a reader of UTF-8 sees that."""
+    return print_binary(text.encode("utf-8", "surrogateescape")).encode("latin-1").decode("utf-8", "surrogateescape")
+
+
 def print_unicode(text: str) -> str:
     """Text as Erlang's ``~tp`` prints its bytes."""
-    if text.isascii() or not text.isprintable():
+    if text.isascii() or not _PRINTABLE.fullmatch(text):
         return print_binary(text.encode("utf-8", "surrogateescape"))
     return f"""<<"{"".join(_ESCAPES.get(ord(letter), letter) for letter in text)}"/utf8>>"""
 
