@@ -3,6 +3,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from decimal import Decimal
 from itertools import takewhile
 from typing import Any
 
@@ -10,14 +11,16 @@ import pytest
 
 from hutch.conformance.cli import main
 from hutch.conformance.differential.command import told
+from hutch.conformance.differential.dead_letters import harmless
 from hutch.conformance.differential.duel import Difference
 from hutch.conformance.differential.machine import Arena, Outcome, run
-from hutch.conformance.differential.operations import Administer, Operation
+from hutch.conformance.differential.operations import Administer, Call, Operation, Place, Publish
 from hutch.conformance.differential.shrinking import shrink
 from hutch.conformance.differential.vocabulary import Vocabulary
 from hutch.conformance.targets import Live
 from hutch.fakebroker import Broker
 from hutch.fakebroker.engine import profiles
+from hutch.wire import methods as wire
 
 
 def test_the_emulator_is_like_itself(capsys: pytest.CaptureFixture[str]) -> None:
@@ -116,6 +119,22 @@ def recorded(seed: int) -> list[str]:
 def test_the_same_seed_gives_the_same_operations() -> None:
     assert recorded(7) == recorded(7)
     assert recorded(7) != recorded(8)
+
+
+def test_no_decimal_gets_to_a_queue_that_dead_letters_at_least_once() -> None:
+    def operations(strategy: str) -> list[Operation]:
+        headers = {"headers": {"a": Decimal("1.5"), "b": 1}}
+        publish = Publish(Place(1, 1), wire.BasicPublish(routing_key="q1"), headers)
+        declare = wire.QueueDeclare(queue="q1", arguments={"x-dead-letter-strategy": strategy})
+        return [publish, Call(Place(1, 1), declare)]
+
+    def headers(script: list[Operation]) -> list[str]:
+        return [name for each in script if isinstance(each, Publish) for name in each.properties["headers"]]
+
+    assert headers(harmless(operations("at-most-once"))) == ["a", "b"]
+    assert headers(harmless(operations("at-least-once"))) == ["b"]
+    by_policy = Administer("set_policy", {"definition": {"dead-letter-strategy": "at-least-once"}})
+    assert headers(harmless([*operations("at-most-once"), by_policy])) == ["b"]
 
 
 def test_a_difference_that_is_not_seen_again_is_told_of() -> None:

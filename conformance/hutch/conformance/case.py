@@ -66,6 +66,7 @@ TOPICS: Final = (
     "quorum",
     "quorum_arguments",
     "quorum_limits",
+    "kept_dead_letters",
     "quorum_consumers",
     "policy",
     "policy_types",

@@ -242,27 +242,6 @@ def dead_lettering_at_least_once(rabbit: Rabbit) -> None:
     _expect_death(rabbit, yard.get(dead), queue, "expired", **{"original-expiration": "50"})
 
 
-@case("DLX-27", "QUORUM-14")
-def dead_letters_that_nobody_takes(rabbit: Rabbit) -> None:
-    """At least once, a dead letter stays and counts towards the limit while nothing takes it, in 4.x until a purge; at
-    most once, it is gone.
-    """
-    yard = Yard(rabbit)
-    missing = rabbit.name()
-    full = yard.queue(kind="classic", max_length=0, overflow="reject-publish")
-    for strategy, kept in (("at-least-once", 1), ("at-most-once", 0)):
-        for target in (missing, full):
-            queue = yard.queue(target, dead_letter_strategy=strategy, overflow="reject-publish", max_length=1)
-            yard.publish(queue)
-            yard.reject(yard.get(queue), requeue=False)
-            equal(yard.channel.get(queue), None)
-            yard.publish(queue)
-            equal(yard.offer(queue), not kept, f"room for another message, {strategy}")
-            yard.channel.expect_ready(queue, 2 - kept)
-            purged = 2 - kept if rabbit.profile == "3.10" else 2
-            equal(fields(yard.channel.call(amqp.QueuePurge(queue=queue))).message_count, purged)
-
-
 @case("QUORUM-09", "POLICY-02")
 def delivery_limit_by_policy(rabbit: Rabbit) -> None:
     """A policy may limit the deliveries of a quorum queue."""

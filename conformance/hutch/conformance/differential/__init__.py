@@ -37,6 +37,10 @@ What RabbitMQ itself does not determine is kept out, or not compared:
   bound to it;
 - how dead letters of several queues are mixed that a policy, or time, has drop messages at once: a script in which they
   come together is left off;
+- when a quorum queue hears that others have taken a dead letter which it kept for them, and so has room again: the next
+  operation comes a moment later;
+- headers with decimals, over which RabbitMQ goes down where messages are dead-lettered at least once: they are in no
+  script in which anything may be;
 - values of policies over which RabbitMQ itself crashes or falls silent: a ``max-age`` that is no text, and to 3.10 a
   ``queue-master-locator`` or ``ha-mode`` that is none;
 - whether a channel of a user whose permissions change still remembers what it was permitted, after a second without

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from hypothesis.strategies import SearchStrategy
 
 from hutch.conformance.administration import Administration
+from hutch.conformance.differential.dead_letters import STRATEGIES
 from hutch.conformance.differential.drawing import mostly
 from hutch.conformance.differential.operations import USER, Administer
 from hutch.conformance.management import ManagementError
@@ -30,10 +31,10 @@ _DEFINITIONS: Final[dict[str, tuple[object, ...]]] = {
     "alternate-exchange": (),
     "queue-mode": ("default", "lazy"),
     "queue-version": (2, 1),
+    "dead-letter-strategy": STRATEGIES,
 }
 _OTHERS: Final[dict[str, tuple[object, ...]]] = {
     "delivery-limit": (2, 0, -1),
-    "dead-letter-strategy": ("at-most-once", "at-least-once"),
     "max-in-memory-length": (1,),
     "max-in-memory-bytes": (1,),
     "queue-leader-locator": ("client-local", "balanced"),

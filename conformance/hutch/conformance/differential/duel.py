@@ -1,5 +1,6 @@
 """Two brokers side by side: each operation is played on both, and what they were seen to do is compared."""
 
+import re
 import time
 from collections import Counter
 from collections.abc import Callable
@@ -33,8 +34,13 @@ _MARGIN: Final = 0.08
 #: Seconds within which what falls due of itself is done at once: a quorum queue keeps for a millisecond what has a time
 #: to live of 0.
 _AT_ONCE: Final = 0.002
+#: Seconds within which is done what nobody can see: that a queue keeps a dead letter no more which others have by now,
+#: and that a message is gone which was gone before its queue had told that it was there.
+_UNSEEN: Final = 0.03
 #: Seconds without anything to do after which a channel of a live broker may forget what it was permitted: one second.
 _AWAKE: Final = 0.9
+#: Who got a delivery, where one is told of.
+_CONSUMER: Final = re.compile(r"consumer_tag='[^']*', ")
 #: The frame size that is agreed on, bytes.
 FRAME_MAX: Final = 131072
 
@@ -66,14 +72,17 @@ class Inconclusive(Exception):
     """The live broker took so long that what falls due of itself cannot be told from what was asked for."""
 
 
-class Time(Protocol):
-    """The emulator's clock."""
+class Clockwork(Protocol):
+    """The emulator from inside: its clock, and what nobody can see on a live broker."""
 
     def advance(self, seconds: float) -> None:
         """Let time pass."""
 
     def upcoming(self) -> float | None:
         """Seconds until something falls due; ``None`` for never."""
+
+    def handed_over(self) -> int:
+        """How many messages were dead-lettered."""
 
 
 class Duel:
@@ -85,7 +94,7 @@ class Duel:
         self,
         emulator: Side,
         live: Side,
-        clock: Time,
+        clock: Clockwork,
         operators: Operators | None,
         counts: "Counter[str]",
         patience: float = PATIENCE,
@@ -112,6 +121,7 @@ class Duel:
         self._streams: set[str] = set()
         emulator.uncounted = live.uncounted = self._streams
         self._awake = self._began
+        self._handed_over = 0
 
     # playing
 
@@ -254,8 +264,10 @@ class Duel:
         self._compare(None)
 
     def _compare(self, operation: "Operation | None") -> None:
+        unseen = False
         while (soon := self._soon()) is not None and soon <= _AT_ONCE:
             self._advance(soon)
+            unseen = True
         counts = self.emulator.settle(self.queues)
         expected = self.emulator.seen()
         before, soon = self._before, self._soon()
@@ -278,6 +290,11 @@ class Duel:
         self._check_speed(took, before, soon)
         self._check_mixture(operation, counts, expected)
         self._learn(operation, expected, seen)
+        if unseen or self._clock.handed_over() != self._handed_over:
+            self._handed_over = self._clock.handed_over()
+            time.sleep(_UNSEEN)
+        elif isinstance(operation, Publish):
+            time.sleep(_AT_ONCE)
         self._ready = _ready(counts)
         self._forget_deleted(counts)
         self.emulator.forget()
@@ -398,18 +415,22 @@ def _overtaken(expected: _Seen, seen: _Seen) -> bool:
     """
     if expected.keys() != seen.keys():
         return False
-    mixed = False
     closed = any("channel.close(" in line for one in expected.values() for line in one.streams.get("answered", ()))
+    mixed: tuple[list[str], list[str]] = [], []
     for key, one in expected.items():
         other = seen[key].streams
         if one.streams.keys() != other.keys() or one.confirmed != seen[key].confirmed:
             return False
         for row, lines in one.streams.items():
             if lines != other[row]:
-                mixed = ", consumer " in row and (closed or any("x-death=" in line for line in lines))
-                if not mixed or sorted(lines) != sorted(other[row]):
+                if ", consumer " not in row or len(lines) != len(other[row]):
                     return False
-    return mixed
+                mixed[0].extend(lines)
+                mixed[1].extend(other[row])
+    if not closed and not any("x-death=" in line for line in mixed[0]):
+        return False
+    by_emulator, by_live = (sorted(_CONSUMER.sub("", line) for line in lines) for lines in mixed)
+    return bool(by_emulator) and by_emulator == by_live
 
 
 def _ready(counts: dict[str, str]) -> dict[str, int]:

@@ -47,6 +47,14 @@ class Emulator:
         at = self._broker.next_timer_at()
         return None if at is None else at - self._clock.monotonic()
 
+    def handed_over(self) -> int:
+        """How many messages quorum queues handed over that dead-letter at least once."""
+        vhost = self._broker.node.vhosts[self.vhost]
+        return sum(
+            event.queue in vhost.queues and vhost.queues[event.queue].settings.dead_letters_at_least_once
+            for event in self._broker.history.of("dead-lettered")
+        )
+
 
 @contextmanager
 def emulator(profile: str, like: Site, types: Iterable[str]) -> Iterator[Emulator]:

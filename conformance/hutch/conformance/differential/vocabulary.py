@@ -8,7 +8,7 @@ from typing import Any, Final
 from hypothesis import strategies as st
 from hypothesis.strategies import SearchStrategy
 
-from hutch.conformance.differential import replies, streams
+from hutch.conformance.differential import dead_letters, replies, streams
 from hutch.conformance.differential.administration import Operations
 from hutch.conformance.differential.drawing import flag, mostly, rather, seldom
 from hutch.conformance.differential.operations import (
@@ -68,6 +68,7 @@ _QUEUE_ARGUMENTS: Final[dict[str, tuple[FieldValue, ...]]] = {
     "x-initial-cluster-size": (1,),
     "x-quorum-initial-group-size": (1,),
     "x-consumer-timeout": (3600000,),
+    "x-dead-letter-strategy": (*dead_letters.STRATEGIES, "other"),
     "x-unknown": (1, "a"),
 }
 _SIZES: Final = st.sampled_from((0, 0, 8, 15, 30))
@@ -78,6 +79,8 @@ _QUORUM_ARGUMENTS: Final = (
 )
 #: The queue that may be a stream, by its place.
 _STREAM: Final = 3
+#: The queue that may dead-letter at least once, by its place.
+_DYING: Final = 2
 _WORDS: Final = ("a", "b", "*", "#", "")
 
 
@@ -125,14 +128,21 @@ class Vocabulary:
     def script(self) -> SearchStrategy[list[Operation]]:
         """Operations, those first that make a world."""
         more = st.lists(self.operation(), min_size=STEPS, max_size=STEPS)
-        own = st.builds(lambda first, then: [*first, *then], self.beginning(), more)
+        own = st.builds(_joined, self.beginning(), more)
         if self._plain is not None:
             return st.one_of(own, self._plain.script())
-        more = st.lists(st.one_of(self._reading(), self.operation()), min_size=STEPS, max_size=STEPS)
-        return st.one_of(own, st.builds(lambda first, then: [*first, *then], self.beginning(streaming=True), more))
+        reading = st.lists(st.one_of(self._reading(), self.operation()), min_size=STEPS, max_size=STEPS)
+        dying = st.lists(st.one_of(self._dying(), self.operation()), min_size=STEPS, max_size=STEPS)
+        return st.one_of(
+            own,
+            st.builds(_joined, self.beginning(streaming=True), reading),
+            st.builds(_joined, self.beginning(dying=True), dying),
+        )
 
-    def beginning(self, *, streaming: bool = False) -> SearchStrategy[list[Operation]]:
-        """Exchanges, queues and bindings. If ``streaming``, there is a stream, and channels may read it."""
+    def beginning(self, *, streaming: bool = False, dying: bool = False) -> SearchStrategy[list[Operation]]:
+        """Exchanges, queues and bindings. If ``streaming``, there is a stream, and channels may read it; if ``dying``,
+        a queue that dead-letters at least once.
+        """
         place = Place(1, 1)
         usual = self.exchanges if self._plugins is None else self.exchanges[:1]
         exchanges = [self._exchange_declare(st.just(name), odd=False) for name in usual]
@@ -143,6 +153,8 @@ class Vocabulary:
         ]
         stream = streams.declare(self.queues[_STREAM])
         queues[_STREAM] = stream if streaming else rather(queues[_STREAM], stream, 4)
+        if dying:
+            queues[_DYING] = self._certain_declare(self.queues[_DYING])
         plugins = () if self._plugins is None else self._plugins.beginning()
         made = [method.map(lambda method: Call(place, method)) for method in (*exchanges, *queues, *plugins)]
         bindings = st.lists(st.builds(Call, self._place, self._bind()), max_size=6)
@@ -164,6 +176,17 @@ class Vocabulary:
         properties = st.one_of(streams.filtered(_VALUES), self._properties())
         publish = st.builds(Publish, self._place, sent, properties, _SIZES)
         return st.one_of(st.builds(Call, self._place, calls), publish, self._settle())
+
+    def _dying(self) -> SearchStrategy[Operation]:
+        """What is done with a queue that dead-letters at least once."""
+        queue = self.queues[_DYING]
+        sent = st.builds(wire.BasicPublish, exchange=st.just(""), routing_key=st.just(queue))
+        properties = st.one_of(st.just({}), st.just({"expiration": "0"}), self._properties())
+        return st.one_of(
+            st.builds(Publish, self._place, sent, properties, _SIZES),
+            st.builds(Call, self._place, dead_letters.calls(queue)),
+            dead_letters.refusals(self._place),
+        )
 
     def operation(self) -> SearchStrategy[Operation]:
         """Any one operation."""
@@ -232,12 +255,21 @@ class Vocabulary:
         )
 
     def _quorum_declare(self, name: str) -> SearchStrategy[wire.QueueDeclare]:
-        def table(names: list[str]) -> SearchStrategy[FieldTable]:
-            legal = {name: self._argument(name, odd=False) for name in _legal(names)}
-            return st.fixed_dictionaries({"x-queue-type": st.just("quorum"), **legal})
+        tables = self._quorum_arguments((*_QUORUM_ARGUMENTS, *self._dead_letters))
+        typed: SearchStrategy[FieldTable] = tables.map(lambda table: {"x-queue-type": "quorum", **table})
+        return st.builds(wire.QueueDeclare, queue=st.just(name), durable=st.just(True), arguments=typed)
 
-        names = st.lists(st.sampled_from((*_QUORUM_ARGUMENTS, *self._dead_letters)), max_size=4, unique=True)
-        return st.builds(wire.QueueDeclare, queue=st.just(name), durable=st.just(True), arguments=names.flatmap(table))
+    def _certain_declare(self, name: str) -> SearchStrategy[wire.QueueDeclare]:
+        to, others = self._dead_letters, [queue for queue in self.queues if queue != name]
+        more = self._quorum_arguments(_QUORUM_ARGUMENTS)
+        keys: SearchStrategy[FieldValue] = rather(st.sampled_from(others), to["x-dead-letter-routing-key"], 3)
+        return dead_letters.declare(name, more, to["x-dead-letter-exchange"], keys)
+
+    def _quorum_arguments(self, known: tuple[str, ...]) -> SearchStrategy[FieldTable]:
+        def table(names: list[str]) -> SearchStrategy[FieldTable]:
+            return st.fixed_dictionaries({name: self._argument(name, odd=False) for name in _legal(names)})
+
+        return st.lists(st.sampled_from(known), max_size=4, unique=True).flatmap(table)
 
     def _queue_arguments(self, odd: bool) -> SearchStrategy[FieldTable]:
         def table(names: list[str]) -> SearchStrategy[FieldTable]:
@@ -412,6 +444,10 @@ class Vocabulary:
         return st.builds(
             Settle, self._place, st.sampled_from(("ack", "nack", "reject")), which, multiple=flag(), requeue=flag()
         )
+
+
+def _joined(first: list[Operation], then: list[Operation]) -> list[Operation]:
+    return dead_letters.harmless([*first, *then])
 
 
 def _header_values() -> dict[str, SearchStrategy[FieldValue]]:

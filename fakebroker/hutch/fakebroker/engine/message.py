@@ -193,6 +193,14 @@ class Message:
         self.properties_size = len(raw)
         self.written = False
 
+    def readdressed(self, exchange: str, routing_key: str) -> "Message":
+        """The same as if it was published there."""
+        message = copy(self)
+        message.exchange = exchange
+        message.routing_key = routing_key
+        message.address = _address(exchange, routing_key)
+        return message
+
     def from_disk(self) -> "Message":
         """The same as it is on disk. What was rewritten is written with what was read of it."""
         message = copy(self)

@@ -134,6 +134,8 @@ class Profile:
     has_consumer_timeouts: bool
     #: Whether a purge takes the dead letters that a quorum queue keeps, too (DLX-27).
     purges_dead_letters: bool
+    #: Whether a quorum queue never hears that it took its own dead letters, and so keeps them besides (DLX-27).
+    keeps_dead_letters_to_itself: bool
     #: Whether what came back to a quorum queue may have to wait for its next delivery (x-delayed-retry-type).
     has_delayed_retry: bool
     #: The same of consumers, in no order (CONSUME-26, CONSUME-27).
@@ -306,6 +308,7 @@ V3_10: Final = Profile(
     single_active_by_priority=False,
     has_consumer_timeouts=False,
     purges_dead_letters=False,
+    keeps_dead_letters_to_itself=True,
     has_delayed_retry=False,
     consumer_arguments={
         "classic": frozenset({"x-cancel-on-ha-failover", "x-credit", "x-priority"}),
@@ -424,6 +427,7 @@ V4_3: Final = Profile(
     single_active_by_priority=True,
     has_consumer_timeouts=True,
     purges_dead_letters=True,
+    keeps_dead_letters_to_itself=False,
     has_delayed_retry=True,
     consumer_arguments={
         "classic": frozenset({"x-priority"}),

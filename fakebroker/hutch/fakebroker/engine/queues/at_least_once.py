@@ -74,7 +74,7 @@ class AtLeastOnce:
             self._pending[held] = None
             self._publish(held, held.dead)
         if self._pending and self._retry is None:
-            self._retry = self._node.timers.set(_RETRY, self._publish_again)
+            self._retry = self._node.timers.set(_RETRY, self._retry_is_due)
 
     def _publish(self, held: _Held, dead: Message) -> None:
         queue = self._queue
@@ -83,22 +83,44 @@ class AtLeastOnce:
             return
         if targets:
             held.published_at = self._node.clock.monotonic()
-        taking = [target for target in targets if target not in held.taken_by and target.publish_dead(dead, queue)]
+        # Where a queue never hears of what it took itself, it does not hear either that it is full.
+        unheard = queue if self._node.profile.keeps_dead_letters_to_itself else None
+        taking = [
+            target
+            for target in targets
+            if target not in held.taken_by and target.publish_dead(dead, None if target is unheard else queue)
+        ]
         if taking:
             detail = (held.reason, tuple(target.name for target in taking))
             self._node.history.record("dead-lettered", queue.vhost.name, queue.name, dead, detail)
         held.taken_by.update(taking)
         # Nowhere to go is done only for what has gone somewhere before.
-        if held.taken_by.issuperset(targets) and held.taken_by and held in self._pending:
+        is_done = held.taken_by.issuperset(targets) and held.taken_by and unheard not in targets
+        if is_done and held in self._pending:
             del self._pending[held]
             self.count -= 1
             self.size -= held.entry.size
             queue.dispatch()
 
+    def settings_changed(self) -> None:
+        """Try again what is kept, or forget it if the queue keeps nothing any more (DLX-27)."""
+        if self._queue.settings.dead_letters_at_least_once:
+            self._publish_again()
+        else:
+            self.clear()
+
     def _publish_again(self) -> None:
-        self._retry = None
+        """Publish what found no queue, or none that took it in time, with the exchange and key that there are now."""
         now = self._node.clock.monotonic()
+        settings = self._queue.settings
         for held in list(self._pending):
             if held.dead is not None and (held.published_at is None or held.published_at + _RETRY <= now):
+                key = settings.dead_letter_routing_key
+                key = held.entry.original.routing_key if key is None else key
+                held.dead = held.dead.readdressed(settings.dead_letter_exchange or "", key)
                 self._publish(held, held.dead)
+
+    def _retry_is_due(self) -> None:
+        self._retry = None
+        self._publish_again()
         self._forward()

@@ -194,11 +194,10 @@ class QuorumQueue(Queue):
         if not self.deleted and isinstance(entry, QuorumEntry):
             entry.failures += failed
             self._die(entry, "rejected")
+            self._evaluate()
 
     def _die(self, entry: QuorumEntry, reason: str) -> None:
-        settings = self.settings
-        at_least_once = settings.dead_letter_strategy == "at-least-once" and settings.overflow == "reject-publish"
-        if at_least_once and settings.dead_letter_exchange is not None:
+        if self.settings.dead_letters_at_least_once:
             self._dead.add(entry, reason)
         else:
             self.vhost.dead_letter(self, entry.original, reason, entry.failures)
@@ -235,6 +234,7 @@ class QuorumQueue(Queue):
     def change_settings(self, settings: Settings) -> None:
         """Go by other settings, for policies came or went."""
         super().change_settings(settings)
+        self._dead.settings_changed()
         self.dispatch()
 
     def stop(self) -> None:

@@ -43,7 +43,7 @@ class Settings:
         "consumer_timeout",
         "dead_letter_exchange",
         "dead_letter_routing_key",
-        "dead_letter_strategy",
+        "dead_letters_at_least_once",
         "delayed_retry",
         "delivery_limit",
         "drops_head",
@@ -63,7 +63,6 @@ class Settings:
         self.expires: Final = _milliseconds(arguments.get("x-expires"))
         self.dead_letter_exchange: Final = _text(arguments.get("x-dead-letter-exchange"))
         self.dead_letter_routing_key: Final = _text(arguments.get("x-dead-letter-routing-key"))
-        self.dead_letter_strategy: Final = _text(arguments.get("x-dead-letter-strategy"))
         #: As it was given: any value of any type is accepted (QUEUE-ARG-24).
         self.delivery_limit: Final = arguments.get("x-delivery-limit")
         self.consumer_timeout: Final = _milliseconds(arguments.get("x-consumer-timeout"))
@@ -74,6 +73,12 @@ class Settings:
         #: How large a stream's segment grows, by RabbitMQ's default 500 MB.
         self.segment_bytes: Final = _number(arguments.get("x-stream-max-segment-size-bytes", 500_000_000)) or 0
         self.overflow: Final = _text(arguments.get("x-overflow")) or "drop-head"
+        #: Whether a quorum queue keeps what died until it has been taken; else it is sent once.
+        self.dead_letters_at_least_once: Final = (
+            arguments.get("x-dead-letter-strategy") == "at-least-once"
+            and self.overflow == "reject-publish"
+            and self.dead_letter_exchange is not None
+        )
         #: Whether messages go to disk at once (QUEUE-ARG-15).
         self.lazy: Final = arguments.get("x-queue-mode") == "lazy"
         #: Whether there is a limit to what it holds.

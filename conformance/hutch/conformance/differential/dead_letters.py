@@ -1,0 +1,72 @@
+"""Strategies for quorum queues that dead-letter at least once, and what must not be sent to these."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from decimal import Decimal
+from typing import Any, Final
+
+from hypothesis import strategies as st
+from hypothesis.strategies import SearchStrategy
+
+from hutch.conformance.differential.drawing import flag, mostly, rather
+from hutch.conformance.differential.operations import Administer, Call, Operation, Place, Publish, Settle
+from hutch.wire import methods as wire
+from hutch.wire.fields import FieldTable, FieldValue
+
+#: The strategies that there are.
+STRATEGIES: Final = ("at-most-once", "at-least-once")
+
+
+def declare(
+    name: str, more: SearchStrategy[FieldTable], exchanges: SearchStrategy[FieldValue], keys: SearchStrategy[FieldValue]
+) -> SearchStrategy[wire.QueueDeclare]:
+    """A quorum queue with ``more`` arguments, all legal, that dead-letters at least once."""
+    needed: SearchStrategy[FieldTable] = st.fixed_dictionaries(
+        {
+            "x-queue-type": st.just("quorum"),
+            "x-dead-letter-strategy": st.just(STRATEGIES[1]),
+            "x-overflow": st.just("reject-publish"),
+            "x-dead-letter-exchange": rather(st.just(""), exchanges, 2),
+            "x-dead-letter-routing-key": keys,
+        }
+    )
+    tables = st.builds(lambda *parts: {**parts[0], **parts[1]}, more, needed)
+    return st.builds(wire.QueueDeclare, queue=st.just(name), durable=st.just(True), arguments=tables)
+
+
+def calls(name: str) -> SearchStrategy[wire.Method]:
+    """Who gets messages of such a queue."""
+    return st.one_of(
+        st.builds(wire.BasicGet, queue=st.just(name)),
+        st.builds(wire.BasicGet, queue=st.just(name)),
+        st.builds(wire.BasicConsume, queue=st.just(name)),
+    )
+
+
+def refusals(places: SearchStrategy[Place]) -> SearchStrategy[Settle]:
+    """What mostly has a message die."""
+    verdict = st.sampled_from(("nack", "reject"))
+    return st.builds(Settle, places, verdict, st.integers(0, 5), multiple=flag(), requeue=mostly((False,), (True,), 4))
+
+
+def harmless(script: Sequence[Operation]) -> list[Operation]:
+    """Without decimals in the headers of messages, if anything may be dead-lettered at least once: over these RabbitMQ
+    goes down.
+    """
+    if not any(_asks_for_at_least_once(operation) for operation in script):
+        return list(script)
+    return [_without_decimals(operation) if isinstance(operation, Publish) else operation for operation in script]
+
+
+def _asks_for_at_least_once(operation: Operation) -> bool:
+    if isinstance(operation, Administer):
+        return bool(operation.arguments.get("definition", {}).get("dead-letter-strategy") == STRATEGIES[1])
+    if isinstance(operation, Call) and isinstance(operation.method, wire.QueueDeclare):
+        return operation.method.arguments.get("x-dead-letter-strategy") == STRATEGIES[1]
+    return False
+
+
+def _without_decimals(publish: Publish) -> Publish:
+    headers: dict[str, Any] = publish.properties.get("headers", {})
+    kept = {name: value for name, value in headers.items() if not isinstance(value, Decimal)}
+    return publish if kept == headers else replace(publish, properties={**publish.properties, "headers": kept})
