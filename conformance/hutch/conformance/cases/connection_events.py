@@ -6,14 +6,12 @@ from hutch.conformance.case import case
 from hutch.conformance.check import equal, true, typed
 from hutch.conformance.listener import Listener
 from hutch.conformance.rabbit import Rabbit
-from hutch.conformance.raw import CAPABILITIES
+from hutch.conformance.raw import CAPABILITIES, RawConnection
 from hutch.wire.fields import FieldTable, Int64, type_name
 
-#: Empty where there is no TLS.
-_TLS: Final = (
-    *("ssl_hash", "ssl_cipher", "ssl_key_exchange", "ssl_protocol"),
-    *("peer_cert_validity", "peer_cert_issuer", "peer_cert_subject"),
-)
+_AGREED: Final = ("ssl_hash", "ssl_cipher", "ssl_key_exchange", "ssl_protocol")
+#: Empty where the client shows no certificate, which over TLS it may.
+_CERTIFICATE: Final = ("peer_cert_validity", "peer_cert_issuer", "peer_cert_subject")
 _BLANK: Final = (
     "user '{}' attempted to log in with a blank password, which is prohibited by the internal authN backend. To use "
     "TLS/x509 certificate-based authentication, see the rabbitmq_auth_mechanism_ssl plugin and configure the client to "
@@ -21,14 +19,25 @@ _BLANK: Final = (
 )
 
 
+def _agreed(raw: RawConnection) -> dict[str, str]:
+    """What is told of a connection's TLS, which agrees on no more than a cipher since its version 1.3."""
+    machine = getattr(raw.transport, "ssl_object", None)
+    if machine is None:
+        return dict.fromkeys(_AGREED, "")
+    suite, protocol, _ = machine.cipher()
+    equal(protocol, "TLSv1.3", "the client's TLS")
+    cipher = suite.removeprefix("TLS_").rpartition("_")[0].lower()
+    return dict(zip(_AGREED, ("aead", cipher, "any", "tlsv1.3"), strict=True))
+
+
 def _without_ends(rabbit: Rabbit, headers: dict[str, Any]) -> dict[str, Any]:
-    """What is left of headers without addresses, and without what TLS agreed on: that differs with each connection."""
+    """What is left of headers without addresses, and over TLS without what is told of the client's certificate."""
     for host in ("host", "peer_host"):
         true(headers.pop(host, ""), f"{host} is empty")
     for number in ("port", "peer_port", "connected_at"):
         equal(type_name(headers.pop(number, Int64(0))), "long", number)
     if rabbit.secure:
-        return {key: value for key, value in headers.items() if not key.startswith(("ssl_", "peer_cert_"))}
+        return {key: value for key, value in headers.items() if not key.startswith("peer_cert_")}
     return headers
 
 
@@ -40,6 +49,7 @@ def connections_have_events(rabbit: Rabbit) -> None:
     listener, given = Listener(rabbit, "connection.*"), rabbit.name("connection")
     properties: FieldTable = {"capabilities": CAPABILITIES, "connection_name": given, "x": 5}
     raw = rabbit.raw(channel_max=100, frame_max=10000, heartbeat=60, client_properties=properties)
+    agreed = _agreed(raw)
     raw.close()
     key, created = listener.next(lambda _, headers: headers.get("user_provided_name") == given)
     equal(key, "connection.created")
@@ -55,9 +65,10 @@ def connections_have_events(rabbit: Rabbit) -> None:
         "user_provided_name": given,
     }
     newer: FieldTable = rabbit.by_profile({"3.10": {}, "4.3": {"peer_cert_serial_number": ""}})
-    empty: FieldTable = {} if rabbit.secure else {**dict.fromkeys(_TLS, ""), **newer}
+    empty: FieldTable = {} if rabbit.secure else {**dict.fromkeys(_CERTIFICATE, ""), **newer}
     wanted: FieldTable = {
         **told,
+        **agreed,
         **empty,
         "auth_mechanism": "PLAIN",
         "channel_max": Int64(100),
@@ -105,7 +116,7 @@ def logins_have_events(rabbit: Rabbit) -> None:
         raw = rabbit.raw_unopened()
         raw.start()
         raw.log_in(response=b"\0" + name.encode() + b"\0" + password)
-        _expect_login(rabbit, listener, name, reason, {"name": name, "auth_mechanism": "PLAIN"})
+        _expect_login(rabbit, raw, listener, reason, {"name": name, "auth_mechanism": "PLAIN"})
         raw.close()
 
 
@@ -125,14 +136,17 @@ def malformed_logins_have_events(rabbit: Rabbit) -> None:
         raw.start()
         raw.log_in(mechanism=mechanism, response=response)
         if mechanism == "PLAIN":
-            _expect_login(rabbit, listener, None, reason, {"auth_mechanism": mechanism})
+            _expect_login(rabbit, raw, listener, reason, {"auth_mechanism": mechanism})
         raw.close()
 
 
-def _expect_login(rabbit: Rabbit, listener: Listener, user: str | None, reason: str | None, facts: FieldTable) -> None:
-    """The next login, of ``user`` where it has one, else with this ``reason``, must have failed for that reason, or
-    succeeded.
+def _expect_login(
+    rabbit: Rabbit, raw: RawConnection, listener: Listener, reason: str | None, facts: FieldTable
+) -> None:
+    """The next login, of the user that ``facts`` name if they do, else with this ``reason``, must have failed for that
+    reason, or succeeded.
     """
+    user = facts.get("name")
     octets = None if reason is None else [Int64(octet) for octet in reason.encode()]
 
     def is_wanted(_: str, headers: dict[str, Any]) -> bool:
@@ -141,7 +155,9 @@ def _expect_login(rabbit: Rabbit, listener: Listener, user: str | None, reason: 
     key, headers = listener.next(is_wanted)
     true(headers.pop("connection_name", ""), "the connection has no name")
     error: FieldTable = {} if octets is None else {"error": octets}
-    about: FieldTable = {"connection_type": "network", "protocol": "{0,9,1}", "ssl": rabbit.secure}
+    agreed = _agreed(raw)
+    tls: FieldTable = {name: agreed[name] for name in ("ssl_cipher", "ssl_protocol") if agreed[name]}
+    about: FieldTable = {"connection_type": "network", "protocol": "{0,9,1}", "ssl": bool(tls), **tls}
     outcome = "success" if reason is None else "failure"
     equal(
         (key, typed(_without_ends(rabbit, headers))),

@@ -4,21 +4,24 @@ from typing import TYPE_CHECKING, Final
 
 from hutch.fakebroker.engine.events import printed
 from hutch.fakebroker.engine.names import NODE_NAME
+from hutch.fakebroker.engine.peer import TlsDetails
 from hutch.wire.fields import FieldTable, Int64
 
 if TYPE_CHECKING:
     from hutch.fakebroker.engine.node import Node
     from hutch.fakebroker.engine.peer import Peer
 
-_TLS: Final = ("ssl_hash", "ssl_cipher", "ssl_key_exchange", "ssl_protocol")
-_CERTIFICATE: Final = ("peer_cert_validity", "peer_cert_issuer", "peer_cert_subject")
+#: What is told of TLS when somebody logs in, as far as there is anything.
+_TOLD_OF_LOGINS: Final = (
+    *("peer_cert_validity", "peer_cert_subject", "peer_cert_issuer", "peer_cert_serial_number"),
+    *("ssl_cipher", "ssl_protocol"),
+)
+_NO_TLS: Final = TlsDetails("", "", "", "")
 
 
 class ConnectionEvents:
     """What is told of a connection that begins now; ``owner`` stands for its process. Without the plugin each method
     does nothing.
-
-    What TLS agreed on, and the client's certificate, are told as empty.
     """
 
     def __init__(self, node: "Node", peer: "Peer", owner: object) -> None:
@@ -44,9 +47,11 @@ class ConnectionEvents:
     def _tell_login(self, outcome: str, reason: FieldTable, user: str | None) -> None:
         if self._node.events is None:
             return
+        tls = {**self._certificate, **self._agreed}
         facts: FieldTable = {
             **reason,
-            "ssl": self._peer.secure,
+            **{name: tls[name] for name in _TOLD_OF_LOGINS if tls.get(name)},
+            "ssl": self._peer.tls is not None,
             "auth_mechanism": self.mechanism,
             "protocol": self.protocol,
             "peer_port": Int64(self._peer.peer_port),
@@ -63,9 +68,6 @@ class ConnectionEvents:
         if self._node.events is None:
             return
         channel_max, frame_max, heartbeat = self.limits
-        empty = dict.fromkeys((*_TLS, *_CERTIFICATE), "")
-        if self._node.profile.has_newer_events:
-            empty["peer_cert_serial_number"] = ""
         facts: FieldTable = {
             "node": NODE_NAME,
             "connected_at": self._connected_at,
@@ -76,9 +78,10 @@ class ConnectionEvents:
             "vhost": vhost,
             "user": user,
             "protocol": self.protocol,
-            **empty,
+            **self._agreed,
             "auth_mechanism": self.mechanism,
-            "ssl": self._peer.secure,
+            **self._certificate,
+            "ssl": self._peer.tls is not None,
             "peer_host": self._peer.peer_host,
             "host": self._peer.host,
             "peer_port": Int64(self._peer.peer_port),
@@ -104,6 +107,28 @@ class ConnectionEvents:
         }
         events.forget(self._owner)
         events.publish("connection.closed", None, facts)
+
+    @property
+    def _agreed(self) -> dict[str, str]:
+        tls = self._peer.tls or _NO_TLS
+        return {
+            "ssl_hash": tls.hash,
+            "ssl_cipher": tls.cipher,
+            "ssl_key_exchange": tls.key_exchange,
+            "ssl_protocol": tls.protocol,
+        }
+
+    @property
+    def _certificate(self) -> dict[str, str]:
+        tls = self._peer.tls or _NO_TLS
+        told = {
+            "peer_cert_validity": tls.validity,
+            "peer_cert_issuer": tls.issuer,
+            "peer_cert_subject": tls.subject,
+        }
+        if self._node.profile.has_newer_events:
+            told["peer_cert_serial_number"] = tls.serial_number
+        return told
 
     @property
     def _given_name(self) -> FieldTable:

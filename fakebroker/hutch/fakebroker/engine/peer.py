@@ -9,11 +9,28 @@ UNKNOWN: Final = "unknown"
 
 
 @dataclass(frozen=True)
+class TlsDetails:
+    """What TLS agreed on, and the client's certificate, in the words of RabbitMQ's events; empty where there is
+    nothing to tell.
+    """
+
+    protocol: str
+    cipher: str
+    hash: str
+    key_exchange: str
+    subject: str = ""
+    issuer: str = ""
+    validity: str = ""
+    serial_number: str = ""
+
+
+@dataclass(frozen=True)
 class Peer:
     """A client and how it is connected.
 
     ``name`` is the connection's in logs; ``host`` and ``port`` are the broker's end, ``peer_host`` and ``peer_port``
-    the client's, hosts as :func:`print_address` has them; ``secure`` tells TLS, ``local`` a client on this machine.
+    the client's, hosts as :func:`print_address` has them; ``local`` tells a client on this machine, ``tls`` what there
+    is to tell of its TLS, ``None`` where it has none.
     """
 
     name: str
@@ -21,8 +38,8 @@ class Peer:
     port: int = 0
     peer_host: str = UNKNOWN
     peer_port: int = 0
-    secure: bool = False
     local: bool = True
+    tls: TlsDetails | None = None
 
 
 def print_address(address: IPv4Address | IPv6Address) -> str:

@@ -10,6 +10,7 @@ import struct
 import threading
 from collections.abc import Callable, Iterable
 from contextlib import suppress
+from dataclasses import replace
 from ipaddress import IPv4Address, IPv6Address, ip_address
 from typing import TYPE_CHECKING, Final, TypeAlias
 from urllib.parse import quote
@@ -59,7 +60,7 @@ class Client(asyncio.Protocol):
         sock = transport.get_extra_info("socket")
         if sock is not None:
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        self.peer = _peer(transport, secure=self._listener.tls is not None)
+        self.peer = _peer(transport)
         self._listener.clients[self] = None
         _log.info("%s: accepted", self.peer.name)
         with self._broker.lock:
@@ -103,6 +104,7 @@ class Client(asyncio.Protocol):
             session = self.session
             if session is None and encryption is not None:
                 self._end_handshake()
+                self.peer = replace(self.peer, tls=encryption.details)
                 session = self._begin(encryption.identity)
             if session is not None and data:
                 self._flush_is_due = True  # below, which saves a turn of the loop
@@ -194,14 +196,14 @@ class Client(asyncio.Protocol):
         self.transport.close()
 
 
-def _peer(transport: asyncio.Transport, *, secure: bool) -> Peer:
+def _peer(transport: asyncio.Transport) -> Peer:
     """The client, its connection named as RabbitMQ does: client address, arrow, server address (HTTP-36)."""
     client, server = (transport.get_extra_info(name) for name in ("peername", "sockname"))
     name = " -> ".join(f"{end[0]}:{end[1]}" if end else "?" for end in (client, server))
     if not client or not server:
-        return Peer(name, secure=secure, local=False)
+        return Peer(name, local=False)
     host, peer_host = (print_address(_ip(end)) for end in (server, client))
-    return Peer(name, host, server[1], peer_host, client[1], secure, is_loopback(server))
+    return Peer(name, host, server[1], peer_host, client[1], is_loopback(server))
 
 
 def _ip(address: Address) -> IPv4Address | IPv6Address:

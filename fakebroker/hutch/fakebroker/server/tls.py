@@ -6,11 +6,14 @@ asyncio has TLS of its own, but there a client whose handshake fails is not told
 
 import logging
 import ssl
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from os import PathLike, fspath
 from typing import Any, Final
+
+from hutch.fakebroker.engine.peer import TlsDetails
+from hutch.fakebroker.server.tls_details import Name, common_name, details, distinguished_name
 
 _log = logging.getLogger("hutch.fakebroker")
 
@@ -20,61 +23,10 @@ HANDSHAKE_TIMEOUT: Final = 5.0
 NOT_TLS: Final = b"\x15\x03\x01\x00\x02\x02\x0a"
 _READ_SIZE: Final = 262144
 
-Subject = Iterable[Iterable[tuple[str, str]]]
-
-#: What RabbitMQ calls the attributes of a name, by what the ssl module calls them.
-_ATTRIBUTES: Final[Mapping[str, str]] = {
-    "commonName": "CN",
-    "countryName": "C",
-    "domainComponent": "DC",
-    "emailAddress": "EMAILADDRESS",
-    "generationQualifier": "GENERATIONQUALIFIER",
-    "givenName": "GIVENNAME",
-    "initials": "INITIALS",
-    "localityName": "L",
-    "organizationName": "O",
-    "organizationalUnitName": "OU",
-    "pseudonym": "PSEUDONYM",
-    "serialNumber": "SERIALNUMBER",
-    "stateOrProvinceName": "ST",
-    "surname": "SN",
-    "title": "TITLE",
-}
-_ESCAPED: Final = frozenset(b',+"\\<>;')
-
-
-def _escape(value: str) -> str:
-    """A value as it stands in a distinguished name (RFC 4514); what is not ASCII is written as its UTF-8 in hex."""
-    raw = value.encode()
-    pieces = []
-    for place, octet in enumerate(raw):
-        at_end = (place == 0 and octet in b"# ") or (place == len(raw) - 1 and octet == 0x20)
-        if octet in _ESCAPED or at_end:
-            pieces.append("\\" + chr(octet))
-        else:
-            pieces.append(chr(octet) if 0x20 <= octet < 0x7F else f"\\{octet:02X}")
-    return "".join(pieces)
-
-
-def _distinguished_name(subject: Subject) -> str:
-    """The whole name, last part first.
-
-    Raises:
-        LookupError: an attribute whose name in RabbitMQ is not known here.
-    """
-    parts = ["+".join(f"{_ATTRIBUTES[name]}={_escape(value)}" for name, value in part) for part in subject]
-    return ",".join(reversed(parts))
-
-
-def _common_name(subject: Subject) -> str:
-    """All common names; nobody without one."""
-    return ",".join(value for part in subject for name, value in part if name == "commonName")
-
-
 #: The values of RabbitMQ's setting ``ssl_cert_login_from`` that there are here.
-LOGIN_FROM: Final[Mapping[str, Callable[[Subject], str]]] = {
-    "distinguished_name": _distinguished_name,
-    "common_name": _common_name,
+LOGIN_FROM: Final[Mapping[str, Callable[[Name], str]]] = {
+    "distinguished_name": distinguished_name,
+    "common_name": common_name,
 }
 
 
@@ -154,6 +106,11 @@ class Encryption:
     def take(self) -> bytes:
         """The ciphertext to send."""
         return self._outgoing.read()
+
+    @property
+    def details(self) -> TlsDetails:
+        """What there is to tell of it, after the handshake."""
+        return details(self._machine)
 
     @property
     def identity(self) -> str | None:
