@@ -10,6 +10,7 @@ from typing import NamedTuple
 import pytest
 
 from hutch.fakebroker import Broker, ManualClock
+from hutch.fakebroker.engine.names import Names
 from hutch.fakebroker.engine.peer import Peer
 from hutch.fakebroker.session import Session
 from hutch.wire.fields import FieldTable
@@ -47,7 +48,7 @@ def frames(data: bytes) -> list[Frame]:
     return [Frame(*frame) for frame in FrameParser().feed(data)]
 
 
-class RecordedNames:
+class RecordedNames(Names):
     """Gives the names that RabbitMQ had made up, in their order."""
 
     def __init__(self, recorded: list[Frame]) -> None:

@@ -142,8 +142,8 @@ class Session(Shortcut):
                 if alarms and frame_type in {HEADER, BODY} and handshake.state is ConnectionState.RUNNING:
                     self._backlog = Backlog(self, self._handshake, frames)
                     break
-        except FrameError as error:
-            self.fail(frame_error(error))
+        except FrameError as broken:
+            self.fail(frame_error(broken))
             handshake.deaf = True
         if self._commits:
             self._complete_commits()
@@ -246,8 +246,8 @@ class Session(Shortcut):
                 raise not_implemented(method.NAME)
         except SoftError as error:
             self._refuse(slot, channel.number, error, type(method))
-        except HardError as error:
-            self._blame(error, type(method))
+        except HardError as fatal:
+            self._blame(fatal, type(method))
             raise
 
     def _refuse(self, slot: Slot, number: int, error: SoftError, cause: type[Method]) -> None:

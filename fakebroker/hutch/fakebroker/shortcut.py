@@ -87,9 +87,9 @@ class Shortcut(ABC):
             publish(slot.channel, self._publishes.get(payload) or self._decode_publish(payload), header, body)
         except SoftError as error:
             self._refuse(slot, number, error, BasicPublish)
-        except HardError as error:
-            self._blame(error, BasicPublish)
-            self.fail(error)
+        except HardError as fatal:
+            self._blame(fatal, BasicPublish)
+            self.fail(fatal)
         return behind
 
     def _ack_at(self, data: bytes, offset: int) -> int:

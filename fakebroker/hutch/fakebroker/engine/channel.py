@@ -319,6 +319,11 @@ class Channel:
         output, self.output = self.output, Unheard()
         self.vhost.node.pending.append(lambda: output.fail(internal_error()))
 
+    @property
+    def closed(self) -> bool:
+        """Whether it is open no more."""
+        return self.connection.channels.get(self.number) is not self
+
     def close(self) -> None:
         """End the consumers and requeue what is not acknowledged (CHAN-11)."""
         self.connection.channels.pop(self.number, None)

@@ -9,9 +9,9 @@ from typing import Final
 from hutch.fakebroker.engine.alarms import Alarms
 from hutch.fakebroker.engine.clock import Clock, Timers
 from hutch.fakebroker.engine.connection import Connection
+from hutch.fakebroker.engine.envelope import Envelopes
 from hutch.fakebroker.engine.events import Events
 from hutch.fakebroker.engine.history import History
-from hutch.fakebroker.engine.message import Envelopes
 from hutch.fakebroker.engine.names import Names
 from hutch.fakebroker.engine.operator_events import OPERATOR, OperatorEvents
 from hutch.fakebroker.engine.profiles import Profile
@@ -42,7 +42,7 @@ class Node:
         self.clock: Final = clock
         self.timers: Final = Timers(clock)
         self.history: Final = History(clock, history_limit)
-        self.names: Final = Names(Random(seed))
+        self.names = Names(Random(seed))
         #: What exchanges that pick at random draw from.
         self.random: Final = Random(seed)
         self.replies: Final = Replies(self.names, profile.has_volatile_queues)

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from hutch.fakebroker.engine.channel import Channel
     from hutch.fakebroker.engine.message import Message
     from hutch.fakebroker.engine.names import Names
+    from hutch.fakebroker.engine.routing import Publisher
     from hutch.fakebroker.engine.vhost import VHost
 
 #: The pseudo queue.
@@ -37,13 +38,13 @@ class ReplyQueue:
         raw = tag.encode()
         self.tag_bytes = bytes((len(raw),)) + raw
 
-    def publish(self, message: "Message", publisher: object | None = None) -> bool:  # noqa: ARG002
+    def publish(self, message: "Message", publisher: "Publisher | None" = None) -> bool:  # noqa: ARG002
         """Send a message to the channel once the command in hand is done; it is dropped if the consumer has ended."""
         if self.channel is not None:
             self.channel.vhost.node.pending.append(lambda: self._deliver(message))
         return True
 
-    def publish_dead(self, message: "Message", publisher: object | None = None) -> bool:
+    def publish_dead(self, message: "Message", publisher: "Publisher | None" = None) -> bool:
         """Send a dead letter as any message."""
         return self.publish(message, publisher)
 

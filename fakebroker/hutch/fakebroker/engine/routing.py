@@ -11,6 +11,14 @@ if TYPE_CHECKING:
     from hutch.fakebroker.engine.vhost import VHost
 
 
+class Publisher(Protocol):
+    """Who publishes to a queue and is told when it is full: a channel, or what forwards a queue's dead letters."""
+
+    @property
+    def closed(self) -> bool:
+        """Whether it has ended."""
+
+
 class Target(Protocol):
     """What a message can be routed to: a queue, or a name that replies are sent to."""
 
@@ -22,10 +30,10 @@ class Target(Protocol):
     def deleted(self) -> bool:
         """Whether it takes nothing any more."""
 
-    def publish(self, message: Message, publisher: object | None = None) -> bool:
+    def publish(self, message: Message, publisher: Publisher | None = None) -> bool:
         """Take in a message; ``False`` if it is refused. ``publisher`` is who is told, ``None`` if nobody is."""
 
-    def publish_dead(self, message: Message, publisher: object | None = None) -> bool:
+    def publish_dead(self, message: Message, publisher: Publisher | None = None) -> bool:
         """The same for a dead letter."""
 
 

@@ -3,9 +3,10 @@
 from hutch.fakebroker.engine.channel import Channel
 from hutch.fakebroker.engine.commands.access import find_exchange
 from hutch.fakebroker.engine.connection import Connection
+from hutch.fakebroker.engine.envelope import Envelope
 from hutch.fakebroker.engine.errors import SoftError, not_implemented, precondition_failed, refused
 from hutch.fakebroker.engine.exchanges import Exchange
-from hutch.fakebroker.engine.message import Envelope, Message
+from hutch.fakebroker.engine.message import Message
 from hutch.fakebroker.engine.replies import REPLY_TO
 from hutch.fakebroker.engine.routing import Target
 from hutch.fakebroker.engine.trace import trace_publish

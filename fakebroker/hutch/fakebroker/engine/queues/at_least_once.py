@@ -49,6 +49,11 @@ class AtLeastOnce:
         self.count = 0
         self.size = 0
 
+    @property
+    def closed(self) -> bool:
+        """Whether its queue has ended: it publishes no more."""
+        return self._queue.deleted
+
     def add(self, entry: QuorumEntry, reason: str) -> None:
         """Take a message that died, and publish it once the command in hand is done."""
         self._waiting.append(_Held(entry, reason))
@@ -88,7 +93,7 @@ class AtLeastOnce:
         taking = [
             target
             for target in targets
-            if target not in held.taken_by and target.publish_dead(dead, None if target is unheard else queue)
+            if target not in held.taken_by and target.publish_dead(dead, None if target is unheard else self)
         ]
         if taking:
             detail = (held.reason, tuple(target.name for target in taking))

@@ -15,6 +15,7 @@ from hutch.wire.methods import BasicCreditOk
 
 if TYPE_CHECKING:
     from hutch.fakebroker.engine.connection import Connection
+    from hutch.fakebroker.engine.routing import Publisher
     from hutch.fakebroker.engine.vhost import VHost
 
 
@@ -53,7 +54,7 @@ class ClassicQueue(Queue):
 
     # messages in and out
 
-    def publish(self, message: Message, publisher: object | None = None) -> bool:  # noqa: ARG002
+    def publish(self, message: Message, publisher: "Publisher | None" = None) -> bool:  # noqa: ARG002
         """Take in a message, and hand it on at once where a consumer waits; ``False`` if the queue is full and
         refuses.
         """

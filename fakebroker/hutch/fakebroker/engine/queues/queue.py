@@ -16,6 +16,7 @@ from hutch.wire.fields import FieldTable
 if TYPE_CHECKING:
     from hutch.fakebroker.engine.connection import Connection
     from hutch.fakebroker.engine.policies import Held
+    from hutch.fakebroker.engine.routing import Publisher
     from hutch.fakebroker.engine.vhost import VHost
 
 
@@ -79,12 +80,12 @@ class Queue(ABC):
         """The ready messages, head first."""
 
     @abstractmethod
-    def publish(self, message: Message, publisher: object | None = None) -> bool:
+    def publish(self, message: Message, publisher: "Publisher | None" = None) -> bool:
         """Take in a message, and hand it on at once where a consumer waits; ``False`` if the queue is full and
         refuses. ``publisher`` is who is told, by a confirm say, ``None`` if nobody is.
         """
 
-    def publish_dead(self, message: Message, publisher: object | None = None) -> bool:
+    def publish_dead(self, message: Message, publisher: "Publisher | None" = None) -> bool:
         """The same for a dead letter."""
         return self.publish(message, publisher)
 

@@ -6,7 +6,6 @@ It is durable, counts how often a delivery came back, and drops a message of whi
 import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, ClassVar, Final
-from weakref import WeakKeyDictionary
 
 from sortedcontainers import SortedKeyList
 
@@ -27,6 +26,7 @@ from hutch.wire.methods import BasicCreditDrained, BasicCreditOk
 
 if TYPE_CHECKING:
     from hutch.fakebroker.engine.connection import Connection
+    from hutch.fakebroker.engine.routing import Publisher
     from hutch.fakebroker.engine.vhost import VHost
 
 #: What a message without a priority counts as where there are priorities (QUORUM-11).
@@ -66,7 +66,7 @@ class QuorumQueue(Queue):
         #: Consumers that ended and may have deliveries outstanding.
         self._ended: Final[list[Consumer]] = []
         #: Whom messages came from, and whether the queue has told them that it is full (QUORUM-13).
-        self._publishers: Final[WeakKeyDictionary[object, bool]] = WeakKeyDictionary()
+        self._publishers: dict[Publisher, bool] = {}
         self._created_at: Final = vhost.node.clock.monotonic()
         self._used_at = self._created_at
         super().__init__(vhost, name, durable=durable, owner=owner, auto_delete=auto_delete, arguments=arguments)
@@ -84,12 +84,13 @@ class QuorumQueue(Queue):
 
     # messages in and out
 
-    def publish(self, message: Message, publisher: object | None = None) -> bool:
+    def publish(self, message: Message, publisher: "Publisher | None" = None) -> bool:
         """Take in a message, and hand it on at once where a consumer waits; ``False`` if the queue has told this
         publisher that it is full (QUORUM-13).
         """
         if self._rejects and publisher is not None:
             if publisher not in self._publishers:
+                self._publishers = {one: full for one, full in self._publishers.items() if not one.closed}
                 self._publishers[publisher] = self._is_full
             if self._publishers[publisher]:
                 return False

@@ -1,8 +1,13 @@
 """A consumer of a quorum queue, and how many deliveries it may have."""
 
-from typing import Any, Final
+from typing import TYPE_CHECKING, Final
 
 from hutch.fakebroker.engine.consumers import Consumer
+from hutch.wire.fields import FieldTable
+
+if TYPE_CHECKING:
+    from hutch.fakebroker.engine.channel import Channel
+    from hutch.fakebroker.engine.queues.queue import Queue
 
 #: How many deliveries a consumer without a prefetch may have outstanding.
 _UNLIMITED_PREFETCH: Final = 2000
@@ -18,9 +23,29 @@ class QuorumConsumer(Consumer):
 
     __slots__ = ("limit", "lost", "released")
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        self.limit = self.prefetch or _UNLIMITED_PREFETCH
+    def __init__(
+        self,
+        tag: str,
+        queue: "Queue",
+        channel: "Channel",
+        *,
+        no_ack: bool,
+        exclusive: bool,
+        prefetch: int,
+        priority: int = 0,
+        arguments: FieldTable,
+    ) -> None:
+        super().__init__(
+            tag,
+            queue,
+            channel,
+            no_ack=no_ack,
+            exclusive=exclusive,
+            prefetch=prefetch,
+            priority=priority,
+            arguments=arguments,
+        )
+        self.limit = prefetch or _UNLIMITED_PREFETCH
         self.released = 0
         self.lost = 0
 

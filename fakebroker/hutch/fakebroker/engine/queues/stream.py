@@ -5,8 +5,9 @@ from typing import TYPE_CHECKING, ClassVar, Final
 
 from hutch.fakebroker.engine.clock import Timer
 from hutch.fakebroker.engine.consumers import Consumer
+from hutch.fakebroker.engine.envelope import Envelope
 from hutch.fakebroker.engine.errors import HardError, internal_error, not_implemented, precondition_failed
-from hutch.fakebroker.engine.message import Envelope, Message
+from hutch.fakebroker.engine.message import Message
 from hutch.fakebroker.engine.queues.log import Log, Record
 from hutch.fakebroker.engine.queues.offsets import begin
 from hutch.fakebroker.engine.queues.queue import Queue
@@ -18,6 +19,7 @@ from hutch.wire.methods import BasicCreditDrained, BasicCreditOk
 
 if TYPE_CHECKING:
     from hutch.fakebroker.engine.connection import Connection
+    from hutch.fakebroker.engine.routing import Publisher
     from hutch.fakebroker.engine.vhost import VHost
 
 #: What a message takes up in RabbitMQ's file beside body, properties and address, bytes: the head of its chunk, the
@@ -85,7 +87,7 @@ class StreamQueue(Queue):
 
     # messages
 
-    def publish(self, message: Message, publisher: object | None = None) -> bool:
+    def publish(self, message: Message, publisher: "Publisher | None" = None) -> bool:
         """Take in a message, and hand it to all who read here. Where nobody is told, as of most dead letters, the
         profile's streams may lose it.
 
@@ -106,7 +108,7 @@ class StreamQueue(Queue):
             self._serve(reader)
         return True
 
-    def publish_dead(self, message: Message, publisher: object | None = None) -> bool:
+    def publish_dead(self, message: Message, publisher: "Publisher | None" = None) -> bool:
         """The same for a dead letter; one that a stream cannot keep RabbitMQ loses."""
         try:
             return self.publish(message, publisher)

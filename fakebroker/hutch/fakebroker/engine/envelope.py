@@ -1,0 +1,135 @@
+"""What the broker reads of a message's properties."""
+
+import re
+from collections.abc import Mapping
+from copy import copy
+from typing import Final
+
+from hutch.fakebroker.engine.errors import SoftError, internal_error, precondition_failed
+from hutch.fakebroker.engine.headers import delivered_properties
+from hutch.fakebroker.engine.profiles import Profile
+from hutch.fakebroker.engine.tables import NotFinite, check_table, too_deep
+from hutch.fakebroker.engine.terms import type_text
+from hutch.wire.fields import FieldError, FieldTable, FieldValue, TruncatedField, UnknownFieldType
+from hutch.wire.properties import Properties, PropertyError, PropertyValue
+
+#: The longest time to live that RabbitMQ takes, ms (PUB-07).
+MAX_TTL: Final = 315360000000
+_EXPIRATION = re.compile(r"([+-]?[0-9]+)(.*)", re.DOTALL)
+_CACHED_ENVELOPES = 1024
+#: Larger properties, bytes, are not kept: they hardly repeat themselves, and a thousand of them would fill the memory.
+_CACHED_SIZE = 2048
+
+
+class Envelope:
+    """What the broker reads of a message's properties; messages with the same properties share one.
+
+    ``raw`` is the properties as they are delivered. ``ttl`` is the expiration in ms. ``cc`` and ``bcc`` are the routing
+    keys of those headers. ``refusal`` is why such a message cannot be published at all, if it cannot.
+    """
+
+    __slots__ = (
+        "bcc",
+        "cc",
+        "needs_check",
+        "priority",
+        "properties",
+        "raw",
+        "refusal",
+        "reply_to",
+        "rewritten",
+        "ttl",
+        "user_id",
+    )
+
+    def __init__(self, raw: bytes, profile: Profile) -> None:
+        values: Mapping[str, PropertyValue] = Properties(raw).values
+        self.refusal: SoftError | None = None
+        self.ttl: int | None = None
+        self.cc: tuple[str, ...] = ()
+        self.bcc: tuple[str, ...] = ()
+        self.user_id = values.get("user_id")
+        self.reply_to = values.get("reply_to")
+        mode = values.get("delivery_mode")
+        priority = values.get("priority")
+        #: Its priority, 0 without one (PRIO-03).
+        self.priority = priority if isinstance(priority, int) else 0
+        expiration = values.get("expiration")
+        found = values.get("headers")
+        headers = found if isinstance(found, Mapping) else {}
+        check_table(headers)
+        try:
+            if expiration is not None:
+                self.ttl = _parse_expiration(str(expiration))
+            self.cc = _routing_keys(headers, "CC")
+            self.bcc = _routing_keys(headers, "BCC")
+            if profile.checks_delivery_mode and mode not in {None, 1, 2}:
+                raise precondition_failed(f"invalid message: {{delivery_mode_unknown,{mode}}}")
+        except SoftError as refusal:
+            self.refusal = refusal
+        #: Whether there is anything in it that can make the broker refuse the message.
+        self.needs_check = self.user_id is not None or self.refusal is not None or self.reply_to is not None
+        self.raw = delivered_properties(raw, profile.sorts_headers, "BCC" in headers)
+        #: Whether that is not what they came as.
+        self.rewritten = self.raw != raw
+        #: The properties as they are delivered.
+        self.properties = Properties(self.raw)
+
+    def with_raw(self, raw: bytes) -> "Envelope":
+        """The same with other properties to deliver, which make no difference to the broker."""
+        envelope = copy(self)
+        envelope.raw = raw
+        envelope.properties = Properties(raw)
+        return envelope
+
+
+def _parse_expiration(text: str) -> int:
+    """The time to live that an expiration property asks for, in ms, read as Erlang reads it (PUB-07 to PUB-10)."""
+    match = _EXPIRATION.fullmatch(text)
+    if match is None:
+        raise precondition_failed(f"invalid expiration '{text}': no_integer")
+    value, leftover = int(match[1]), match[2]
+    if leftover:
+        raise precondition_failed(f"invalid expiration '{text}': {{leftover_string,\"{leftover}\"}}")
+    if value < 0:
+        raise precondition_failed(f"invalid expiration '{text}': {{value_negative,{value}}}")
+    if value > MAX_TTL:
+        raise precondition_failed(f"invalid expiration '{text}': {{value_too_large,{value}}}")
+    return value
+
+
+def _routing_keys(headers: FieldTable, name: str) -> tuple[str, ...]:
+    value: FieldValue = headers.get(name, [])
+    if not isinstance(value, list):
+        kind = type_text(value)
+        raise precondition_failed(f'invalid message: {{unacceptable_type_in_header,"{name}",{kind}}}')
+    return tuple(key for key in value if isinstance(key, str))
+
+
+class Envelopes:
+    """Makes envelopes, and keeps the recent ones: publishers tend to repeat their properties."""
+
+    def __init__(self, profile: Profile) -> None:
+        self._profile = profile
+        self._recent: dict[bytes, Envelope] = {}
+
+    def of(self, raw: bytes) -> Envelope:
+        """The envelope for properties as they came in.
+
+        Raises:
+            HardError: 541, the properties cannot be decoded (CONN-FRAME-24, CONN-FRAME-27); 540, the headers are
+                nested too deeply.
+        """
+        envelope = self._recent.get(raw)
+        if envelope is None:
+            try:
+                envelope = Envelope(raw, self._profile)
+            except (NotFinite, PropertyError, TruncatedField, UnknownFieldType):
+                raise internal_error() from None
+            except FieldError:
+                raise too_deep() from None
+            if len(raw) <= _CACHED_SIZE:
+                if len(self._recent) >= _CACHED_ENVELOPES:
+                    self._recent.clear()
+                self._recent[raw] = envelope
+        return envelope
