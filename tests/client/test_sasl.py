@@ -9,12 +9,12 @@ import pytest
 
 from hutch.client import Connection, ConnectionError, sasl  # noqa: A004
 from hutch.wire.methods import ConnectionStart, ConnectionStartOk
-from tests.client.scripted import Server
+from tests.client.scripted import CAPABILITIES, Server
 
 
 def log_in(server: Server, offered: bytes, **parameters: Any) -> tuple[str, bytes]:
     """The mechanism that the client chooses among those offered, and its response."""
-    server.greeting = ConnectionStart(0, 9, {}, offered, b"en_US")
+    server.greeting = ConnectionStart(0, 9, {"capabilities": CAPABILITIES}, offered, b"en_US")
     Connection(transport=lambda: server, **parameters).connect()
     (start_ok,) = server.sent(ConnectionStartOk)
     return start_ok.mechanism, start_ok.response
@@ -35,6 +35,32 @@ def test_a_password_goes_before_external(server: Server, offered: bytes) -> None
 @pytest.mark.parametrize("missing", ["userid", "password"])
 def test_without_a_password_external_is_left(server: Server, offered: bytes, missing: str) -> None:
     assert log_in(server, offered, **{missing: None}) == ("EXTERNAL", b"")
+
+
+def test_each_connection_says_its_own_login() -> None:
+    """Connections of one process mostly say the same, which is made once."""
+    plain, table = b"PLAIN AMQPLAIN", b"AMQPLAIN PLAIN"
+    ann, bob = {"userid": "ann", "password": "secret"}, {"userid": "bob", "password": "secret"}
+    assert log_in(Server(), plain, **ann) == ("PLAIN", b"\0ann\0secret")
+    assert log_in(Server(), plain, **bob) == ("PLAIN", b"\0bob\0secret")
+    assert log_in(Server(), plain, **ann | {"password": "other"}) == ("PLAIN", b"\0ann\0other")
+    assert log_in(Server(), table, **ann) == ("AMQPLAIN", b"\5LOGINS\0\0\0\3ann\10PASSWORDS\0\0\0\6secret")
+    assert log_in(Server(), plain, **ann) == ("PLAIN", b"\0ann\0secret")
+
+
+def test_what_is_said_beside_the_login_may_differ() -> None:
+    """Likewise."""
+    servers = [Server() for _ in range(4)]
+    servers[0].greeting = ConnectionStart(0, 9, {"capabilities": {"basic.nack": True}}, b"PLAIN", b"en_US")
+    Connection(transport=lambda: servers[0]).connect()
+    Connection(transport=lambda: servers[1], locale="de_DE").connect()
+    Connection(transport=lambda: servers[2], client_properties={"a": 1}).connect()
+    Connection(transport=lambda: servers[3]).connect()
+    sent = [server.sent(ConnectionStartOk)[0] for server in servers]
+    assert [start_ok.locale for start_ok in sent] == ["en_US", "de_DE", "en_US", "en_US"]
+    assert sent[0].client_properties["capabilities"] == {"basic.nack": True}
+    assert sent[1].client_properties == sent[3].client_properties
+    assert sent[2].client_properties == {**sent[3].client_properties, "a": 1}
 
 
 def test_external_where_no_password_is_taken(server: Server) -> None:

@@ -25,6 +25,22 @@ _Reply = TypeVar("_Reply", bound=Method)
 Handler = Callable[[Any, Any, Content | None], None]
 
 
+def frame_of(method: Method, number: int) -> bytes:
+    """The method's frame on the channel of that number.
+
+    Raises:
+        FrameSyntaxError: a table holds what no field can.
+        TypeError: an argument of a type that its field does not have.
+        ValueError: one that its field has no room for.
+    """
+    try:
+        return method.frame(number)
+    except FieldError as error:
+        raise FrameSyntaxError(str(error), (method.CLASS_ID, method.METHOD_ID)) from None
+    except (StructError, AttributeError, TypeError) as error:
+        raise TypeError(f"an argument does not fit its field: {method}: {error}") from None
+
+
 class AbstractChannel(ABC):
     """Base of :class:`Connection`, which counts as channel 0, and :class:`Channel`.
 
@@ -155,7 +171,7 @@ class AbstractChannel(ABC):
 
     def _send(self, method: Method) -> None:
         """Send a method that nobody answers."""
-        self._opened(method.NAME).send(self._frame(method))
+        self._opened(method.NAME).send(frame_of(method, self._number))
 
     def _call(self, method: Method, reply: type[_Reply], on_reply: Callable[[_Reply], None] | None = None) -> _Reply:
         """Send a method and wait for its answer; ``on_reply`` is called with it before anything else is handed on."""
@@ -192,19 +208,11 @@ class AbstractChannel(ABC):
     def _submit(self, method: Method, request: Request) -> Link:
         """Send a method, with its request noted; returns the link, which another thread may close at any moment."""
         link = self._link or self._opened(method.NAME)
-        frame = self._frame(method)
+        frame = frame_of(method, self._number)
         with link.requesting:
             self._requests.append(request)
             link.send(frame)
         return link
-
-    def _frame(self, method: Method) -> bytes:
-        try:
-            return method.frame(self._number)
-        except FieldError as error:
-            raise FrameSyntaxError(str(error), (method.CLASS_ID, method.METHOD_ID)) from None
-        except (StructError, AttributeError, TypeError) as error:
-            raise TypeError(f"an argument does not fit its field: {method}: {error}") from None
 
     def _fail_requests(self, error: Exception) -> None:
         """Tell whoever waits further out that no answer will come any more."""

@@ -7,7 +7,7 @@ from struct import Struct
 from struct import error as StructError
 from typing import Any, ClassVar, Final
 
-from hutch.client.abstract_channel import AbstractChannel, Handler
+from hutch.client.abstract_channel import AbstractChannel, Handler, frame_of
 from hutch.client.exceptions import ChannelError, ConsumerCancelled, error_for_code
 from hutch.client.exchange import Arguments
 from hutch.client.link import OnMessage
@@ -230,7 +230,7 @@ class BasicMethods(AbstractChannel):
         if frame is None:
             if len(self._gets) >= _GETS_LIMIT:
                 self._gets.clear()
-            frame = self._gets[queue, no_ack] = self._frame(BasicGet(queue=queue or "", no_ack=no_ack))
+            frame = self._gets[queue, no_ack] = frame_of(BasicGet(queue=queue or "", no_ack=no_ack), self._number)
         request = Request("basic.get", _GET_REPLIES)
         with link.requesting:
             self._requests.append(request)

@@ -7,7 +7,7 @@ from functools import cached_property
 from queue import Queue
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
-from hutch.client.abstract_channel import Handler
+from hutch.client.abstract_channel import Handler, frame_of
 from hutch.client.exceptions import AMQPError, ChannelError, MethodSig, RecoverableConnectionError, error_for_code
 from hutch.client.exchange import ExchangeMethods
 from hutch.client.late import published_where, tell_cause
@@ -146,7 +146,7 @@ class Channel(ExchangeMethods, QueueMethods, PublishMethods, TxMethods, RawMetho
             return
         link.forget_deliveries(self)
         if self.is_closing:
-            link.send(self._frame(ChannelCloseOk()))
+            link.send(frame_of(ChannelCloseOk(), self._number))
             return
         method_sig = (close.class_id, close.method_id)
         error = error_for_code(close.reply_code, close.reply_text, method_sig, ChannelError)
@@ -156,7 +156,7 @@ class Channel(ExchangeMethods, QueueMethods, PublishMethods, TxMethods, RawMetho
         reopening = Request(ChannelOpen.NAME, (ChannelOpenOk,))
         with link.requesting:
             # In one piece: another thread may be publishing, which between the two would end the connection.
-            link.send(self._frame(ChannelCloseOk()) + self._frame(ChannelOpen()))
+            link.send(frame_of(ChannelCloseOk(), self._number) + frame_of(ChannelOpen(), self._number))
             self._fail_requests(error)
             self._fail_confirms(error)
             self._fail_inboxes(error)

@@ -2,13 +2,16 @@
 
 import math
 import sys
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final
 
 from hutch.client import sasl
+from hutch.client.abstract_channel import frame_of
 from hutch.client.exceptions import ConnectionError  # noqa: A004
-from hutch.wire.fields import EncodedTable, FieldTable
+from hutch.wire.declaration import Method
+from hutch.wire.fields import FieldTable
+from hutch.wire.methods import ConnectionStartOk
 
 if TYPE_CHECKING:
     from hutch.client.opening import OpeningMethods
@@ -33,7 +36,6 @@ NEGOTIATE_CAPABILITIES: Final[Mapping[str, bool]] = {
     "connection.blocked": True,
     "authentication_failure_close": True,
 }
-
 
 _BY_PASSWORD: Final = {kind.mechanism: kind for kind in (sasl.AMQPLAIN, sasl.PLAIN)}
 
@@ -74,10 +76,30 @@ def capabilities(server_properties: FieldTable) -> Mapping[str, Any]:
     return named if isinstance(named, dict) else {}
 
 
+# The connections of a process mostly say the same to the same server, so what they say is made once.
+
+
+@lru_cache(maxsize=32)
+def usual_frame(kind: type[Method], *arguments: Hashable) -> bytes:
+    """The frame of a method of the connection; raises as :func:`frame_of`."""
+    return frame_of(kind(*arguments), 0)
+
+
 @lru_cache(maxsize=8)
-def usual_properties(capabilities: tuple[str, ...]) -> EncodedTable:
-    """What a client tells of itself that adds nothing to it, with the protocol extensions to use."""
-    return EncodedTable({**LIBRARY_PROPERTIES, "capabilities": dict.fromkeys(capabilities, True)})
+def usual_start_ok(
+    capabilities: tuple[str, ...], offered: bytes, userid: str | None, password: str | None, locale: str
+) -> bytes | None:
+    """The frame of connection.start-ok for who gives no more than a login: :data:`LIBRARY_PROPERTIES`, with the
+    protocol extensions to use, and the password in the way that the server names first.
+
+    ``None`` if there is no password or the server takes none. Raises as :func:`frame_of`.
+    """
+    mechanism = next((name for name in offered.split() if name in _BY_PASSWORD), None)
+    if mechanism is None or userid is None or password is None:
+        return None
+    told = {**LIBRARY_PROPERTIES, "capabilities": dict.fromkeys(capabilities, True)}
+    response = _BY_PASSWORD[mechanism].response(userid, password)
+    return frame_of(ConnectionStartOk(told, mechanism.decode(), response, locale), 0)
 
 
 def by_default(userid: str | None, password: str | None, offered: Sequence[bytes]) -> Iterator[sasl.SASL]:

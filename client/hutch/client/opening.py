@@ -5,6 +5,7 @@ from types import MappingProxyType
 from typing import Any, Final
 
 from hutch.client import negotiation
+from hutch.client.abstract_channel import frame_of
 from hutch.client.exceptions import ConnectionError, UnexpectedFrame  # noqa: A004
 from hutch.client.heartbeats import Heartbeats
 from hutch.client.link import Link
@@ -72,7 +73,7 @@ class OpeningMethods(RawMethods):
     _start = _NOTHING_YET
     _server_properties: FieldTable | None = None
     #: The step that the server's next word answers, while the connection opens, and that word.
-    _last_step: Method | None = None
+    _last_step: type[Method] | None = None
     _answer: Method | None = None
 
     @property
@@ -159,7 +160,8 @@ class OpeningMethods(RawMethods):
         self._start = start
         self._server_properties = None
         self._state = ConnectionState.AUTHENTICATING
-        link.send(self._frame(self._start_ok(start)))
+        self._last_step = ConnectionStartOk
+        link.send(self._start_ok(start))
 
         tune: Any = self._next_answer(link, deadline)
         if isinstance(tune, ConnectionSecure):
@@ -168,9 +170,9 @@ class OpeningMethods(RawMethods):
         self.frame_max = tune.frame_max or self.frame_max
         self.server_heartbeat = tune.heartbeat
         self.heartbeat = negotiation.heartbeat(self.client_heartbeat, tune.heartbeat) if self.client_heartbeat else 0
-        self._last_step = tune_ok = ConnectionTuneOk(self.channel_max, self.frame_max, self.heartbeat)
+        self._last_step = ConnectionTuneOk
         self._state = ConnectionState.OPENING
-        frame = self._frame(tune_ok)
+        frame = negotiation.usual_frame(ConnectionTuneOk, self.channel_max, self.frame_max, self.heartbeat)
         link.frame_limit = self.frame_max - OVERHEAD
         link.reader.frame_max = self.frame_max
         if self.heartbeat:
@@ -178,9 +180,10 @@ class OpeningMethods(RawMethods):
         if self.on_tune_ok is not None:
             ensure_promise(self.on_tune_ok)(self)
 
-        self._last_step = vhost = ConnectionOpen(self.virtual_host)
+        self._last_step = ConnectionOpen
         self._state = ConnectionState.ACCEPTING
-        link.send(frame + self._frame(vhost))  # one write, one thing to wake up for
+        frame += negotiation.usual_frame(ConnectionOpen, self.virtual_host)
+        link.send(frame)  # one write, one thing to wake up for
         self._next_answer(link, deadline)
         self._last_step = None
 
@@ -194,24 +197,27 @@ class OpeningMethods(RawMethods):
                     _check_greeting(link.reader.peek(8))
         return self._answer
 
-    def _start_ok(self, start: ConnectionStart) -> ConnectionStartOk:
-        """The login, and what the server is told of this client."""
+    def _start_ok(self, start: ConnectionStart) -> bytes:
+        """The frame with the login, and with what the server is told of this client."""
         offered = negotiation.capabilities(start.server_properties)
-        wanted = {name: value for name, value in self.negotiate_capabilities.items() if offered.get(name)}
+        negotiate = self.negotiate_capabilities
+        wanted = tuple(filter(offered.get, negotiate))
         told = self.client_properties
         usual = (
-            told == negotiation.LIBRARY_PROPERTIES and self.negotiate_capabilities is negotiation.NEGOTIATE_CAPABILITIES
+            told == negotiation.LIBRARY_PROPERTIES
+            and negotiate is negotiation.NEGOTIATE_CAPABILITIES
+            and not self.authentication
         )
         given = told.get("capabilities") or {}
         if given or wanted:
-            told["capabilities"] = {**given, **wanted}
+            told["capabilities"] = {**given, **{name: negotiate[name] for name in wanted}}
         if usual and wanted:  # as nearly always
-            told = negotiation.usual_properties(tuple(wanted))
-        offered_mechanisms = start.mechanisms.split()
-        mechanisms: Iterable[SASL] = self.authentication
+            frame = negotiation.usual_start_ok(wanted, start.mechanisms, self.userid, self._password, self.locale)
+            if frame is not None:
+                return frame
+        mechanisms = start.mechanisms.split()
+        ours: Iterable[SASL] = self.authentication
         if not self.authentication:
-            mechanisms = negotiation.by_default(self.userid, self._password, offered_mechanisms)
-        mechanism, response = negotiation.first_response(self, mechanisms, offered_mechanisms)
-        start_ok = ConnectionStartOk(told, mechanism.decode(), response, self.locale)
-        self._last_step = start_ok
-        return start_ok
+            ours = negotiation.by_default(self.userid, self._password, mechanisms)
+        mechanism, response = negotiation.first_response(self, ours, mechanisms)
+        return frame_of(ConnectionStartOk(told, mechanism.decode(), response, self.locale), 0)

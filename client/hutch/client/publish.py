@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from struct import Struct
 from typing import Any, ClassVar, Final
 
-from hutch.client.abstract_channel import Handler
+from hutch.client.abstract_channel import Handler, frame_of
 from hutch.client.basic import BasicMethods
 from hutch.client.exceptions import AMQPError, MessageNacked, RecoverableConnectionError
 from hutch.client.late import tell_noticed
@@ -192,7 +192,7 @@ class PublishMethods(BasicMethods):
 
     def _method(self, key: tuple[str, str, bool, bool]) -> bytes:
         exchange, routing_key, mandatory, immediate = key
-        frame = self._frame(BasicPublish(0, exchange or "", routing_key or "", mandatory, immediate))
+        frame = frame_of(BasicPublish(0, exchange or "", routing_key or "", mandatory, immediate), self._number)
         if len(self._methods) >= _METHODS_LIMIT:
             self._methods.clear()
         self._methods[key] = frame

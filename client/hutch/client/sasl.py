@@ -30,18 +30,28 @@ class _Password(SASL):
         self.username = username
         self.password = password
 
+    def start(self, connection: "OpeningMethods") -> bytes | NotImplementedType:  # noqa: ARG002
+        """The :meth:`response`; passes where one of both is ``None``."""
+        response: bytes | NotImplementedType = NotImplemented
+        if self.username is not None and self.password is not None:
+            response = self.response(self.username, self.password)
+        return response
+
+    @staticmethod
+    def response(username: str, password: str) -> bytes:
+        """Both, as the mechanism puts them."""
+        raise NotImplementedError
+
 
 class PLAIN(_Password):
     """User name and password in the clear (RFC 4616)."""
 
     mechanism = b"PLAIN"
 
-    def start(self, connection: "OpeningMethods") -> bytes | NotImplementedType:  # noqa: ARG002
-        """Both names behind a NUL each; passes where one is ``None``."""
-        response: bytes | NotImplementedType = NotImplemented
-        if self.username is not None and self.password is not None:
-            response = b"\0" + self.username.encode() + b"\0" + self.password.encode()
-        return response
+    @staticmethod
+    def response(username: str, password: str) -> bytes:
+        """Both behind a NUL each."""
+        return b"\0" + username.encode() + b"\0" + password.encode()
 
 
 class AMQPLAIN(_Password):
@@ -49,14 +59,12 @@ class AMQPLAIN(_Password):
 
     mechanism = b"AMQPLAIN"
 
-    def start(self, connection: "OpeningMethods") -> bytes | NotImplementedType:  # noqa: ARG002
-        """The table; passes where a name is ``None``."""
-        response: bytes | NotImplementedType = NotImplemented
-        if self.username is not None and self.password is not None:
-            name, password = self.username.encode(), self.password.encode()
-            response = b"\x05LOGINS" + len(name).to_bytes(4) + name
-            response += b"\x08PASSWORDS" + len(password).to_bytes(4) + password
-        return response
+    @staticmethod
+    def response(username: str, password: str) -> bytes:
+        """The table."""
+        login, secret = username.encode(), password.encode()
+        table = b"\x05LOGINS" + len(login).to_bytes(4) + login
+        return table + b"\x08PASSWORDS" + len(secret).to_bytes(4) + secret
 
 
 class EXTERNAL(SASL):

@@ -98,14 +98,6 @@ class ByteArray(bytes):
     """``x``: bytes with no character set."""
 
 
-class EncodedTable(dict[str, FieldValue]):
-    """A table that goes out again and again as it is, with its bytes, ``encoded``. It is not to be changed."""
-
-    def __init__(self, table: FieldTable) -> None:
-        super().__init__(table)
-        self.encoded = write_table(table)
-
-
 _OCTET = Struct(">B")
 _LONG = Struct(">I")
 _UINT64 = Struct(">Q")
@@ -188,8 +180,6 @@ def write_table(table: FieldTable) -> bytes:
     """
     if not table:
         return b"\0\0\0\0"
-    if type(table) is EncodedTable:
-        return table.encoded
     fields: list[bytes] = []
     for key, value in table.items():
         write = _WRITERS.get(type(value)) or _writer_of_subclass(key, value)
