@@ -15,6 +15,7 @@ from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 _MYPY: Final = (
     "--config-file=",
     "--strict",
+    "--no-site-packages",  # another hutch may be installed there
     "--ignore-missing-imports",
     "--namespace-packages",
     "--explicit-package-bases",
