@@ -37,10 +37,12 @@ What RabbitMQ itself does not determine is kept out, or not compared:
   bound to it;
 - how dead letters of several queues are mixed that a policy, or time, has drop messages at once: a script in which they
   come together is left off;
+- when a connection or channel is counted that was opened or closed: under such limits the next operation comes a moment
+  later;
 - when a quorum queue hears that others have taken a dead letter which it kept for them, and so has room again: the next
   operation comes a moment later;
-- headers with decimals, over which RabbitMQ goes down where messages are dead-lettered at least once: they are in no
-  script in which anything may be;
+- headers with decimals, over which RabbitMQ crashes where messages are dead-lettered at least once, and 4.3 where they
+  are dead-lettered into a stream: there are none in scripts in which anything may be;
 - values of policies over which RabbitMQ itself crashes or falls silent: a ``max-age`` that is no text, and to 3.10 a
   ``queue-master-locator`` or ``ha-mode`` that is none;
 - whether a channel of a user whose permissions change still remembers what it was permitted, after a second without

@@ -16,7 +16,11 @@ from hutch.conformance.management import ManagementError
 #: The names of policies, and of operator policies, with the priorities that each may have. None is shared: then nobody
 #: could tell which policy holds.
 _POLICIES: Final = {"p1": (0, 3, -3), "p2": (1, 4, -2.5), "p3": (2, 5.5, -1)}
-_LIMIT: Final = "max-queues"
+#: Limits of the virtual host and of the user, with their values.
+_VHOST_LIMITS: Final = {"max-queues": (3, 4, 5, 0, -1), "max-connections": (2, 3, 3, 4, 0, -1)}
+_USER_LIMITS: Final = {"max-connections": (0, 1, -1), "max-channels": (0, 1, 1, 2, 2, 3, -1)}
+#: The limits of what a live broker counts a little late.
+COUNTED: Final = frozenset({"max-connections", "max-channels"})
 _TARGETS: Final = ("all", "queues", "exchanges", "classic_queues", "quorum_queues", "streams")
 #: Values of what policies ask for; in a row what is legal, and what else RabbitMQ knows. No time is so short that it is
 #: over while it is looked at.
@@ -56,6 +60,8 @@ _OTHERS: Final[dict[str, tuple[object, ...]]] = {
     "x-max-length": (1,),
     "bogus": (1, "a"),
 }
+#: What the HTTP API finds missing, and is nothing to rabbitmqctl.
+_NOTHING: Final = frozenset({"clear_permissions", "clear_topic_permissions"})
 #: What RabbitMQ itself gives reasons for, and not its HTTP API.
 _TOLD_WHY: Final = frozenset({"set_policy", "set_operator_policy"})
 _ODD: Final[tuple[object, ...]] = (-1, 0, 1, 1.5, "a", "1", "", True, False, None, [], [1, "a"], {}, {"k": 1})
@@ -76,8 +82,8 @@ def administer(operator: Administration, user: str, operation: Administer) -> st
     try:
         getattr(operator, operation.what)(**arguments)
     except (LookupError, ManagementError, ValueError) as error:
-        if operation.what == "clear_topic_permissions":
-            return "done"  # what the HTTP API finds missing is nothing to rabbitmqctl
+        if operation.what in _NOTHING:
+            return "done"
         return str(error) if operation.what in _TOLD_WHY else "refused"
     return "done"
 
@@ -88,7 +94,8 @@ def tidy(operator: Administration) -> None:
         for name in _POLICIES:
             with contextlib.suppress(LookupError):
                 undo(name)
-    operator.clear_vhost_limit(_LIMIT)
+    for limit in _VHOST_LIMITS:
+        operator.clear_vhost_limit(limit)
 
 
 class Operations:
@@ -127,7 +134,9 @@ class Operations:
                 *[self._odd()] * 3,
                 *[self._delete("delete_policy")] * 3,
                 *[self._delete("delete_operator_policy")] * 2,
-                self._limit(),
+                *[_limits("vhost", {}, _VHOST_LIMITS)] * 2,
+                *[_limits("user", {"user": USER}, _USER_LIMITS)] * 3,
+                st.just(Administer("clear_permissions", {"user": USER})),
                 *[self._permissions()] * 5,
                 *[self._topic_permissions()] * 3,
                 self._no_topic_permissions(),
@@ -194,15 +203,6 @@ class Operations:
         arguments = {"user": st.just(USER), "exchange": st.one_of(self._topic, st.none())}
         return st.builds(Administer, st.just("clear_topic_permissions"), st.fixed_dictionaries(arguments))
 
-    def _limit(self) -> SearchStrategy[Administer]:
-        limit = st.just(_LIMIT)
-        setting = st.fixed_dictionaries({"limit": limit, "value": st.sampled_from((3, 4, 5, 0, -1))})
-        clearing = st.fixed_dictionaries({"limit": limit})
-        return st.one_of(
-            st.builds(Administer, st.just("set_vhost_limit"), setting),
-            st.builds(Administer, st.just("clear_vhost_limit"), clearing),
-        )
-
 
 #: The name of a policy, with a priority.
 _NAMES: Final = st.sampled_from([(name, priority) for name, priorities in _POLICIES.items() for priority in priorities])
@@ -210,6 +210,16 @@ _NAMES: Final = st.sampled_from([(name, priority) for name, priorities in _POLIC
 
 def _named(what: str, name: tuple[str, float], arguments: dict[str, Any]) -> Administer:
     return Administer(what, {"name": name[0], "priority": name[1], **arguments})
+
+
+def _limits(of: str, whose: dict[str, str], limits: dict[str, tuple[int, ...]]) -> SearchStrategy[Administer]:
+    settings = [{**whose, "limit": limit, "value": value} for limit, values in limits.items() for value in values]
+    return st.sampled_from(
+        [
+            *(Administer(f"set_{of}_limit", setting) for setting in settings),
+            *(Administer(f"clear_{of}_limit", {**whose, "limit": limit}) for limit in limits),
+        ]
+    )
 
 
 def _definitions(values: dict[str, SearchStrategy[Any]], most: int) -> SearchStrategy[dict[str, Any]]:

@@ -1,6 +1,6 @@
 """Strategies for quorum queues that dead-letter at least once, and what must not be sent to these."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from decimal import Decimal
 from typing import Any, Final
@@ -50,20 +50,25 @@ def refusals(places: SearchStrategy[Place]) -> SearchStrategy[Settle]:
 
 
 def harmless(script: Sequence[Operation]) -> list[Operation]:
-    """Without decimals in the headers of messages, if anything may be dead-lettered at least once: over these RabbitMQ
-    goes down.
+    """Without decimals in the headers of messages, if these may be dead-lettered at least once, or into a stream: over
+    that RabbitMQ crashes.
     """
-    if not any(_asks_for_at_least_once(operation) for operation in script):
-        return list(script)
-    return [_without_decimals(operation) if isinstance(operation, Publish) else operation for operation in script]
+    settings = [_settings(operation) for operation in script]
+    kept = any(each.get("dead-letter-strategy") == STRATEGIES[1] for each in settings)
+    streaming = any(each.get("queue-type") == "stream" for each in settings)
+    if kept or (streaming and any("dead-letter-exchange" in each for each in settings)):
+        return [_without_decimals(operation) if isinstance(operation, Publish) else operation for operation in script]
+    return list(script)
 
 
-def _asks_for_at_least_once(operation: Operation) -> bool:
+def _settings(operation: Operation) -> Mapping[str, Any]:
+    """What an operation asks of queues, as policies name it."""
     if isinstance(operation, Administer):
-        return bool(operation.arguments.get("definition", {}).get("dead-letter-strategy") == STRATEGIES[1])
+        definition: Mapping[str, Any] = operation.arguments.get("definition", {})
+        return definition
     if isinstance(operation, Call) and isinstance(operation.method, wire.QueueDeclare):
-        return operation.method.arguments.get("x-dead-letter-strategy") == STRATEGIES[1]
-    return False
+        return {name.removeprefix("x-"): value for name, value in operation.method.arguments.items()}
+    return {}
 
 
 def _without_decimals(publish: Publish) -> Publish:

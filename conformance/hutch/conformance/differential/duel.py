@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Callable
 from typing import Final, Protocol
 
-from hutch.conformance.differential.administration import Operators, administer
+from hutch.conformance.differential.administration import COUNTED, Operators, administer
 from hutch.conformance.differential.knowledge import Knowledge
 from hutch.conformance.differential.observation import Seen
 from hutch.conformance.differential.operations import (
@@ -37,6 +37,8 @@ _AT_ONCE: Final = 0.002
 #: Seconds within which is done what nobody can see: that a queue keeps a dead letter no more which others have by now,
 #: and that a message is gone which was gone before its queue had told that it was there.
 _UNSEEN: Final = 0.03
+#: Seconds after which a live broker has counted the connections and channels that there are.
+_COUNTING: Final = 0.05
 #: Seconds without anything to do after which a channel of a live broker may forget what it was permitted: one second.
 _AWAKE: Final = 0.9
 #: Who got a delivery, where one is told of.
@@ -122,6 +124,9 @@ class Duel:
         emulator.uncounted = live.uncounted = self._streams
         self._awake = self._began
         self._handed_over = 0
+        self._standing: set[tuple[int, int]] = set()
+        # Before there may be a limit.
+        self._on_both(lambda side: side.open(ADMIN, 1))
 
     # playing
 
@@ -148,11 +153,12 @@ class Duel:
         elif isinstance(operation, Administer):
             self._administer(operation)
         else:
-            act = self._prepared(operation)
-            if act is None:
+            prepared = self._prepared(operation)
+            if prepared is None:
                 return
-            self._open(operation.place)
-            self._on_both(act)
+            place, act = prepared
+            if self._open(place):
+                self._on_both(act)
         self._counts[operation.kind] += 1
         self._compare(operation)
 
@@ -160,6 +166,9 @@ class Duel:
         if self._operators is None:
             raise AssertionError("there is no operator")
         self.script.append(str(operation))
+        if operation.arguments.get("limit") in COUNTED:
+            self.live.pause = _COUNTING
+            time.sleep(_COUNTING)
         by_emulator, by_live = (
             administer(operator, self._operators.user, operation)
             for operator in (self._operators.emulator, self._operators.live)
@@ -171,12 +180,14 @@ class Duel:
         act(self.emulator)
         act(self.live)
 
-    def _open(self, place: Place) -> None:
+    def _open(self, place: Place) -> bool:
+        """Have the channel be open; whether both brokers let it be."""
         for side in (self.emulator, self.live):
             side.open(place.connection, place.channel)
+        return all(side.is_open(place.connection, place.channel) for side in (self.emulator, self.live))
 
-    def _prepared(self, operation: "Call | Publish | Settle") -> "Callable[[Side], None] | None":
-        """How to play it; ``None`` where that makes no sense here, or leads to what is not determined."""
+    def _prepared(self, operation: "Call | Publish | Settle") -> "tuple[Place, Callable[[Side], None]] | None":
+        """Where and how to play it; ``None`` where that makes no sense here, or leads to what is not determined."""
         place = operation.place
         key = place.connection, place.channel
         if isinstance(operation, Publish):
@@ -186,7 +197,7 @@ class Duel:
             self.script.append(f"{operation}, body {body!r}")
             properties = encode_properties(dict(operation.properties))
             content = content_frames(place.channel, content_header(len(body), properties), body, FRAME_MAX)
-            return lambda side: side.send(*key, _named(operation.method, side), content)
+            return place, lambda side: side.send(*key, _named(operation.method, side), content)
         if isinstance(operation, Settle):
             return self._settling(operation)
         method = operation.method
@@ -195,15 +206,15 @@ class Duel:
         self.script.append(str(operation))
         if isinstance(method, wire.BasicConsume):
             apart = method.queue in self._apart
-            return lambda side: _consume(side, key, method, apart)
-        return lambda side: side.send(*key, _named(method, side))
+            return place, lambda side: _consume(side, key, method, apart)
+        return place, lambda side: side.send(*key, _named(method, side))
 
-    def _settling(self, operation: Settle) -> "Callable[[Side], None] | None":
+    def _settling(self, operation: Settle) -> "tuple[Place, Callable[[Side], None]] | None":
         choice = self._known.choose(operation)
         if choice is None:
             return None
         self.script.append(f"{choice.operation}: {choice.what}")
-        return lambda side: side.send(
+        return choice.operation.place, lambda side: side.send(
             *choice.key, choice.method(choice.emulator if side is self.emulator else choice.live)
         )
 
@@ -293,8 +304,11 @@ class Duel:
         if unseen or self._clock.handed_over() != self._handed_over:
             self._handed_over = self._clock.handed_over()
             time.sleep(_UNSEEN)
-        elif isinstance(operation, Publish):
+        elif not isinstance(operation, Call):
             time.sleep(_AT_ONCE)
+        if self.live.pause and self.live.standing() != self._standing:
+            self._standing = self.live.standing()
+            time.sleep(_COUNTING)
         self._ready = _ready(counts)
         self._forget_deleted(counts)
         self.emulator.forget()

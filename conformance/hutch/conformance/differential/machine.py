@@ -152,6 +152,7 @@ def _administration(site: Site | Emulator) -> Administration:
 def _knows(site: Site, type_: str) -> bool:
     """Whether the broker has an exchange type."""
     raw = connect(site)
+    raw.expect(wire.ConnectionOpenOk)
     name = site.name("x")
     raw.send_method(wire.ChannelOpen(), 1)
     raw.read()
@@ -165,10 +166,15 @@ def _knows(site: Site, type_: str) -> bool:
 
 
 def connect(site: Site | Emulator, user: str = "") -> RawConnection:
-    """A connection to a site, open, as a user that an operator made, or by default the site's own."""
+    """A connection to a site that has just asked for its virtual host, as a user that an operator made, or by default
+    the site's own.
+    """
     login = (user, PASSWORD) if user else (site.userid, site.password)
     raw = RawConnection(site.transport(), site.patience, *login, site.vhost)
-    raw.handshake(frame_max=FRAME_MAX)
+    raw.start()
+    raw.log_in()
+    raw.tune(frame_max=FRAME_MAX)
+    raw.send_method(wire.ConnectionOpen(site.vhost))
     return raw
 
 

@@ -1,6 +1,7 @@
 """One of the two brokers: its connections, what is sent to it, what comes back."""
 
 import contextlib
+import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Final
 
@@ -18,6 +19,7 @@ from hutch.wire.methods import (
     ChannelOpenOk,
     ConnectionClose,
     ConnectionCloseOk,
+    ConnectionOpenOk,
     Method,
     QueueDeclare,
     QueueDeclareOk,
@@ -47,8 +49,8 @@ class _Stream:
 class Side:
     """One broker.
 
-    ``connect`` makes a connection to it, open, given its number; ``prompt`` tells that all is answered before a send
-    returns. ``names`` are those that the broker made up.
+    ``connect`` makes a connection to it, given its number, that has asked for its virtual host; ``prompt`` tells that
+    all is answered before a send returns. ``names`` are those that the broker made up.
     """
 
     def __init__(self, connect: Callable[[int], RawConnection], *, prompt: bool) -> None:
@@ -62,6 +64,8 @@ class Side:
         self.names = Names()
         #: Queues whose number of messages is not told of.
         self.uncounted: set[str] = set()
+        #: Seconds that the broker gets to count its channels before there is one more to ask after a queue on.
+        self.pause = 0.0
 
     # connections and channels
 
@@ -70,10 +74,19 @@ class Side:
         stream = self._streams.get(connection)
         return stream is not None and not stream.ended and (channel is None or channel in stream.channels)
 
+    def standing(self) -> set[tuple[int, int]]:
+        """The channels that are open; channel 0 stands for the connection itself."""
+        return {
+            (connection, channel)
+            for connection, stream in self._streams.items()
+            if not stream.ended
+            for channel in (0, *stream.channels)
+        }
+
     def open(self, connection: int, channel: int) -> None:
-        """Open the channel, and its connection, unless they are."""
+        """Open the channel, and its connection, unless they are. Either may be refused."""
         stream = self._stream(connection)
-        if channel not in stream.channels:
+        if not stream.ended and channel not in stream.channels:
             stream.raw.send_method(ChannelOpen(), channel)
             stream.awaited[channel] = ChannelOpenOk.NAME
             self._read(connection, stream)
@@ -83,6 +96,8 @@ class Side:
         stream = self._streams.get(connection)
         if stream is None or stream.ended:
             stream = self._streams[connection] = _Stream(self._connect(connection))
+            stream.awaited[0] = ConnectionOpenOk.NAME
+            self._read(connection, stream)
         return stream
 
     def begin_consuming(self, connection: int, channel: int, queue: str, tag: str, *, apart: bool) -> None:
@@ -137,11 +152,10 @@ class Side:
         asked: dict[str, tuple[int, int]] = {}
         frames: dict[int, list[bytes]] = {}
         for queue, owner in probes.items():
-            connection = owner if self.is_open(owner) else ADMIN
-            stream = self._stream(connection)
-            number = stream.probes.setdefault(queue, _PROBES + len(stream.probes))
-            self.open(connection, number)
-            asked[queue] = connection, number
+            asked[queue] = self._probe(queue, owner if self.is_open(owner) else ADMIN)
+        for queue, (connection, _) in asked.items():
+            if not self.is_open(connection):  # a channel too many
+                asked[queue] = self._probe(queue, ADMIN)
         for queue, (connection, number) in asked.items():
             probe = QueueDeclare(0, self.names.real(queue), passive=True)
             frames.setdefault(connection, []).append(method_frame(number, probe.encode()))
@@ -152,6 +166,15 @@ class Side:
                 self._write(stream, frames.get(connection, []) + trips)
         self._read_all()
         return {queue: self._count(queue, self._items.pop(key, [])) for queue, key in asked.items()}
+
+    def _probe(self, queue: str, connection: int) -> tuple[int, int]:
+        """The channel to ask after a queue on, by the numbers of its connection and its own."""
+        stream = self._stream(connection)
+        number = stream.probes.setdefault(queue, _PROBES + len(stream.probes))
+        if connection != ADMIN and number not in stream.channels:
+            time.sleep(self.pause)
+        self.open(connection, number)
+        return connection, number
 
     def _round_trips(self, stream: _Stream, channels: Iterable[int]) -> list[bytes]:
         """Something to answer on each of the client's channels, where answers do not come before a send returns."""
@@ -193,7 +216,7 @@ class Side:
         method = item.method if isinstance(item, Content) else item
         if stream.awaited.get(channel) == method.NAME:
             del stream.awaited[channel]
-            if isinstance(method, ChannelFlowOk | ChannelOpenOk):
+            if isinstance(method, ChannelFlowOk | ChannelOpenOk | ConnectionOpenOk):
                 return
         self._items.setdefault(key, []).append(item)
         if isinstance(method, BasicConsumeOk) and key in self._consuming:

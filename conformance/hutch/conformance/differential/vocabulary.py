@@ -235,6 +235,7 @@ class Vocabulary:
                 st.builds(Call, own, st.builds(kind, queue=self._queue, exchange=topic, routing_key=self._key))
                 for kind in (wire.QueueBind, wire.QueueUnbind)
             ]
+            weighted += [st.builds(End, st.just(USERS_OWN), abrupt=flag())] * 2
         ends: SearchStrategy[Operation] = st.builds(End, self._connection, abrupt=mostly((False,), (True,), 3))
         weighted += [ends, st.builds(Advance, st.sampled_from((200, 400)))]
         return st.sampled_from(weighted).flatmap(lambda strategy: strategy)
