@@ -200,19 +200,20 @@ class OpeningMethods(RawMethods):
     def _start_ok(self, start: ConnectionStart) -> bytes:
         """The frame with the login, and with what the server is told of this client."""
         offered = negotiation.capabilities(start.server_properties)
-        negotiate = self.negotiate_capabilities
-        wanted = tuple(filter(offered.get, negotiate))
+        wanted = {name: value for name, value in self.negotiate_capabilities.items() if offered.get(name)}
         told = self.client_properties
         usual = (
             told == negotiation.LIBRARY_PROPERTIES
-            and negotiate is negotiation.NEGOTIATE_CAPABILITIES
+            and self.negotiate_capabilities is negotiation.NEGOTIATE_CAPABILITIES
             and not self.authentication
         )
         given = told.get("capabilities") or {}
         if given or wanted:
-            told["capabilities"] = {**given, **{name: negotiate[name] for name in wanted}}
+            told["capabilities"] = {**given, **wanted}
         if usual and wanted:  # as nearly always
-            frame = negotiation.usual_start_ok(wanted, start.mechanisms, self.userid, self._password, self.locale)
+            frame = negotiation.usual_start_ok(
+                tuple(wanted), start.mechanisms, self.userid, self._password, self.locale
+            )
             if frame is not None:
                 return frame
         mechanisms = start.mechanisms.split()
