@@ -154,12 +154,25 @@ def settling_for_several_consumers(rabbit: Rabbit) -> None:
             equal(_received(channel, 5), expected)
 
 
-@case("ACK-07", "QOS-02")
+@case("ACK-07", "ACK-08", "ACK-10", "ACK-12", "QOS-02")
 def requeueing_for_several_consumers(rabbit: Rabbit) -> None:
-    """So are those that are requeued: each consumer of a classic queue has its own again."""
-    channel = _three_consumers(rabbit, "classic")
-    channel.send(amqp.BasicNack(0, multiple=True, requeue=True))
-    equal(_received(channel, 5), [("a", b"3"), ("a", b"4"), ("b", b"2"), ("c", b"0"), ("c", b"1")])
+    """So are those that are requeued, by basic.recover as well: each consumer has its own again, but from 3.x's quorum
+    queues without a delivery limit what was waiting.
+    """
+    own = [("a", b"3"), ("a", b"4"), ("b", b"2"), ("c", b"0"), ("c", b"1")]
+    waiting = [("a", b"5"), ("a", b"6"), ("b", b"7"), ("c", b"8"), ("c", b"9")]
+    for queue_type in ("classic", "quorum"):
+        expected = waiting if queue_type == "quorum" and rabbit.profile == "3.10" else own
+        for method in (
+            amqp.BasicNack(0, multiple=True, requeue=True),
+            amqp.BasicRecover(requeue=True),
+            amqp.BasicRecoverAsync(requeue=True),
+        ):
+            channel = _three_consumers(rabbit, queue_type)
+            channel.send(method)
+            if isinstance(method, amqp.BasicRecover):
+                channel.expect(amqp.BasicRecoverOk)
+            equal(_received(channel, 5), expected)
 
 
 @case("ACK-05", "CHAN-13")

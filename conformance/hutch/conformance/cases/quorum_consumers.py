@@ -220,6 +220,77 @@ def deliveries_of_a_consumer_that_was_cancelled(rabbit: Rabbit) -> None:
     expect_counts(rabbit, content, failed=1)
 
 
+@case("ACK-08", "QUORUM-03", "CONSUME-22")
+def deliveries_made_at_once(rabbit: Rabbit) -> None:
+    """What several consumers get at once each gets together: in 3.x by their tags, in 4.x as they came. 3.x takes back
+    one by one where there is no delivery limit.
+    """
+    yard = Yard(rabbit)
+    in_turn = [("c", b"0"), ("a", b"1"), ("b", b"2"), ("c", b"3"), ("a", b"4"), ("b", b"5")]
+    by_tag = sorted(in_turn)
+    as_they_came = sorted(in_turn, key=lambda delivery: "cab".index(delivery[0]))
+    for limit in (None, 50):
+        for ends in (False, True):
+            queue = yard.queue() if limit is None else yard.queue(delivery_limit=limit)
+            yard.publish(queue, *(body for _, body in in_turn))
+            channel = rabbit.raw().channel()
+            _consume(channel, queue, "all")
+            _expect(channel, *(("all", body) for _, body in in_turn))
+            for tag in "cab":
+                _consume(yard.channel, queue, tag)
+            if ends:
+                channel.close()
+            else:
+                channel.call(amqp.BasicCancel("all"))
+                channel.send(amqp.BasicNack(0, multiple=True, requeue=True))
+            singly = limit is None and not ends
+            _expect(yard.channel, *rabbit.by_profile({"3.10": in_turn if singly else by_tag, "4.3": as_they_came}))
+            yard.reopen()
+
+
+@case("ACK-08", "GET-03")
+def messages_from_basic_get_return_singly(rabbit: Rabbit) -> None:
+    """What several basic.gets have fetched is given back one by one, and goes to the consumers in turn."""
+    for kind in ("classic", "quorum"):
+        yard = Yard(rabbit)
+        queue = yard.queue(kind=kind)
+        yard.publish(queue, *(b"%d" % number for number in range(4)))
+        channel = rabbit.raw().channel()
+        for _ in range(4):
+            channel.got(queue)
+        for tag in "ba":
+            _consume(yard.channel, queue, tag)
+        channel.send(amqp.BasicNack(0, multiple=True, requeue=True))
+        _expect(yard.channel, ("b", b"0"), ("a", b"1"), ("b", b"2"), ("a", b"3"))
+
+
+@case("CHAN-11", "ACK-08")
+def lost_deliveries_return_consumer_by_consumer(rabbit: Rabbit) -> None:
+    """What a channel leaves goes back for one consumer after the other, in 3.x by their tags, in 4.x as they came. Each
+    basic.get is one, last of all in 4.x, whose tag is that of its delivery, as text.
+    """
+    yard = Yard(rabbit)
+    gotten, of_a, of_b = [b"10", b"2", b"9"], [b"12", b"13"], [b"11"]
+    order = rabbit.by_profile({"3.10": [*gotten, *of_a, *of_b], "4.3": [*of_b, *of_a, *gotten]})
+    for whole_connection in (False, True):
+        queue = yard.queue()
+        yard.publish(queue, *(b"%d" % number for number in range(1, 14)))
+        channel = rabbit.raw().channel()
+        for number in range(1, 11):
+            equal(delivery_tag(channel.got(queue)), number)
+            if b"%d" % number not in gotten:
+                channel.send(amqp.BasicAck(number))
+        for tag, bodies in (("b", of_b), ("a", of_a)):
+            channel.call(amqp.BasicQos(prefetch_count=len(bodies)))
+            _consume(channel, queue, tag)
+            _expect(channel, *((tag, body) for body in bodies))
+        if whole_connection:
+            channel.connection.close()
+        else:
+            channel.close()
+        yard.expect_rest(queue, *((body, True) for body in order))
+
+
 @case("CONSUME-26", "CONSUME-24")
 def arguments_of_consumers_of_quorum_queues(rabbit: Rabbit) -> None:
     """Arguments that only consumers of other queues have are refused, and a wrong priority is."""

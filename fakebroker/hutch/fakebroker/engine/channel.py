@@ -4,7 +4,7 @@ The methods of AMQP that act on it are in :mod:`hutch.fakebroker.engine.commands
 """
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Final
 
 from hutch.fakebroker.engine.ack_timeout import AckTimeout
@@ -221,15 +221,16 @@ class Channel:
 
     def _settlements(self, deliveries: Sequence[Delivery]) -> Sequence[Sequence[Delivery]]:
         """What queues are told one after the other of deliveries that are settled at once: those of each consumer by
-        themselves, in the order of the queues' names and then the consumers' tags (ACK-02, STREAM-10).
+        themselves, in the order of the queues' names and then the consumers' tags, each basic.get being one before them
+        (ACK-02, STREAM-10).
         """
         # Room under a shared limit comes behind all of them, and for all at once.
         if self.shared_prefetch or len(deliveries) == 1:
             return [deliveries]
-        groups: dict[tuple[str, str], list[Delivery]] = {}
+        groups: dict[tuple[str, str, int], list[Delivery]] = {}
         for delivery in deliveries:
-            tag = "" if delivery.consumer is None else delivery.consumer.tag
-            groups.setdefault((delivery.queue.name, tag), []).append(delivery)
+            who = ("", delivery.tag) if delivery.consumer is None else (delivery.consumer.tag, 0)
+            groups.setdefault((delivery.queue.name, *who), []).append(delivery)
         return [groups[key] for key in sorted(groups)]
 
     def _discard(self, deliveries: Sequence[Delivery], *, failed: bool) -> None:
@@ -250,16 +251,20 @@ class Channel:
             if self.ack_timeout is not None:
                 self.ack_timeout.watch()
 
-    def recover(self) -> Iterable[Queue]:
-        """Requeue all that is not acknowledged (ACK-10); the queues to dispatch.
+    def recover(self, reply: Callable[[], None]) -> None:
+        """Requeue all that is not acknowledged (ACK-10). The reply comes before the redeliveries, but behind what a
+        queue serves at once.
 
         Raises:
             HardError: a queue takes nothing back (STREAM-11).
         """
         for queue in {delivery.queue: None for delivery in self._unacked.values()}:
             queue.check_return(recovering=True)
-        failed = not self.vhost.node.profile.hands_back
-        return self._requeue(self._settle(0, multiple=True), failed=failed)
+        outcome = Outcome(acked=False, requeue=True, failed=not self.vhost.node.profile.hands_back)
+        deliveries = self._settle(0, multiple=True)
+        self.carry_out(outcome, [delivery for delivery in deliveries if delivery.queue.serves_at_once])
+        reply()
+        self.carry_out(outcome, [delivery for delivery in deliveries if not delivery.queue.serves_at_once])
 
     def _requeue(self, deliveries: Iterable[Delivery], *, failed: bool, lost: bool = False) -> Iterable[Queue]:
         by_queue: dict[Queue, list[Entry]] = {}
@@ -334,7 +339,10 @@ class Channel:
             self.restore(self.transaction.deliveries)
         if self.ack_timeout is not None:
             self.ack_timeout.stop()
-        returned = self._requeue(self._settle(0, multiple=True), failed=True, lost=True)
+        lost = sorted(
+            self._settle(0, multiple=True), key=lambda delivery: delivery.queue.turn(delivery.consumer, delivery.tag)
+        )
+        returned = self._requeue(lost, failed=True, lost=True)
         for queue in (*returned, *queues):
             queue.dispatch()
         if self.vhost.node.events is not None:

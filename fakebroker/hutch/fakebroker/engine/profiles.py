@@ -104,6 +104,8 @@ class Profile:
     has_pcre2: bool
     #: Whether refusals of policies print text in Unicode, else its bytes in Latin-1 (POLICY-06).
     prints_unicode: bool
+    #: Whether a quorum queue goes through its consumers by their tags, else in the order in which they came (ACK-08).
+    quorum_consumers_by_tag: bool
     #: Whether queues may be neither durable nor exclusive (QUEUE-DECLARE-26).
     permits_transient_queues: bool
     #: Whether x-queue-master-locator is taken (QUEUE-ARG-18).
@@ -290,6 +292,7 @@ V3_10: Final = Profile(
     negative_delivery_limit_is_none=False,
     has_pcre2=False,
     prints_unicode=False,
+    quorum_consumers_by_tag=True,
     permits_transient_queues=True,
     permits_master_locator=True,
     master_locators=frozenset({"min-masters", "client-local", "random"}),
@@ -398,6 +401,7 @@ V4_3: Final = Profile(
     negative_delivery_limit_is_none=True,
     has_pcre2=True,
     prints_unicode=True,
+    quorum_consumers_by_tag=False,
     permits_transient_queues=True,
     permits_master_locator=False,
     master_locators=None,

@@ -173,15 +173,11 @@ def recover(channel: Channel, method: BasicRecover) -> None:
     """Requeue all that is unacknowledged; recover-ok is sent before the redeliveries (ACK-10)."""
     if not method.requeue:
         raise not_implemented("requeue=false")
-    queues = channel.recover()
-    channel.output.method(channel.number, BasicRecoverOk())
-    for queue in queues:
-        queue.dispatch()
+    channel.recover(lambda: channel.output.method(channel.number, BasicRecoverOk()))
 
 
 def recover_async(channel: Channel, method: BasicRecoverAsync) -> None:
     """The same without a reply (ACK-12)."""
     if not method.requeue:
         raise not_implemented("requeue=false")
-    for queue in channel.recover():
-        queue.dispatch()
+    channel.recover(lambda: None)

@@ -20,6 +20,10 @@ if TYPE_CHECKING:
     from hutch.fakebroker.engine.vhost import VHost
 
 
+#: What is compared.
+Turn = tuple[int, bytes]
+
+
 class Queue(ABC):
     """One queue of a vhost; ``arguments`` are valid for its type (:mod:`hutch.fakebroker.engine.arguments`).
 
@@ -110,6 +114,12 @@ class Queue(ABC):
         Raises:
             AMQPError: the queue's type takes none back.
         """
+
+    def turn(self, consumer: Consumer | None, delivery_tag: int) -> Turn:  # noqa: ARG002
+        """Where a delivery to a consumer, ``None`` for basic.get, stands among those that are lost at once. Here the
+        messages' own order counts.
+        """
+        return 0, b""
 
     def discard(self, entry: Entry, *, failed: bool) -> None:
         """Dead-letter a delivery that was refused; ``failed`` as in :meth:`requeue`."""

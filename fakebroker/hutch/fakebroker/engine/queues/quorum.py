@@ -12,16 +12,16 @@ from sortedcontainers import SortedKeyList
 from hutch.fakebroker.engine.clock import Timer, moment
 from hutch.fakebroker.engine.consumers import Consumer
 from hutch.fakebroker.engine.errors import SoftError, not_implemented
-from hutch.fakebroker.engine.message import Message, with_headers
+from hutch.fakebroker.engine.message import Message
 from hutch.fakebroker.engine.queues.at_least_once import AtLeastOnce
 from hutch.fakebroker.engine.queues.consumer_timeouts import ConsumerTimeouts, Released
-from hutch.fakebroker.engine.queues.queue import Queue
+from hutch.fakebroker.engine.queues.queue import Queue, Turn
 from hutch.fakebroker.engine.queues.quorum_consumer import QuorumConsumer
 from hutch.fakebroker.engine.queues.quorum_ready import QuorumEntry, QuorumReady
 from hutch.fakebroker.engine.queues.ready import Entry
 from hutch.fakebroker.engine.queues.settings import Settings
 from hutch.wire.codes import ReplyCode
-from hutch.wire.fields import FieldTable, FieldValue, Int64
+from hutch.wire.fields import FieldTable
 from hutch.wire.methods import BasicCreditDrained, BasicCreditOk
 
 if TYPE_CHECKING:
@@ -62,6 +62,8 @@ class QuorumQueue(Queue):
             key=lambda waiting: (waiting[0], waiting[1].position)
         )
         self._positions = 0
+        #: How many consumers have come.
+        self._arrivals = 0
         self._alarm: Timer | None = None
         #: Consumers that ended and may have deliveries outstanding.
         self._ended: Final[list[Consumer]] = []
@@ -115,23 +117,14 @@ class QuorumQueue(Queue):
         return moment(self.vhost.node.clock.monotonic() + max(seconds, 0.001))
 
     def _deliverable(self, entry: QuorumEntry, consumer: Consumer | None) -> QuorumEntry:
-        """The entry, its message with the headers that tell how often it came back (QUORUM-02); 3.10 tells who fetches
-        it, for no ``consumer``, even that it did not. Its time begins.
-        """
+        """The entry as it is delivered, or fetched for no ``consumer``; its time begins."""
         if self._profile.has_consumer_timeouts:
             asked = None if consumer is None else consumer.arguments.get("x-consumer-timeout")
             timeout = asked / 1000 if isinstance(asked, int) else self.settings.consumer_timeout
             self._timeouts.watch(entry, timeout)
-        counts: dict[str, FieldValue] = {}
-        if entry.failures or (consumer is None and not self._profile.counts_acquired):
-            counts["x-delivery-count"] = Int64(entry.failures)
-        if self._profile.counts_acquired and (entry.acquired or entry.failures):
-            counts["x-acquired-count"] = Int64(entry.acquired or entry.failures)
-        if counts:
-            original = entry.original
-            headers = sorted({**original.headers, **counts}.items(), key=lambda header: header[0].encode())
-            envelope = self.vhost.node.envelopes.of(with_headers(original, dict(headers)))
-            entry.message = Message(original.exchange, original.routing_key, envelope, original.body)
+        entry.tell_counts(
+            self.vhost.node.envelopes, counts_acquired=self._profile.counts_acquired, got=consumer is None
+        )
         return entry
 
     def take(self) -> Entry | None:
@@ -164,21 +157,11 @@ class QuorumQueue(Queue):
                 entry.redelivered = True
                 entry.acquired += 1
                 entry.failures += failed
-                if self._is_over_delivery_limit(entry.failures):
+                if entry.failed_too_often(self.settings.delivery_limit, self._profile.default_delivery_limit):
                     self._die(entry, "delivery_limit")
                 else:
                     self.vhost.node.history.record("requeued", self.vhost.name, self.name, entry.original)
                     self._put_back(entry, failed=failed, lost=lost)
-
-    def _is_over_delivery_limit(self, failures: int) -> bool:
-        limit = self.settings.delivery_limit
-        default = self._profile.default_delivery_limit
-        if default is None:
-            # Compared as any two terms of Erlang are: numbers are less than all else (QUORUM-07, QUORUM-08).
-            return isinstance(limit, int | float) and not isinstance(limit, bool) and failures > limit
-        if not isinstance(limit, int) or isinstance(limit, bool):
-            limit = default
-        return 0 <= limit < failures
 
     def _put_back(self, entry: QuorumEntry, *, failed: bool, lost: bool) -> None:
         retry = self.settings.delayed_retry if self._profile.has_delayed_retry else None
@@ -187,6 +170,7 @@ class QuorumQueue(Queue):
             self._delayed.add((moment(self.vhost.node.clock.monotonic() + delay), entry))
         elif self._profile.requeues_to_tail and self.settings.delivery_limit is None and not lost:
             self._ready.append(entry, _DEFAULT_PRIORITY)
+            self.dispatch()  # each is one by itself
         else:
             self._ready.put_back(entry)
 
@@ -215,7 +199,10 @@ class QuorumQueue(Queue):
         return count
 
     def dispatch(self) -> None:
-        """Hand out ready messages while somebody has credit, then see whether what is left is too much."""
+        """Hand out ready messages while somebody has credit, each consumer's together, then see whether what is left is
+        too much.
+        """
+        deliveries: list[tuple[QuorumConsumer, QuorumEntry]] = []
         while True:
             self.drop_expired()
             if not self._ready.count:
@@ -224,10 +211,16 @@ class QuorumQueue(Queue):
             if consumer is None:
                 break
             entry = self._ready.pop()
-            if entry is not None:
-                consumer.channel.deliver(consumer, self._deliverable(entry, consumer))
+            if entry is not None and isinstance(consumer, QuorumConsumer):
+                consumer.promised += 1
+                deliveries.append((consumer, entry))
                 if not consumer.has_credit:
                     self._rotation.block(consumer)
+        if len(deliveries) > 1:
+            deliveries.sort(key=lambda delivery: self.turn(delivery[0], 0))
+        for consumer, entry in deliveries:
+            consumer.promised -= 1
+            consumer.channel.deliver(consumer, self._deliverable(entry, consumer))
         self._evaluate()
 
     # policies and restarts
@@ -365,6 +358,13 @@ class QuorumQueue(Queue):
         gotten = self.unacked - sum(consumer.unacked for consumer in (*self.consumers, *self._ended))
         return consumers + len(self._ended) + gotten
 
+    def turn(self, consumer: Consumer | None, delivery_tag: int) -> Turn:
+        """By their tags, or as they came and then each basic.get, whose tag is that of its delivery."""
+        tag = str(delivery_tag) if consumer is None else consumer.tag
+        if self._profile.quorum_consumers_by_tag:
+            return 0, tag.encode()
+        return (consumer.arrival, b"") if isinstance(consumer, QuorumConsumer) else (self._arrivals + 1, tag.encode())
+
     def check_consumer(self, consumer: Consumer) -> None:
         """540 on a channel that has a limit over all its consumers (QOS-09)."""
         if consumer.channel.shared_prefetch:
@@ -372,6 +372,9 @@ class QuorumQueue(Queue):
 
     def add_consumer(self, consumer: Consumer) -> None:
         """Put a consumer into the rotation; call :meth:`dispatch` to have it served."""
+        if isinstance(consumer, QuorumConsumer):
+            self._arrivals += 1
+            consumer.arrival = self._arrivals
         super().add_consumer(consumer)
         self._let_higher_take_over()
 

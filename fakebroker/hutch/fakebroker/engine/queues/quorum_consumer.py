@@ -18,10 +18,11 @@ class QuorumConsumer(Consumer):
 
     ``limit`` is how many deliveries may be unacknowledged at once. ``released`` is how many of them, which count as
     unacknowledged still, the queue has taken back because they were not acknowledged in time; it gets no more until it
-    has settled them. ``lost`` is how much credit it has lost for want of messages (CONSUME-26).
+    has settled them. ``lost`` is how much credit it has lost for want of messages (CONSUME-26). ``promised`` is how
+    many deliveries it is about to get, ``arrival`` which of the queue's consumers it is.
     """
 
-    __slots__ = ("limit", "lost", "released")
+    __slots__ = ("arrival", "limit", "lost", "promised", "released")
 
     def __init__(
         self,
@@ -48,11 +49,18 @@ class QuorumConsumer(Consumer):
         self.limit = prefetch or _UNLIMITED_PREFETCH
         self.released = 0
         self.lost = 0
+        self.promised = 0
+        self.arrival = 0
 
     @property
     def has_credit(self) -> bool:
         """Whether a delivery may be sent; a limit over the channel does not concern quorum queues (QOS-10)."""
-        credit = self.limit - self.unacked if self.credit is None else self.credit
+        if self.credit is not None:
+            credit = self.credit - self.promised
+        elif self.no_ack:
+            credit = self.limit
+        else:
+            credit = self.limit - self.unacked - self.promised
         return credit > 0 and not self.released
 
     def grant(self, credit: int) -> int:

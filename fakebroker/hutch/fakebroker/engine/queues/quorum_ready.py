@@ -5,8 +5,10 @@ from collections import deque
 from collections.abc import Iterator
 from itertools import chain, islice
 
-from hutch.fakebroker.engine.message import Message
+from hutch.fakebroker.engine.envelope import Envelopes
+from hutch.fakebroker.engine.message import Message, with_headers
 from hutch.fakebroker.engine.queues.ready import Entry
+from hutch.wire.fields import FieldValue, Int64
 
 
 class QuorumEntry(Entry):
@@ -25,6 +27,32 @@ class QuorumEntry(Entry):
         self.acquired = 0
         self.deadline = math.inf
         self.size = size
+
+    def failed_too_often(self, limit: FieldValue, default: int | None) -> bool:
+        """Whether it is over its queue's delivery limit; ``default`` is the one that holds where that is no number,
+        ``None`` for none.
+        """
+        if default is None:
+            # Compared as any two terms of Erlang are: numbers are less than all else (QUORUM-07, QUORUM-08).
+            return isinstance(limit, int | float) and not isinstance(limit, bool) and self.failures > limit
+        if not isinstance(limit, int) or isinstance(limit, bool):
+            limit = default
+        return 0 <= limit < self.failures
+
+    def tell_counts(self, envelopes: Envelopes, *, counts_acquired: bool, got: bool) -> None:
+        """Put into the headers how often it came back (QUORUM-02), where only failures count even that it did not if it
+        is ``got`` by basic.get.
+        """
+        counts: dict[str, FieldValue] = {}
+        if self.failures or (got and not counts_acquired):
+            counts["x-delivery-count"] = Int64(self.failures)
+        if counts_acquired and (self.acquired or self.failures):
+            counts["x-acquired-count"] = Int64(self.acquired or self.failures)
+        if counts:
+            original = self.original
+            headers = sorted({**original.headers, **counts}.items(), key=lambda header: header[0].encode())
+            envelope = envelopes.of(with_headers(original, dict(headers)))
+            self.message = Message(original.exchange, original.routing_key, envelope, original.body)
 
 
 class QuorumReady:
