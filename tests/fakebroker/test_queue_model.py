@@ -36,17 +36,24 @@ CHANNELS = st.sampled_from([1, 2])
 
 @dataclass
 class Channel:
-    """What one channel holds: numbers of messages by delivery tag, and its consumer."""
+    """What one channel holds: numbers of messages by delivery tag, and its consumer. ``inherited`` is how many
+    deliveries to earlier ones were outstanding when it began: what is settled of them makes room for it, too (QOS-02).
+    """
 
     held: dict[int, int] = field(default_factory=dict)
     by_consumer: set[int] = field(default_factory=set)
     tags: int = 0
     consuming: bool = False
     prefetch: int = 0
+    inherited: int = 0
+
+    @property
+    def room(self) -> int:
+        return 1 if not self.prefetch else self.prefetch + self.inherited - len(self.by_consumer)
 
     @property
     def has_credit(self) -> bool:
-        return self.consuming and (not self.prefetch or len(self.by_consumer) < self.prefetch)
+        return self.consuming and self.room > 0
 
 
 class OneQueue(RuleBasedStateMachine):
@@ -135,8 +142,7 @@ class OneQueue(RuleBasedStateMachine):
             self.peer.expect(BasicQosOk)
             self.peer.consume("q", f"consumer {number}", channel=number)
             channel.consuming, channel.prefetch = True, prefetch
-            # What an earlier consumer of that channel holds does not count for this one.
-            channel.by_consumer.clear()
+            channel.inherited = len(channel.by_consumer)
             self.take_deliveries()
 
     @precondition(lambda self: any(channel.consuming for channel in self.channels.values()))
@@ -215,7 +221,7 @@ class OneQueue(RuleBasedStateMachine):
         assert sorted([*self.ready, *held, *self.done]) == list(range(self.published))
         assert self.view.consumers == sum(channel.consuming for channel in self.channels.values())
         for channel in self.channels.values():
-            assert not channel.prefetch or len(channel.by_consumer) <= channel.prefetch
+            assert channel.room >= 0
             assert not (self.ready and channel.has_credit)
 
 

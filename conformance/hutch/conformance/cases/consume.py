@@ -188,6 +188,30 @@ def unacknowledged_messages_of_a_cancelled_consumer(rabbit: Rabbit) -> None:
     equal([delivered(rabbit.get(other, queue)) for _ in range(3)], [(b"0", True), (b"2", True), (b"3", False)])
 
 
+@case("CONSUME-18", "QOS-02")
+def consumer_with_the_tag_of_a_cancelled_one(rabbit: Rabbit) -> None:
+    """What is settled of a cancelled consumer's deliveries makes room for the next one of its tag at that queue, beyond
+    its prefetch.
+    """
+    channel, queue = rabbit.raw_queue(9)
+    channel.expect_ready(queue, 9)
+    for prefetch, bodies in ((2, [b"0", b"1"]), (1, [b"2"])):
+        channel.call(amqp.BasicQos(prefetch_count=prefetch))
+        channel.call(amqp.BasicConsume(queue=queue, consumer_tag="c"))
+        equal(_bodies(channel, prefetch), bodies)
+        if prefetch == 2:
+            channel.call(amqp.BasicCancel("c"))
+    for tag, body_ in enumerate((b"3", b"4", b"5"), 1):
+        channel.send(amqp.BasicAck(tag))
+        equal(_bodies(channel, 1), [body_])
+    channel.expect_nothing(queue)
+    channel.call(amqp.BasicCancel("c"))
+    channel.call(amqp.BasicConsume(queue=queue, consumer_tag="other"))
+    equal(_bodies(channel, 1), [b"6"])
+    channel.send(amqp.BasicAck(4))
+    channel.expect_nothing(queue)
+
+
 @case("CONSUME-19")
 def consumers_of_a_deleted_queue(rabbit: Rabbit) -> None:
     """When its queue is deleted each consumer is told by basic.cancel, the deleting channel's own after delete-ok."""

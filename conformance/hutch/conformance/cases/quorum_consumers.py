@@ -220,6 +220,39 @@ def deliveries_of_a_consumer_that_was_cancelled(rabbit: Rabbit) -> None:
     expect_counts(rabbit, content, failed=1)
 
 
+@case("CONSUME-18", "QOS-02")
+def quorum_consumer_with_the_tag_of_a_cancelled_one(rabbit: Rabbit) -> None:
+    """At a quorum queue the next consumer of a tag goes on where the cancelled one was: what that has outstanding takes
+    up its prefetch, and one comes for each that is settled. In 3.x the channel crashes with the first that comes.
+    """
+    yard = Yard(rabbit)
+    for prefetch in (1, 2, 3):
+        queue = yard.queue()
+        yard.publish(queue, *(b"%d" % number for number in range(6)))
+        channel = rabbit.raw().channel()
+        channel.call(amqp.BasicQos(prefetch_count=2))
+        _consume(channel, queue, "c")
+        _expect(channel, ("c", b"0"), ("c", b"1"))
+        channel.call(amqp.BasicCancel("c"))
+        channel.call(amqp.BasicQos(prefetch_count=prefetch))
+        _consume(channel, queue, "c")
+        following = [b"2", b"3"]
+        if prefetch == 3 and rabbit.profile == "4.3":
+            _expect(channel, ("c", following.pop(0)))
+        if prefetch < 3 or rabbit.profile == "4.3":
+            channel.expect_nothing()
+            channel.send(amqp.BasicAck(1))
+        if rabbit.profile == "4.3":
+            _expect(channel, ("c", following.pop(0)))
+            channel.expect_nothing()
+            equal(_count(yard, queue), 1)
+        else:
+            channel.connection.expect_close(541, "", (0, 0))
+            acked = prefetch < 3
+            came = [(b"%d" % number, True) for number in range(acked, 3)]
+            yard.expect_rest(queue, *came, *((b"%d" % number, False) for number in range(3, 6)))
+
+
 @case("ACK-08", "QUORUM-03", "CONSUME-22")
 def deliveries_made_at_once(rabbit: Rabbit) -> None:
     """What several consumers get at once each gets together: in 3.x by their tags, in 4.x as they came. 3.x takes back

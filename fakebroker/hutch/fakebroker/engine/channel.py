@@ -286,8 +286,8 @@ class Channel:
             if consumer is not None:
                 consumer.unacked -= 1
                 released += 1
-                if consumer.blocked:
-                    freed[consumer] = None
+                if consumer.blocked and (credited := consumer.queue.credited(consumer)) is not None:
+                    freed[credited] = None
         if self.shared_prefetch:
             # What a transaction held back when the limit began was not counted.
             self.shared_unacked = max(self.shared_unacked - released, 0)

@@ -106,6 +106,9 @@ class Profile:
     prints_unicode: bool
     #: Whether a quorum queue goes through its consumers by their tags, else in the order in which they came (ACK-08).
     quorum_consumers_by_tag: bool
+    #: Whether the channel crashes when a quorum queue delivers to a consumer that has the tag of an earlier one, which
+    #: has deliveries outstanding (CONSUME-18).
+    crashes_on_reused_tag: bool
     #: Whether queues may be neither durable nor exclusive (QUEUE-DECLARE-26).
     permits_transient_queues: bool
     #: Whether x-queue-master-locator is taken (QUEUE-ARG-18).
@@ -293,6 +296,7 @@ V3_10: Final = Profile(
     has_pcre2=False,
     prints_unicode=False,
     quorum_consumers_by_tag=True,
+    crashes_on_reused_tag=True,
     permits_transient_queues=True,
     permits_master_locator=True,
     master_locators=frozenset({"min-masters", "client-local", "random"}),
@@ -402,6 +406,7 @@ V4_3: Final = Profile(
     has_pcre2=True,
     prints_unicode=True,
     quorum_consumers_by_tag=False,
+    crashes_on_reused_tag=False,
     permits_transient_queues=True,
     permits_master_locator=False,
     master_locators=None,

@@ -181,6 +181,21 @@ class ClassicQueue(Queue):
         if alone or (consumer.exclusive and (self.consumers or self.single_active)):
             raise refused(f"queue '{self.name}' in vhost '{self.vhost.name}' in exclusive use")
 
+    def remove_consumer(self, consumer: Consumer) -> None:
+        """Take a consumer out; what it has outstanding is of use to the next one of its tag."""
+        super().remove_consumer(consumer)
+        consumer.blocked = True
+
+    def credited(self, consumer: Consumer) -> Consumer | None:
+        """The consumer, or who has its tag now, which gets room even beyond its prefetch (QOS-02)."""
+        heir = consumer.channel.consumers.get(consumer.tag)
+        if heir is consumer:
+            return consumer
+        if heir is None or heir.queue is not self:
+            return None
+        heir.unacked -= 1
+        return heir if heir.blocked else None
+
     def limit(self, consumer: Consumer, credit: int, *, drain: bool) -> None:
         """Let a consumer have so many deliveries, whatever it acknowledges."""
         consumer.credit = credit

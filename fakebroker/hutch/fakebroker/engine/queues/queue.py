@@ -213,6 +213,12 @@ class Queue(ABC):
         self._active = consumer
         self._rotation.add(consumer)
 
+    def credited(self, consumer: Consumer) -> Consumer | None:
+        """Who may have to be put back into the rotation because a delivery to this consumer, which is marked
+        ``blocked``, is settled; ``None`` for nobody.
+        """
+        return consumer
+
     def unblock(self, consumer: Consumer) -> None:
         """Put a consumer back into the rotation, if it has credit again; call :meth:`dispatch` to have it served."""
         if consumer.blocked and consumer.has_credit:

@@ -66,7 +66,7 @@ class QuorumQueue(Queue):
         self._arrivals = 0
         self._alarm: Timer | None = None
         #: Consumers that ended and may have deliveries outstanding.
-        self._ended: Final[list[Consumer]] = []
+        self._ended: Final[list[QuorumConsumer]] = []
         #: Whom messages came from, and whether the queue has told them that it is full (QUORUM-13).
         self._publishers: dict[Publisher, bool] = {}
         self._created_at: Final = vhost.node.clock.monotonic()
@@ -199,16 +199,11 @@ class QuorumQueue(Queue):
         return count
 
     def dispatch(self) -> None:
-        """Hand out ready messages while somebody has credit, each consumer's together, then see whether what is left is
-        too much.
-        """
+        """Hand out ready messages while somebody has credit, each consumer's together; then act on the limits."""
         deliveries: list[tuple[QuorumConsumer, QuorumEntry]] = []
         while True:
             self.drop_expired()
-            if not self._ready.count:
-                break
-            consumer = self._rotation.next()
-            if consumer is None:
+            if not self._ready.count or (consumer := self._rotation.next()) is None:
                 break
             entry = self._ready.pop()
             if entry is not None and isinstance(consumer, QuorumConsumer):
@@ -220,6 +215,8 @@ class QuorumQueue(Queue):
             deliveries.sort(key=lambda delivery: self.turn(delivery[0], 0))
         for consumer, entry in deliveries:
             consumer.promised -= 1
+            if consumer.crashes:
+                consumer.channel.crash()
             consumer.channel.deliver(consumer, self._deliverable(entry, consumer))
         self._evaluate()
 
@@ -375,6 +372,10 @@ class QuorumQueue(Queue):
         if isinstance(consumer, QuorumConsumer):
             self._arrivals += 1
             consumer.arrival = self._arrivals
+            before = next((ended for ended in self._ended if ended.precedes(consumer)), None)
+            if before is not None and not self.single_active:
+                consumer.take_over(before)
+                consumer.crashes = self._profile.crashes_on_reused_tag
         super().add_consumer(consumer)
         self._let_higher_take_over()
 

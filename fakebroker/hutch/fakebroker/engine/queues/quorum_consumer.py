@@ -19,10 +19,11 @@ class QuorumConsumer(Consumer):
     ``limit`` is how many deliveries may be unacknowledged at once. ``released`` is how many of them, which count as
     unacknowledged still, the queue has taken back because they were not acknowledged in time; it gets no more until it
     has settled them. ``lost`` is how much credit it has lost for want of messages (CONSUME-26). ``promised`` is how
-    many deliveries it is about to get, ``arrival`` which of the queue's consumers it is.
+    many deliveries it is about to get, ``arrival`` which of the queue's consumers it is. ``crashes`` tells that its
+    channel ends with its next delivery.
     """
 
-    __slots__ = ("arrival", "limit", "lost", "promised", "released")
+    __slots__ = ("arrival", "crashes", "limit", "lost", "promised", "released")
 
     def __init__(
         self,
@@ -51,6 +52,7 @@ class QuorumConsumer(Consumer):
         self.lost = 0
         self.promised = 0
         self.arrival = 0
+        self.crashes = False
 
     @property
     def has_credit(self) -> bool:
@@ -76,3 +78,16 @@ class QuorumConsumer(Consumer):
         """Let it have none from now on, since there was nothing for so many."""
         self.lost += credit
         self.grant(0)
+
+    def precedes(self, consumer: Consumer) -> bool:
+        """Whether it has ended with deliveries outstanding, and ``consumer`` has its tag now."""
+        return self.unacked > 0 and self.channel is consumer.channel and self.tag == consumer.tag
+
+    def take_over(self, before: "QuorumConsumer") -> None:
+        """Be the consumer that was there before, whose deliveries count for this one too."""
+        for delivery in self.channel.outstanding(self.queue):
+            if delivery.consumer is before:
+                delivery.consumer = self
+        self.unacked, before.unacked = before.unacked, 0
+        self.limit = max(self.limit, self.unacked)
+        self.arrival = before.arrival
