@@ -76,6 +76,27 @@ def dead_letters_to_the_queue_itself(rabbit: Rabbit) -> None:
     _expect_kept(yard, queue, rabbit.by_profile({"3.10": 1, "4.3": 0}))
 
 
+@case("DLX-27", "QUORUM-13")
+def dead_letters_to_the_queue_itself_that_is_full(rabbit: Rabbit) -> None:
+    """A queue that is full when its own first dead letter comes refuses it; that of 3.x takes what comes once it has
+    taken one, full or not.
+    """
+    yard = Yard(rabbit)
+    limits = {**_KEEPING, "max_length": 1}
+    queue = yard.queue(**limits, dead_letter_exchange="")
+    yard.publish(queue, expiration="1")
+    rabbit.advance(0.1)  # what expires and comes back to where it expired goes nowhere, and is kept
+    _let_die(yard, queue)
+    equal(yard.channel.get(queue), None)
+    if rabbit.profile == "3.10":
+        queue = yard.queue(**limits, dead_letter_exchange="")
+        _let_die(yard, queue)
+        for _ in range(3):
+            yard.reject(yard.get(queue), requeue=False)
+        equal(offer(yard.another_publisher(), queue), False)
+        yard.get(queue)
+
+
 @case("DLX-27", "POLICY-04")
 def policies_have_dead_letters_tried_again(rabbit: Rabbit) -> None:
     """Whenever another policy holds for the queue, dead letters that found no queue are published once more, in the way

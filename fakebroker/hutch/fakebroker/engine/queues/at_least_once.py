@@ -88,18 +88,13 @@ class AtLeastOnce:
             return
         if targets:
             held.published_at = self._node.clock.monotonic()
-        # Where a queue never hears of what it took itself, it does not hear either that it is full.
-        unheard = queue if self._node.profile.keeps_dead_letters_to_itself else None
-        taking = [
-            target
-            for target in targets
-            if target not in held.taken_by and target.publish_dead(dead, None if target is unheard else self)
-        ]
+        taking = [target for target in targets if target not in held.taken_by and target.publish_dead(dead, self)]
         if taking:
             detail = (held.reason, tuple(target.name for target in taking))
             self._node.history.record("dead-lettered", queue.vhost.name, queue.name, dead, detail)
         held.taken_by.update(taking)
         # Nowhere to go is done only for what has gone somewhere before.
+        unheard = queue if self._node.profile.keeps_dead_letters_to_itself else None
         is_done = held.taken_by.issuperset(targets) and held.taken_by and unheard not in targets
         if is_done and held in self._pending:
             del self._pending[held]

@@ -283,8 +283,10 @@ class QuorumQueue(Queue):
             full = False
         else:
             return
+        unheard = self._dead if self._profile.keeps_dead_letters_to_itself else None
         for publisher in self._publishers:
-            self._publishers[publisher] = full
+            if publisher is not unheard:
+                self._publishers[publisher] = full
 
     @staticmethod
     def _is_below(limit: int | None, amount: int) -> bool:
