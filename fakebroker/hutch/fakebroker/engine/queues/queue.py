@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from hutch.fakebroker.engine.vhost import VHost
 
 
-#: What is compared.
+#: Where a delivery stands among others of its queue; the lesser comes first.
 Turn = tuple[int, bytes]
 
 
