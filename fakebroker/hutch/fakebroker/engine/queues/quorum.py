@@ -275,13 +275,9 @@ class QuorumQueue(Queue):
 
     def _tell_publishers(self) -> None:
         """Tell whoever publishes that the queue is full, or that it has room again."""
-        if self._is_full:
-            full = True
-        elif self._is_below(self.settings.max_length, self._count) and self._is_below(
-            self.settings.max_length_bytes, self._size
-        ):
-            full = False
-        else:
+        full, limits = self._is_full, self.settings
+        room = self._is_below(limits.max_length, self._count) and self._is_below(limits.max_length_bytes, self._size)
+        if not full and not room:
             return
         unheard = self._dead if self._profile.keeps_dead_letters_to_itself else None
         for publisher in self._publishers:
