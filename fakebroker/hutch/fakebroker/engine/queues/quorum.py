@@ -369,7 +369,7 @@ class QuorumQueue(Queue):
         """Put a consumer into the rotation; call :meth:`dispatch` to have it served."""
         if isinstance(consumer, QuorumConsumer):
             self._arrivals += 1
-            consumer.arrival = self._arrivals
+            consumer.arrive(self._arrivals)
             before = next((ended for ended in self._ended if ended.precedes(consumer)), None)
             if before is not None and not self.single_active:
                 consumer.take_over(before)

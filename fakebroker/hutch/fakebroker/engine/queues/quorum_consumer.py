@@ -1,13 +1,8 @@
 """A consumer of a quorum queue, and how many deliveries it may have."""
 
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from hutch.fakebroker.engine.consumers import Consumer
-from hutch.wire.fields import FieldTable
-
-if TYPE_CHECKING:
-    from hutch.fakebroker.engine.channel import Channel
-    from hutch.fakebroker.engine.queues.queue import Queue
 
 #: How many deliveries a consumer without a prefetch may have outstanding.
 _UNLIMITED_PREFETCH: Final = 2000
@@ -23,36 +18,17 @@ class QuorumConsumer(Consumer):
     channel ends with its next delivery.
     """
 
-    __slots__ = ("arrival", "crashes", "limit", "lost", "promised", "released")
+    limit = _UNLIMITED_PREFETCH
+    released = 0
+    lost = 0
+    promised = 0
+    arrival = 0
+    crashes = False
 
-    def __init__(
-        self,
-        tag: str,
-        queue: "Queue",
-        channel: "Channel",
-        *,
-        no_ack: bool,
-        exclusive: bool,
-        prefetch: int,
-        priority: int = 0,
-        arguments: FieldTable,
-    ) -> None:
-        super().__init__(
-            tag,
-            queue,
-            channel,
-            no_ack=no_ack,
-            exclusive=exclusive,
-            prefetch=prefetch,
-            priority=priority,
-            arguments=arguments,
-        )
-        self.limit = prefetch or _UNLIMITED_PREFETCH
-        self.released = 0
-        self.lost = 0
-        self.promised = 0
-        self.arrival = 0
-        self.crashes = False
+    def arrive(self, arrival: int) -> None:
+        """Be the queue's consumer of that number; what the client limits it to counts from now on."""
+        self.arrival = arrival
+        self.limit = self.prefetch or _UNLIMITED_PREFETCH
 
     @property
     def has_credit(self) -> bool:
