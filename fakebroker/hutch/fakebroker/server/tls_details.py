@@ -3,6 +3,7 @@
 import re
 import ssl
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any, Final
 
@@ -73,20 +74,16 @@ def details(machine: ssl.SSLObject) -> TlsDetails:
     cipher, mac, exchange = _suite(suite)
     certificate = machine.getpeercert() or {}
     told = TlsDetails((machine.version() or protocol).lower(), cipher, mac, exchange)
-    return told if not certificate else _with_certificate(told, certificate)
+    return replace(told, **_certificate(certificate)) if certificate else told
 
 
-def _with_certificate(told: TlsDetails, certificate: Mapping[str, Any]) -> TlsDetails:
-    return TlsDetails(
-        told.protocol,
-        told.cipher,
-        told.hash,
-        told.key_exchange,
-        subject=_known_name(certificate["subject"]),
-        issuer=_known_name(certificate["issuer"]),
-        validity=" - ".join(_moment(certificate[end]) for end in ("notBefore", "notAfter")),
-        serial_number=f"{int(certificate['serialNumber'], 16):X}",
-    )
+def _certificate(certificate: Mapping[str, Any]) -> dict[str, str]:
+    return {
+        "subject": _known_name(certificate["subject"]),
+        "issuer": _known_name(certificate["issuer"]),
+        "validity": " - ".join(_moment(certificate[end]) for end in ("notBefore", "notAfter")),
+        "serial_number": f"{int(certificate['serialNumber'], 16):X}",
+    }
 
 
 def _known_name(name: Name) -> str:
