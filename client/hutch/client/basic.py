@@ -298,7 +298,7 @@ class BasicMethods(AbstractChannel):
 
     def receive_delivery(self, message: ReceivedMessage, consumer_tag: str) -> None:
         """Take a delivery to the consumer's callback. The link calls it."""
-        if message.has_encoding and self.auto_decode:
+        if self.auto_decode and message.has_encoding:
             message.decode_body()
         try:
             callback = self.callbacks[consumer_tag]

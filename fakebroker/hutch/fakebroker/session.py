@@ -49,10 +49,11 @@ from hutch.wire.methods import (
 )
 from hutch.wire.states import ChannelState, ConnectionState, IllegalMethod, next_channel_state
 
-_DELIVER = Struct(">BHII")
-_DELIVERY = Struct(">QB")
-_DELIVER_ID = 60 << 16 | 60
-_ACK_ARGUMENTS = Struct(">QB")
+_pack_deliver: Final = Struct(">BHII").pack
+_pack_delivery: Final = Struct(">QB").pack
+_DELIVER_ID: Final = 60 << 16 | 60
+_ACK_ARGUMENTS: Final = Struct(">QB")
+_GREETING: Final = ConnectionState.GREETING  # asked for with all that comes, and an enumeration is slow to give it
 _RUNNABLE: Final = frozenset({BasicPublish, *COMMANDS})
 
 
@@ -113,7 +114,7 @@ class Session(Shortcut):
             return
         if self._handshake.heartbeat is not None:
             self._handshake.heartbeat.received = True
-        if self._handshake.state is ConnectionState.GREETING:
+        if self._handshake.state is _GREETING:
             data = self._handshake.greet(data)
         if data and not self.dropped:
             if self._parser.idle and not self._alarms:
@@ -431,9 +432,9 @@ class Session(Shortcut):
         tag = consumer.tag_bytes
         address = message.address
         self.write(
-            _DELIVER.pack(METHOD, channel, 13 + len(tag) + len(address), _DELIVER_ID)
+            _pack_deliver(METHOD, channel, 13 + len(tag) + len(address), _DELIVER_ID)
             + tag
-            + _DELIVERY.pack(delivery_tag, redelivered)
+            + _pack_delivery(delivery_tag, redelivered)
             + address
             + b"\xce"
             + content_frames(channel, message.header, message.body, self._frame_max)

@@ -15,6 +15,7 @@ from hutch.wire.states import ChannelState
 
 #: The frame of a basic.ack, and the size of its payload.
 ACK: Final = Struct(">BHIIQBB")
+_unpack_ack: Final = ACK.unpack_from
 ACK_SIZE: Final = 13
 ACK_ID: Final = BasicAck.ID.to_bytes(4)
 PUBLISH_ID: Final = BasicPublish.ID.to_bytes(4)
@@ -97,7 +98,13 @@ class Shortcut(ABC):
         behind = offset + ACK.size
         if behind > len(data):
             return 0
-        kind, number, size, _, tag, multiple, end = ACK.unpack_from(data, offset)
+        kind: int
+        number: int
+        size: int
+        tag: int
+        multiple: int
+        end: int
+        kind, number, size, _, tag, multiple, end = _unpack_ack(data, offset)
         slot = self._slots.get(number)
         if slot is None or slot.channel is None or slot.content.method is not None:
             return 0

@@ -10,9 +10,11 @@ from hutch.wire.declaration import Method
 from hutch.wire.frames import BODY, END, HEADER, METHOD
 
 _CONTENT_HEADER = Struct(">HHQ")
-_METHOD_START = Struct(">BHI")
-_HEADER_START = Struct(">BBHIHHQ")  # from the end octet of the method's frame up to the properties
-_BODY_START = Struct(">BBHI")  # from the end octet of the header's frame up to the body
+_method_start: Final = Struct(">BHI").unpack_from
+#: From the end octet of the method's frame up to the properties.
+_header_start: Final = Struct(">BBHIHHQ").unpack_from
+#: From the end octet of the header's frame up to the body.
+_body_start: Final = Struct(">BBHI").unpack_from
 
 #: The room that is made at once for a body, in bytes, at most: a header may announce what never comes.
 _ROOM: Final = 1 << 24
@@ -187,14 +189,24 @@ def whole_content(data: bytes, offset: int, frame_max: int) -> tuple[int, bytes,
     the body, and the offset behind; ``None`` where it is not that simple, or not as it should be: go frame by frame
     then.
     """
+    kind: int  # declared, for a struct's numbers are of any type, and such are slow where this is compiled
+    channel: int
+    size: int
+    end: int
+    header_kind: int
+    owner: int
+    header_size: int
+    class_id: int
+    weight: int
+    body_size: int
     try:
-        kind, channel, size = _METHOD_START.unpack_from(data, offset)
+        kind, channel, size = _method_start(data, offset)
         middle = offset + 7 + size
-        end, header_kind, owner, header_size, class_id, weight, body_size = _HEADER_START.unpack_from(data, middle)
+        end, header_kind, owner, header_size, class_id, weight, body_size = _header_start(data, middle)
         finish = behind = middle + 8 + header_size
         if body_size:
             behind += 8 + body_size
-            if _BODY_START.unpack_from(data, finish) != (END, BODY, channel, body_size):
+            if _body_start(data, finish) != (END, BODY, channel, body_size):
                 return None
         as_it_should_be = (
             kind == METHOD

@@ -17,10 +17,11 @@ END: Final = 0xCE
 
 #: How a frame begins: type, channel number, size of the payload.
 FRAME_PREFIX: Final = Struct(">BHI")
-_CONTENT_HEADER = Struct(">HHQ")
-_END = b"\xce"
+_prefix: Final = FRAME_PREFIX.pack
+_pack_content_header: Final = Struct(">HHQ").pack
+_END: Final = b"\xce"
 
-HEARTBEAT_FRAME: Final = FRAME_PREFIX.pack(HEARTBEAT, 0, 0) + _END
+HEARTBEAT_FRAME: Final = _prefix(HEARTBEAT, 0, 0) + _END
 
 #: One frame: type, channel number, payload.
 Frame = tuple[int, int, bytes]
@@ -115,17 +116,17 @@ class FrameParser:
 
 def frame(frame_type: int, channel: int, payload: bytes) -> bytes:
     """The bytes of one frame."""
-    return FRAME_PREFIX.pack(frame_type, channel, len(payload)) + payload + _END
+    return _prefix(frame_type, channel, len(payload)) + payload + _END
 
 
 def method_frame(channel: int, payload: bytes) -> bytes:
     """The bytes of a method frame; ``payload`` is :meth:`Method.encode`'s."""
-    return FRAME_PREFIX.pack(METHOD, channel, len(payload)) + payload + _END
+    return _prefix(METHOD, channel, len(payload)) + payload + _END
 
 
 def content_header(body_size: int, properties: bytes, class_id: int = 60) -> bytes:
     """The payload of a content header frame; ``properties`` is flags and values."""
-    return _CONTENT_HEADER.pack(class_id, 0, body_size) + properties
+    return _pack_content_header(class_id, 0, body_size) + properties
 
 
 def content_frames(channel: int, header: bytes, body: bytes, frame_max: int, method: bytes = b"") -> bytes:
@@ -136,8 +137,8 @@ def content_frames(channel: int, header: bytes, body: bytes, frame_max: int, met
     size = len(body)
     if 0 < frame_max - OVERHEAD < size:
         return b"".join(content_pieces(channel, header, body, frame_max, method))
-    head = method + FRAME_PREFIX.pack(HEADER, channel, len(header)) + header + _END
-    return head + FRAME_PREFIX.pack(BODY, channel, size) + body + _END if size else head
+    head = method + _prefix(HEADER, channel, len(header)) + header + _END
+    return head + _prefix(BODY, channel, size) + body + _END if size else head
 
 
 def content_pieces(
@@ -145,12 +146,12 @@ def content_pieces(
 ) -> list[bytes | memoryview]:
     """:func:`content_frames` in pieces, so that the body, which is not empty, is not copied. ``frame_max`` above 0."""
     limit = frame_max - OVERHEAD
-    between = method + FRAME_PREFIX.pack(HEADER, channel, len(header)) + header + _END
+    between = method + _prefix(HEADER, channel, len(header)) + header + _END
     pieces: list[bytes | memoryview] = []
     whole = memoryview(body)
     for start in range(0, len(body), limit):
         chunk = whole[start : start + limit]
-        pieces += (between + FRAME_PREFIX.pack(BODY, channel, len(chunk)), chunk)
+        pieces += (between + _prefix(BODY, channel, len(chunk)), chunk)
         between = _END
     pieces.append(_END)
     return pieces

@@ -62,7 +62,7 @@ class Channel:
         # which no tag is met on twice: a sorted container would cost more on every delivery and give nothing.
         self._unacked: dict[int, Delivery] = {}
         self._oldest = 1
-        self._record: Final = self.vhost.node.history.record
+        self._history: Final = self.vhost.node.history
         profile = self.vhost.node.profile
         timeout = None if profile.has_consumer_timeouts else profile.consumer_timeout
         #: What closes the channel when it keeps a delivery for too long; ``None`` where nothing does.
@@ -85,7 +85,7 @@ class Channel:
             queue.unacked += 1
         if consumer.credit is not None:
             consumer.credit -= 1
-        self._record("delivered", self.vhost.name, queue.name, message, (consumer.tag, tag, entry.redelivered))
+        self._history.record("delivered", self.vhost.name, queue.name, message, (consumer.tag, tag, entry.redelivered))
         self.output.deliver(self.number, consumer, tag, entry.redelivered, message)
         if self.vhost.traced:
             trace_delivery(self, queue.name, message, entry.redelivered)
@@ -95,7 +95,7 @@ class Channel:
         tag = self._delivery_tag + 1
         if self.vhost.node.profile.has_volatile_queues:
             self._delivery_tag = tag
-        self._record("delivered", self.vhost.name, queue.name, message, (queue.tag, tag, False))
+        self._history.record("delivered", self.vhost.name, queue.name, message, (queue.tag, tag, False))
         self.output.deliver(self.number, queue, tag, False, message)
         if self.vhost.traced and self.vhost.node.profile.has_volatile_queues:
             trace_delivery(self, queue.name, message, False)
@@ -115,7 +115,7 @@ class Channel:
             self._unacked[self._delivery_tag] = Delivery(self._delivery_tag, queue, entry, None)
             queue.unacked += 1
         detail = (None, self._delivery_tag, entry.redelivered)
-        self._record("got", self.vhost.name, queue.name, entry.message, detail)
+        self._history.record("got", self.vhost.name, queue.name, entry.message, detail)
         if self.vhost.traced:
             trace_delivery(self, queue.name, entry.message, entry.redelivered)
         return self._delivery_tag
@@ -164,7 +164,7 @@ class Channel:
                 # As most are: one delivery, and nobody waits for the credit.
                 del self._unacked[tag]
                 queue = delivery.queue
-                self._record("acked", self.vhost.name, queue.name, delivery.entry.message)
+                self._history.record("acked", self.vhost.name, queue.name, delivery.entry.message)
                 queue.unacked -= 1
                 consumer.unacked -= 1
                 self.shared_unacked -= 1
@@ -214,7 +214,7 @@ class Channel:
 
     def _ack(self, deliveries: Sequence[Delivery]) -> None:
         for delivery in deliveries:
-            self._record("acked", self.vhost.name, delivery.queue.name, delivery.entry.message)
+            self._history.record("acked", self.vhost.name, delivery.queue.name, delivery.entry.message)
         for settlement in self._settlements(deliveries):
             for queue in self._release(settlement):
                 queue.dispatch()
@@ -237,7 +237,7 @@ class Channel:
         for settlement in self._settlements(deliveries):
             for delivery in settlement:
                 queue, entry = delivery.queue, delivery.entry
-                self._record("rejected", self.vhost.name, queue.name, entry.message)
+                self._history.record("rejected", self.vhost.name, queue.name, entry.message)
                 queue.discard(entry, failed=failed)
             for queue in self._release(settlement):
                 queue.dispatch()

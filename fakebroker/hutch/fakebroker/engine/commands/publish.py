@@ -29,20 +29,20 @@ def publish(channel: Channel, method: BasicPublish, header: bytes, body: bytes) 
         raise not_implemented("immediate=true")
     vhost = channel.vhost
     node = vhost.node
-    if len(body) > node.profile.max_message_size:
-        raise precondition_failed(
-            f"message size {len(body)} is larger than configured max size {node.profile.max_message_size}"
-        )
+    limit = node.profile.max_message_size
+    if len(body) > limit:
+        raise precondition_failed(f"message size {len(body)} is larger than configured max size {limit}")
     access = channel.access
-    if method.exchange not in access.writable:
-        access.check_publish(method.exchange)
-    exchange = _open_exchange(channel, method.exchange) if method.exchange else None
+    name, routing_key = method.exchange, method.routing_key
+    if name not in access.writable:
+        access.check_publish(name)
+    exchange = _open_exchange(channel, name) if name else None
     envelope = node.envelopes.of(header[12:])
     if envelope.needs_check or (exchange is not None and exchange.type == "topic"):
         envelope = _with_reply_name(channel, envelope, header)
-        _check_envelope(channel, exchange, method.routing_key, envelope)
-    message = Message(method.exchange, method.routing_key, envelope, body, header)
-    keys = message.routing_keys if envelope.cc or envelope.bcc else (method.routing_key,)
+        _check_envelope(channel, exchange, routing_key, envelope)
+    message = Message(name, routing_key, envelope, body, header)
+    keys = message.routing_keys if envelope.cc or envelope.bcc else (routing_key,)
     queues = vhost.route(exchange, message, keys)
     if (channel.transaction is not None or vhost.traced) and _is_held(channel, message, method.mandatory, queues):
         return
