@@ -4,13 +4,14 @@ import threading
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 from hutch.client.abstract_channel import AbstractChannel
-from hutch.client.exceptions import AMQPError, ChannelNotOpen, MethodSig, RecoverableConnectionError
+from hutch.client.exceptions import ChannelNotOpen, MethodSig, RecoverableConnectionError
+from hutch.client.frame_readers import HookedReader, OnFrame
 from hutch.client.link import Link
 from hutch.client.message import ReceivedMessage
-from hutch.client.method_framing import FrameHandler, FrameWriter, OnFrame, WriteFrame, frame_handler, frame_writer
+from hutch.client.method_framing import FrameHandler, FrameWriter, WriteFrame, frame_handler, frame_writer
 from hutch.client.opening import OpeningMethods
 from hutch.client.raw_methods import RawMethods
-from hutch.client.reader import Reader, Violation
+from hutch.client.reader import Violation
 from hutch.wire.content import ContentAssembler
 from hutch.wire.frames import METHOD, FrameParser
 from hutch.wire.methods import METHODS, PROTOCOL_HEADER
@@ -18,44 +19,6 @@ from hutch.wire.transport import Transport
 
 if TYPE_CHECKING:
     from hutch.client.connection import Connection
-
-
-class HookedReader(Reader):
-    """A reader that gives each frame to a function, :attr:`on_frame`. It takes over from another reader."""
-
-    __slots__ = ("_only_connection", "on_frame")
-
-    def __init__(self, other: Reader, on_frame: OnFrame) -> None:
-        super().__init__({})
-        self.frame_max = other.frame_max
-        self.feed(other.unread)
-        self._only_connection = False
-        self.on_frame = on_frame
-
-    def drop_channels(self) -> None:
-        """From now on pass on only the frames of the connection itself."""
-        self._only_connection = True
-
-    def next_method(self) -> bool:
-        """Pass on frames until one has completed a method; ``False`` if none at hand does.
-
-        Raises:
-            Violation: the peer sent what it must not.
-            Exception: whatever the function raises.
-        """
-        while (frame := self._next_frame()) is not None:
-            frame_type, number, payload = frame
-            if self._only_connection and number:
-                continue
-            received = frame_type, number, bytes(payload)
-            try:
-                if self.on_frame(received):
-                    return True
-            except AMQPError as error:
-                if isinstance(error.__cause__, Violation) and error.__cause__.error is error:
-                    raise error.__cause__ from None
-                raise
-        return False
 
 
 class HookedTransport:

@@ -11,7 +11,7 @@ from hutch.client.exceptions import RecoverableConnectionError
 from hutch.client.heartbeats import Heartbeats
 from hutch.client.message import ReceivedMessage
 from hutch.client.reader import Reader, Violation
-from hutch.client.turn import Awaited, HandedOn, Turn
+from hutch.client.turn import Awaited, HandedOn, Turn, is_settled
 from hutch.wire.declaration import Method
 from hutch.wire.frames import FRAME_MIN_SIZE, HEARTBEAT_FRAME, OVERHEAD
 from hutch.wire.methods import ConnectionClose
@@ -280,14 +280,16 @@ class Link:
         outer = self._deferring
         self._deferring = defer or self.in_callback
         try:
-            while not awaited.ready:
-                if awaited.error is not None:
-                    raise awaited.error
+            settled = is_settled(awaited)
+            while not settled:
                 if not (self._deferred or self.reader.buffered) or not self.next_method():
                     self.receive(deadline, awaited)
                     self.next_method()
-                if not awaited.ready and awaited.error is None:
+                settled = is_settled(awaited)
+                if not settled:
                     self._check(deadline, awaited)
+            if not awaited.ready and awaited.error is not None:
+                raise awaited.error
         finally:
             self._deferring = outer
             if not nested:
@@ -315,13 +317,14 @@ class Link:
                 some = self._read(wake)
                 break
             except TimeoutError:
-                if heartbeats is None or wake == deadline:
-                    raise TimeoutError(f"timed out waiting for {awaited}") from None
-                self.beat()
+                pass
             except OSError:
                 self._not_if_closed(awaited)
                 self._on_lost()
                 raise
+            if heartbeats is None or wake == deadline:
+                raise TimeoutError(f"timed out waiting for {awaited}")
+            self.beat()
         if not some:
             self._not_if_closed(awaited)
             error = ConnectionResetError(f"the server ended the connection while {awaited} was awaited")

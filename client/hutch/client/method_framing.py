@@ -28,48 +28,18 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from hutch.client.exceptions import MethodSig
-from hutch.client.message import ReceivedMessage, wire_content
-from hutch.client.reader import Reader, Violation
-from hutch.wire.content import Content
-from hutch.wire.declaration import Method
-from hutch.wire.frames import METHOD, OVERHEAD, Frame, content_frames, content_header, frame, method_frame
+from hutch.client.frame_readers import FrameAssembler, OnFrame, OnMethod
+from hutch.client.message import wire_content
+from hutch.wire.frames import METHOD, OVERHEAD, content_frames, content_header, frame, method_frame
 
 if TYPE_CHECKING:
     from hutch.client.connection import Connection
 
-#: What takes a frame, and tells whether it completed a method.
-OnFrame = Callable[[Frame], bool]
-#: What is called with a method: channel number, ids, payload of its frame, message or ``None``.
-OnMethod = Callable[[int, MethodSig, bytes, Any], object]
 #: What sends a method or a heartbeat: type of the frame, channel number, ids, arguments, message.
 WriteFrame = Callable[[int, int, MethodSig | None, bytes | str | None, Any], object]
 
 FrameHandler = Callable[["Connection", OnMethod], OnFrame]
 FrameWriter = Callable[["Connection", Any], WriteFrame]
-
-
-class _Assembler(Reader):
-    """Takes frames, not bytes, and calls a function with each method."""
-
-    __slots__ = ("_on_method",)
-
-    def __init__(self, on_method: OnMethod) -> None:
-        super().__init__({})
-        self._on_method = on_method
-
-    def take_frame(self, received: Frame) -> bool:
-        try:
-            return self._take(*received)
-        except Violation as violation:
-            raise violation.error from violation
-
-    def _hand_on(self, number: int, method: Method, content: Content | None) -> None:
-        sig, payload = (method.CLASS_ID, method.METHOD_ID), method.encode()
-        message = None
-        if content is not None:
-            message = ReceivedMessage(None, content.body, content.header[12:])
-            message.frame_method, message.frame_args = sig, payload
-        self._on_method(number, sig, payload, message)
 
 
 def frame_handler(connection: "Connection", callback: OnMethod) -> OnFrame:  # noqa: ARG001  (others need it)
@@ -78,7 +48,7 @@ def frame_handler(connection: "Connection", callback: OnMethod) -> OnFrame:  # n
     The function returned raises UnexpectedFrame, FrameError, FrameSyntaxError, InvalidCommand or
     AMQPNotImplementedError for frames that are none or out of place, and what ``callback`` raises.
     """
-    return _Assembler(callback).take_frame
+    return FrameAssembler(callback).take_frame
 
 
 def frame_writer(connection: "Connection", transport: Any) -> WriteFrame:

@@ -5,11 +5,11 @@ Deliveries whose frames have all arrived, which are nearly all, and confirms tak
 frame by frame through :class:`hutch.wire.content.ContentAssembler`.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from functools import lru_cache
 from struct import Struct
 from struct import error as StructError
-from typing import Any, ClassVar, Final, Protocol
+from typing import Any, Final, Protocol
 
 from hutch.client.exceptions import AMQPError, ConnectionError, error_for_code  # noqa: A004
 from hutch.client.message import Envelope, ReceivedMessage
@@ -19,11 +19,14 @@ from hutch.wire.declaration import Method, decode_method
 from hutch.wire.frames import BODY, END, HEADER, HEARTBEAT, METHOD, OVERHEAD
 from hutch.wire.methods import METHODS, BasicAck, BasicDeliver, BasicGetOk, ConnectionClose, ConnectionStart
 
-_NEXT_FRAME = Struct(">BBHI")  # the end octet of a frame, and the prefix of the next
-_PREFIX = Struct(">BHI")
-_METHOD_START = Struct(">BHII")  # a method's frame up to and with its ids
-_DELIVERY_TAG = Struct(">Q")
-_ACK_ARGUMENTS = Struct(">QB")
+_NEXT_FRAME: Final = Struct(">BBHI")  # the end octet of a frame, and the prefix of the next
+_PREFIX: Final = Struct(">BHI")
+_method_start: Final = Struct(">BHII").unpack_from  # a method's frame up to and with its ids
+_unpack_tag: Final = Struct(">Q").unpack_from
+_ACK_ARGUMENTS: Final = Struct(">QB")
+_DELIVER_ID: Final = BasicDeliver.ID
+_ACK_ID: Final = BasicAck.ID
+_GET_OK_ID: Final = BasicGetOk.ID
 _ACK_SIZE: Final = 13  # of the payload
 _CONNECTION: Final = 10  # a class id
 _ENVELOPES_LIMIT: Final = 1024
@@ -123,7 +126,7 @@ class Reader:
         data = self._data
         offset = self._offset + (self._begun[2] + 1 if self._begun else 0)
         while offset + 11 <= len(data):
-            frame_type, number, size, method_id = _METHOD_START.unpack_from(data, offset)
+            frame_type, number, size, method_id = _method_start(data, offset)
             if frame_type == METHOD and not number and method_id == ConnectionClose.ID:
                 return True
             offset += size + OVERHEAD
@@ -191,25 +194,37 @@ class Reader:
             Violation: the peer sent what it must not.
             Exception: whatever the receiver of the method raises. The method counts as handed on then.
         """
+        frame_type: int
+        number: int
+        size: int
+        method_id: int
         while True:
             data = self._data
             offset = self._offset
             if offset == len(data):
                 return False
             if offset + 11 <= len(data) and not self._assemblers:
-                frame_type, number, size, method_id = _METHOD_START.unpack_from(data, offset)
-                if frame_type == METHOD:
-                    take = self._WHOLE.get(method_id)
-                    if take is not None:
-                        if number and take(self, data, offset):
-                            return True
-                    elif self._take_method(data, offset, number, size, method_id):
-                        return True
+                frame_type, number, size, method_id = _method_start(data, offset)
+                if frame_type == METHOD and self._take_whole(data, offset, number, size, method_id):
+                    return True
             frame = self._next_frame()
             if frame is None:
                 return False
             if self._take(*frame):
                 return True
+
+    def _take_whole(self, data: bytes, offset: int, number: int, size: int, method_id: int) -> bool:
+        """Hand on a method whose frames are all there, by the path of what comes most, or of what has no content.
+
+        ``False`` if they are not, or not as they should be; nothing was touched then.
+        """
+        if method_id == _DELIVER_ID:
+            return number > 0 and self._take_delivery(data, offset)
+        if method_id == _ACK_ID:
+            return number > 0 and self._take_ack(data, offset)
+        if method_id == _GET_OK_ID:
+            return number > 0 and self._take_got(data, offset)
+        return self._take_method(data, offset, number, size, method_id)
 
     def _take_delivery(self, data: bytes, offset: int) -> bool:
         """Hand on a delivery, if all of it is there in a method's frame, a header's and one body's or none.
@@ -227,7 +242,7 @@ class Reader:
             tag_end = 5 + payload[4]
             key = payload[4:tag_end] + payload[tag_end + 8 :]
             envelope = self._envelopes.get(key) or self._decode_envelope(key, payload)
-            (delivery_tag,) = _DELIVERY_TAG.unpack_from(payload, tag_end)
+            (delivery_tag,) = _unpack_tag(payload, tag_end)
         except (LookupError, StructError, ValueError):
             return False
         self._offset = behind
@@ -253,7 +268,7 @@ class Reader:
         """Hand on a confirm, if all of it is there; ``False`` as of :meth:`_take_delivery`."""
         if len(data) < offset + 21 or data[offset + 20] != END:
             return False
-        _, number, size, _ = _METHOD_START.unpack_from(data, offset)
+        _, number, size, _ = _method_start(data, offset)
         peer = self._peers.get(number)
         if size != _ACK_SIZE or peer is None or peer.is_closing:
             return False
@@ -279,13 +294,6 @@ class Reader:
         self._offset = end + 1
         peer.receive_method(method, None)
         return True
-
-    #: The paths for what comes most, by method; each takes a method whose frames are all there.
-    _WHOLE: ClassVar[Mapping[int, Callable[["Reader", bytes, int], bool]]] = {
-        BasicDeliver.ID: _take_delivery,
-        BasicAck.ID: _take_ack,
-        BasicGetOk.ID: _take_got,
-    }
 
     def _decode_envelope(self, key: bytes, payload: bytes) -> Envelope:
         deliver = BasicDeliver.decode(payload)
@@ -366,8 +374,8 @@ class Reader:
             content = assembler.add(frame_type, payload)
         except ContentError as error:
             raise Violation.of(error.code, error.text, type(error.method) if error.method else None) from None
-        except MalformedHeader as error:
-            raise Violation.of(ReplyCode.FRAME_ERROR, str(error), type(assembler.method)) from None
+        except MalformedHeader as malformed:
+            raise Violation.of(ReplyCode.FRAME_ERROR, str(malformed), type(assembler.method)) from None
         if content is None:
             return False
         del self._assemblers[number]
