@@ -74,7 +74,7 @@ def _session(target: Target, connection: seat.Connection) -> Iterator[Session]:
         (session,) = [client.session for client in clients if f":{port} -> " in client.peer.name]
     with broker.lock:
         yield session
-        broker.notify()
+        broker.notifier.notify()
 
 
 def end(target: Target, connection: seat.Connection) -> None:

@@ -86,12 +86,12 @@ class Link:
         if timeout is None:
             timeout = self.write_timeout
         transport: Any = self.transport
-        send = transport.send if type(data) is bytes else transport.send_pieces
+        deadline = None if timeout is None else transport.monotonic() + timeout
         try:
-            if timeout is None:
-                send(data)
+            if type(data) is bytes:
+                transport.send(data, deadline)
             else:
-                send(data, transport.monotonic() + timeout)
+                transport.send_pieces(data, deadline)
         except TimeoutError:
             self._on_lost()
             raise

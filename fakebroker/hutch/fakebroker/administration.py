@@ -35,7 +35,7 @@ class Administration:
         with self._broker.lock:
             yield self._broker.node
             self._broker.node.settle()
-            self._broker.notify()
+            self._broker.notifier.notify()
 
     # users
 

@@ -16,6 +16,7 @@ from hutch.fakebroker.engine.profiles import Profile
 from hutch.fakebroker.engine.users import User
 from hutch.fakebroker.inprocess import Pipe
 from hutch.fakebroker.memory import forget_name, publish_name
+from hutch.fakebroker.notifier import Notifier
 from hutch.fakebroker.queue_view import QueueView
 from hutch.fakebroker.realtime import monotonic
 from hutch.fakebroker.session import Session
@@ -84,9 +85,8 @@ class Broker:
         )
         #: The timers of what TCP clients have to do in time.
         self.peer_timers: Final = self.node.timers if peer_clock is None else Timers(peer_clock)
-        self._changed: Final = threading.Condition(self.lock)
-        self._changes = 0
-        self._waiting = 0
+        #: To be told, with the lock held, when something may have changed.
+        self.notifier: Final = Notifier(self.lock, None if isinstance(self.clock, ManualClock) else self._expect_timers)
         self._pipes: Final[dict[Pipe, Session]] = {}
         self._peers = 0
         self._server: ServerThread | None = None
@@ -257,7 +257,7 @@ class Broker:
         self.catch_up()
         with self.lock:
             self.node.raise_alarm(resource)
-            self.notify()
+            self.notifier.notify()
 
     def clear_alarm(self, resource: str) -> None:
         """End an alarm, raised or not. With the last one, connections that were blocked are told by
@@ -270,7 +270,7 @@ class Broker:
         with self.lock:
             self.node.clear_alarm(resource)
             self.node.settle()
-            self.notify()
+            self.notifier.notify()
 
     def _check_resource(self, resource: str) -> None:
         if resource not in RESOURCES:
@@ -330,7 +330,7 @@ class Broker:
             server.cut_clients()
         with self.lock:
             self.node.stop()
-            self.notify()
+            self.notifier.notify()
 
     def start(self) -> None:
         """Go on after :meth:`stop`; what has expired meanwhile is dropped (RESTART-07). Else it does nothing."""
@@ -338,7 +338,7 @@ class Broker:
             if self.stopped:
                 self.stopped = False
                 self.node.start()
-                self.notify()
+                self.notifier.notify()
 
     def restart(self, downtime: float = 0.0) -> None:
         """:meth:`stop` and :meth:`start`, with ``downtime`` seconds between them, on a :class:`ManualClock`.
@@ -367,7 +367,7 @@ class Broker:
                 while timer := self.peer_timers.pop_due():
                     timer.action()
             self.node.settle()
-            self.notify()
+            self.notifier.notify()
 
     def catch_up(self) -> None:
         """Return once all is done that TCP clients of this machine have sent by now.
@@ -388,7 +388,7 @@ class Broker:
     @property
     def changes(self) -> int:
         """A number that grows whenever something may have changed; see :meth:`wait_for_change`."""
-        return self._changes
+        return self.notifier.count
 
     def wait_for_change(self, since: int, seconds: float) -> bool:
         """Wait until :attr:`changes` is past ``since``; ``False`` once real ``seconds`` have gone by.
@@ -398,12 +398,12 @@ class Broker:
         """
         deadline = monotonic() + seconds
         with self.lock:
-            while self._changes == since:
+            while self.notifier.count == since:
                 left = deadline - monotonic()
                 if left <= 0:
                     return False
                 self.wait(left)
-                if self._changes == since:
+                if self.notifier.count == since:
                     self.settle()
             return True
 
@@ -417,11 +417,7 @@ class Broker:
     def wait(self, seconds: float | None) -> None:
         """Wait, with the lock held, until something changes, a timer may be due, or real ``seconds`` have passed."""
         limits = [limit for limit in (seconds, self.seconds_to_next_timer()) if limit is not None]
-        self._waiting += 1
-        try:
-            self._changed.wait(min(limits) if limits else None)
-        finally:
-            self._waiting -= 1
+        self.notifier.wait(min(limits) if limits else None)
 
     def seconds_to_next_timer(self) -> float | None:
         """How long until something falls due of itself; ``None`` for never, and on a manual clock, which tells when it
@@ -436,12 +432,9 @@ class Broker:
             spans.append(self.peer_timers.seconds_to_next())
         return min((span for span in spans if span is not None), default=None)
 
-    def notify(self) -> None:
-        """Wake those who wait: something may have changed."""
-        self._changes += 1
-        if self._waiting:
-            self._changed.notify_all()
-        if self._servers and not self._closed and not isinstance(self.clock, ManualClock):
+    def _expect_timers(self) -> None:
+        """See to it that somebody looks after what falls due, whoever has set that timer."""
+        if not self._closed:
             for server in self._servers:
                 server.expect(self.node.timers.soonest)
 
@@ -453,7 +446,7 @@ class Broker:
         """
         if self._closed or self.stopped:
             raise ConnectionRefusedError(f"the in-process broker is {'closed' if self._closed else 'stopped'}")
-        session = Session(self.node, Peer(f"in-process client {len(self._pipes) + 1}"), self.notify)
+        session = Session(self.node, Peer(f"in-process client {len(self._pipes) + 1}"), self.notifier.notify)
         self._pipes[pipe] = session
         return session
 
@@ -461,7 +454,7 @@ class Broker:
         """End the session of an in-process client."""
         self._pipes.pop(pipe, None)
         session.hang_up()
-        self.notify()
+        self.notifier.notify()
 
     def count_peers(self, change: int) -> None:
         """Keep count of the TCP clients."""
@@ -480,7 +473,7 @@ class Broker:
             for session in self._pipes.values():
                 session.shut_down()
             self.node.settle()
-            self.notify()
+            self.notifier.notify()
         with self._listening:
             for server in self._servers:
                 server.stop(grace)

@@ -23,6 +23,8 @@ class Pipe:
 
     def __init__(self, broker: "Broker") -> None:
         self._broker: Final = broker
+        self._node: Final = broker.node
+        self._notifier: Final = broker.notifier
         self._session: Session | None = None
         #: The thread that used the pipe last.
         self.thread = get_ident()
@@ -54,7 +56,7 @@ class Pipe:
             if session is None or session.dropped:
                 raise BrokenPipeError("the connection to the in-process broker has ended")
             session.receive(data)
-            broker.notify()
+            self._notifier.notify()
 
     def receive(self, deadline: float | None = None) -> bytes:
         """What the broker has sent, waiting for it until the deadline.
@@ -71,7 +73,7 @@ class Pipe:
                 session = self._session
                 if session is None:
                     raise OSError("the connection is closed")
-                broker.node.settle()
+                self._node.settle()
                 if data := session.take():
                     return data
                 if session.dropped:
@@ -96,7 +98,7 @@ class Pipe:
 
     def _jump(self, clock: ManualClock, deadline: float | None) -> None:
         """Move on to what happens next; nothing happens of itself, so no one else's time is cut short."""
-        upcoming = self._broker.node.timers.next_at(background=deadline is not None)
+        upcoming = self._node.timers.next_at(background=deadline is not None)
         if upcoming is not None and (deadline is None or upcoming <= deadline):
             clock.jump(upcoming)
             return

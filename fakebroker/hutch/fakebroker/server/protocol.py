@@ -109,7 +109,7 @@ class Client(asyncio.Protocol):
             if session is not None and data:
                 self._flush_is_due = True  # below, which saves a turn of the loop
                 session.receive(data)
-                self._broker.notify()
+                self._broker.notifier.notify()
             if session is not None and session.blocked:
                 self.paused = True
                 self.transport.pause_reading()
@@ -159,7 +159,7 @@ class Client(asyncio.Protocol):
         if not self._flush_is_due:
             self._flush_is_due = True
             self._listener.call_soon(self._flush)
-        self._broker.notify()
+        self._broker.notifier.notify()
 
     def _flush(self) -> None:
         session, encryption = self.session, self._encryption
