@@ -32,6 +32,17 @@ from hutch.client.frame_readers import FrameAssembler, OnFrame, OnMethod
 from hutch.client.message import wire_content
 from hutch.wire.frames import METHOD, OVERHEAD, content_frames, content_header, frame, method_frame
 
+__all__ = [
+    "FrameHandler",
+    "FrameWriter",
+    "OnFrame",
+    "OnMethod",
+    "WriteFrame",
+    "frame_handler",
+    "frame_writer",
+    "method_frames",
+]
+
 if TYPE_CHECKING:
     from hutch.client.connection import Connection
 
