@@ -8,7 +8,7 @@ from typing import Any, Final
 from hypothesis import strategies as st
 from hypothesis.strategies import SearchStrategy
 
-from hutch.conformance.differential import dead_letters, replies, streams
+from hutch.conformance.differential import dead_letters, replies, streams, timing
 from hutch.conformance.differential.administration import Operations
 from hutch.conformance.differential.drawing import flag, mostly, rather, seldom
 from hutch.conformance.differential.operations import (
@@ -133,15 +133,19 @@ class Vocabulary:
             return st.one_of(own, self._plain.script())
         reading = st.lists(st.one_of(self._reading(), self.operation()), min_size=STEPS, max_size=STEPS)
         dying = st.lists(st.one_of(self._dying(), self.operation()), min_size=STEPS, max_size=STEPS)
-        return st.one_of(
+        prompt = st.one_of(
             own,
             st.builds(_joined, self.beginning(streaming=True), reading),
             st.builds(_joined, self.beginning(dying=True), dying),
         )
+        # Seldom, for they wait for seconds.
+        return rather(prompt, st.builds(_joined, self.beginning(timed=True), self._timed()), 6)
 
-    def beginning(self, *, streaming: bool = False, dying: bool = False) -> SearchStrategy[list[Operation]]:
+    def beginning(
+        self, *, streaming: bool = False, dying: bool = False, timed: bool = False
+    ) -> SearchStrategy[list[Operation]]:
         """Exchanges, queues and bindings. If ``streaming``, there is a stream, and channels may read it; if ``dying``,
-        a queue that dead-letters at least once.
+        a queue that dead-letters at least once; if ``timed``, messages expire soon.
         """
         place = Place(1, 1)
         usual = self.exchanges if self._plugins is None else self.exchanges[:1]
@@ -155,6 +159,9 @@ class Vocabulary:
         queues[_STREAM] = stream if streaming else rather(queues[_STREAM], stream, 4)
         if dying:
             queues[_DYING] = self._certain_declare(self.queues[_DYING])
+        if timed:
+            exchanges_of_dead, keys = self._dead_letters.values()
+            queues = [timing.declare(name, exchanges_of_dead, keys) for name in self.queues]
         plugins = () if self._plugins is None else self._plugins.beginning()
         made = [method.map(lambda method: Call(place, method)) for method in (*exchanges, *queues, *plugins)]
         bindings = st.lists(st.builds(Call, self._place, self._bind()), max_size=6)
@@ -187,6 +194,11 @@ class Vocabulary:
             st.builds(Call, self._place, dead_letters.calls(queue)),
             dead_letters.refusals(self._place),
         )
+
+    def _timed(self) -> SearchStrategy[list[Operation]]:
+        """What is done where messages expire soon."""
+        timed = timing.operations(self._place, self.queues, self._properties(), _SIZES)
+        return st.lists(st.one_of(timed, self.operation()), min_size=STEPS, max_size=STEPS)
 
     def operation(self) -> SearchStrategy[Operation]:
         """Any one operation."""

@@ -1,0 +1,78 @@
+"""Strategies for time that matters: queues and messages that expire soon, and waiting for that."""
+
+from typing import Any, Final
+
+from hypothesis import strategies as st
+from hypothesis.strategies import SearchStrategy
+
+from hutch.conformance.differential.drawing import flag, mostly, rather
+from hutch.conformance.differential.operations import Advance, Call, Operation, Place, Publish, Settle
+from hutch.wire import methods as wire
+from hutch.wire.fields import FieldTable, FieldValue
+
+#: Milliseconds: long enough for some operations before what has so much time is over.
+_SOON: Final = (250, 400, 700)
+#: What else a queue may have whose messages expire, by its kind.
+_KINDS: Final[tuple[FieldTable, ...]] = (
+    {},
+    {},
+    {"x-queue-mode": "lazy"},
+    {"x-max-priority": 3},
+    {"x-max-length": 2},
+    {"x-single-active-consumer": True},
+    {"x-queue-type": "quorum"},
+    {"x-queue-type": "quorum", "x-max-length": 2},
+    {"x-queue-type": "quorum", "x-delivery-limit": 1},
+)
+
+
+def declare(
+    name: str, exchanges: SearchStrategy[FieldValue], keys: SearchStrategy[FieldValue]
+) -> SearchStrategy[wire.QueueDeclare]:
+    """A queue that is legal everywhere. Its messages mostly expire soon and are dead-lettered, and seldom the queue
+    itself does.
+    """
+    dying: SearchStrategy[FieldTable] = st.fixed_dictionaries(
+        {"x-dead-letter-exchange": rather(st.just(""), exchanges, 3)}, optional={"x-dead-letter-routing-key": keys}
+    )
+    lasting: SearchStrategy[FieldTable] = st.fixed_dictionaries({"x-message-ttl": st.sampled_from(_SOON)})
+    unused: SearchStrategy[FieldTable] = st.fixed_dictionaries({"x-expires": st.sampled_from((500, 900))})
+    nothing: SearchStrategy[FieldTable] = st.just({})
+    tables = st.tuples(
+        st.sampled_from(_KINDS), rather(lasting, nothing, 3), rather(dying, nothing, 4), rather(nothing, unused, 8)
+    )
+    arguments = tables.map(lambda parts: {name: value for part in parts for name, value in part.items()})
+    return st.builds(wire.QueueDeclare, queue=st.just(name), durable=st.just(True), arguments=arguments)
+
+
+def operations(
+    places: SearchStrategy[Place],
+    queues: tuple[str, ...],
+    properties: SearchStrategy[dict[str, Any]],
+    sizes: SearchStrategy[int],
+) -> SearchStrategy[Operation]:
+    """What is done with such queues: waiting, publishing, getting, and giving back."""
+    some = st.sampled_from(queues)
+    sent = st.builds(wire.BasicPublish, exchange=st.just(""), routing_key=some, mandatory=flag())
+    soon: SearchStrategy[dict[str, Any]] = st.fixed_dictionaries(
+        {"expiration": st.sampled_from(("0", *map(str, _SOON)))}
+    )
+    calls = st.one_of(
+        st.builds(wire.BasicGet, queue=some, no_ack=mostly((False,), (True,), 4)),
+        st.builds(wire.BasicConsume, queue=some),
+        st.builds(wire.BasicQos, prefetch_count=st.sampled_from((1, 2))),
+    )
+    return st.one_of(
+        st.builds(Publish, places, sent, rather(soon, properties, 2), sizes),
+        st.builds(Publish, places, sent, rather(soon, properties, 2), sizes),
+        st.builds(Call, places, calls),
+        st.builds(
+            Settle,
+            places,
+            st.sampled_from(("ack", "nack", "reject")),
+            st.integers(0, 5),
+            multiple=flag(),
+            requeue=mostly((True,), (False,), 3),
+        ),
+        st.builds(Advance, st.sampled_from((100, *_SOON))),
+    )
