@@ -37,8 +37,9 @@ _AT_ONCE: Final = 0.002
 #: Seconds within which is done what nobody can see: that a queue keeps a dead letter no more which others have by now,
 #: and that a message is gone which was gone before its queue had told that it was there.
 _UNSEEN: Final = 0.03
-#: Seconds after which a live broker has counted the connections and channels that there are.
+#: Seconds after which a live broker has counted a connection or channel, and those of a whole script.
 _COUNTING: Final = 0.05
+_COUNTING_ALL: Final = 0.5
 #: Seconds without anything to do after which a channel of a live broker may forget what it was permitted: one second.
 _AWAKE: Final = 0.9
 #: Who got a delivery, where one is told of.
@@ -168,7 +169,7 @@ class Duel:
         self.script.append(str(operation))
         if operation.arguments.get("limit") in COUNTED:
             self.live.pause = _COUNTING
-            time.sleep(_COUNTING)
+            time.sleep(_COUNTING_ALL)
         by_emulator, by_live = (
             administer(operator, self._operators.user, operation)
             for operator in (self._operators.emulator, self._operators.live)
