@@ -317,7 +317,7 @@ class Link:
                 some = self._read(wake)
                 break
             except TimeoutError:
-                pass
+                pass  # of a heartbeat or of the caller: see below
             except OSError:
                 self._not_if_closed(awaited)
                 self._on_lost()
