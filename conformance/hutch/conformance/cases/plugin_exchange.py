@@ -230,6 +230,35 @@ def recent_history_that_comes_round(rabbit: Rabbit) -> None:
     equal(_bodies(channel, queue, 12), given + given[::-1])
 
 
+@case("EXCH-DECLARE-05", "EXCH-BIND-09", "EXCH-AE-01")
+def recent_history_past_its_own_binding(rabbit: Rabbit) -> None:
+    """An exchange is bound to itself, or to one that leads back to it. In 3.x the messages do not see that binding yet:
+    with no other they go to the alternate exchange. In 4.x it is there, and they get nowhere.
+    """
+    needs_type(rabbit, _HISTORY)
+    alternate = rabbit.name("alternate")
+    channel = rabbit.raw().channel()
+    channel.call(amqp.ExchangeDeclare(exchange=alternate, type="fanout"))
+    (queue,) = bound(rabbit, channel, alternate, [""]).values()
+    for by_way_of_another in (False, True):
+        exchange = declare(rabbit, channel, _HISTORY, {"alternate-exchange": alternate})
+        destination = exchange
+        if by_way_of_another:
+            destination = declare(rabbit, channel, "fanout")
+            channel.call(amqp.ExchangeBind(destination=exchange, source=destination))
+        _publish(channel, exchange, 2)
+        equal(_bodies(channel, queue, 2), [0, 1])
+        if rabbit.profile == "3.10":
+            channel.call(amqp.ExchangeBind(destination=destination, source=exchange))
+            equal(_bodies(channel, queue, 2), [1, 0])
+        else:
+            _expect_crash(rabbit, channel, destination, exchange, "")
+            channel = rabbit.raw().channel()
+        channel.publish(b"2", exchange, "key", mandatory=True)
+        channel.message(amqp.BasicReturn)
+        equal(channel.ready(queue), 0, "what the alternate exchange was given when the binding was there")
+
+
 @case("EXCH-DECLARE-10", "EXCH-DECLARE-05")
 def types_with_a_hyphen_in_inequivalence(rabbit: Rabbit) -> None:
     """A type that is more than a word is told in quotes of its own when a redeclaration is refused."""

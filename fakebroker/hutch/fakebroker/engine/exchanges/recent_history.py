@@ -52,12 +52,19 @@ class RecentHistoryRouter(FanoutRouter):
         Raises:
             HardError: 541, one of them gets nowhere; RabbitMQ crashes.
         """
-        super().add(binding)
         destination, messages = binding.destination, list(self.messages)
-        if isinstance(destination, Queue):
-            self._give((message, destination) for message in messages)
-        elif messages:
-            self._give_by_way_of(destination, messages)
+        # 3.x routes them within the transaction that adds the binding, which routing sees once that is over.
+        binds_first = self._vhost.node.profile.keeps_binding_that_crashed
+        if binds_first:
+            super().add(binding)
+        try:
+            if isinstance(destination, Queue):
+                self._give((message, destination) for message in messages)
+            elif messages:
+                self._give_by_way_of(destination, messages)
+        finally:
+            if not binds_first:
+                super().add(binding)
 
     def _give_by_way_of(self, destination: "Exchange", messages: Sequence[Message]) -> None:
         """Route the messages, which exchanges on the way remember in their turn.
