@@ -97,6 +97,24 @@ def dead_letters_to_the_queue_itself_that_is_full(rabbit: Rabbit) -> None:
         yard.get(queue)
 
 
+@case("DLX-27", "QUORUM-13")
+def dead_letter_that_fills_its_own_queue(rabbit: Rabbit) -> None:
+    """A queue that has taken a dead letter of its own before takes one that makes it full: it hears of that later."""
+    yard = Yard(rabbit)
+    queue = yard.queue(
+        dead_letter_exchange="",
+        dead_letter_strategy="at-least-once",
+        overflow="reject-publish",
+        max_length_bytes=50,
+    )
+    _let_die(yard, queue)
+    yard.get(queue, no_ack=True)
+    large = b"large" * 20
+    yard.publish(queue, large)
+    yard.reject(yard.get(queue), requeue=False)
+    equal(yard.get(queue).body, large)
+
+
 @case("DLX-27", "POLICY-04")
 def policies_have_dead_letters_tried_again(rabbit: Rabbit) -> None:
     """Whenever another policy holds for the queue, dead letters that found no queue are published once more, in the way

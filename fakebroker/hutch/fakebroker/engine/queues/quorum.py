@@ -5,6 +5,7 @@ It is durable, counts how often a delivery came back, and drops a message of whi
 
 import math
 from collections.abc import Sequence
+from functools import partial
 from typing import TYPE_CHECKING, ClassVar, Final
 
 from sortedcontainers import SortedKeyList
@@ -259,8 +260,7 @@ class QuorumQueue(Queue):
 
     def _evaluate(self) -> None:
         """Act on the limits, and set the timer anew, after all that changes what is ready."""
-        settings = self.settings
-        if not settings.bounded:
+        if not self.settings.bounded:
             pass
         elif self._rejects:
             self._tell_publishers()
@@ -279,10 +279,12 @@ class QuorumQueue(Queue):
         room = self._is_below(limits.max_length, self._count) and self._is_below(limits.max_length_bytes, self._size)
         if not full and not room:
             return
-        unheard = self._dead if self._profile.keeps_dead_letters_to_itself else None
         for publisher in self._publishers:
-            if publisher is not unheard:
+            if publisher is not self._dead:
                 self._publishers[publisher] = full
+            elif not self._profile.keeps_dead_letters_to_itself:
+                # Itself it tells after it has handed on what died.
+                self.vhost.node.pending.append(partial(self._publishers.update, {publisher: full}))
 
     @staticmethod
     def _is_below(limit: int | None, amount: int) -> bool:
