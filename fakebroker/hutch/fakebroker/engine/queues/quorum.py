@@ -32,8 +32,6 @@ if TYPE_CHECKING:
 
 #: What a message without a priority counts as where there are priorities (QUORUM-11).
 _DEFAULT_PRIORITY: Final = 4
-#: A queue that was full takes messages again once it is no fuller than this.
-_SOFT_LIMIT: Final = 0.8
 #: quorum_tick_interval: how often it looks whether x-expires is over, seconds.
 _TICK: Final = 5.0
 
@@ -275,9 +273,8 @@ class QuorumQueue(Queue):
 
     def _tell_publishers(self) -> None:
         """Tell whoever publishes that the queue is full, or that it has room again."""
-        full, limits = self._is_full, self.settings
-        room = self._is_below(limits.max_length, self._count) and self._is_below(limits.max_length_bytes, self._size)
-        if not full and not room:
+        full = self._is_full
+        if not full and not self.settings.has_room(self._count, self._size):
             return
         for publisher in self._publishers:
             if publisher is not self._dead:
@@ -285,10 +282,6 @@ class QuorumQueue(Queue):
             elif not self._profile.keeps_dead_letters_to_itself:
                 # Itself it tells after it has handed on what died.
                 self.vhost.node.pending.append(partial(self._publishers.update, {publisher: full}))
-
-    @staticmethod
-    def _is_below(limit: int | None, amount: int) -> bool:
-        return limit is None or amount <= math.floor(limit * _SOFT_LIMIT)
 
     # time
 

@@ -1,9 +1,13 @@
 """What a queue's arguments ask of it, read once."""
 
+import math
 from typing import Final, NamedTuple, Self
 
 from hutch.fakebroker.engine.ages import milliseconds
 from hutch.wire.fields import FieldTable
+
+#: A quorum queue that was full takes messages again once it is no fuller than this.
+_SOFT_LIMIT: Final = 0.8
 
 
 class DelayedRetry(NamedTuple):
@@ -92,6 +96,11 @@ class Settings:
         return (self.max_length is not None and messages > self.max_length) or (
             self.max_length_bytes is not None and body_bytes > self.max_length_bytes
         )
+
+    def has_room(self, messages: int, body_bytes: int) -> bool:
+        """Whether a quorum queue that held too much takes messages again now that it holds that much (QUORUM-13)."""
+        limits = ((self.max_length, messages), (self.max_length_bytes, body_bytes))
+        return all(limit is None or amount <= math.floor(limit * _SOFT_LIMIT) for limit, amount in limits)
 
 
 def _milliseconds(value: object) -> float | None:
