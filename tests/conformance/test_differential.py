@@ -15,7 +15,16 @@ from hutch.conformance.differential.command import told
 from hutch.conformance.differential.dead_letters import harmless
 from hutch.conformance.differential.duel import Difference
 from hutch.conformance.differential.machine import Arena, Outcome, run
-from hutch.conformance.differential.operations import USER, USERS_OWN, Administer, Call, Operation, Place, Publish
+from hutch.conformance.differential.operations import (
+    USER,
+    USERS_OWN,
+    Administer,
+    Call,
+    Operation,
+    Place,
+    Publish,
+    Restart,
+)
 from hutch.conformance.differential.shrinking import shrink
 from hutch.conformance.differential.vocabulary import Vocabulary
 from hutch.conformance.targets import Live
@@ -36,6 +45,7 @@ def test_the_emulator_is_like_itself(capsys: pytest.CaptureFixture[str]) -> None
     assert any(line.endswith(" basic.publish") for line in output)
 
 
+@pytest.mark.timeout(300)  # as many scripts as it takes, and on a busy machine some are given up
 @pytest.mark.parametrize("profile", ["3.10", "4.3"])
 def test_the_emulator_is_like_itself_with_plugins_and_an_operator(
     profile: str, monkeypatch: pytest.MonkeyPatch
@@ -43,12 +53,13 @@ def test_the_emulator_is_like_itself_with_plugins_and_an_operator(
     with Broker(profile, plugins=["rabbitmq_consistent_hash_exchange", "rabbitmq_recent_history_exchange"]) as broker:
         with Live(broker.url).site() as site:
             monkeypatch.setattr(site, "operator", lambda: broker.admin)
+            monkeypatch.setattr(site, "control", lambda: broker)
             played: Counter[str] = Counter()
             for number in count(5):
                 outcome = run(Arena(site, profile), 600, number)
                 assert outcome.difference is None
                 played += outcome.played
-                if {"set_policy", "set_permissions", "set_user_limit", "advance"} <= played.keys():
+                if {"set_policy", "set_permissions", "set_user_limit", "advance", "restart"} <= played.keys():
                     break
         assert list(broker.node.users) == ["guest"]
         policies = broker.node.vhosts["/"].policies
@@ -83,6 +94,26 @@ def test_connections_and_channels_may_be_refused(monkeypatch: pytest.MonkeyPatch
         "NOT_ALLOWED - connection refused for user '': user connection limit (0) is reached",
         "NOT_ALLOWED - access to vhost '/' refused for user ''",
     ]
+
+
+def test_the_broker_is_restarted(monkeypatch: pytest.MonkeyPatch) -> None:
+    place, other = Place(1, 1), Place(2, 1)
+    persistent, get = Publish(place, wire.BasicPublish(routing_key="q"), {"delivery_mode": 2}), wire.BasicGet(queue="q")
+    script: list[Operation] = [
+        Call(place, wire.QueueDeclare(queue="q", durable=True)),
+        *(persistent, persistent, Call(place, get), Restart(), Call(other, get)),
+        *(Call(place, wire.BasicConsume(queue="q")), Restart()),  # nobody knows who gets what the other gives back
+    ]
+    with Broker() as broker, Live(broker.url).site() as site:
+        monkeypatch.setattr(site, "control", lambda: broker)
+        played: Counter[str] = Counter()
+        with Arena(site, "4.3").duel(played, 1.0) as duel:
+            for operation in script:
+                duel.play(operation)
+            duel.finish()
+    assert played["restart"] == 1
+    got = [event.detail for event in broker.history.of("got")]
+    assert [redelivered for _, _, redelivered in got] == [False, True]
 
 
 def test_policies_are_made_small() -> None:

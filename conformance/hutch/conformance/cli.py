@@ -65,7 +65,7 @@ def _parser() -> argparse.ArgumentParser:
         "--rabbitmqctl",
         metavar="COMMAND",
         help="its rabbitmqctl, as a shell would call it: with it run the cases that restart the broker or raise its "
-        "alarms, which everybody who is connected to it notices",
+        "alarms, and random operations have restarts among them, which everybody who is connected to it notices",
     )
     parser.add_argument(
         "--profile",
@@ -111,7 +111,7 @@ def _play(options: argparse.Namespace) -> int:
         if error.name != "hypothesis":
             raise
         raise TargetError("--differential needs Hypothesis: pip install 'hutch[differential]'") from None
-    target = Live(options.url, options.management, options.profile)
+    target = Live(options.url, options.management, options.profile, options.rabbitmqctl)
     return play(target, options.operations, secrets.randbelow(10**6) if options.seed is None else options.seed)
 
 

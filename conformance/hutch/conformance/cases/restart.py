@@ -69,6 +69,29 @@ def persistent_messages_in_durable_queues_stay(rabbit: Rabbit) -> None:
     equal(_all(rabbit, priorities), [(b"3", False), (b"1", False), (b"0", False)])
 
 
+@case("RESTART-02", "ACK-09")
+def what_a_restart_forgets_of_redeliveries(rabbit: Rabbit) -> None:
+    """What came back is marked redelivered after a restart too, in 4.x if it was rejected, or its channel closed; what
+    was handed back, by basic.nack or basic.recover, is not.
+    """
+    channel, closing = rabbit.channel(), rabbit.channel()
+    queue, recovering = _durable(rabbit, channel), _durable(rabbit, channel)
+    for number in range(4):
+        rabbit.publish_confirmed(channel, b"%d" % number, routing_key=queue, delivery_mode=2)
+        rabbit.publish_confirmed(channel, b"%d" % number, routing_key=recovering, delivery_mode=2)
+    rejected, nacked = rabbit.get(channel, queue), rabbit.get(channel, queue)
+    rabbit.get(closing, queue)
+    closing.close()
+    channel.basic_reject(tag_of(rejected), requeue=True)
+    channel.basic_nack(tag_of(nacked), requeue=True)
+    rabbit.get(channel, recovering)
+    channel.basic_recover(requeue=True)
+    rabbit.restart()
+    still = rabbit.profile == "3.10"
+    equal(_all(rabbit, queue), [(b"0", True), (b"1", still), (b"2", True), (b"3", False)])
+    equal(_all(rabbit, recovering), [(b"0", still), *((b"%d" % number, False) for number in (1, 2, 3))])
+
+
 @case("RESTART-03", "RESTART-04", "RESTART-05")
 def durable_queues_stay(rabbit: Rabbit) -> None:
     """Transient queues are gone after a restart, exclusive ones, and auto-delete ones that had a consumer; a durable

@@ -43,6 +43,9 @@ What RabbitMQ itself does not determine is kept out, or not compared:
   operation comes a moment later;
 - headers with decimals, over which RabbitMQ crashes where messages are dead-lettered at least once, and 4.3 where they
   are dead-lettered into a stream: there are none in scripts in which anything may be;
+- what several channels give back at once when the broker is restarted: one might get it from another that ends later.
+  There is no restart then, nor when something falls due meanwhile, nor where an ``x-recent-history`` exchange may be:
+  3.10 may not start with one;
 - values of policies over which RabbitMQ itself crashes or falls silent: a ``max-age`` that is no text, and to 3.10 a
   ``queue-master-locator`` or ``ha-mode`` that is none;
 - whether a channel of a user whose permissions change still remembers what it was permitted, after a second without

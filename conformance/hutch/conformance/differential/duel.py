@@ -1,14 +1,13 @@
 """Two brokers side by side: each operation is played on both, and what they were seen to do is compared."""
 
-import re
 import time
 from collections import Counter
 from collections.abc import Callable
 from typing import Final, Protocol
 
 from hutch.conformance.differential.administration import COUNTED, Operators, administer
+from hutch.conformance.differential.comparison import AllSeen, overtaken, same, told
 from hutch.conformance.differential.knowledge import Knowledge
-from hutch.conformance.differential.observation import Seen
 from hutch.conformance.differential.operations import (
     USERS_OWN,
     Administer,
@@ -18,6 +17,7 @@ from hutch.conformance.differential.operations import (
     Operation,
     Place,
     Publish,
+    Restart,
     Settle,
 )
 from hutch.conformance.differential.replies import PSEUDO
@@ -37,13 +37,14 @@ _AT_ONCE: Final = 0.002
 #: Seconds within which is done what nobody can see: that a queue keeps a dead letter no more which others have by now,
 #: and that a message is gone which was gone before its queue had told that it was there.
 _UNSEEN: Final = 0.03
+#: Seconds that a restart may take, and what comes up behind it.
+_DOWNTIME: Final = 60.0
+_COMING_UP: Final = 15.0
 #: Seconds after which a live broker has counted a connection or channel, and those of a whole script.
 _COUNTING: Final = 0.05
 _COUNTING_ALL: Final = 0.5
 #: Seconds without anything to do after which a channel of a live broker may forget what it was permitted: one second.
 _AWAKE: Final = 0.9
-#: Who got a delivery, where one is told of.
-_CONSUMER: Final = re.compile(r"consumer_tag='[^']*', ")
 #: The frame size that is agreed on, bytes.
 FRAME_MAX: Final = 131072
 
@@ -81,6 +82,9 @@ class Clockwork(Protocol):
     def advance(self, seconds: float) -> None:
         """Let time pass."""
 
+    def restart(self) -> None:
+        """Stop it, and start it again."""
+
     def upcoming(self) -> float | None:
         """Seconds until something falls due; ``None`` for never."""
 
@@ -89,8 +93,8 @@ class Clockwork(Protocol):
 
 
 class Duel:
-    """A fresh emulator and a live broker with nothing in it, both reached by ``Side``; ``clock`` is the emulator's, and
-    ``operators`` administer the two, if anybody does.
+    """A fresh emulator and a live broker with nothing in it, both reached by ``Side``; ``clock`` is the emulator's.
+    ``operators`` administer the two, if anybody does, and ``restart`` restarts the live one, if it may.
     """
 
     def __init__(
@@ -99,6 +103,7 @@ class Duel:
         live: Side,
         clock: Clockwork,
         operators: Operators | None,
+        restart: Callable[[], None] | None,
         counts: "Counter[str]",
         patience: float = PATIENCE,
     ) -> None:
@@ -107,6 +112,7 @@ class Duel:
         self.script: list[str] = []
         self._clock: Final = clock
         self._operators: Final = operators
+        self._restart_live: Final = restart
         self._counts: Final = counts
         self._patience: Final = patience
         self._began = time.monotonic()
@@ -144,26 +150,35 @@ class Duel:
                 self._wait(operation.milliseconds / 1000)
             return
         self._keep_clear()
-        if isinstance(operation, End):
-            if not self.emulator.is_open(operation.connection):
-                return
-            if self._known.gives_back(self._known.all_of(operation.connection)):
-                return
-            self.script.append(str(operation))
-            self._on_both(lambda side: side.end(operation.connection, operation.abrupt))
-        elif isinstance(operation, Administer):
-            self._administer(operation)
-        else:
-            prepared = self._prepared(operation)
-            if prepared is None:
-                return
-            place, act = prepared
-            if self._open(place):
-                self._on_both(act)
-        self._counts[operation.kind] += 1
-        self._compare(operation)
+        if self._act(operation):
+            self._counts[operation.kind] += 1
+            self._compare(operation)
 
-    def _administer(self, operation: Administer) -> None:
+    def _act(self, operation: "Call | Publish | Settle | End | Administer | Restart") -> bool:
+        """Have it be done; whether it was."""
+        if isinstance(operation, End):
+            return self._end(operation)
+        if isinstance(operation, Administer):
+            return self._administer(operation)
+        if isinstance(operation, Restart):
+            return self._restart(operation)
+        prepared = self._prepared(operation)
+        if prepared is None:
+            return False
+        place, act = prepared
+        if self._open(place):
+            self._on_both(act)
+        return True
+
+    def _end(self, operation: End) -> bool:
+        number = operation.connection
+        if not self.emulator.is_open(number) or self._known.gives_back(self._known.all_of(number)):
+            return False
+        self.script.append(str(operation))
+        self._on_both(lambda side: side.end(number, operation.abrupt))
+        return True
+
+    def _administer(self, operation: Administer) -> bool:
         if self._operators is None:
             raise AssertionError("there is no operator")
         self.script.append(str(operation))
@@ -176,6 +191,22 @@ class Duel:
         )
         if by_emulator != by_live:
             raise Difference(self.script, [f"operator: {by_emulator}"], [f"operator: {by_live}"])
+        return True
+
+    def _restart(self, operation: Restart) -> bool:
+        """Restart both, unless something falls due meanwhile, or what connections give back is not determined."""
+        if self._restart_live is None:
+            raise AssertionError("nobody may restart the broker")
+        upcoming = self._clock.upcoming()
+        if self._known.scatters() or (upcoming is not None and upcoming < _DOWNTIME):
+            return False
+        self.script.append(str(operation))
+        self._clock.restart()
+        self._restart_live()
+        self._on_both(Side.await_the_end)
+        self._catch_up()
+        self._started = self._awake = time.monotonic()
+        return True
 
     def _on_both(self, act: "Callable[[Side], None]") -> None:
         act(self.emulator)
@@ -247,6 +278,14 @@ class Duel:
         self._started = time.monotonic()
         self._before = self._soon()
 
+    def _do_at_once(self) -> bool:
+        """Have the emulator do what falls due at once; whether there was something."""
+        did = False
+        while (soon := self._soon()) is not None and soon <= _AT_ONCE:
+            self._advance(soon)
+            did = True
+        return did
+
     def _wait(self, seconds: float) -> None:
         """Let so much time pass on both, and more until nothing has just happened or is about to."""
         began = time.monotonic()
@@ -276,14 +315,13 @@ class Duel:
         self._compare(None)
 
     def _compare(self, operation: "Operation | None") -> None:
-        unseen = False
-        while (soon := self._soon()) is not None and soon <= _AT_ONCE:
-            self._advance(soon)
-            unseen = True
+        unseen = self._do_at_once()
         counts = self.emulator.settle(self.queues)
         expected = self.emulator.seen()
         before, soon = self._before, self._soon()
-        patience = self._patience if soon is None else min(max(soon - _MARGIN, 0.1), self._patience)
+        patience = _COMING_UP if isinstance(operation, Restart) else self._patience
+        if soon is not None:
+            patience = min(max(soon - _MARGIN, 0.1), patience)
         first = None
         while True:
             # What is told unasked on other channels, and not foreseen, comes up with one of the next operations.
@@ -293,12 +331,12 @@ class Duel:
             if first is None:
                 first = took
                 self._check_speed(took, before, soon)
-            if counts == live_counts and _same(expected, seen):
+            if counts == live_counts and same(expected, seen):
                 break
             if took > patience:
                 if self._is_race(operation, counts, live_counts, expected, seen):
                     raise Inconclusive
-                raise Difference(self.script, _told(expected, counts), _told(seen, live_counts))
+                raise Difference(self.script, told(expected, counts), told(seen, live_counts))
         self._check_speed(took, before, soon)
         self._check_mixture(operation, counts, expected)
         self._learn(operation, expected, seen)
@@ -332,7 +370,7 @@ class Duel:
         self._awake = now if thorough else self._awake
         return counts
 
-    def _closed_alike(self, expected: "_Seen", seen: "_Seen") -> bool:
+    def _closed_alike(self, expected: AllSeen, seen: AllSeen) -> bool:
         """Whether a connection was closed, as it should be. Its channels end one after the other then, and one may get
         what another gives back.
         """
@@ -348,13 +386,13 @@ class Duel:
         if (before is not None and took > before - _MARGIN) or (soon is not None and took > 0.75 * _MARGIN):
             raise Inconclusive
 
-    def _check_mixture(self, operation: "Operation | None", counts: dict[str, str], expected: "_Seen") -> None:
+    def _check_mixture(self, operation: "Operation | None", counts: dict[str, str], expected: AllSeen) -> None:
         """Give up where several queues lost messages at once that came together elsewhere: nobody can tell how they are
         mixed there.
         """
         if self._is_overtaking(operation, counts):
             raise Inconclusive
-        if not isinstance(operation, Administer | None):
+        if not isinstance(operation, Administer | Restart | None):
             return
         now = _ready(counts)
         changes = [now.get(queue, 0) - before for queue, before in self._ready.items()]
@@ -372,15 +410,17 @@ class Duel:
         operation: "Operation | None",
         counts: dict[str, str],
         live_counts: dict[str, str],
-        expected: "_Seen",
-        seen: "_Seen",
+        expected: AllSeen,
+        seen: AllSeen,
     ) -> bool:
         """Whether what differs is not determined."""
         if self._closed_alike(expected, seen) or self._is_overtaking(operation, live_counts):
             return True
-        return counts == live_counts and _overtaken(expected, seen)
+        if self._known.gave_back_in_made_up_order(self.emulator.is_open):
+            return True
+        return counts == live_counts and overtaken(expected, seen)
 
-    def _learn(self, operation: "Operation | None", expected: "_Seen", seen: "_Seen") -> None:
+    def _learn(self, operation: "Operation | None", expected: AllSeen, seen: AllSeen) -> None:
         self._known.forget_closed(self.emulator.is_open)
         no_ack = False
         if isinstance(operation, Call) and self.emulator.is_open(operation.place.connection, operation.place.channel):
@@ -403,9 +443,6 @@ class Duel:
                     self._known.delivered(key, deliveries, seen[key].deliveries[row], no_ack)
 
 
-_Seen = dict[tuple[int, int], Seen]
-
-
 def _named(method: wire.Method, side: Side) -> wire.Method:
     """The method with the names that the broker made up in place of their aliases."""
     fields = {name: getattr(method, name) for name in method.FIELDS}
@@ -419,40 +456,6 @@ def _consume(side: Side, key: tuple[int, int], method: wire.BasicConsume, apart:
     side.send(*key, _named(method, side))
 
 
-def _same(expected: _Seen, seen: _Seen) -> bool:
-    return expected.keys() == seen.keys() and all(expected[key].same(seen[key]) for key in expected)
-
-
-def _overtaken(expected: _Seen, seen: _Seen) -> bool:
-    """Whether dead letters and other messages of a quorum queue or a stream came in another order, and nothing else
-    differs: they got there from several processes. Or so did what the consumers of a channel that was closed gave back:
-    their tags give the order, and some are made up.
-    """
-    if expected.keys() != seen.keys():
-        return False
-    closed = any("channel.close(" in line for one in expected.values() for line in one.streams.get("answered", ()))
-    mixed: tuple[list[str], list[str]] = [], []
-    for key, one in expected.items():
-        other = seen[key].streams
-        if one.streams.keys() != other.keys() or one.confirmed != seen[key].confirmed:
-            return False
-        for row, lines in one.streams.items():
-            if lines != other[row]:
-                if ", consumer " not in row or len(lines) != len(other[row]):
-                    return False
-                mixed[0].extend(lines)
-                mixed[1].extend(other[row])
-    if not closed and not any("x-death=" in line for line in mixed[0]):
-        return False
-    by_emulator, by_live = (sorted(_CONSUMER.sub("", line) for line in lines) for lines in mixed)
-    return bool(by_emulator) and by_emulator == by_live
-
-
 def _ready(counts: dict[str, str]) -> dict[str, int]:
     """How many messages are ready in the queues that there are."""
     return {queue: int(count.split(" ", 1)[0]) for queue, count in counts.items() if count[0].isdigit()}
-
-
-def _told(seen: _Seen, counts: dict[str, str]) -> list[str]:
-    lines = [f"{Place(*key)} {line}" for key in sorted(seen) for line in seen[key].lines()]
-    return lines + [f"queue {queue}: {count}" for queue, count in counts.items()]

@@ -38,6 +38,10 @@ class Emulator:
         """Who administers it."""
         return self._broker.admin
 
+    def restart(self) -> None:
+        """Restart it, in no time."""
+        self._broker.restart()
+
     def advance(self, seconds: float) -> None:
         """Let time pass."""
         self._clock.advance(seconds)

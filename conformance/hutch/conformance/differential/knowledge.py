@@ -104,6 +104,18 @@ class Knowledge:
         """The channels of a connection."""
         return [key for key in self._channels if key[0] == connection]
 
+    def scatters(self) -> bool:
+        """Whether, if all channels end, one may get what another gives back, or what is given back be mixed."""
+        giving = {key for key, channel in self._channels.items() if channel.outstanding or channel.held}
+        taking = {key for key, channel in self._channels.items() if channel.queues}
+        mixed = any(self._channels[key].has_made_up_order(self._channels[key].outstanding) for key in giving)
+        return bool(giving) and (len(giving | taking) > 1 or mixed or self.gives_back(giving))
+
+    def gave_back_in_made_up_order(self, is_open: Callable[[int, int], bool]) -> bool:
+        """Whether a channel that is closed now gave back what several consumers of a queue had."""
+        closed = [channel for key, channel in self._channels.items() if not is_open(*key)]
+        return any(channel.has_made_up_order(channel.outstanding) for channel in closed)
+
     def choose(self, operation: Settle) -> Choice | None:
         """The tags that an acknowledgement is for, which are taken for settled; ``None`` where there is nothing to
         settle, where the tags are mixed otherwise on the other side, or where what comes of it is not determined.

@@ -82,7 +82,10 @@ class Arena:
         self._types: Final = tuple(type_ for type_ in PLUGIN_TYPES if _knows(live, type_))
         operator = _operator(live)
         self._operator: Final = operator
-        self.vocabulary = Vocabulary(prefix, self._types, administered=operator is not None)
+        self._restart: Final = _restart(live)
+        self.vocabulary = Vocabulary(
+            prefix, self._types, administered=operator is not None, restarted=self._restart is not None
+        )
 
     @contextmanager
     def duel(self, played: "Counter[str]", patience: float) -> Iterator[Duel]:
@@ -92,7 +95,7 @@ class Arena:
             user = "" if operators is None else operators.user
             live = Side(lambda number: connect(self._live, user if number == USERS_OWN else ""), prompt=False)
             other = Side(lambda number: connect(site, user if number == USERS_OWN else ""), prompt=True)
-            duel = Duel(other, live, site, operators, played, patience)
+            duel = Duel(other, live, site, operators, self._restart, played, patience)
             try:
                 yield duel
             finally:
@@ -138,6 +141,14 @@ def _operator(site: Site) -> Administration | None:
     """Who administers the site, unless nobody can."""
     try:
         return _administration(site)
+    except Inapplicable:
+        return None
+
+
+def _restart(site: Site) -> Callable[[], None] | None:
+    """What restarts the site's broker, unless nobody may."""
+    try:
+        return site.control().restart
     except Inapplicable:
         return None
 

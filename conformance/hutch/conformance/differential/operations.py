@@ -115,6 +115,19 @@ class Advance:
         return f"{self.milliseconds} ms pass"
 
 
+@dataclass(frozen=True)
+class Restart:
+    """The broker stops, and starts again."""
+
+    @property
+    def kind(self) -> str:
+        """What it is counted as."""
+        return "restart"
+
+    def __str__(self) -> str:
+        return "the broker restarts"
+
+
 USER: Final = "~user"
 #: The connection of a user of the run's own, whose permissions change.
 USERS_OWN: Final = 3
@@ -139,7 +152,7 @@ class Administer:
         return f"operator {self.what}({', '.join(f'{name}={value!r}' for name, value in self.arguments.items())})"
 
 
-Operation = Call | Publish | Settle | End | Advance | Administer
+Operation = Call | Publish | Settle | End | Advance | Administer | Restart
 
 
 def show(method: Method) -> str:

@@ -135,6 +135,13 @@ class Side:
                 self._read(connection, stream)
         _gone(stream)
 
+    def await_the_end(self) -> None:
+        """Have the broker tell all connections that they end."""
+        for stream in self._streams.values():
+            if not stream.ended:
+                stream.awaited[0] = ConnectionClose.NAME
+        self._read_all()
+
     def close(self) -> None:
         """Cut all connections."""
         for stream in self._streams.values():

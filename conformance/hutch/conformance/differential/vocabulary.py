@@ -8,7 +8,7 @@ from typing import Any, Final
 from hypothesis import strategies as st
 from hypothesis.strategies import SearchStrategy
 
-from hutch.conformance.differential import dead_letters, replies, streams, timing
+from hutch.conformance.differential import dead_letters, replies, restarts, streams, timing
 from hutch.conformance.differential.administration import Operations
 from hutch.conformance.differential.drawing import flag, mostly, rather, seldom
 from hutch.conformance.differential.operations import (
@@ -98,10 +98,17 @@ def _may_be(argument: str, value: FieldValue) -> bool:
 
 class Vocabulary:
     """Strategies over names that begin with ``prefix``. With exchange types of plugins half of the scripts have these;
-    if ``administered``, an operator takes part.
+    if ``administered``, an operator takes part; if ``restarted``, the broker seldom is.
     """
 
-    def __init__(self, prefix: str = "", plugin_types: tuple[str, ...] = (), *, administered: bool = False) -> None:
+    def __init__(
+        self,
+        prefix: str = "",
+        plugin_types: tuple[str, ...] = (),
+        *,
+        administered: bool = False,
+        restarted: bool = False,
+    ) -> None:
         self.queues: Final = tuple(prefix + name for name in QUEUES)
         self.exchanges: Final = tuple(prefix + name for name in EXCHANGES)
         self.missing: Final = prefix + MISSING
@@ -111,6 +118,8 @@ class Vocabulary:
         self._plugins: Final = (
             PluginExchanges(plugin_types, self.queues, self.exchanges, self.random) if plugin_types else None
         )
+        lasting = tuple(type_ for type_ in plugin_types if type_ not in restarts.UNABLE)
+        self._lasting: Final = Vocabulary(prefix, lasting, administered=administered) if restarted else None
         self._operator: Final = Operations(self.queues, self.exchanges, self.missing) if administered else None
         missing = self.missing
         self._queue: Final = mostly(self.queues, (missing, "", *ALIASES), 25)
@@ -127,6 +136,15 @@ class Vocabulary:
 
     def script(self) -> SearchStrategy[list[Operation]]:
         """Operations, those first that make a world."""
+        scripts = self._scripts()
+        # Seldom, for a restart takes as long as many a script.
+        return scripts if self._lasting is None else rather(scripts, self._lasting.restarted(), 25)
+
+    def restarted(self) -> SearchStrategy[list[Operation]]:
+        """The same, with a restart in them."""
+        return restarts.restarted(self._scripts(), self.queues)
+
+    def _scripts(self) -> SearchStrategy[list[Operation]]:
         more = st.lists(self.operation(), min_size=STEPS, max_size=STEPS)
         own = st.builds(_joined, self.beginning(), more)
         if self._plain is not None:

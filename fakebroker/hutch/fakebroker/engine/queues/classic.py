@@ -229,6 +229,9 @@ class ClassicQueue(Queue):
         super().stop()
         for lost in self._ready.keep(lambda message: message.properties.values.get("delivery_mode") == 2):
             self.vhost.node.history.record("dropped", self.vhost.name, self.name, lost)
+        for entry in self._ready:
+            # Of deliveries only those that failed are on disk.
+            entry.redelivered = entry.failures > 0
         self._write_all()
         if self._expiry is not None:
             self.vhost.node.timers.cancel(self._expiry)
