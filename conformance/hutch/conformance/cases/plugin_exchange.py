@@ -259,6 +259,26 @@ def recent_history_past_its_own_binding(rabbit: Rabbit) -> None:
         equal(channel.ready(queue), 0, "what the alternate exchange was given when the binding was there")
 
 
+@case("EXCH-DECLARE-05", "RESTART-02")
+def recent_history_and_a_restart(rabbit: Rabbit) -> None:
+    """What an exchange remembers is still there after a restart in 4.x, and gone in 3.x; no queue gets it once more."""
+    needs_type(rabbit, _HISTORY)
+    channel = rabbit.raw().channel()
+    exchange, queue = rabbit.name("x"), rabbit.name()
+    channel.call(amqp.ExchangeDeclare(exchange=exchange, type=_HISTORY, durable=True))
+    channel.call(amqp.QueueDeclare(queue=queue, durable=True))
+    channel.call(amqp.QueueBind(queue=queue, exchange=exchange))
+    for number in range(2):
+        channel.publish(b"%d" % number, exchange, delivery_mode=2)
+    channel.expect_ready(queue, 2)
+    rabbit.restart()
+    channel = rabbit.raw().channel()
+    equal(_bodies(channel, queue, 2), [0, 1])
+    (another,) = bound(rabbit, channel, exchange, [""]).values()
+    remembered = rabbit.by_profile({"3.10": [], "4.3": [0, 1]})
+    equal(_bodies(channel, another, len(remembered)), remembered)
+
+
 @case("EXCH-DECLARE-10", "EXCH-DECLARE-05")
 def types_with_a_hyphen_in_inequivalence(rabbit: Rabbit) -> None:
     """A type that is more than a word is told in quotes of its own when a redeclaration is refused."""

@@ -75,7 +75,8 @@ class Profile:
     tracks_deaths: bool
     #: Whether the expiration of a message that was on disk is not told of when it is dead-lettered (DLX-11).
     forgets_expiration_on_disk: bool
-    #: Whether what is transient just vanishes with a restart; else exchanges stay, and queues are deleted (RESTART-12).
+    #: Whether what is transient just vanishes with a restart, and what exchanges remember; else exchanges stay, and
+    #: queues are deleted (RESTART-12).
     forgets_transient_exchanges: bool
     #: Whether a dead letter's failed deliveries still count, so that it arrives as redelivered (DLX-03).
     dead_letters_keep_failures: bool

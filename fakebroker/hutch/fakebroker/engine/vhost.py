@@ -8,6 +8,7 @@ from hutch.fakebroker.engine.deadletter import dead_letter_message, without_cycl
 from hutch.fakebroker.engine.errors import HardError
 from hutch.fakebroker.engine.events import INTERNAL
 from hutch.fakebroker.engine.exchanges import PREDECLARED, Exchange
+from hutch.fakebroker.engine.exchanges.recent_history import RecentHistoryRouter
 from hutch.fakebroker.engine.message import Message
 from hutch.fakebroker.engine.policies import Policies
 from hutch.fakebroker.engine.queues.queue import Queue
@@ -120,6 +121,9 @@ class VHost:
             for exchange in [exchange for exchange in self.exchanges.values() if not exchange.durable]:
                 self._forget_all(exchange.outgoing, exchange.incoming)
                 self.delete_exchange(exchange)
+            for exchange in self.exchanges.values():
+                if isinstance(exchange.router, RecentHistoryRouter):
+                    exchange.router.messages.clear()
         for queue in list(self.queues.values()):
             if queue.durable:
                 queue.stop()
