@@ -67,7 +67,7 @@ class QuorumQueue(Queue):
         #: Consumers that ended and may have deliveries outstanding.
         self._ended: Final[list[QuorumConsumer]] = []
         #: Whom messages came from, and whether the queue has told them that it is full (QUORUM-13).
-        self._publishers: dict[Publisher, bool] = {}
+        self._publishers: Final[dict[Publisher, bool]] = {}
         self._created_at: Final = vhost.node.clock.monotonic()
         self._used_at = self._created_at
         super().__init__(vhost, name, durable=durable, owner=owner, auto_delete=auto_delete, arguments=arguments)
@@ -91,7 +91,8 @@ class QuorumQueue(Queue):
         """
         if self._rejects and publisher is not None:
             if publisher not in self._publishers:
-                self._publishers = {one: full for one, full in self._publishers.items() if not one.closed}
+                for closed in [one for one in self._publishers if one.closed]:
+                    del self._publishers[closed]
                 self._publishers[publisher] = self._is_full
             if self._publishers[publisher]:
                 return False
