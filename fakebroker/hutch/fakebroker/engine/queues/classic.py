@@ -230,7 +230,8 @@ class ClassicQueue(Queue):
         for lost in self._ready.keep(lambda message: message.properties.values.get("delivery_mode") == 2):
             self.vhost.node.history.record("dropped", self.vhost.name, self.name, lost)
         for entry in self._ready:
-            # Of deliveries only those that failed are on disk.
+            # Of deliveries only those that failed are on disk. What was not acknowledged failed, which 4.3 may not have
+            # noted when it stops: that depends on what its queue hears first.
             entry.redelivered = entry.failures > 0
         self._write_all()
         if self._expiry is not None:
