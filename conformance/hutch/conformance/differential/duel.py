@@ -37,7 +37,7 @@ _AT_ONCE: Final = 0.002
 #: Seconds within which is done what nobody can see: that a queue keeps a dead letter no more which others have by now,
 #: and that a message is gone which was gone before its queue had told that it was there.
 _UNSEEN: Final = 0.03
-#: Seconds that a restart may take, and what comes up behind it.
+#: Seconds within which a restart is over, and within which all queues are there again behind it.
 _DOWNTIME: Final = 60.0
 _COMING_UP: Final = 15.0
 #: Seconds after which a live broker has counted a connection or channel, and those of a whole script.
@@ -159,7 +159,8 @@ class Duel:
         if isinstance(operation, End):
             return self._end(operation)
         if isinstance(operation, Administer):
-            return self._administer(operation)
+            self._administer(operation)
+            return True
         if isinstance(operation, Restart):
             return self._restart(operation)
         prepared = self._prepared(operation)
@@ -178,7 +179,7 @@ class Duel:
         self._on_both(lambda side: side.end(number, operation.abrupt))
         return True
 
-    def _administer(self, operation: Administer) -> bool:
+    def _administer(self, operation: Administer) -> None:
         if self._operators is None:
             raise AssertionError("there is no operator")
         self.script.append(str(operation))
@@ -191,7 +192,6 @@ class Duel:
         )
         if by_emulator != by_live:
             raise Difference(self.script, [f"operator: {by_emulator}"], [f"operator: {by_live}"])
-        return True
 
     def _restart(self, operation: Restart) -> bool:
         """Restart both, unless something falls due meanwhile, or what connections give back is not determined."""
