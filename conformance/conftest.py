@@ -1,34 +1,55 @@
-"""``pytest conformance --target inprocess|tcp|amqp://...``: the suite, one test for each case."""
+"""``pytest conformance``: the suite, one test for each case on each target.
+
+Without options the targets are the emulator in-process, as both profiles. ``--target`` takes the names in
+:data:`EMULATORS`, ``live-3.10`` and ``live-4.3`` for the live brokers that the environment names, or a URL.
+"""
 
 import os
+from collections.abc import Callable
+from typing import Final
 
 import pytest
+from tests.live import LiveBroker
 
 from hutch.conformance.case import PROFILES, all_cases
 from hutch.conformance.targets import InProcess, Live, Target, TargetError, TargetUnreachable, Tcp
 
+EMULATORS: Final[dict[str, Callable[[], Target]]] = {
+    "memory-3.10": lambda: InProcess("3.10"),
+    "memory-4.3": lambda: InProcess("4.3"),
+    "tcp-4.3": lambda: Tcp("4.3"),
+}
+_DEFAULT: Final = ("memory-3.10", "memory-4.3")
+
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Add the options that name the broker."""
-    group = parser.getgroup("conformance")
-    group.addoption(
-        "--target", default="inprocess", help="inprocess, tcp, or the amqp:// or amqps:// URL of a live broker"
-    )
-    group.addoption(
-        "--profile",
-        default=None,
-        choices=PROFILES,
-        help="whose behaviour to expect; default: 4.3, or the live broker's",
-    )
-    group.addoption("--management", default=None, help="the management API of the live broker, http://host:port")
-    group.addoption("--rabbitmqctl", default=None, help="the rabbitmqctl of the live broker, a command line")
+    """Add the options that tell more of a broker that ``--target`` names by its URL."""
+    group = parser.getgroup("brokers")
+    group.addoption("--profile", choices=PROFILES, help="profile to expect at that URL; default: the live broker's")
+    group.addoption("--management", metavar="URL", help="its management API, http://host:port")
+    group.addoption("--rabbitmqctl", metavar="COMMAND", help="its rabbitmqctl, a command line")
+
+
+def _names(config: pytest.Config) -> list[str]:
+    live = [f"live-{profile}" for profile in PROFILES]
+    if config.getoption("matrix"):
+        return [*EMULATORS, *live]
+    return [
+        name for name in config.getoption("target") or _DEFAULT if name in EMULATORS or name in live or "://" in name
+    ]
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """One test for each case, in the suite's order."""
-    if "case" in metafunc.fixturenames:
-        cases = all_cases()
-        metafunc.parametrize("case", cases, ids=[case.id for case in cases])
+    """One test for each target and case, in the suite's order; on the emulator without cases of other profiles."""
+    if "case" not in metafunc.fixturenames:
+        return
+    parameters = [
+        pytest.param(name, case, id=f"{name}-{case.id}", marks=[] if name in _DEFAULT else pytest.mark.matrix)
+        for name in _names(metafunc.config)
+        for case in all_cases()
+        if name not in EMULATORS or not case.inapplicable(name.partition("-")[2])
+    ]
+    metafunc.parametrize(("target", "case"), parameters, indirect=["target"])
 
 
 @pytest.fixture(scope="session")
@@ -37,14 +58,16 @@ def target(request: pytest.FixtureRequest) -> Target:
 
     Where a live one cannot be reached the tests are skipped, or failed if the environment has ``CI`` as ``true``.
     """
-    name, profile = request.config.getoption("--target"), request.config.getoption("--profile")
-    management, rabbitmqctl = request.config.getoption("--management"), request.config.getoption("--rabbitmqctl")
+    name: str = request.param
+    if name in EMULATORS:
+        return EMULATORS[name]()
     try:
-        if name == "inprocess":
-            return InProcess(profile or "4.3")
-        if name == "tcp":
-            return Tcp(profile or "4.3")
-        return Live(name, management, profile, rabbitmqctl)
+        if name.startswith("live-"):
+            # Without rabbitmqctl: other tests may use that broker at the same time.
+            live = LiveBroker.named(name.removeprefix("live-"))
+            return Live(live.url, live.management)
+        options = (request.config.getoption(option) for option in ("--management", "--profile", "--rabbitmqctl"))
+        return Live(name, *options)
     except TargetError as error:
         unreachable = isinstance(error, TargetUnreachable)
         reason = str(error)

@@ -1,12 +1,10 @@
-"""The brokers that the client's tests run on: the emulator in each of its ways in, and live RabbitMQ.
+"""The brokers that tests of client, kombu and Celery run on: the emulator in each of its ways in, and live RabbitMQ.
 
-Live brokers are named by the environment, as ``.ci/rabbitmq start`` prints it. Where one is not named its tests are
-skipped, or failed if the environment has ``CI`` as ``true``.
+Plain ``pytest`` runs them on one, :data:`DEFAULT`. ``--target NAME`` chooses others, ``--matrix`` takes all.
 """
 
-import os
 import secrets
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -18,6 +16,7 @@ from hutch.conformance.management import Management
 from hutch.fakebroker import Broker
 from hutch.wire.url import parse_url
 from tests import certificates
+from tests.live import LiveBroker
 
 #: Seconds that anything may take here before the test fails; RabbitMQ 4.3 may take five to greet.
 PATIENCE = 20.0
@@ -100,21 +99,14 @@ def live(profile: str, tls: bool = False) -> Iterator[Target]:
     """A live RabbitMQ, in a virtual host that lasts for the session (:func:`end_session`)."""
     name = f"live-{profile}-tls" if tls else f"live-{profile}"
     if name not in _live:
-        variable = f"HUTCH_RABBITMQ_{profile.replace('.', '_')}"
-        of_url = f"{variable}_TLS" if tls else variable
-        needed = [of_url, f"{variable}_MANAGEMENT", *([f"{variable}_CERTIFICATES"] if tls else [])]
-        if not all(os.environ.get(each) for each in needed):
-            reason = f"{' and '.join(needed)} do not name a live RabbitMQ {profile}"
-            if os.environ.get("CI") == "true":
-                pytest.fail(reason, pytrace=False)
-            pytest.skip(reason)
-        url, management_url = (os.environ[each] for each in needed[:2])
-        (address,) = parse_url(url)
-        management = Management(management_url, address.userid, address.password)
+        broker = LiveBroker.named(profile)
+        (address,) = parse_url(broker.url)
+        management = Management(broker.management, address.userid, address.password)
         vhost = f"hutch-tests-{secrets.token_hex(4)}"
         management.add_vhost(vhost)
         _session.callback(management.delete_vhost, vhost)
-        parameters = {"ssl": {"ca_certs": f"{os.environ[needed[2]]}/ca.pem"}} if tls else {}
+        parameters = {"ssl": {"ca_certs": str(broker.certificates / "ca.pem")}} if tls else {}
+        url = broker.tls_url if tls else broker.url
         _live[name] = Target(name, profile, url.rpartition("/")[0] + "/" + vhost, parameters)
     yield replace(_live[name], cleanup=ExitStack())
 
@@ -139,3 +131,21 @@ TARGETS: dict[str, Callable[[], Any]] = {
     "live-3.10-tls": lambda: live("3.10", tls=True),
     "live-4.3-tls": lambda: live("4.3", tls=True),
 }
+
+#: The target of plain ``pytest``.
+DEFAULT = "tcp-4.3"
+
+
+def chosen(config: pytest.Config, among: Collection[str] = TARGETS) -> list[Any]:
+    """The targets of ``among`` that the command line chooses, as parameters of a test.
+
+    Those that plain ``pytest`` leaves out are marked ``matrix``. Where none is left the test is skipped.
+    """
+    emulators = [name for name in (DEFAULT, *TARGETS) if name in among and not name.startswith("live")]
+    usual = emulators[:1]
+    names = list(among) if config.getoption("matrix") else config.getoption("target") or usual
+    return [
+        pytest.param(name, id=name, marks=[] if name in usual else pytest.mark.matrix)
+        for name in names
+        if name in among
+    ] or [pytest.param("", id="none", marks=pytest.mark.skip(f"runs on {' and '.join(among)} alone"))]

@@ -16,9 +16,10 @@ from hutch.fakebroker import Broker
 from hutch.wire.transport import Transport
 from hutch.wire.url import parse_url
 from tests import certificates
+from tests.live import LiveBroker
 from tests.targets import PATIENCE, TARGETS, Target
 
-over_tls = pytest.mark.parametrize("target", [name for name in TARGETS if "tls" in name], indirect=True)
+over_tls = pytest.mark.targets(*(name for name in TARGETS if "tls" in name))
 
 
 @pytest.fixture
@@ -206,7 +207,7 @@ def external(target: Target, tmp_path: Path) -> dict[str, Any]:
     if target.broker is not None:
         files = certificates.write(tmp_path)
         return {"ca_certs": files.ca, "certfile": files.client, "keyfile": files.client_key}
-    folder = os.environ[f"HUTCH_RABBITMQ_{target.profile.replace('.', '_')}_CERTIFICATES"]
+    folder = LiveBroker.named(target.profile).certificates
     return {"ca_certs": f"{folder}/ca.pem", "certfile": f"{folder}/client.pem", "keyfile": f"{folder}/client.key"}
 
 

@@ -19,18 +19,18 @@ def made(play: Play, behaviour: str = "QUEUE-DECLARE-01", **kwargs: tuple[str, .
 
 
 @pytest.fixture(params=[InProcess, Tcp])
-def target(request: pytest.FixtureRequest) -> Target:
+def emulator(request: pytest.FixtureRequest) -> Target:
     """Each kind of emulator target."""
     kind: Callable[[], Target] = request.param
     return kind()
 
 
 @pytest.fixture
-def run(target: Target) -> Run:
-    """Play a function as a case on ``target``."""
+def run(emulator: Target) -> Run:
+    """Play a function as a case on ``emulator``."""
 
     def run_play(play: Play) -> Result:
-        return run_case(made(play), target)
+        return run_case(made(play), emulator)
 
     return run_play
 

@@ -34,6 +34,7 @@ from hutch.wire import methods as wire
 from hutch.wire.fields import FieldTable
 
 
+@pytest.mark.slow
 def test_the_emulator_is_like_itself(capsys: pytest.CaptureFixture[str]) -> None:
     with Broker("3.10") as broker:
         assert main(["--differential", broker.url, "--operations", "300", "--seed", "5"]) == 0
@@ -45,6 +46,7 @@ def test_the_emulator_is_like_itself(capsys: pytest.CaptureFixture[str]) -> None
     assert any(line.endswith(" basic.publish") for line in output)
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(300)  # as many scripts as it takes, and on a busy machine some are given up
 @pytest.mark.parametrize("profile", ["3.10", "4.3"])
 def test_the_emulator_is_like_itself_with_plugins_and_an_operator(
@@ -132,6 +134,7 @@ def test_policies_are_made_small() -> None:
     assert found.script == ["operator set_policy(name='p1', pattern='', definition={'expires': 300}, priority=1)"]
 
 
+@pytest.mark.slow
 def test_a_planted_difference_is_found_and_made_small(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -180,6 +183,7 @@ def recorded(seed: int) -> list[str]:
     return operations
 
 
+@pytest.mark.slow
 def test_the_same_seed_gives_the_same_operations() -> None:
     assert recorded(7) == recorded(7)
     assert recorded(7) != recorded(8)

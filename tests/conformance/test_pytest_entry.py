@@ -9,16 +9,22 @@ ROOT = Path(__file__).parents[2]
 
 
 def conformance(*arguments: str, ci: str = "") -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "pytest", "conformance", "-q", "-p", "no:cacheprovider", *arguments]
+    command = [sys.executable, "-m", "pytest", "conformance", "-q", "-n0", "-p", "no:cacheprovider", *arguments]
     environment = {**os.environ, "CI": ci}
     return subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=50, check=False)
 
 
-def test_one_test_for_each_case() -> None:
-    run = conformance("--target", "tcp", "--profile", "3.10", "-k", "CONN-HDR-03", "-vv")
+def test_one_test_for_each_case_and_target() -> None:
+    run = conformance("--target", "tcp-4.3", "--target", "memory-3.10", "-k", "CONN-HDR-03", "-vv")
     assert run.returncode == 0, run.stdout
-    assert "test_behaviour[CONN-HDR-03-protocol_0_8_is_greeted] PASSED" in run.stdout
-    assert "1 passed, 1 skipped" in run.stdout
+    assert "test_behaviour[memory-3.10-CONN-HDR-03-protocol_0_8_is_greeted] PASSED" in run.stdout
+    assert "2 passed" in run.stdout
+
+
+def test_an_unknown_target() -> None:
+    run = conformance("--target", "tcp-5")
+    assert run.returncode == 4
+    assert "--target tcp-5 is unknown; choose from memory-4.3, memory-3.10, tcp-4.3," in run.stderr
 
 
 def test_an_unreachable_broker_is_skipped_but_not_in_ci() -> None:

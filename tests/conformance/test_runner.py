@@ -13,19 +13,6 @@ from tests import certificates
 from tests.conformance.conftest import failing, made, passing
 
 
-@pytest.mark.parametrize("profile", PROFILES)
-def test_the_emulator_conforms(profile: str) -> None:
-    results = list(run(all_cases(), InProcess(profile)))
-    assert [(result.case.id, result.message) for result in results if result.outcome is Outcome.FAILED] == []
-
-
-@pytest.mark.parametrize("profile", PROFILES)
-def test_the_emulator_conforms_behind_a_port(profile: str) -> None:
-    cases = select(all_cases(), "queue or consume or framing or deadletter")
-    results = list(run(cases, Tcp(profile)))
-    assert [(result.case.id, result.message) for result in results if result.outcome is Outcome.FAILED] == []
-
-
 def test_results_come_in_the_order_of_the_cases() -> None:
     cases = [made(passing), made(failing), made(passing, profiles=("3.10",))]
     results = list(run(cases, InProcess()))
@@ -43,7 +30,7 @@ def test_errors_that_are_no_assertions_are_failures() -> None:
     assert result.message.startswith("LookupError: what (test_runner.py:")
 
 
-def test_a_case_that_hangs_is_given_up(target: Target) -> None:
+def test_a_case_that_hangs_is_given_up(emulator: Target) -> None:
     never = threading.Event()
 
     def hanging(rabbit: Rabbit) -> None:
@@ -51,7 +38,7 @@ def test_a_case_that_hangs_is_given_up(target: Target) -> None:
         never.wait(20)
 
     try:
-        result = run_case(made(hanging), target, deadline=0.2)
+        result = run_case(made(hanging), emulator, deadline=0.2)
     finally:
         never.set()
     assert result.outcome is Outcome.FAILED

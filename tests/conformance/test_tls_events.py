@@ -1,6 +1,5 @@
 """What events tell of TLS and of a client's certificate: the emulator says what live RabbitMQ says of the same one."""
 
-import os
 import re
 import secrets
 from collections.abc import Iterator
@@ -16,7 +15,8 @@ from hutch.fakebroker import Broker
 from hutch.fakebroker.server.tls import server_context
 from hutch.wire.url import parse_url
 from tests import certificates
-from tests.targets import PATIENCE
+from tests.live import LiveBroker
+from tests.targets import PATIENCE, Target
 
 PLUGIN = "rabbitmq_event_exchange"
 AGREED = {"ssl": True, "ssl_protocol": "tlsv1.3", "ssl_cipher": "aes_256_gcm"}
@@ -40,13 +40,10 @@ def emulator(profile: str, files: certificates.Files) -> Iterator[Place]:
 
 
 def live(profile: str) -> Place:
-    name = f"HUTCH_RABBITMQ_{profile.replace('.', '_')}"
-    if f"{name}_TLS" not in os.environ:
-        assert os.environ.get("CI") != "true", f"{name}_TLS names no live RabbitMQ"
-        pytest.skip(f"{name}_TLS names no live RabbitMQ")
-    folder = os.environ[f"{name}_CERTIFICATES"]
-    files = (f"{folder}/{file}" for file in ("ca.pem", "server.pem", "server.key", "client.pem", "client.key"))
-    return Place(os.environ[name], os.environ[f"{name}_TLS"], certificates.Files(*files))
+    broker = LiveBroker.named(profile)
+    names = ("ca.pem", "server.pem", "server.key", "client.pem", "client.key")
+    files = certificates.Files(*(str(broker.certificates / name) for name in names))
+    return Place(broker.url, broker.tls_url, files)
 
 
 class Told:
@@ -122,9 +119,10 @@ def test_a_client_with_a_certificate(profile: str, tmp_path: Path) -> None:
     assert not certificate
 
 
-def test_the_emulator_tells_what_a_live_broker_tells(profile: str) -> None:
-    place = live(profile)
-    with ExitStack() as stack, emulator(profile, place.files) as ours:
+@pytest.mark.targets("live-3.10", "live-4.3")
+def test_the_emulator_tells_what_a_live_broker_tells(target: Target) -> None:
+    place = live(target.profile)
+    with ExitStack() as stack, emulator(target.profile, place.files) as ours:
         told = [Told(each, stack) for each in (place, ours)]
         for certified in (False, True):
             of_live, of_emulator = (each.all_of(certified=certified) for each in told)

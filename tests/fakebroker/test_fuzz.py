@@ -40,7 +40,6 @@ from hutch.wire.methods import (
     QueuePurge,
     QueueUnbind,
 )
-from tests.wire.strategies import QUICK
 
 from .peers import CAPABILITIES, Peer, publishing
 
@@ -170,7 +169,6 @@ def cut(data: bytes, places: list[float]) -> list[bytes]:
     return [data[start:end] for start, end in pairwise(offsets)]
 
 
-@QUICK
 @given(
     st.sampled_from(["3.10", "4.3"]),
     damaged_bytes() | damaged_frames(),
@@ -208,7 +206,6 @@ def test_damaged_conversations_harm_nobody_else(profile: str, data: bytes, place
     assert clock.monotonic() < 4000  # nothing made time run on
 
 
-@QUICK
 @given(damaged_bytes() | damaged_frames())
 def test_the_same_damage_gives_the_same_answer(data: bytes) -> None:
     answers = []

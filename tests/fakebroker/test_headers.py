@@ -18,7 +18,6 @@ from hutch.fakebroker import Broker
 from hutch.wire.fields import FieldTable, FieldValue
 from hutch.wire.frames import content_frames, content_header, method_frame
 from hutch.wire.methods import BasicPublish, ChannelClose, QueueBind, QueueBindOk
-from tests.wire.strategies import QUICK
 
 from .conftest import Connect
 from .peers import Peer
@@ -111,7 +110,6 @@ def matches(mode: str | None, wanted: FieldTable, headers: FieldTable) -> bool:
     return all(results) if mode.startswith("all") else any(results)
 
 
-@QUICK
 @given(
     st.lists(st.tuples(MODES, st.dictionaries(KEYS, SCALARS)), max_size=5),
     st.lists(st.dictionaries(KEYS, SCALARS), min_size=1, max_size=5),

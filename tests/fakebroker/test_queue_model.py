@@ -27,7 +27,6 @@ from hutch.wire.methods import (
     QueuePurge,
     QueuePurgeOk,
 )
-from tests.wire.strategies import QUICK
 
 from .peers import Peer
 
@@ -225,5 +224,5 @@ class OneQueue(RuleBasedStateMachine):
             assert not (self.ready and channel.has_credit)
 
 
-OneQueue.TestCase.settings = settings(QUICK, max_examples=40, stateful_step_count=40)
+OneQueue.TestCase.settings = settings(stateful_step_count=40)
 TestOneQueue = OneQueue.TestCase

@@ -120,6 +120,7 @@ def test_connections_may_come_and_go_in_a_hurry(broker: Broker, tcp: Connect) ->
     assert tcp(broker).declare("q").queue == "q"
 
 
+@pytest.mark.slow
 def test_the_broker_can_be_asked_while_clients_pour_in_messages(
     broker: Broker, tcp: Connect, flood: Callable[[str], threading.Thread]
 ) -> None:

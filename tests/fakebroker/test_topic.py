@@ -7,7 +7,6 @@ from hypothesis import strategies as st
 
 from hutch.fakebroker import Broker
 from hutch.wire.methods import QueueBind, QueueBindOk, QueueUnbind, QueueUnbindOk
-from tests.wire.strategies import QUICK
 
 from .conftest import Connect
 from .peers import Peer
@@ -37,7 +36,6 @@ def published_to(broker: Broker, peer: Peer, key: str) -> set[str]:
     return set(published.detail)
 
 
-@QUICK
 @given(
     st.lists(st.tuples(st.sampled_from("xyz"), PATTERNS, st.booleans()), min_size=1, max_size=12),
     st.lists(KEYS, min_size=1, max_size=8),

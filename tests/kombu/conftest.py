@@ -1,6 +1,5 @@
 """An open kombu connection and channel to each target, and a queue there; where the target takes TLS."""
 
-import os
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -11,6 +10,7 @@ import pytest
 from hutch.wire.url import parse_url
 from tests import certificates
 from tests.kombu.steps import connect
+from tests.live import LiveBroker
 from tests.targets import Target
 
 
@@ -39,15 +39,13 @@ def queue(target: Target, channel: Any) -> kombu.Queue:
 @pytest.fixture
 def secure(target: Target, tmp_path: Path) -> tuple[str, str]:
     """Where the target takes TLS, ``user:password@host:port/vhost``, and the file of the authority to trust."""
-    variable = f"HUTCH_RABBITMQ_{target.profile.replace('.', '_')}"
     if target.broker is not None:
         authority = certificates.write(tmp_path).ca
         listening = target.url if target.url.startswith("amqps") else None
         (place,) = parse_url(listening or target.broker.listen_tls(certificates.server_context()))
-    elif f"{variable}_TLS" in os.environ:
-        authority = f"{os.environ[f'{variable}_CERTIFICATES']}/ca.pem"
-        (place,) = parse_url(os.environ[f"{variable}_TLS"])
     else:
-        pytest.skip(f"{variable}_TLS names no live RabbitMQ {target.profile}")
+        live = LiveBroker.named(target.profile)
+        authority = str(live.certificates / "ca.pem")
+        (place,) = parse_url(live.tls_url)
     (address,) = parse_url(target.url)
     return f"guest:guest@localhost:{place.port}/{quote(address.virtual_host, safe='')}", authority

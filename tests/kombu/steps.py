@@ -1,6 +1,5 @@
 """Steps that many tests take: connecting, ending connections, waiting."""
 
-import os
 import socket
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -15,6 +14,7 @@ from hutch.fakebroker.session import Session
 from hutch.wire.codes import ReplyCode
 from hutch.wire.url import parse_url
 from tests.client.api.admin import call, eventually
+from tests.live import LiveBroker
 from tests.targets import PATIENCE, Target
 
 SCHEMES = {"amqp": "hutch", "amqps": "hutchs", "memory": "hutch-memory"}
@@ -32,7 +32,7 @@ def url(target: Target) -> str:
 def tcp_address(target: Target) -> tuple[str, int]:
     """Where the target takes TCP without TLS."""
     if target.broker is None:
-        (address,) = parse_url(os.environ[f"HUTCH_RABBITMQ_{target.profile.replace('.', '_')}"])
+        (address,) = parse_url(LiveBroker.named(target.profile).url)
     else:
         (address,) = parse_url(target.broker.url)
     return address.host, address.port or 5672

@@ -1,6 +1,5 @@
 """The transport: what it says of itself, how it connects, and what its errors are."""
 
-import os
 import time
 from importlib.metadata import version
 from typing import Any
@@ -16,6 +15,7 @@ import hutch.client.kombu as seat
 from hutch.client import AccessRefused, ConnectionForced, NotAllowed, NotFound, ResourceLocked
 from tests.client.api.reference import shows
 from tests.kombu.steps import connect, end, sever, url
+from tests.live import LiveBroker
 from tests.targets import PATIENCE, Target
 
 
@@ -343,10 +343,9 @@ def test_the_manager(target: Target) -> None:
     assert connection.manager.host == "management.example:12345"
 
 
+@pytest.mark.targets("live-3.10", "live-4.3")
 def test_the_manager_of_a_live_broker(target: Target) -> None:
-    if not target.live:
-        pytest.skip("the emulator has no management API on a port of its own")
-    parts = urlsplit(os.environ[f"HUTCH_RABBITMQ_{target.profile.replace('.', '_')}_MANAGEMENT"])
+    parts = urlsplit(LiveBroker.named(target.profile).management)
     options = {"manager_hostname": parts.hostname, "manager_port": parts.port}
     connection = connect(target, transport_options=options)
     vhost = connection.connect().virtual_host

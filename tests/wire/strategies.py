@@ -6,23 +6,15 @@ from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any
 
-from hypothesis import HealthCheck, settings
+from hypothesis import settings
 from hypothesis import strategies as st
 
 from hutch.wire.fields import FieldValue
 from hutch.wire.methods import METHODS, Method
 from hutch.wire.properties import PROPERTIES
 
-QUICK = settings(
-    derandomize=True,
-    deadline=None,
-    database=None,
-    max_examples=60,
-    suppress_health_check=[HealthCheck.too_slow],
-)
-
 #: For tests that are parametrized many times over.
-QUICK_PER_CASE = settings(QUICK, max_examples=15)
+PER_CASE = settings(max_examples=settings().max_examples // 4)
 
 short_strings = st.text(st.characters(codec="utf-8"), max_size=40) | st.text("é€", max_size=85)
 octets = st.integers(0, 0xFF)

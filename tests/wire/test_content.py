@@ -8,7 +8,6 @@ from hutch.wire.codes import ReplyCode
 from hutch.wire.content import MAX_BODY_SIZE, Content, ContentAssembler, ContentError, MalformedHeader
 from hutch.wire.frames import BODY, HEADER, HEARTBEAT, METHOD, FrameParser, content_frames, content_header
 from hutch.wire.methods import BasicDeliver, BasicPublish
-from tests.wire.strategies import QUICK
 
 PUBLISH = BasicPublish(routing_key="q")
 NONE = b"\0\0"
@@ -26,7 +25,6 @@ def awaiting_body(size: int = 3, max_body_size: int | None = MAX_BODY_SIZE) -> C
     return assembler
 
 
-@QUICK
 @given(st.binary(min_size=2, max_size=30), st.binary(max_size=300), st.integers(9, 320))
 def test_content_that_was_cut_is_put_together(properties: bytes, body: bytes, frame_max: int) -> None:
     header = content_header(len(body), properties)

@@ -31,7 +31,7 @@ from hutch.wire.fields import (
     type_name,
     write_table,
 )
-from tests.wire.strategies import QUICK, QUICK_PER_CASE, SCALAR_BYTES, table_bytes, table_bytes_of, tables
+from tests.wire.strategies import PER_CASE, SCALAR_BYTES, table_bytes, table_bytes_of, tables
 
 
 def table_with(value: bytes) -> bytes:
@@ -49,7 +49,6 @@ def write_value(value: FieldValue) -> bytes:
     return write_table({"k": value})[6:]
 
 
-@QUICK
 @given(table_bytes)
 def test_a_table_that_was_read_is_written_as_the_same_bytes(raw: bytes) -> None:
     table, end = read_table(raw)
@@ -58,27 +57,24 @@ def test_a_table_that_was_read_is_written_as_the_same_bytes(raw: bytes) -> None:
 
 
 @pytest.mark.parametrize("tag", SCALAR_BYTES)
-@QUICK_PER_CASE
+@PER_CASE
 @given(st.data())
 def test_every_tag_is_written_as_the_same_bytes(tag: str, data: st.DataObject) -> None:
     value = tag.encode() + data.draw(SCALAR_BYTES[tag])
     assert write_value(read_value(value)) == value
 
 
-@QUICK
 @given(tables)
 def test_a_table_that_was_written_is_read_as_equal_values(table: dict[str, FieldValue]) -> None:
     raw = write_table(table)
     assert read_table(raw) == (table, len(raw))
 
 
-@QUICK
 @given(table_bytes, st.binary(max_size=9), st.binary(max_size=9))
 def test_a_table_is_read_at_an_offset(raw: bytes, before: bytes, behind: bytes) -> None:
     assert read_table(before + raw + behind, len(before)) == (read_table(raw)[0], len(before) + len(raw))
 
 
-@QUICK
 @given(table_bytes)
 def test_a_table_split_and_joined_is_the_same_bytes(raw: bytes) -> None:
     pairs, end = split_table(raw)
@@ -197,7 +193,6 @@ def test_an_unknown_tag_is_named(tag: str) -> None:
         assert raised.value.tag == ord(tag)
 
 
-@QUICK
 @given(table_bytes_of(table_bytes.map(lambda raw: b"F" + raw)), st.data())
 def test_a_table_cut_short_is_refused(raw: bytes, data: st.DataObject) -> None:
     end = data.draw(st.integers(0, len(raw) - 1))

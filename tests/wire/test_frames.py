@@ -21,7 +21,7 @@ from hutch.wire.frames import (
     frame,
     method_frame,
 )
-from tests.wire.strategies import QUICK, shorts
+from tests.wire.strategies import shorts
 
 frames = st.tuples(st.integers(0, 255), shorts, st.binary(max_size=40))
 
@@ -42,7 +42,6 @@ def parse(parser: FrameParser, pieces: list[bytes]) -> Iterator[Frame]:
         yield from parser.feed(piece)
 
 
-@QUICK
 @given(st.lists(frames, max_size=8), st.data())
 def test_frames_are_found_in_any_cut(sent: list[Frame], data: st.DataObject) -> None:
     stream = b"".join(frame(*each) for each in sent)
@@ -50,7 +49,6 @@ def test_frames_are_found_in_any_cut(sent: list[Frame], data: st.DataObject) -> 
         assert list(parse(FrameParser(), pieces)) == sent
 
 
-@QUICK
 @given(st.lists(frames, max_size=4), frames, st.data())
 def test_a_frame_comes_with_its_last_byte_and_not_before(before: list[Frame], last: Frame, data: st.DataObject) -> None:
     parser = FrameParser()
@@ -70,7 +68,6 @@ def gather(parser: FrameParser, pieces: list[bytes]) -> tuple[list[Frame], Frame
     return found, None
 
 
-@QUICK
 @given(st.lists(frames, max_size=4), frames, st.integers(0, 255).filter(lambda end: end != 0xCE), st.data())
 def test_a_wrong_end_is_told_after_the_good_frames(
     good: list[Frame], bad: Frame, end: int, data: st.DataObject
@@ -83,7 +80,6 @@ def test_a_wrong_end_is_told_after_the_good_frames(
         assert (error.frame_type, error.payload, error.end) == (bad[0], bad[2], end)
 
 
-@QUICK
 @given(st.lists(frames, max_size=4), st.integers(4097, 1 << 32 - 1), st.data())
 def test_a_frame_too_large_is_told_at_its_header_after_the_good_frames(
     good: list[Frame], size: int, data: st.DataObject
@@ -121,7 +117,6 @@ def test_a_limit_set_while_frames_come_holds_for_the_next() -> None:
     assert [len(payload) for _, _, payload in found] == [7, 8000]
 
 
-@QUICK
 @given(
     channel=shorts,
     properties=st.binary(max_size=30),

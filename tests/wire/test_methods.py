@@ -22,11 +22,11 @@ from hutch.wire.methods import (
     TxSelect,
     decode_method,
 )
-from tests.wire.strategies import QUICK, QUICK_PER_CASE, every_method, methods_of
+from tests.wire.strategies import PER_CASE, every_method, methods_of
 
 
 @pytest.mark.parametrize("method", METHODS.values(), ids=lambda method: method.NAME)
-@QUICK_PER_CASE
+@PER_CASE
 @given(st.data())
 def test_a_method_that_was_encoded_is_decoded_as_equal(method: type[Method], data: st.DataObject) -> None:
     sent = data.draw(methods_of(method))
@@ -38,7 +38,6 @@ def test_a_method_that_was_encoded_is_decoded_as_equal(method: type[Method], dat
     assert method.decode(b"behind" + payload[4:], offset=6) == sent
 
 
-@QUICK
 @given(every_method, st.data())
 def test_a_method_cut_short_or_too_long_is_refused(sent: Method, data: st.DataObject) -> None:
     payload = sent.encode()

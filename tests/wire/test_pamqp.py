@@ -23,8 +23,7 @@ from hutch.wire.methods import METHODS, PROTOCOL_HEADER, Method, decode_method
 from hutch.wire.properties import PROPERTIES, decode_properties, encode_properties
 from tests.wire.strategies import (
     BY_KIND,
-    QUICK,
-    QUICK_PER_CASE,
+    PER_CASE,
     SCALAR_BYTES,
     kinds_of,
     methods_of,
@@ -111,7 +110,6 @@ def same(ours: Any, theirs: Any) -> bool:
     return isinstance(theirs, kind) and bool(ours == theirs)
 
 
-@QUICK
 @given(pamqp_tables)
 def test_tables_that_pamqp_wrote(table: dict[str, Any]) -> None:
     raw = encode.field_table(table)
@@ -121,7 +119,6 @@ def test_tables_that_pamqp_wrote(table: dict[str, Any]) -> None:
     assert write_table(ours) == raw
 
 
-@QUICK
 @given(readable_tables(readable_values))
 def test_tables_that_pamqp_reads(raw: bytes) -> None:
     ours, end = read_table(raw)
@@ -132,7 +129,6 @@ def test_tables_that_pamqp_reads(raw: bytes) -> None:
 
 
 @pytest.mark.parametrize("tag", READABLE)
-@QUICK
 @given(st.data())
 def test_every_tag(tag: str, data: st.DataObject) -> None:
     value = tag.encode() + data.draw(READABLE[tag])
@@ -180,7 +176,7 @@ WHAT_PAMQP_READS = {
 
 
 @each_method
-@QUICK_PER_CASE
+@PER_CASE
 @given(st.data())
 def test_methods_that_pamqp_reads(method: type[Method], data: st.DataObject) -> None:
     ours = data.draw(methods_of(method, WHAT_PAMQP_READS))
@@ -204,7 +200,7 @@ WHAT_PAMQP_WRITES = {
 
 
 @each_method
-@QUICK_PER_CASE
+@PER_CASE
 @given(st.data())
 def test_methods_that_pamqp_wrote(method: type[Method], data: st.DataObject) -> None:
     command = COMMANDS[method.ID]
@@ -227,7 +223,6 @@ def test_methods_that_pamqp_wrote(method: type[Method], data: st.DataObject) -> 
 THEIR_NAMES = {name: {"type": "message_type"}.get(name, name) for name, _, _ in PROPERTIES}
 
 
-@QUICK
 @given(properties_of(WHAT_PAMQP_READS), st.integers(0, (1 << 63) - 1))
 def test_content_headers_that_pamqp_reads(values: dict[str, Any], size: int) -> None:
     raw = frame_bytes(HEADER, 3, content_header(size, encode_properties(values)))
@@ -245,7 +240,6 @@ def test_content_headers_that_pamqp_reads(values: dict[str, Any], size: int) -> 
             assert same(values[name], as_ours(value))
 
 
-@QUICK
 @given(properties_of(WHAT_PAMQP_WRITES), st.integers(0, (1 << 63) - 1))
 def test_content_headers_that_pamqp_wrote(values: dict[str, Any], size: int) -> None:
     properties = commands.Basic.Properties()
@@ -262,7 +256,6 @@ def test_content_headers_that_pamqp_wrote(values: dict[str, Any], size: int) -> 
         assert same(ours[name], int(value.timestamp()) if name == "timestamp" else as_ours(value))
 
 
-@QUICK
 @given(st.binary(min_size=1, max_size=60), st.integers(0, 0xFFFF))
 def test_body_frames(content: bytes, channel: int) -> None:
     raw = frame.marshal(body.ContentBody(content), channel)

@@ -14,7 +14,7 @@ from hutch.wire.properties import (
     decode_properties,
     encode_properties,
 )
-from tests.wire.strategies import QUICK, properties_of, table_bytes
+from tests.wire.strategies import properties_of, table_bytes
 
 RAW_BY_KIND = {
     "shortstr": st.binary(max_size=255).map(lambda raw: bytes((len(raw),)) + raw),
@@ -33,7 +33,6 @@ def lay_out(values: dict[str, bytes]) -> bytes:
 raw_properties = properties_of(RAW_BY_KIND).map(lay_out)
 
 
-@QUICK
 @given(raw_properties)
 def test_properties_that_were_decoded_are_encoded_as_the_same_bytes(raw: bytes) -> None:
     values = decode_properties(raw)
@@ -42,7 +41,6 @@ def test_properties_that_were_decoded_are_encoded_as_the_same_bytes(raw: bytes) 
     assert Properties.of(**values) == Properties(raw)
 
 
-@QUICK
 @given(properties_of())
 def test_properties_that_were_encoded_are_decoded_as_equal(values: dict[str, Any]) -> None:
     raw = encode_properties(values)
@@ -50,7 +48,6 @@ def test_properties_that_were_encoded_are_decoded_as_equal(values: dict[str, Any
     assert Properties(raw).flags == sum(FLAGS[name] for name in values)
 
 
-@QUICK
 @given(raw_properties.filter(lambda raw: len(raw) > 2), st.data())
 def test_properties_cut_short_or_too_long_are_refused(raw: bytes, data: st.DataObject) -> None:
     end = data.draw(st.integers(0, len(raw) - 1))

@@ -3,7 +3,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hutch.wire.url import DEFAULT_PORTS, Address, InvalidURL, parse_url
-from tests.wire.strategies import QUICK
 
 
 def parse_one(url: str) -> Address:
@@ -179,7 +178,6 @@ def escape(text: str) -> str:
 names = st.text(st.characters(codec="utf-8"), min_size=1, max_size=12)
 
 
-@QUICK
 @given(names, names, names, st.dictionaries(names, names, max_size=3), st.sampled_from(sorted(DEFAULT_PORTS)))
 def test_everything_can_be_escaped(
     userid: str, password: str, virtual_host: str, options: dict[str, str], scheme: str

@@ -64,9 +64,22 @@ class Stand:
 #: TLS to the older live broker is left to the client's own tests.
 STANDS = [(target, "hutch") for target in targets.TARGETS if target != "live-3.10-tls"]
 STANDS += [("tcp-4.3", "pyamqp"), ("live-4.3", "pyamqp")]
+#: The marks of a transport's stands: plain ``pytest`` leaves py-amqp out.
+EXTRA = {"hutch": [], "pyamqp": [pytest.mark.slow]}
 
 
-@pytest.fixture(scope="package", params=STANDS, ids="-".join)
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    if "stand" in metafunc.fixturenames:
+        parameters = [
+            pytest.param((target, transport), id=f"{target}-{transport}", marks=[*parameter.marks, *EXTRA[transport]])
+            for parameter in targets.chosen(metafunc.config)
+            for target, transport in STANDS
+            if target == parameter.values[0]
+        ]
+        metafunc.parametrize("stand", parameters, indirect=True, scope="package")
+
+
+@pytest.fixture(scope="package")
 def stand(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stand]:
     name, transport = request.param
     with targets.TARGETS[name]() as target, target.cleanup:

@@ -76,6 +76,7 @@ def test_a_worker_comes_back_once_after_each_outage(stand: Stand, relay: Relay) 
             assert relay.count == connections + number or stand.target.live  # where it may find the queue locked
 
 
+@pytest.mark.slow
 def test_heartbeats_tell_a_silent_network_from_an_idle_one(stand: Stand, slow_relay: Relay) -> None:
     """Nothing comes through, and no socket says so; a worker that waits without heartbeats would wait for ever."""
     with working(through(slow_relay, stand, broker_heartbeat=1)) as worker:
@@ -87,6 +88,7 @@ def test_heartbeats_tell_a_silent_network_from_an_idle_one(stand: Stand, slow_re
         assert tasks.add.delay(3, 4).get(timeout=PATIENCE) == 7
 
 
+@pytest.mark.slow
 def test_heartbeats_keep_an_idle_worker_connected(stand: Stand, slow_relay: Relay) -> None:
     """RabbitMQ gives a connection up after two intervals without a sign of life."""
     with working(through(slow_relay, stand, broker_heartbeat=1)) as worker:
@@ -97,6 +99,7 @@ def test_heartbeats_keep_an_idle_worker_connected(stand: Stand, slow_relay: Rela
         assert worker.consumer.connection.connected
 
 
+@pytest.mark.slow
 def test_a_worker_waits_for_its_broker(stand: Stand, slow_relay: Relay) -> None:
     slow_relay.refuse()
     timer = threading.Timer(0.3, slow_relay.accept)

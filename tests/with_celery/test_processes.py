@@ -20,6 +20,8 @@ from tests.with_celery import app as tasks
 from tests.with_celery.app import VARIABLE
 from tests.with_celery.conftest import PATIENCE, Stand, closing
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[2]
 
 

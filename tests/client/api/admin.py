@@ -2,7 +2,6 @@
 
 import base64
 import json
-import os
 import time
 import urllib.request
 from collections.abc import Callable
@@ -12,6 +11,7 @@ from urllib.parse import quote, urlsplit
 import pytest
 
 from hutch.client import Connection
+from tests.live import LiveBroker
 from tests.targets import PATIENCE, Target
 
 T = TypeVar("T")
@@ -29,7 +29,7 @@ def eventually(look: Callable[[], T | None], what: str) -> T:
 
 def call(target: Target, method: str, path: str, headers: dict[str, str] | None = None) -> Any:
     """Ask the management API of a live broker; what it answers, decoded."""
-    parts = urlsplit(os.environ[f"HUTCH_RABBITMQ_{target.profile.replace('.', '_')}_MANAGEMENT"])
+    parts = urlsplit(LiveBroker.named(target.profile).management)
     login = base64.b64encode(f"{parts.username or 'guest'}:{parts.password or 'guest'}".encode()).decode()
     request = urllib.request.Request(
         f"http://{parts.hostname}:{parts.port}/api/{path}",

@@ -11,6 +11,8 @@ import pytest
 from hutch.client import Connection, Message, NotFound
 from tests.targets import Target
 
+pytestmark = pytest.mark.slow
+
 DESCRIPTORS = Path("/proc/self/fd")
 
 
