@@ -15,6 +15,7 @@ from kombu.transport import pyamqp
 
 import hutch.client
 import hutch.client.kombu as seat
+from tests.client.api.admin import eventually
 from tests.kombu.steps import drain_until, tcp_url, url
 from tests.targets import PATIENCE, Target
 
@@ -227,6 +228,18 @@ PROGRAMS = [
 ]
 
 
+def has_no_queue(target: Target) -> bool | None:
+    """Whether the queue is gone. A live broker deletes it a moment after its connection has ended."""
+    with target.connect() as connection:
+        try:
+            connection.channel().queue_declare(NAME, passive=True)
+        except hutch.client.NotFound:
+            return True
+        except hutch.client.ResourceLocked:
+            return None
+    return None
+
+
 @pytest.mark.parametrize("program", PROGRAMS, ids=lambda program: program.__name__)
 def test_the_same_program_sees_the_same(target: Target, program: Callable[[kombu.Connection], list[Any]]) -> None:
     observations = []
@@ -238,6 +251,7 @@ def test_the_same_program_sees_the_same(target: Target, program: Callable[[kombu
             connection.connect()
             assert isinstance(connection.transport, transport)
             observations.append(program(connection))
+        eventually(lambda: has_no_queue(target), "the end of the queue")
     through_pyamqp, through_hutch = observations
     assert through_hutch == through_pyamqp
 
