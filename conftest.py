@@ -4,7 +4,6 @@ from collections import Counter
 
 import pytest
 from hypothesis import HealthCheck, settings
-
 from tests.targets import TARGETS
 
 _COMMON = settings(deadline=None, database=None, suppress_health_check=[HealthCheck.too_slow])
