@@ -1,0 +1,103 @@
+"""Fixed scripts make exactly as many function calls as calls.json says: a guard of hutch's cost that needs no clock.
+
+More calls fail: every test of every user pays for them. Fewer calls fail too: a budget above the count would let later
+growth pass. Calls that only move from one function to another fail as well: the table of changes needs true numbers to
+start from. In each case `python -m tests.budgets` writes today's numbers, and the commit shows them.
+"""
+
+import cProfile
+import gc
+import sys
+
+import pytest
+
+from hutch.client.reader import Reader
+from hutch.fakebroker import session
+
+from . import budget, counting
+from .scripts import MESSAGES, SCRIPTS
+
+
+@pytest.fixture(autouse=True)
+def _countable() -> None:
+    reason = counting.obstacle()
+    if reason is not None:
+        pytest.skip(reason)
+
+
+@pytest.mark.parametrize("script", SCRIPTS)
+def test_a_script_makes_the_calls_of_its_budget(script: str) -> None:
+    allowed = budget.read().get(script, budget.NOTHING)
+    count = budget.budget_of(counting.count(SCRIPTS[script]))
+    if count != allowed:
+        pytest.fail(budget.explain(script, allowed, count), pytrace=False)
+
+
+def test_each_budget_has_a_script() -> None:
+    assert budget.read().keys() == SCRIPTS.keys()
+
+
+@pytest.mark.parametrize(("script", "messages"), [("a hundred messages", MESSAGES), ("a whole test", 1)])
+def test_a_script_acknowledges_its_messages(script: str, messages: int) -> None:
+    with SCRIPTS[script]() as run:
+        assert len(run().node.history.of("acked")) == messages
+
+
+@pytest.mark.parametrize("script", SCRIPTS)
+def test_the_total_is_what_cprofile_counts(script: str) -> None:
+    total = counting.count(SCRIPTS[script]).total()
+    profile = cProfile.Profile(builtins=True)
+    with SCRIPTS[script]() as run:
+        run()
+        profile.enable()
+        run()
+        profile.disable()
+    of_the_script_itself = 2  # run and disable
+    assert sum(entry.callcount for entry in profile.getstats()) - of_the_script_itself == total
+
+
+feed = Reader.feed
+
+
+def feed_slowly(reader: Reader, data: bytes) -> None:
+    repr(data)
+    feed(reader, data)
+
+
+def test_a_new_call_fails_and_the_table_begins_with_its_module(monkeypatch: pytest.MonkeyPatch) -> None:
+    script = SCRIPTS["a hundred messages"]
+    before = budget.budget_of(counting.count(script))
+    monkeypatch.setattr(Reader, "feed", feed_slowly)
+    after = budget.budget_of(counting.count(script))
+    assert after["total"] - before["total"] == 2 * MESSAGES
+    _, _, _, *changes = budget.explain("a hundred messages", before, after).splitlines()
+    assert [line.split() for line in changes] == [
+        ["1,900", "2,100", "+200", "hutch.client.link"],
+        ["0", "100", "+100", "Link._read", "->", "repr"],
+        ["0", "100", "+100", "Link._read", "->", f"{__name__}.feed_slowly"],
+    ]
+
+
+def test_fewer_calls_and_moved_calls_ask_for_new_numbers() -> None:
+    count = budget.budget_of(counting.count(SCRIPTS["a whole test"]))
+    assert f"Run `{budget.COMMAND}` to lower" in budget.explain("it", count, budget.NOTHING)
+    assert f"Other functions make the calls now: run `{budget.COMMAND}`" in budget.explain("it", count, count)
+
+
+def test_counting_ends() -> None:
+    counting.count(SCRIPTS["a whole test"])
+    assert sys.getprofile() is None
+    assert gc.isenabled()
+
+
+def test_obstacles(monkeypatch: pytest.MonkeyPatch) -> None:
+    with cProfile.Profile():
+        profiled = counting.obstacle()
+    assert "profiler" in str(profiled)
+    with monkeypatch.context() as patch:
+        patch.setattr(counting, "PYTHON", (3, 0))
+        assert f"CPython 3.0, not on CPython 3.{sys.version_info[1]}" in str(counting.obstacle())
+    with monkeypatch.context() as patch:
+        patch.setattr(session, "__file__", "session.cpython-311-x86_64-linux-gnu.so")
+        assert "compiled" in str(counting.obstacle())
+    assert counting.obstacle() is None
