@@ -8,7 +8,8 @@ import gc
 import platform
 import sys
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from types import FrameType
 from typing import Any, Final, NamedTuple
 
@@ -79,16 +80,25 @@ def _count(run: Callable[[], object]) -> Calls:
                 return
             made_by = made_by.f_back
 
+    with no_garbage_collection():
+        sys.setprofile(note)
+        try:
+            run()
+        finally:
+            sys.setprofile(None)
+    return calls
+
+
+@contextmanager
+def no_garbage_collection() -> Iterator[None]:
+    """Keep the collector off: it calls finalizers of other tests' objects, and the callbacks that libraries set."""
     collecting = gc.isenabled()
-    gc.disable()  # a collection may call finalizers of other tests' objects
-    sys.setprofile(note)
+    gc.disable()
     try:
-        run()
+        yield
     finally:
-        sys.setprofile(None)
         if collecting:
             gc.enable()
-    return calls
 
 
 def _name(callee: Any, caller_module: str) -> str:

@@ -46,8 +46,8 @@ def test_a_script_acknowledges_its_messages(script: str, messages: int) -> None:
 @pytest.mark.parametrize("script", SCRIPTS)
 def test_the_total_is_what_cprofile_counts(script: str) -> None:
     total = counting.count(SCRIPTS[script]).total()
-    profile = cProfile.Profile(builtins=True)
-    with SCRIPTS[script]() as run:
+    profile = cProfile.Profile()
+    with SCRIPTS[script]() as run, counting.no_garbage_collection():
         run()
         profile.enable()
         run()
@@ -71,10 +71,10 @@ def test_a_new_call_fails_and_the_table_begins_with_its_module(monkeypatch: pyte
     after = budget.budget_of(counting.count(script))
     assert after["total"] - before["total"] == 2 * MESSAGES
     _, _, _, *changes = budget.explain("a hundred messages", before, after).splitlines()
-    assert [line.split() for line in changes] == [
-        ["1,900", "2,100", "+200", "hutch.client.link"],
-        ["0", "100", "+100", "Link._read", "->", "repr"],
-        ["0", "100", "+100", "Link._read", "->", f"{__name__}.feed_slowly"],
+    assert [line.split(maxsplit=2)[2] for line in changes] == [
+        "+200  hutch.client.link",
+        "+100      Link._read -> repr",
+        f"+100      Link._read -> {__name__}.feed_slowly",
     ]
 
 
