@@ -50,7 +50,7 @@ def explain(script: str, budget: Budget, now: Budget) -> str:
     elif more < 0:
         advice = f"Run `{COMMAND}` to lower the budget."
     else:
-        advice = f"Other functions make the calls now: run `{COMMAND}`."
+        advice = f"The total is the same, but the functions differ: run `{COMMAND}`."
     headline = f"{script}: {now['total']:,} calls, the budget is {budget['total']:,} ({more:+,}). {advice}"
     return f"{headline}\n\n{table(budget, now)}"
 

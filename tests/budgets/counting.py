@@ -1,7 +1,8 @@
 """Counts the function calls of a script, Python's and C's, by the function of hutch that makes them.
 
 The total is cProfile's. ``sys.setprofile`` is used instead because it shows the stack at each call: a call that happens
-inside a library counts for the function of hutch that uses the library.
+inside a library counts for the function of hutch that uses the library. Neither hears of calls of C types, such as
+``str(x)``, and of work without calls.
 """
 
 import gc

@@ -1,8 +1,9 @@
 """Fixed scripts make exactly as many function calls as calls.json says: a guard of hutch's cost that needs no clock.
 
 More calls fail: every test of every user pays for them. Fewer calls fail too: a budget above the count would let later
-growth pass. Calls that only move from one function to another fail as well: the table of changes needs true numbers to
-start from. In each case `python -m tests.budgets` writes today's numbers, and the commit shows them.
+growth pass. Calls that only move from one function to another fail as well, also by a new name: the table of changes
+needs true numbers to start from. In each case `python -m tests.budgets` writes today's numbers, and the commit shows
+them.
 """
 
 import cProfile
@@ -81,7 +82,7 @@ def test_a_new_call_fails_and_the_table_begins_with_its_module(monkeypatch: pyte
 def test_fewer_calls_and_moved_calls_ask_for_new_numbers() -> None:
     count = budget.budget_of(counting.count(SCRIPTS["a whole test"]))
     assert f"Run `{budget.COMMAND}` to lower" in budget.explain("it", count, budget.NOTHING)
-    assert f"Other functions make the calls now: run `{budget.COMMAND}`" in budget.explain("it", count, count)
+    assert f"the functions differ: run `{budget.COMMAND}`" in budget.explain("it", count, count)
 
 
 def test_counting_ends() -> None:
