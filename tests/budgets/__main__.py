@@ -9,12 +9,12 @@ def main() -> None:
     if reason is not None:
         raise SystemExit(reason)
     budgets = budget.read()
-    counts = {name: budget.budget_of(counting.count(script)) for name, script in SCRIPTS.items()}
+    counts = {name: counting.count(script) for name, script in SCRIPTS.items()}
     for name, count in counts.items():
-        before = budgets.get(name, budget.NOTHING)
-        print(f"{name}: {count['total']:,} calls, the budget was {before['total']:,}\n")
-        print(budget.table(before, count, unchanged_modules=True), end="\n\n")
-    budget.write(counts)
+        before = budgets.get(name, {})
+        print(f"{name}: {count.total():,} calls, the budget was {sum(before.values()):,}\n")
+        print(budget.table(before, count, unchanged=True), end="\n\n")
+    budget.write({name: budget.budget_of(count) for name, count in counts.items()})
     print(f"Written to {budget.FILE}")
 
 
