@@ -11,6 +11,7 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 PARTS = ("wire", "client", "fakebroker", "pytest_plugin", "conformance")
+TOOLS = "tools"  # a source root of developers' commands, outside of the namespace
 LONGEST = 500  # lines of a module
 
 #: Standard modules that do input and output, read a clock, start threads or draw random numbers.
@@ -24,7 +25,7 @@ IMPURE = frozenset(
 
 @dataclass(frozen=True)
 class Rule:
-    """What the modules below ``prefix`` may import: other parts of hutch, other distributions (``None``: any)."""
+    """What the modules below ``prefix`` may import: parts of hutch, other distributions (``None``: any)."""
 
     prefix: str
     hutch: tuple[str, ...]
@@ -32,7 +33,7 @@ class Rule:
     forbidden: frozenset[str] = frozenset()
 
     def __str__(self) -> str:
-        text = f"{self.prefix} imports of hutch only {', '.join(self.hutch)}"
+        text = f"{self.prefix} imports of hutch only {', '.join(self.hutch) or 'nothing'}"
         if self.others is not None:
             text += f"; of other distributions {', '.join(sorted(self.others)) or 'none'}"
         if self.forbidden:
@@ -44,6 +45,7 @@ WIRE = "hutch.wire"
 ENGINE = "hutch.fakebroker.engine"
 BROKER = "hutch.fakebroker"
 CLIENT = "hutch.client"  # for conformance: that module itself and the public names in it
+LIVE_BROKERS = "live_brokers"  # runs with a bare Python, where hutch is not installed
 PYTEST = frozenset({"_pytest", "pluggy", "pytest"})
 SORTED = frozenset({"sortedcontainers"})
 
@@ -62,6 +64,7 @@ RULES = (
         Rule(module, (WIRE, "the public names of hutch.client", BROKER, "hutch.conformance"), others=None)
         for module in ("hutch.conformance.targets", "hutch.conformance.differential.emulator")
     ),
+    Rule(LIVE_BROKERS, (), others=frozenset({LIVE_BROKERS})),
 )
 #: What composes sessions with the world; no session, and nothing a session needs, may know of it.
 AROUND_SESSIONS = ("broker", "cli", "inprocess", "management", "serve", "server")
@@ -77,9 +80,9 @@ def rule_of(module: str) -> Rule:
 
 @cache
 def modules() -> dict[str, Path]:
-    """The path of every module of the product, by name."""
+    """The path of every module of the product and of the tools, by name."""
     found = {}
-    for part in PARTS:
+    for part in (*PARTS, TOOLS):
         for path in sorted((ROOT / part).rglob("*.py")):
             name = ".".join(path.relative_to(ROOT / part).with_suffix("").parts)
             found[name.removesuffix(".__init__")] = path
@@ -172,12 +175,12 @@ def place_of(path: Path) -> str:
     return path.relative_to(ROOT).as_posix()
 
 
-@pytest.mark.parametrize("part", PARTS)
+@pytest.mark.parametrize("part", [*PARTS, TOOLS])
 def test_imports_keep_the_rules(part: str) -> None:
     found = [
         violation
         for module, path in modules().items()
-        if is_below(module, f"hutch.{part}")
+        if path.is_relative_to(ROOT / part / "hutch" if part in PARTS else ROOT / part)
         for violation in violations(path.read_text(), module, place_of(path), path.name == "__init__.py")
     ]
     assert not found, "\n".join(["", *found])
@@ -260,6 +263,8 @@ def test_the_namespace_has_no_init_and_its_parts_have_one(part: str) -> None:
         ("hutch.conformance.cases.queue", "from hutch.fakebroker import Broker"),
         ("hutch.conformance.cases.queue", "import hutch.pytest_plugin"),
         ("hutch.conformance.targets", "from hutch.client.channel import Channel"),
+        ("live_brokers.node", "import hutch.wire"),
+        ("live_brokers.node", "import trustme"),
     ],
 )
 def test_what_breaks_a_rule_is_found(module: str, source: str) -> None:
@@ -287,6 +292,7 @@ def test_what_breaks_a_rule_is_found(module: str, source: str) -> None:
             "import hutch.client\nfrom hutch.client import Connection\nimport hypothesis",
         ),
         ("hutch.conformance.targets", "from hutch.fakebroker import Broker\nfrom hutch.client import Connection"),
+        ("live_brokers.node", "import socket\nfrom live_brokers.ports import PORT_NAMES\nfrom . import ports"),
     ],
 )
 def test_what_keeps_the_rules_is_let_through(module: str, source: str) -> None:
