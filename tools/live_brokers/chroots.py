@@ -13,8 +13,8 @@ from live_brokers.processes import PRIVATE_MOUNTS, end, new_mark, run
 from live_brokers.releases import SERVER, Release
 from live_brokers.reporting import BrokerError, say
 
-#: Debootstrap's scripts, one for each Debian release that it knows.
-SCRIPTS = Path("/usr/share/debootstrap/scripts")
+#: Debootstrap's script for Debian's newest releases. It has none by name for a release that is younger than itself.
+SCRIPT = "sid"
 
 
 def require_mounts() -> None:
@@ -44,28 +44,25 @@ class Chroot:
             held = f"rabbitmq-server {version}" if version else "no complete rabbitmq-server"
             raise BrokerError(f"the chroot {self.folder} holds {held}, not {self.release.series}")
 
-    def build(self, mirror: str, log: Path, scripts: Path = SCRIPTS) -> None:
+    def build(self, mirror: str, log: Path) -> None:
         """Build the chroot with debootstrap, unless another run does so first.
 
         Args:
             mirror: URL of a Debian mirror; empty for the one that apt uses.
             log: file that debootstrap's output is appended to.
-            scripts: folder of debootstrap's scripts.
 
         Raises:
             BrokerError: the folder holds something else, debootstrap fails, or the mirror has another version.
         """
         with locked(self.folder.with_name(self.folder.name + ".lock")) as lock:
             if not self.version():
-                self._build(mirror, log, scripts, lock)
+                self._build(mirror, log, lock)
 
-    def _build(self, mirror: str, log: Path, scripts: Path, lock: TextIO) -> None:
+    def _build(self, mirror: str, log: Path, lock: TextIO) -> None:
         """Build under another name, and rename the complete chroot."""
         debian, folder = self.release.debian, self.folder
         if folder.exists() and any(folder.iterdir()) and not (folder / "var/lib/dpkg").is_dir():
             raise BrokerError(f"{folder} holds something that is not a Debian chroot: give another --chroot")
-        if not (scripts / debian).exists():
-            (scripts / debian).symlink_to("sid")
         say(f"making a Debian {debian} chroot at {folder}")
         draft = Chroot(folder.with_name(folder.name + ".building"), self.release)
         # The lock's file holds the mark of the last build. If that run was killed, its processes may still write.
@@ -76,9 +73,7 @@ class Chroot:
         print(mark, file=lock, flush=True)
         _remove_tree(draft.folder)
         command = ["debootstrap", "--variant=minbase", "--include=rabbitmq-server,erlang-base"]
-        command += [debian, str(draft.folder)]
-        if mirror := mirror or mirror_of_apt():
-            command.append(mirror)
+        command += [debian, str(draft.folder), mirror or mirror_of_apt(), SCRIPT]
         # Debootstrap reads the proxy from the environment, but not from apt's configuration.
         if proxy := proxy_of_apt():
             os.environ.setdefault("http_proxy", proxy)

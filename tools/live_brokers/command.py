@@ -45,7 +45,7 @@ import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
-from live_brokers.debian import require_host
+from live_brokers.debian import Apt, require_host
 from live_brokers.installing import install
 from live_brokers.launching import limit_open_files, start
 from live_brokers.locks import locked
@@ -65,7 +65,7 @@ def command_start(nodes: Sequence[Node], options: argparse.Namespace) -> int:
             end(node.mark, gently=False)
             if node.release.in_chroot:
                 node.chroot = str(options.chroot or node.release.default_chroot)
-        install(idle, options.mirror, options.state / "install.log")
+        install(idle, options.mirror, Apt(options.state / "install.log"))
         limit_open_files()
         start(idle, options.timeout)
     for node in nodes:

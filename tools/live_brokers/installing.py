@@ -14,18 +14,17 @@ from live_brokers.releases import Release
 from live_brokers.reporting import BrokerError
 
 
-def install(nodes: Sequence[Node], mirror: str, log: Path) -> None:
+def install(nodes: Sequence[Node], mirror: str, apt: Apt) -> None:
     """Install what is absent of the nodes' needs. Chroots are built beside each other and beside the host's packages.
 
     Args:
         nodes: the nodes.
         mirror: URL of the Debian mirror for chroots; empty for the one that apt uses.
-        log: file that the output of all programs is appended to.
+        apt: the host's apt; its log takes the output of all programs.
 
     Raises:
         BrokerError: something cannot be installed, or what is installed is of another series.
     """
-    apt = Apt(log)
     chroots = [Chroot(Path(node.chroot), node.release) for node in nodes if node.chroot]
     if chroots:
         require_mounts()
@@ -37,7 +36,7 @@ def install(nodes: Sequence[Node], mirror: str, log: Path) -> None:
         apt.install(*absent)
     with ExitStack() as building:
         for chroot in unbuilt:
-            build = partial(chroot.build, mirror, log)
+            build = partial(chroot.build, mirror, apt.log)
             building.enter_context(alongside(build, f"making the chroot {chroot.folder}"))
         for node in nodes:
             if not node.chroot:

@@ -69,18 +69,21 @@ def start(nodes: Sequence[Node], timeout: float, server: str = SERVER) -> None:
     Raises:
         BrokerError: a node does not get ready.
     """
+    launches: list[_Launch] = []
     try:
-        waiting = []
         for node in nodes:
             say(f"starting {node}")
             others = (port for other in nodes if other is not node for port in other.ports.values())
             node.ports = free_ports(node.ports, others)
-            waiting.append(_Launch(node, launch(node, server), time.monotonic() + timeout))
+            launches.append(_Launch(node, launch(node, server), time.monotonic() + timeout))
+        waiting = launches
         while waiting := [each for each in waiting if not _is_ready(each, nodes, timeout, server)]:
             time.sleep(POLL_SECONDS)
     except BaseException:
         for node in nodes:
             end(node.mark, gently=False)
+        for each in launches:
+            each.process.wait()
         raise
 
 
@@ -105,6 +108,7 @@ def _is_ready(launched: _Launch, nodes: Iterable[Node], timeout: float, server: 
     if not late and not why.lasting:
         return False
     end(node.mark, gently=False)
+    launched.process.wait()
     logs = (node.console, node.log)
     if launched.attempt >= ATTEMPTS or not lost_port(node.ports.values(), logs):
         when = f" in {timeout:g} seconds" if late else ""

@@ -25,7 +25,7 @@ MARK = "HUTCH_RABBITMQ_NODE"
 ERLANG = "beam.smp"
 #: A command behind this has mounts of its own, which end with its processes.
 PRIVATE_MOUNTS = ("unshare", "--mount", "--propagation", "private")
-POLL_SECONDS = 0.1
+POLL_SECONDS = 0.05
 STOP_SECONDS = 15.0
 INTERRUPTS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
