@@ -19,6 +19,7 @@ UNSHARE = 'shift 3; exec "$@"'
 #: debootstrap OPTION OPTION SUITE TARGET MIRROR SCRIPT
 DEBOOTSTRAP = """
 echo "$@" > {folder}/call
+echo "$HUTCH_RABBITMQ_NODE" > {folder}/mark
 mkdir -p "$4/usr/bin" "$4/usr/lib/rabbitmq/bin" "$4/var/lib/dpkg" "$4/etc"
 touch "$4/usr/bin/erl" "$4/usr/lib/rabbitmq/bin/rabbitmq-server"
 chmod +x "$4/usr/lib/rabbitmq/bin/rabbitmq-server"
@@ -51,6 +52,8 @@ def test_a_chroot_is_built_with_its_release_of_debian(chroot: Chroot, tmp_path: 
     words = (tmp_path / "call").read_text().split()
     assert words[2:] == ["trixie", f"{chroot.folder}.building", "http://mirror/debian/", "sid"]
     assert "127.0.0.1 localhost\n" in (chroot.folder / "etc/hosts").read_text()
+    # If this run is killed, the next one finds its processes by that.
+    assert Path(f"{chroot.folder}.lock").read_text() == (tmp_path / "mark").read_text()
 
 
 def test_a_mirror_that_is_named_is_used(chroot: Chroot, tmp_path: Path) -> None:
@@ -110,16 +113,32 @@ def test_what_a_killed_build_left_at_work_is_ended(chroot: Chroot, tmp_path: Pat
     assert not (chroot.folder / "half").exists()
 
 
-def test_a_chroot_of_another_series_is_refused(chroot: Chroot, tmp_path: Path) -> None:
+def test_a_chroot_of_another_series_is_refused(chroot: Chroot, tmp_path: Path, new_node: Nodes) -> None:
     chroot.build("", tmp_path / "log")
+    node = new_node("4.3")
+    node.chroot = str(chroot.folder)
     with pytest.raises(BrokerError, match=r"holds rabbitmq-server 4\.0\.5-6, not 4\.3$"):
-        Chroot(chroot.folder, RELEASES["4.3"]).check()
+        install([node], "", Apt(tmp_path / "log", tmp_path / "policy"))
 
 
 def test_the_right_to_mount_is_needed(commands: Commands) -> None:
     commands(unshare="echo unshare failed: Operation not permitted >&2; exit 1")
     with pytest.raises(BrokerError, match=r"needs the right to mount .*: unshare failed: Operation not permitted$"):
         require_mounts()
+
+
+@pytest.mark.filterwarnings("ignore:.*use of fork:DeprecationWarning")
+def test_debootstrap_is_installed_when_a_chroot_is_to_be_built(
+    chroot: Chroot, tmp_path: Path, commands: Commands, new_node: Nodes
+) -> None:
+    dpkg = DPKG.format(version="4.0.5-6")
+    commands(dpkg_query=f'case "$*" in *debootstrap) exit 1; esac; {dpkg}', apt_get=f'echo "$@" >> {tmp_path}/calls')
+    node = new_node("4.0")
+    node.chroot = str(chroot.folder)
+    for _ in range(2):
+        install([node], "", Apt(tmp_path / "log", tmp_path / "policy"))
+    calls = (tmp_path / "calls").read_text().splitlines()
+    assert [call.split()[-1] for call in calls if " install " in call] == ["debootstrap"]
 
 
 @pytest.mark.filterwarnings("ignore:.*use of fork:DeprecationWarning")

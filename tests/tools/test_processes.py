@@ -52,17 +52,23 @@ def test_another_s_process_is_left_alone(mark: str) -> None:
 
 
 def test_no_process_carries_the_empty_mark() -> None:
-    assert marked("") == {}
+    """It is that of a node which was never launched."""
+    with spawn("", "sleep", "60") as process:
+        wait_until(lambda: f"{MARK}=\0".encode() in Path(f"/proc/{process.pid}/environ").read_bytes())
+        assert marked("") == {}
+        process.kill()
 
 
 def test_a_broker_that_is_ended_gently_ends_in_its_own_way(tmp_path: Path, mark: str) -> None:
-    erlang = program(tmp_path / "beam.smp", f"trap 'echo closed > {tmp_path}/said; exit 5' TERM; sleep 60 & wait")
-    with spawn(mark, erlang) as process:
-        wait_until(lambda: "sleep" in marked(mark).values())
+    text = f"trap 'echo closed > {tmp_path}/$0-said; exit 5' TERM; sleep 60 & touch {tmp_path}/$0-up; wait"
+    programs = [program(tmp_path / name, text.replace("$0", name)) for name in ("beam.smp", "epmd")]
+    with spawn(mark, programs[0]) as broker, spawn(mark, programs[1]) as helper:
+        wait_until(lambda: (tmp_path / "beam.smp-up").exists() and (tmp_path / "epmd-up").exists())
         end(mark, gently=True)
-    assert process.returncode == 5
-    assert (tmp_path / "said").read_text() == "closed\n"
-    assert marked(mark) == {}, "what it left behind is ended too"
+    assert broker.returncode == 5
+    assert (tmp_path / "beam.smp-said").read_text() == "closed\n"
+    assert helper.returncode == -signal.SIGKILL, "the broker itself ends its helpers, or they are killed"
+    assert marked(mark) == {}
 
 
 def test_the_output_of_a_command_is_appended_to_its_log(tmp_path: Path) -> None:
