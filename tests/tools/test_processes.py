@@ -59,6 +59,31 @@ def test_no_process_carries_the_empty_mark() -> None:
         process.kill()
 
 
+def test_a_process_that_just_executes_another_program_is_found(
+    tmp_path: Path, mark: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """For a moment it shows neither environment nor command line."""
+    process = tmp_path / "4711"
+    process.mkdir()
+    for name, text in {"environ": "", "cmdline": "", "exe": "", "comm": "sleep\n"}.items():
+        (process / name).write_text(text)
+
+    def executed(_seconds: float) -> None:
+        (process / "environ").write_text(f"A=1\0{MARK}={mark}\0")
+
+    monkeypatch.setattr("live_brokers.processes.PROC", tmp_path)
+    monkeypatch.setattr(time, "sleep", executed)
+    assert marked(mark) == {4711: "sleep"}
+
+
+def test_a_process_with_an_empty_environment_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    with subprocess.Popen(["sleep", "60"], env={}) as process:
+        wait_until(lambda: Path(f"/proc/{process.pid}/cmdline").read_bytes() == b"sleep\x0060\x00")
+        monkeypatch.setattr("live_brokers.processes.EXEC_SECONDS", 1000)
+        assert process.pid not in marked(new_mark())
+        process.kill()
+
+
 def test_a_broker_that_is_ended_gently_ends_in_its_own_way(tmp_path: Path, mark: str) -> None:
     text = f"trap 'echo closed > {tmp_path}/$0-said; exit 5' TERM; sleep 60 & touch {tmp_path}/$0-up; wait"
     programs = [program(tmp_path / name, text.replace("$0", name)) for name in ("beam.smp", "epmd")]

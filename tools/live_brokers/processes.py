@@ -27,6 +27,8 @@ ERLANG = "beam.smp"
 PRIVATE_MOUNTS = ("unshare", "--mount", "--propagation", "private")
 POLL_SECONDS = 0.05
 STOP_SECONDS = 15.0
+EXEC_SECONDS = 1.0
+PROC = Path("/proc")
 INTERRUPTS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
@@ -41,12 +43,30 @@ def marked(mark: str) -> dict[int, str]:
     if not mark:
         return found
     wanted = f"{MARK}={mark}".encode()
-    for entry in Path("/proc").iterdir():
+    for entry in PROC.iterdir():
         if entry.name.isdigit() and int(entry.name) != os.getpid():
             with contextlib.suppress(OSError):
-                if wanted in (entry / "environ").read_bytes().split(b"\0"):
+                if wanted in _environment(entry).split(b"\0"):
                     found[int(entry.name)] = (entry / "comm").read_text().strip()
     return found
+
+
+def _environment(process: Path) -> bytes:
+    """The environment of a process.
+
+    While a process executes a new program, its environment and its command line are empty for a moment. Another one
+    with an empty environment has a command line; a kernel thread and a zombie have no program.
+    """
+    environment = (process / "environ").read_bytes()
+    deadline = time.monotonic() + EXEC_SECONDS
+    while not environment and (process / "exe").exists() and time.monotonic() < deadline:
+        executes = not (process / "cmdline").read_bytes()
+        if executes:
+            time.sleep(0.001)
+        environment = (process / "environ").read_bytes()
+        if not executes:
+            break
+    return environment
 
 
 def signal_marked(mark: str, number: signal.Signals, command: str | None = None) -> None:
