@@ -51,6 +51,7 @@ TOPICS: Final = (
     "get",
     "ack",
     "qos",
+    "shared_prefetch",
     "fairness",
     "confirm",
     "tx",

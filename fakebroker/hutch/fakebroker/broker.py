@@ -40,7 +40,8 @@ class Broker:
         users: passwords by user name. These users may do everything in every virtual host, until :attr:`admin` says
             otherwise.
         vhosts: the virtual hosts there are at first.
-        seed: of the names that the broker makes up, and of what random exchanges pick; the same seed, the same names.
+        seed: random seed for generated names, random exchanges, and the queue that is served first when a limit
+            shared by a channel's consumers frees. Default 0.
         history_limit: how many events :attr:`history` keeps at least; ``None`` keeps all.
         peer_clock: what the heartbeats of TCP clients, and the limits on their handshakes, go by; default ``clock``.
             Beside a manual clock, a :class:`SystemClock` keeps clients that live in real time from being given up for

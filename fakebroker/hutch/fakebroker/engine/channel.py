@@ -16,6 +16,7 @@ from hutch.fakebroker.engine.permissions import Access
 from hutch.fakebroker.engine.queues.queue import Queue
 from hutch.fakebroker.engine.queues.ready import Entry
 from hutch.fakebroker.engine.replies import ReplyQueue
+from hutch.fakebroker.engine.shared_limit import SharedLimit, serve_waiting
 from hutch.fakebroker.engine.trace import trace_delivery
 from hutch.fakebroker.engine.transactions import ACKED, Outcome, Transaction
 
@@ -35,11 +36,10 @@ class Delivery:
 class Channel:
     """One open channel.
 
-    ``prefetch`` is what consumers started from now on get; ``shared_prefetch`` the limit over the whole channel where
-    the profile has that (QOS-06), 0 for none, and ``shared_unacked`` what counts towards it. ``publishes`` counts
-    publishes once ``confirming``; ``transaction`` is what a transactional channel holds back. ``last_queue`` is the
-    queue declared last, which an empty name stands for (EXCH-BIND-12, EXCH-BIND-13). ``reply_queue`` is where replies
-    to its requests go, if it consumes those (RPC).
+    ``prefetch`` is what consumers started from now on get; ``shared_limit`` the limit over the whole channel where the
+    profile has that (QOS-06), ``None`` for none. ``publishes`` counts publishes once ``confirming``; ``transaction`` is
+    what a transactional channel holds back. ``last_queue`` is the queue declared last, which an empty name stands for
+    (EXCH-BIND-12, EXCH-BIND-13). ``reply_queue`` is where replies to its requests go, if it consumes those (RPC).
     """
 
     def __init__(self, connection: Connection, number: int) -> None:
@@ -52,8 +52,7 @@ class Channel:
         self.last_queue: str | None = None
         self.reply_queue: ReplyQueue | None = None
         self.prefetch = 0
-        self.shared_prefetch = 0
-        self.shared_unacked = 0
+        self.shared_limit: SharedLimit | None = None
         self.confirming = False
         self.publishes = 0
         self.transaction: Transaction | None = None
@@ -81,8 +80,9 @@ class Channel:
         if not consumer.no_ack:
             self._unacked[tag] = Delivery(tag, queue, entry, consumer)
             consumer.unacked += 1
-            self.shared_unacked += 1
             queue.unacked += 1
+            if self.shared_limit is not None and queue.has_shared_limit:
+                self.shared_limit.unacked += 1
         if consumer.credit is not None:
             consumer.credit -= 1
         self._history.record("delivered", self.vhost.name, queue.name, message, (consumer.tag, tag, entry.redelivered))
@@ -99,12 +99,6 @@ class Channel:
         self.output.deliver(self.number, queue, tag, False, message)
         if self.vhost.traced and self.vhost.node.profile.has_volatile_queues:
             trace_delivery(self, queue.name, message, False)
-
-    def count_outstanding(self) -> None:
-        """Begin to count for a shared limit: with all that is outstanding, also what basic.get fetched, although that
-        gives nothing back when it is acknowledged (QOS-05).
-        """
-        self.shared_unacked = len(self._unacked)
 
     def hand_out(self, queue: Queue, entry: Entry, no_ack: bool) -> int:
         """Count a message that basic.get takes; its delivery tag. Limits do not count it (QOS-05)."""
@@ -158,7 +152,7 @@ class Channel:
 
     def ack(self, tag: int, multiple: bool) -> None:
         """Acknowledge; see :meth:`_settle` for the errors."""
-        if not multiple and self.transaction is None and not self.shared_prefetch:
+        if not multiple and self.transaction is None and self.shared_limit is None:
             delivery = self._unacked.get(tag)
             if delivery is not None and (consumer := delivery.consumer) is not None and not consumer.blocked:
                 # As most are: one delivery, and nobody waits for the credit.
@@ -167,7 +161,6 @@ class Channel:
                 self._history.record("acked", self.vhost.name, queue.name, delivery.entry.message)
                 queue.unacked -= 1
                 consumer.unacked -= 1
-                self.shared_unacked -= 1
                 return
         deliveries = self._settle(tag, multiple)
         if self.transaction is None:
@@ -209,6 +202,7 @@ class Channel:
             for settlement in self._settlements(deliveries):
                 for queue in self._requeue(settlement, failed=outcome.failed):
                     queue.dispatch()
+            self._free_shared(deliveries)
         else:
             self._discard(deliveries, failed=outcome.failed)
 
@@ -218,14 +212,14 @@ class Channel:
         for settlement in self._settlements(deliveries):
             for queue in self._release(settlement):
                 queue.dispatch()
+        self._free_shared(deliveries)
 
     def _settlements(self, deliveries: Sequence[Delivery]) -> Sequence[Sequence[Delivery]]:
         """What queues are told one after the other of deliveries that are settled at once: those of each consumer by
         themselves, in the order of the queues' names and then the consumers' tags, each basic.get being one before them
         (ACK-02, STREAM-10).
         """
-        # Room under a shared limit comes behind all of them, and for all at once.
-        if self.shared_prefetch or len(deliveries) == 1:
+        if len(deliveries) == 1:
             return [deliveries]
         groups: dict[tuple[str, str, int], list[Delivery]] = {}
         for delivery in deliveries:
@@ -241,6 +235,31 @@ class Channel:
                 queue.discard(entry, failed=failed)
             for queue in self._release(settlement):
                 queue.dispatch()
+        self._free_shared(deliveries)
+
+    # the limit that consumers share
+
+    def share_prefetch(self, count: int) -> bool:
+        """Have the consumers share a limit from now on, 0 for none; whether some may have waited for the one before,
+        and :func:`~hutch.fakebroker.engine.shared_limit.serve_waiting` is to serve them.
+        """
+        before = self.shared_limit
+        waited = before is not None and before.is_reached
+        if not count:
+            self.shared_limit = None
+        elif before is None:
+            # What basic.get fetched counts too, although it gives no room back (QOS-05).
+            self.shared_limit = SharedLimit(count, len(self._unacked))
+        else:
+            before.prefetch = count
+        return waited and (self.shared_limit is None or not self.shared_limit.is_reached)
+
+    def _free_shared(self, deliveries: Iterable[Delivery]) -> None:
+        """Give back the room under the shared limit that settled deliveries took, behind all that their queues do."""
+        if self.shared_limit is not None:
+            settled = sum(delivery.consumer is not None for delivery in deliveries)
+            if self.shared_limit.free(settled):
+                serve_waiting(self)
 
     def restore(self, deliveries: Iterable[Delivery]) -> None:
         """Have deliveries outstanding again, each in the place of its tag (TX-09)."""
@@ -279,25 +298,15 @@ class Channel:
     def _release(self, deliveries: Iterable[Delivery]) -> Iterable[Queue]:
         """Give back the credit that deliveries took; the queues whose consumers have some again."""
         freed: dict[Consumer, None] = {}
-        released = 0
         for delivery in deliveries:
             delivery.queue.unacked -= 1
             consumer = delivery.consumer
             if consumer is not None:
                 consumer.unacked -= 1
-                released += 1
                 if consumer.blocked and (credited := consumer.queue.credited(consumer)) is not None:
                     freed[credited] = None
-        if self.shared_prefetch:
-            # What a transaction held back when the limit began was not counted.
-            self.shared_unacked = max(self.shared_unacked - released, 0)
-            freed = dict.fromkeys(consumer for consumer in self.consumers.values() if consumer.blocked)
-        return self.unblock(freed)
-
-    def unblock(self, consumers: Iterable[Consumer]) -> Iterable[Queue]:
-        """Put those that have credit back into rotation; the queues to dispatch."""
         queues: dict[Queue, None] = {}
-        for consumer in consumers:
+        for consumer in freed:
             consumer.queue.unblock(consumer)
             queues[consumer.queue] = None
         return queues

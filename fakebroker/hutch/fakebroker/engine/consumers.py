@@ -16,14 +16,16 @@ class Consumer:
     """One consumer of a queue.
 
     ``prefetch`` is how many deliveries may be unacknowledged at once, 0 for any number; ``unacked`` how many are.
-    ``blocked`` is set while it is out of its queue's rotation for want of credit. ``credit`` is how many more it may
-    have where the client hands those out (CONSUME-26), ``None`` where what is acknowledged decides; ``draining`` is set
-    while it wants to hear that there is nothing for the rest of them.
+    ``blocked`` is set while it is out of its queue's rotation for want of credit; ``blocked_as`` then tells the order
+    in which the queue's consumers were blocked. ``credit`` is how many more it may have where the client hands those
+    out (CONSUME-26), ``None`` where what is acknowledged decides; ``draining`` is set while it wants to hear that there
+    is nothing for the rest of them.
     """
 
     __slots__ = (
         "arguments",
         "blocked",
+        "blocked_as",
         "channel",
         "credit",
         "draining",
@@ -64,19 +66,27 @@ class Consumer:
         self.draining = False
         self.unacked = 0
         self.blocked = False
+        self.blocked_as = 0
+
+    @property
+    def has_own_credit(self) -> bool:
+        """Whether its own limit lets a delivery through; that counts what the consumer has to acknowledge."""
+        if self.credit is not None:
+            return self.credit > 0
+        return not self.prefetch or self.unacked < self.prefetch
 
     @property
     def has_credit(self) -> bool:
-        """Whether a delivery may be sent, by both limits (QOS-07); its own counts what it has to acknowledge, the
-        channel's holds it up even if that is nothing (CONSUME-15).
+        """Whether a delivery may be sent, by both limits (QOS-07); the channel's holds up even a consumer that has
+        nothing to acknowledge (CONSUME-15).
         """
         if self.credit is not None:
             if self.credit <= 0:
                 return False
         elif self.prefetch and self.unacked >= self.prefetch:
             return False
-        channel = self.channel
-        return not channel.shared_prefetch or channel.shared_unacked < channel.shared_prefetch
+        shared = self.channel.shared_limit
+        return shared is None or not shared.is_reached
 
     def tell_cancelled(self) -> None:
         """Tell the client, if it wants to know, that the consumer has ended with its queue (CONSUME-19)."""
@@ -95,6 +105,7 @@ class Rotation:
     """
 
     def __init__(self) -> None:
+        self._blocks = 0
         # One ring for each priority there is, highest first; hardly ever more than one.
         self._rings: list[tuple[int, deque[Consumer]]] = []
 
@@ -119,7 +130,12 @@ class Rotation:
     def block(self, consumer: Consumer) -> None:
         """Take the consumer out until it is added again, marked ``blocked``."""
         self.remove(consumer)
+        self._mark(consumer)
+
+    def _mark(self, consumer: Consumer) -> None:
+        self._blocks += 1
         consumer.blocked = True
+        consumer.blocked_as = self._blocks
 
     def next(self) -> Consumer | None:
         """Whoever is served next, which moves it behind its equals; ``None`` when nobody has credit."""
@@ -130,6 +146,6 @@ class Rotation:
                     if len(ring) > 1:
                         ring.rotate(-1)
                     return consumer
-                consumer.blocked = True
+                self._mark(consumer)
                 ring.popleft()
         return None

@@ -24,8 +24,8 @@ from hutch.wire.codes import ReplyCode
 class Node:
     """One broker's state and time.
 
-    ``users`` maps names to passwords; these users may do everything everywhere. ``seed`` makes the names that the
-    broker draws, and the queues that random exchanges pick; the same seed, the same names.
+    ``users`` maps names to passwords; these users may do everything everywhere. ``seed`` is the random seed for
+    generated names and for all else that RabbitMQ draws at random.
     """
 
     def __init__(
@@ -43,7 +43,7 @@ class Node:
         self.timers: Final = Timers(clock)
         self.history: Final = History(clock, history_limit)
         self.names = Names(Random(seed))
-        #: What exchanges that pick at random draw from.
+        #: What random exchanges and shared limits draw from.
         self.random: Final = Random(seed)
         self.replies: Final = Replies(self.names, profile.has_volatile_queues)
         self.envelopes: Final = Envelopes(profile)

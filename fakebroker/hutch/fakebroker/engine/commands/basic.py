@@ -9,6 +9,7 @@ from hutch.fakebroker.engine.errors import HardError, not_implemented, precondit
 from hutch.fakebroker.engine.queues.offsets import is_offset
 from hutch.fakebroker.engine.queues.queue import Queue
 from hutch.fakebroker.engine.replies import REPLY_TO
+from hutch.fakebroker.engine.shared_limit import serve_waiting
 from hutch.fakebroker.engine.terms import print_term, type_text
 from hutch.wire.codes import ReplyCode
 from hutch.wire.fields import FieldTable
@@ -35,19 +36,14 @@ def qos(channel: Channel, method: BasicQos) -> None:
     """Limit what may be unacknowledged (QOS)."""
     if method.prefetch_size:
         raise not_implemented(f"prefetch_size!=0 ({method.prefetch_size})")
-    queues = {}
     shared = method.global_ and channel.vhost.node.profile.shares_global_qos
     if not shared:
         channel.prefetch = method.prefetch_count
-    if shared and not channel.shared_prefetch:
-        channel.count_outstanding()
-    if shared or channel.shared_prefetch:
-        # A prefetch of each consumer's own ends the one they share (QOS-07).
-        channel.shared_prefetch = method.prefetch_count if shared else 0
-        queues = dict.fromkeys(channel.unblock(consumer for consumer in channel.consumers.values() if consumer.blocked))
+    # A prefetch of each consumer's own ends the one they share (QOS-07).
+    has_room = channel.share_prefetch(method.prefetch_count if shared else 0)
     channel.output.method(channel.number, BasicQosOk())
-    for queue in queues:
-        queue.dispatch()
+    if has_room:
+        serve_waiting(channel)
 
 
 def consume(channel: Channel, method: BasicConsume) -> None:

@@ -14,6 +14,7 @@ from hutch.wire.fields import FieldTable
 from hutch.wire.methods import BasicCreditOk
 
 if TYPE_CHECKING:
+    from hutch.fakebroker.engine.channel import Channel
     from hutch.fakebroker.engine.connection import Connection
     from hutch.fakebroker.engine.routing import Publisher
     from hutch.fakebroker.engine.vhost import VHost
@@ -23,6 +24,7 @@ class ClassicQueue(Queue):
     """One classic queue of a vhost."""
 
     type: ClassVar = "classic"
+    has_shared_limit: ClassVar = True
 
     def __init__(
         self,
@@ -154,11 +156,21 @@ class ClassicQueue(Queue):
     def dispatch(self) -> None:
         """Hand out ready messages while somebody has credit."""
         while self._ready.count and (consumer := self._rotation.next()) is not None:
-            entry = self._ready.pop()
-            self._drop_expired()
-            self._end_draining()
-            if entry is not None:
-                consumer.channel.deliver(consumer, entry)
+            self._hand_out(consumer)
+
+    def dispatch_one(self) -> bool:
+        """Hand out one ready message, if somebody has credit; whether somebody had."""
+        if not self._ready.count or (consumer := self._rotation.next()) is None:
+            return False
+        self._hand_out(consumer)
+        return True
+
+    def _hand_out(self, consumer: Consumer) -> None:
+        entry = self._ready.pop()
+        self._drop_expired()
+        self._end_draining()
+        if entry is not None:
+            consumer.channel.deliver(consumer, entry)
 
     def change_settings(self, settings: Settings) -> None:
         """Go by other settings, and drop at once what is too much then, unless publishes were rejected before and still
@@ -195,6 +207,26 @@ class ClassicQueue(Queue):
             return None
         heir.unacked -= 1
         return heir if heir.blocked else None
+
+    def unblock(self, consumer: Consumer) -> None:
+        """Put a consumer back into the rotation, with all of its channel that are held up by the limit they share."""
+        if consumer.channel.shared_limit is None:
+            super().unblock(consumer)
+        else:
+            self.readmit(consumer.channel)
+
+    def readmit(self, channel: "Channel") -> bool:
+        """Put the consumers of a channel that have credit of their own back into the rotation, in the order in which
+        they were blocked; whether there were any.
+        """
+        waiting = [
+            consumer
+            for consumer in channel.consumers.values()
+            if consumer.queue is self and consumer.blocked and consumer.has_own_credit
+        ]
+        for consumer in sorted(waiting, key=lambda consumer: consumer.blocked_as):
+            self._rotation.add(consumer)
+        return bool(waiting)
 
     def limit(self, consumer: Consumer, credit: int, *, drain: bool) -> None:
         """Let a consumer have so many deliveries, whatever it acknowledges."""

@@ -14,6 +14,7 @@ from hutch.fakebroker.engine.queues.settings import Settings
 from hutch.wire.fields import FieldTable
 
 if TYPE_CHECKING:
+    from hutch.fakebroker.engine.channel import Channel
     from hutch.fakebroker.engine.connection import Connection
     from hutch.fakebroker.engine.policies import Held
     from hutch.fakebroker.engine.routing import Publisher
@@ -36,6 +37,8 @@ class Queue(ABC):
     consumer_type: ClassVar[builtins.type[Consumer]] = Consumer
     #: Whether a consumer is served as it gets credit, which with others is up to :meth:`dispatch`.
     serves_at_once: ClassVar[bool] = False
+    #: Whether its consumers heed the limit that those of their channel share.
+    has_shared_limit: ClassVar[bool] = False
 
     def __init__(
         self,
@@ -223,6 +226,16 @@ class Queue(ABC):
         """Put a consumer back into the rotation, if it has credit again; call :meth:`dispatch` to have it served."""
         if consumer.blocked and consumer.has_credit:
             self._rotation.add(consumer)
+
+    def readmit(self, channel: "Channel") -> bool:  # noqa: ARG002
+        """Put the consumers of a channel that waited for room under the limit they share back into the rotation;
+        whether there were any. Call :meth:`dispatch_one` to have them served.
+        """
+        return False
+
+    def dispatch_one(self) -> bool:
+        """Hand out one ready message, if somebody has credit; whether somebody had."""
+        return False
 
     @property
     def serves_next_on_cancel(self) -> bool:

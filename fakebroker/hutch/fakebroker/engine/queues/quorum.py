@@ -358,7 +358,7 @@ class QuorumQueue(Queue):
 
     def check_consumer(self, consumer: Consumer) -> None:
         """540 on a channel that has a limit over all its consumers (QOS-09)."""
-        if consumer.channel.shared_prefetch:
+        if consumer.channel.shared_limit is not None:
             raise not_implemented(f"queue '{self.name}' in vhost '{self.vhost.name}' does not support global qos")
 
     def add_consumer(self, consumer: Consumer) -> None:

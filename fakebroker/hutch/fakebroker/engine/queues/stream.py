@@ -170,7 +170,7 @@ class StreamQueue(Queue):
             raise precondition_failed(profile.stream_without_prefetch.format(self._name))
         if consumer.no_ack:
             raise not_implemented(profile.stream_without_acks.format(self._name))
-        if consumer.channel.shared_prefetch:
+        if consumer.channel.shared_limit is not None:
             raise not_implemented(f"{self._name} does not support global qos")
         self._begin(consumer)
         self._filters(consumer)
