@@ -60,6 +60,7 @@ TOPICS: Final = (
     "combinations",
     "ttl",
     "deadletter",
+    "claimed_deaths",
     "limits_arguments",
     "limits",
     "priority",

@@ -11,7 +11,19 @@ from hutch.conformance.check import equal, same_table, true
 from hutch.conformance.rabbit import Rabbit, body
 from hutch.conformance.raw import RawChannel, properties_of
 from hutch.wire import methods as amqp
-from hutch.wire.fields import ByteArray, FieldValue, Float32, Int8, Int16, Int64, UInt8, UInt16, UInt32, UInt64
+from hutch.wire.fields import (
+    ByteArray,
+    FieldTable,
+    FieldValue,
+    Float32,
+    Int8,
+    Int16,
+    Int64,
+    UInt8,
+    UInt16,
+    UInt32,
+    UInt64,
+)
 from hutch.wire.properties import PropertyValue
 
 
@@ -124,6 +136,35 @@ def unsigned_64_bit_headers(rabbit: Rabbit) -> None:
     channel, queue = rabbit.raw_queue()
     got = _round_trip(channel, queue, headers={"L": UInt64(5)})["headers"]
     same_table(got, {"L": rabbit.by_profile({"3.10": UInt64(5), "4.3": Int64(5)})})
+
+
+@case("PUB-14", "DLX-02", "PUB-20", "QUORUM-02", "RPC-05")
+def headers_that_are_rewritten(rabbit: Rabbit) -> None:
+    """In 3.x, too, an unsigned 64-bit integer comes back as a signed one where the broker adds a header, or takes one
+    out: from a dead-letter exchange, with BCC, from a quorum queue, with the name for replies.
+    """
+    channel, queue = rabbit.raw_queue()
+    published: dict[str, FieldValue] = {"L": UInt64((1 << 63) + 5), "A": [UInt64(7), {"L": UInt64(8)}]}
+    wanted: dict[str, FieldValue] = {"L": Int64(5 - (1 << 63)), "A": [Int64(7), {"L": Int64(8)}]}
+    dying, quorum = rabbit.name(), rabbit.name()
+    arguments: FieldTable = {"x-dead-letter-exchange": "", "x-dead-letter-routing-key": queue, "x-message-ttl": 0}
+    channel.call(amqp.QueueDeclare(queue=dying, arguments=arguments))
+    channel.call(amqp.QueueDeclare(queue=quorum, durable=True, arguments={"x-queue-type": "quorum"}))
+    channel.call(amqp.BasicConsume(queue="amq.rabbitmq.reply-to", no_ack=True))
+    ways: tuple[tuple[str, FieldTable, dict[str, Any]], ...] = (
+        (dying, {}, {}),
+        (queue, {"BCC": []}, {}),
+        (quorum, {}, {}),
+        (queue, {}, {"reply_to": "amq.rabbitmq.reply-to"}),
+    )
+    for where, more, properties in ways:
+        channel.publish(routing_key=where, headers={**published, **more}, **properties)
+        source = quorum if where == quorum else queue
+        channel.expect_ready(source, 1)
+        got = properties_of(channel.got(source, no_ack=True))["headers"]
+        true(isinstance(got, dict), f"no headers from {where}")
+        if isinstance(got, dict):
+            same_table({name: got[name] for name in wanted}, wanted)
 
 
 def _table(*pairs: tuple[bytes, int]) -> bytes:

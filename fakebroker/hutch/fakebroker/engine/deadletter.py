@@ -4,12 +4,13 @@ RabbitMQ 3.10 keeps that history in the ``x-death`` header alone and believes wh
 beside the message and writes the header from it.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from hutch.fakebroker.engine.message import Message, with_headers
-from hutch.wire.fields import FieldTable, FieldValue, Int64
+from hutch.fakebroker.engine.terms import comparable, seconds
+from hutch.wire.fields import FieldTable, FieldValue, Int64, Timestamp
 
 if TYPE_CHECKING:
     from hutch.fakebroker.engine.queues.queue import Queue
@@ -18,9 +19,15 @@ if TYPE_CHECKING:
 Death = FieldTable
 
 
-def dead_letter_message(queue: "Queue", message: Message, reason: str, failures: int) -> Message:
+class _UnreadableDeaths(ValueError):
+    """An x-death header of a publisher's that RabbitMQ 3.10 crashes over."""
+
+
+def dead_letter_message(queue: "Queue", message: Message, reason: str, failures: int) -> Message | None:
     """The message to publish to the queue's dead-letter exchange; ``reason`` is ``rejected``, ``expired``, ``maxlen``
     or ``delivery_limit`` (DLX-01), ``failures`` how many of its deliveries failed.
+
+    Returns ``None`` for a message that is lost because RabbitMQ 3.10 crashes over the x-death header it came with.
     """
     node = queue.vhost.node
     envelope = message.envelope
@@ -53,7 +60,10 @@ def dead_letter_message(queue: "Queue", message: Message, reason: str, failures:
     else:
         if override is not None:
             headers.pop("CC", None)
-        headers = _with_death(headers, death)
+        try:
+            headers = _with_death(headers, death)
+        except _UnreadableDeaths:
+            return None
     raw = with_headers(message, headers, without=("expiration",))
     dead = Message(
         queue.settings.dead_letter_exchange or "",
@@ -89,7 +99,7 @@ def _add_tracked(deaths: tuple[Death, ...], death: dict[str, FieldValue]) -> tup
     earlier = next((known for known in deaths if _same(known, death)), None)
     rest = tuple(known for known in deaths if known is not earlier)
     if earlier is not None:
-        return ({**earlier, "count": _counted(earlier)}, *rest)
+        return (_repeated(earlier), *rest)
     original = {"original-expiration": death.pop("original-expiration")} if "original-expiration" in death else {}
     return ({**original, "count": Int64(1), **death}, *rest)
 
@@ -104,37 +114,57 @@ def _listed(message: Message) -> list[FieldValue]:
 
 def _with_death(headers: dict[str, FieldValue], death: dict[str, FieldValue]) -> dict[str, FieldValue]:
     """Headers, sorted, with one more death, as 3.10 does it. Only where there is no x-death at all is the death told of
-    as the first. An x-death that is no array is replaced. What is in an array is turned round when there are several,
-    each queue and reason once, and the new or repeated entry comes out with its keys sorted (DLX-11, DLX-12).
+    as the first. An x-death that is no array is replaced. The new or repeated entry comes out with its keys sorted
+    (DLX-11, DLX-12).
     """
-    entry = {"count": Int64(1), **death}
+    entry: Death = {"count": Int64(1), **death}
     deaths: list[FieldValue] = [entry]
+    known = headers.get("x-death")
     if "x-death" not in headers:
         for name in ("reason", "queue", "exchange"):
             headers[f"x-first-death-{name}"] = death[name]
-    elif isinstance(headers["x-death"], list):
-        known = _grouped(_header_deaths(headers))
-        earlier = next((each for each in known if _same(each, death)), None)
+    elif isinstance(known, list):
+        grouped = _grouped(known)
+        earlier = grouped.pop(_identity(death), None)
         if earlier is not None:
-            entry = {**earlier, "count": _counted(earlier)}
-        deaths = [dict(sorted(entry.items())), *(each for each in known if each is not earlier)]
+            entry = _repeated(earlier)
+        deaths = [dict(sorted(entry.items())), *grouped.values()]
     headers["x-death"] = deaths
     return dict(sorted(headers.items(), key=lambda header: header[0].encode("utf-8", "surrogateescape")))
 
 
-def _grouped(deaths: tuple[Death, ...]) -> list[Death]:
-    if len(deaths) < 2:
-        return list(deaths)
-    grouped: list[Death] = []
+def _identity(death: Death) -> Hashable:
+    """What entries are alike by: queue and reason, whatever their types (DLX-14)."""
+    return tuple(comparable(death.get(name), int_equals_float=False) for name in ("queue", "reason"))
+
+
+def _grouped(deaths: Sequence[FieldValue]) -> dict[Hashable, Death]:
+    """The entries of an x-death header by their identity. Several are turned round; of those alike the first stays, and
+    if it has no count gets how many there are (DLX-14).
+    """
+    alike: dict[Hashable, list[Death]] = {}
     for death in deaths:
-        if not any(_same(death, other) for other in grouped):
-            grouped.insert(0, death if "count" in death else {"count": Int64(1), **death})
-    return grouped
+        if not isinstance(death, Mapping):
+            raise _UnreadableDeaths
+        alike.setdefault(_identity(death), []).append(death)
+    if len(deaths) == 1:
+        return {identity: death for identity, (death,) in alike.items()}
+    return {
+        identity: first if first.get("count") is not None else {"count": Int64(len(others) + 1), **first}
+        for identity, (first, *others) in reversed(alike.items())
+    }
 
 
-def _counted(death: Death) -> Int64:
+def _repeated(death: Death) -> Death:
+    """An entry that counts one more. It counts from nothing where there is no count, and overflows as 64 bits do."""
     count = death.get("count")
-    return Int64(count + 1 if isinstance(count, int) else 1)
+    if count is None:
+        return {"count": Int64(1), **death}
+    if isinstance(count, datetime | Timestamp):
+        count = seconds(count)
+    if not isinstance(count, int) or isinstance(count, bool):
+        raise _UnreadableDeaths
+    return {**death, "count": Int64((count + 1 + (1 << 63)) % (1 << 64) - (1 << 63))}
 
 
 def without_cycles(message: Message, reason: str, queues: "list[Target]", tracks_deaths: bool) -> "list[Target]":

@@ -14,21 +14,20 @@ _REWRITTEN = frozenset(b"tLFA")
 def delivered_properties(raw: bytes, decoded: bool, has_bcc: bool) -> bytes:
     """Properties as the broker passes them on; ``raw`` can be decoded.
 
-    The BCC header is taken out (PUB-20). With ``decoded``, as in 4.3, headers come out in the order of their names'
-    bytes, each once, booleans as 0 or 1, unsigned 64-bit numbers as signed ones (PUB-14 to PUB-16); expiration as plain
-    digits; flag bits of no property cleared.
+    The BCC header is taken out (PUB-20). Where that rewrites the headers, booleans come out as 0 or 1, and unsigned
+    64-bit numbers as signed ones (PUB-14). With ``decoded``, as in 4.3, all headers are rewritten, and come out in the
+    order of their names' bytes, each once (PUB-15, PUB-16); expiration as plain digits; flag bits of no property
+    cleared.
     """
     if not (decoded or has_bcc):
         return raw
     parts = split_properties(raw)
     if "headers" in parts:
-        pairs, _ = split_table(parts["headers"])
-        if has_bcc:
-            pairs = [pair for pair in pairs if pair[0] != b"BCC"]
+        pairs = [pair for pair in _rewritten_pairs(parts["headers"]) if pair[0] != b"BCC"]
         if decoded:
             first: dict[bytes, bytes] = {}
             for key, value in pairs:
-                first.setdefault(key, _rewritten(value) if value[0] in _REWRITTEN else value)
+                first.setdefault(key, value)
             pairs = sorted(first.items())
         parts["headers"] = join_table(pairs)
     if decoded and (number := _NUMBER.fullmatch(parts.get("expiration", b"")[1:])):
@@ -37,17 +36,31 @@ def delivered_properties(raw: bytes, decoded: bool, has_bcc: bool) -> bytes:
     return join_properties(parts)
 
 
+def rewritten_properties(raw: bytes, **changed: bytes) -> bytes:
+    """Properties with some ``changed``, as RabbitMQ writes them when it has read them all (PUB-14)."""
+    parts = {**split_properties(raw), **changed}
+    if "headers" in parts:
+        parts["headers"] = join_table(_rewritten_pairs(parts["headers"]))
+    return join_properties(parts)
+
+
+def _rewritten_pairs(table: bytes) -> list[tuple[bytes, bytes]]:
+    pairs, _ = split_table(table)
+    return [(name, _rewritten(value) if value[0] in _REWRITTEN else value) for name, value in pairs]
+
+
 def _rewritten(value: bytes) -> bytes:
     """A field's tag and value, decoded and encoded again."""
     table, _ = read_table(join_table([(b"", value)]))
-    return write_table({"": _signed(table[""])})[5:]
+    return write_table({"": signed(table[""])})[5:]
 
 
-def _signed(value: FieldValue) -> FieldValue:
+def signed(value: FieldValue) -> FieldValue:
+    """A value as RabbitMQ writes what it has read: unsigned 64-bit numbers become signed ones (PUB-14)."""
     if isinstance(value, UInt64):
         return Int64(value - (1 << 64) if value >= 1 << 63 else value)
     if isinstance(value, Mapping):
-        return {key: _signed(inner) for key, inner in value.items()}
+        return {key: signed(inner) for key, inner in value.items()}
     if isinstance(value, list):
-        return [_signed(inner) for inner in value]
+        return [signed(inner) for inner in value]
     return value

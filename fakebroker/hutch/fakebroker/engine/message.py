@@ -3,6 +3,7 @@
 from functools import lru_cache
 
 from hutch.fakebroker.engine.envelope import Envelope
+from hutch.fakebroker.engine.headers import signed
 from hutch.wire.fields import FieldTable
 from hutch.wire.frames import content_header
 from hutch.wire.properties import Properties, encode_properties
@@ -102,5 +103,5 @@ class Message:
 def with_headers(message: Message, headers: FieldTable, without: tuple[str, ...] = ()) -> bytes:
     """The message's properties with other headers, and without the properties named."""
     values = {name: value for name, value in message.properties.values.items() if name not in without}
-    values["headers"] = headers
+    values["headers"] = {name: signed(value) for name, value in headers.items()}
     return encode_properties(values)

@@ -56,8 +56,8 @@ class VHost:
 
     def _dead_letter(self, queue: Queue, message: Message, reason: str, failures: int) -> None:
         dead = dead_letter_message(queue, message, reason, failures)
-        targets = self.dead_letter_targets(queue, dead, reason)
-        if targets is None:
+        targets = None if dead is None else self.dead_letter_targets(queue, dead, reason)
+        if dead is None or targets is None:
             self.node.history.record("dropped", self.name, queue.name, message)
             return
         detail = (reason, tuple(target.name for target in targets))

@@ -6,6 +6,7 @@ from hutch.fakebroker.engine.connection import Connection
 from hutch.fakebroker.engine.envelope import Envelope
 from hutch.fakebroker.engine.errors import SoftError, not_implemented, precondition_failed, refused
 from hutch.fakebroker.engine.exchanges import Exchange
+from hutch.fakebroker.engine.headers import rewritten_properties
 from hutch.fakebroker.engine.message import Message
 from hutch.fakebroker.engine.replies import REPLY_TO
 from hutch.fakebroker.engine.routing import Target
@@ -13,7 +14,6 @@ from hutch.fakebroker.engine.trace import trace_publish
 from hutch.fakebroker.engine.transactions import HeldPublish
 from hutch.wire.codes import ReplyCode
 from hutch.wire.methods import BasicAck, BasicNack, BasicPublish, BasicReturn
-from hutch.wire.properties import join_properties, split_properties
 
 
 def publish(channel: Channel, method: BasicPublish, header: bytes, body: bytes) -> None:
@@ -95,8 +95,8 @@ def _with_reply_name(channel: Channel, envelope: Envelope, header: bytes) -> Env
     if channel.reply_queue is None:
         raise precondition_failed("fast reply consumer does not exist")
     name = channel.reply_queue.name.encode()
-    parts = {**split_properties(header[12:]), "reply_to": bytes((len(name),)) + name}
-    return channel.vhost.node.envelopes.of(join_properties(parts))
+    raw = rewritten_properties(header[12:], reply_to=bytes((len(name),)) + name)
+    return channel.vhost.node.envelopes.of(raw)
 
 
 def _check_envelope(channel: Channel, exchange: Exchange | None, routing_key: str, envelope: Envelope) -> None:

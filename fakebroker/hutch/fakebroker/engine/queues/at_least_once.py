@@ -75,9 +75,14 @@ class AtLeastOnce:
     def _forward(self) -> None:
         while self._waiting and len(self._pending) < _PREFETCH:
             held = self._waiting.popleft()
-            held.dead = dead_letter_message(self._queue, held.entry.original, held.reason, held.entry.failures)
+            original, queue = held.entry.original, self._queue
+            held.dead = dead_letter_message(queue, original, held.reason, held.entry.failures)
             self._pending[held] = None
-            self._publish(held, held.dead)
+            if held.dead is None:
+                self._node.history.record("dropped", queue.vhost.name, queue.name, original)
+                self._done(held)
+            else:
+                self._publish(held, held.dead)
         if self._pending and self._retry is None:
             self._retry = self._node.timers.set(_RETRY, self._retry_is_due)
 
@@ -97,10 +102,13 @@ class AtLeastOnce:
         unheard = queue if self._node.profile.keeps_dead_letters_to_itself else None
         is_done = held.taken_by.issuperset(targets) and held.taken_by and unheard not in targets
         if is_done and held in self._pending:
-            del self._pending[held]
-            self.count -= 1
-            self.size -= held.entry.size
-            queue.dispatch()
+            self._done(held)
+
+    def _done(self, held: _Held) -> None:
+        del self._pending[held]
+        self.count -= 1
+        self.size -= held.entry.size
+        self._queue.dispatch()
 
     def settings_changed(self) -> None:
         """Try again what is kept, or forget it if the queue keeps nothing any more (DLX-27)."""
