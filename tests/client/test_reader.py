@@ -97,6 +97,27 @@ def test_any_cut_gives_the_same(parts: list[tuple[bytes, Event | None]], data: s
     assert read([stream[index : index + 1] for index in range(len(stream))]) == expected
 
 
+@pytest.mark.parametrize("padding", [b"", b"x" * 40_000])
+@pytest.mark.parametrize(
+    "held",
+    [
+        pytest.param(delivery(b"held", channel=2), id="delivery"),
+        pytest.param(method_frame(2, BasicAck(1, False).encode()), id="ack"),
+        pytest.param(method_frame(2, QueueDeclareOk("q", 1, 2).encode()), id="method"),
+    ],
+)
+def test_a_body_that_is_cut_where_it_holds_frames_stays_a_body(held: bytes, padding: bytes) -> None:
+    body = b"before" + held + b"behind" + padding
+    stream = delivery(body)
+    start = stream.index(held)
+    end = start + len(held)
+    for pieces in ((stream[:start], stream[start:]), (stream[:start], stream[start:end], stream[end:])):
+        ((number, _, _, _, received, _),) = read(list(pieces))
+        assert (number, received) == (1, body)
+    ((number, _, _, _, received, _),) = read_into_place(stream, iter([start, len(held), len(stream)]))
+    assert (number, received) == (1, body)
+
+
 @given(st.lists(st.one_of(deliveries, acks, others), min_size=1, max_size=3), st.data())
 def test_a_changed_octet_is_read_otherwise_or_refused(
     parts: list[tuple[bytes, Event | None]], data: st.DataObject

@@ -130,6 +130,28 @@ def test_a_conversation_may_come_in_pieces_of_any_size() -> None:
     assert set(answers) == {b"".join(data for direction, data in recording.log if direction == "received")}
 
 
+@pytest.mark.parametrize("held", ["a publish", "an ack"])
+def test_a_body_that_is_cut_where_it_holds_frames_stays_a_body(broker: Broker, opened: Way, held: str) -> None:
+    peer = opened()
+    peer.open_channel(2)
+    peer.declare("q")
+    peer.publish("q", b"outstanding on channel 2")
+    peer.method(BasicGet(0, "q"), 2)
+    peer.message()
+    frames = publishing("q", b"held", channel=2) if held == "a publish" else method_frame(2, BasicAck(1).encode())
+    body = b"before" + frames + b"behind"
+    whole = publishing("q", body)
+    start = whole.index(frames)
+    end = start + len(frames)
+    for pieces in ((whole[:start], whole[start:]), (whole[:start], whole[start:end], whole[end:])):
+        for piece in pieces:
+            peer.send(piece)
+            broker.catch_up()
+        assert peer.get("q") == body
+    assert peer.get("q") is None
+    assert broker.queue("q").unacked == 1
+
+
 @pytest.mark.parametrize("part", ["method", "header", "half a body", "all but the last byte"])
 def test_who_dies_while_publishing_loses_that_message_alone(broker: Broker, opened: Way, part: str) -> None:
     peer = opened()

@@ -161,6 +161,23 @@ def test_an_unused_queue_goes_when_its_lease_is_over(manual: Broker, clock: Manu
         manual.queue("q")
 
 
+def test_a_lease_from_before_a_consumer_does_not_end_the_queue(
+    manual: Broker, clock: ManualClock, pipe: Connect
+) -> None:
+    peer = pipe(manual)
+    peer.declare("q", {"x-expires": 10_000})
+    clock.advance(1)
+    tag = peer.consume("q")
+    clock.advance(1)
+    peer.method(BasicCancel(tag))
+    peer.expect(BasicCancelOk)
+    clock.advance(9)
+    assert manual.queue("q").ready == 0
+    clock.advance(1)
+    with pytest.raises(LookupError):
+        manual.queue("q")
+
+
 def test_a_queue_that_is_made_anew_has_a_lease_of_its_own(manual: Broker, clock: ManualClock, pipe: Connect) -> None:
     peer = pipe(manual)
     peer.declare("q", {"x-expires": 1000})
