@@ -226,3 +226,19 @@ def test_a_message_that_came_back_stays_before_the_others(manual: Broker, pipe: 
             connection.drain_events()
     manual.restart()
     assert [message.body for message in manual.queue("q").messages] == [b"0", b"2"]
+
+
+def test_a_transient_exchange_that_is_bound_to_itself_goes() -> None:
+    """RESTART-12."""
+    with Broker("3.10", ManualClock()) as broker:
+        with Connection(transport=broker.transport) as connection:
+            channel = connection.channel()
+            channel.exchange_declare("x", "fanout", durable=False, auto_delete=False)
+            channel.exchange_bind("x", "x")
+            broker.restart()
+            with pytest.raises(RecoverableConnectionError):
+                connection.drain_events()
+        assert [event.detail for event in broker.history.of("unbound", "deleted")] == [
+            ("x", "x", ""),
+            ("exchange", "x"),
+        ]

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from hutch.conformance.case import PROFILES, Case, all_cases, select
 from hutch.conformance.compatibility import page, shown
+from hutch.conformance.differential.command import play
 from hutch.conformance.management import ManagementError
 from hutch.conformance.report import junit, markdown, summary
 from hutch.conformance.runner import Outcome, Result, run
@@ -105,12 +106,6 @@ def _play(options: argparse.Namespace) -> int:
     """Play random operations on the emulator and on a live broker."""
     if options.url is None:
         raise TargetError("--differential compares the emulator with a live broker, and no URL is given")
-    try:
-        from hutch.conformance.differential.command import play  # noqa: PLC0415  (needs Hypothesis, which few have)
-    except ModuleNotFoundError as error:
-        if error.name != "hypothesis":
-            raise
-        raise TargetError("--differential needs Hypothesis: pip install 'hutch[differential]'") from None
     target = Live(options.url, options.management, options.profile, options.rabbitmqctl)
     return play(target, options.operations, secrets.randbelow(10**6) if options.seed is None else options.seed)
 

@@ -1,7 +1,7 @@
 """The differential machine: random operations are played on the emulator and on a live RabbitMQ, and what comes back is
 compared after each.
 
-A script, which Hypothesis draws, begins on an empty broker with a few exchanges, queues and bindings; then come fifty
+A script, which is drawn at random, begins on an empty broker with a few exchanges, queues and bindings; then come fifty
 operations, legal and not, on a few connections and channels. After each the live broker is asked to answer on every
 channel and after every queue, again and again until both sides have told the same, or for so long that they do not. A
 script that ends in a difference is made small: operations mean something in any state, so that some can be left out.

@@ -4,13 +4,12 @@ import contextlib
 from dataclasses import dataclass
 from typing import Any, Final
 
-from hypothesis import strategies as st
-from hypothesis.strategies import SearchStrategy
-
 from hutch.conformance.administration import Administration
+from hutch.conformance.differential import strategies as st
 from hutch.conformance.differential.dead_letters import STRATEGIES
 from hutch.conformance.differential.drawing import mostly
 from hutch.conformance.differential.operations import USER, Administer
+from hutch.conformance.differential.strategies import Strategy
 from hutch.conformance.management import ManagementError
 
 #: The names of policies, and of operator policies, with the priorities that each may have. None is shared: then nobody
@@ -117,7 +116,7 @@ class Operations:
             "alternate-exchange": to[1:],
         }
 
-    def beginning(self) -> SearchStrategy[list[Administer]]:
+    def beginning(self) -> Strategy[list[Administer]]:
         """What the user may do at first."""
         return st.one_of(
             st.just([]),
@@ -125,10 +124,10 @@ class Operations:
             st.tuples(self._permissions(), self._topic_permissions()).map(list),
         )
 
-    def operation(self) -> SearchStrategy[Administer]:
+    def operation(self) -> Strategy[Administer]:
         """Anything that an operator does."""
-        return st.sampled_from(
-            (
+        return st.one_of(
+            *(
                 *[self._set("set_policy", self._definition(3))] * 8,
                 *[self._set("set_operator_policy", self._operator_definition())] * 3,
                 *[self._odd()] * 3,
@@ -141,23 +140,23 @@ class Operations:
                 *[self._topic_permissions()] * 3,
                 self._no_topic_permissions(),
             )
-        ).flatmap(lambda strategy: strategy)
+        )
 
-    def _set(self, what: str, definition: SearchStrategy[dict[str, Any]]) -> SearchStrategy[Administer]:
+    def _set(self, what: str, definition: Strategy[dict[str, Any]]) -> Strategy[Administer]:
         arguments = st.fixed_dictionaries(
             {"pattern": self._pattern, "definition": definition},
             optional={"apply_to": st.sampled_from(_TARGETS[:4])},
         )
         return st.builds(_named, st.just(what), _NAMES, arguments)
 
-    def _definition(self, most: int) -> SearchStrategy[dict[str, Any]]:
+    def _definition(self, most: int) -> Strategy[dict[str, Any]]:
         return _definitions({key: st.sampled_from(values) for key, values in self._legal.items()}, most)
 
-    def _operator_definition(self) -> SearchStrategy[dict[str, Any]]:
+    def _operator_definition(self) -> Strategy[dict[str, Any]]:
         keys = ("message-ttl", "expires", "max-length", "max-length-bytes")
         return _definitions({key: st.sampled_from(self._legal[key]) for key in keys}, 2)
 
-    def _odd(self) -> SearchStrategy[Administer]:
+    def _odd(self) -> Strategy[Administer]:
         """A policy that may be refused."""
         odd = st.sampled_from(_ODD)
         values = {key: st.one_of(st.sampled_from(known), odd) for key, known in {**self._legal, **_OTHERS}.items()}
@@ -186,20 +185,20 @@ class Operations:
         what = st.sampled_from(("set_policy", "set_policy", "set_operator_policy"))
         return st.builds(_named, what, _NAMES, arguments)
 
-    def _delete(self, what: str) -> SearchStrategy[Administer]:
+    def _delete(self, what: str) -> Strategy[Administer]:
         return st.builds(Administer, st.just(what), st.fixed_dictionaries({"name": st.sampled_from(list(_POLICIES))}))
 
-    def _permissions(self) -> SearchStrategy[Administer]:
+    def _permissions(self) -> Strategy[Administer]:
         pattern = mostly((".*",), ("", "^$", "^q", "^x", "[12]$", "^amq[.]", "^(q|amq[.]default)", "a"), 2)
         arguments = {"user": st.just(USER), "configure": pattern, "write": pattern, "read": pattern}
         return st.builds(Administer, st.just("set_permissions"), st.fixed_dictionaries(arguments))
 
-    def _topic_permissions(self) -> SearchStrategy[Administer]:
+    def _topic_permissions(self) -> Strategy[Administer]:
         pattern = st.sampled_from((".*", "", "^$", "^a", "^b", "[.]", "^[a-z]+$", "{username}", "^q"))
         arguments = {"user": st.just(USER), "exchange": self._topic, "write": pattern, "read": pattern}
         return st.builds(Administer, st.just("set_topic_permissions"), st.fixed_dictionaries(arguments))
 
-    def _no_topic_permissions(self) -> SearchStrategy[Administer]:
+    def _no_topic_permissions(self) -> Strategy[Administer]:
         arguments = {"user": st.just(USER), "exchange": st.one_of(self._topic, st.none())}
         return st.builds(Administer, st.just("clear_topic_permissions"), st.fixed_dictionaries(arguments))
 
@@ -212,7 +211,7 @@ def _named(what: str, name: tuple[str, float], arguments: dict[str, Any]) -> Adm
     return Administer(what, {"name": name[0], "priority": name[1], **arguments})
 
 
-def _limits(of: str, whose: dict[str, str], limits: dict[str, tuple[int, ...]]) -> SearchStrategy[Administer]:
+def _limits(of: str, whose: dict[str, str], limits: dict[str, tuple[int, ...]]) -> Strategy[Administer]:
     settings = [{**whose, "limit": limit, "value": value} for limit, values in limits.items() for value in values]
     return st.sampled_from(
         [
@@ -222,6 +221,6 @@ def _limits(of: str, whose: dict[str, str], limits: dict[str, tuple[int, ...]]) 
     )
 
 
-def _definitions(values: dict[str, SearchStrategy[Any]], most: int) -> SearchStrategy[dict[str, Any]]:
+def _definitions(values: dict[str, Strategy[Any]], most: int) -> Strategy[dict[str, Any]]:
     keys = st.lists(st.sampled_from(sorted(values)), max_size=most, unique=True)
     return keys.flatmap(lambda chosen: st.fixed_dictionaries({key: values[key] for key in chosen}))

@@ -5,11 +5,10 @@ from dataclasses import replace
 from decimal import Decimal
 from typing import Any, Final
 
-from hypothesis import strategies as st
-from hypothesis.strategies import SearchStrategy
-
+from hutch.conformance.differential import strategies as st
 from hutch.conformance.differential.drawing import flag, mostly, rather
 from hutch.conformance.differential.operations import Administer, Call, Operation, Place, Publish, Settle
+from hutch.conformance.differential.strategies import Strategy
 from hutch.wire import methods as wire
 from hutch.wire.fields import FieldTable, FieldValue
 
@@ -18,10 +17,10 @@ STRATEGIES: Final = ("at-most-once", "at-least-once")
 
 
 def declare(
-    name: str, more: SearchStrategy[FieldTable], exchanges: SearchStrategy[FieldValue], keys: SearchStrategy[FieldValue]
-) -> SearchStrategy[wire.QueueDeclare]:
+    name: str, more: Strategy[FieldTable], exchanges: Strategy[FieldValue], keys: Strategy[FieldValue]
+) -> Strategy[wire.QueueDeclare]:
     """A quorum queue with ``more`` arguments, all legal, that dead-letters at least once."""
-    needed: SearchStrategy[FieldTable] = st.fixed_dictionaries(
+    needed: Strategy[FieldTable] = st.fixed_dictionaries(
         {
             "x-queue-type": st.just("quorum"),
             "x-dead-letter-strategy": st.just(STRATEGIES[1]),
@@ -34,7 +33,7 @@ def declare(
     return st.builds(wire.QueueDeclare, queue=st.just(name), durable=st.just(True), arguments=tables)
 
 
-def calls(name: str) -> SearchStrategy[wire.Method]:
+def calls(name: str) -> Strategy[wire.Method]:
     """Who gets messages of such a queue."""
     return st.one_of(
         st.builds(wire.BasicGet, queue=st.just(name)),
@@ -43,7 +42,7 @@ def calls(name: str) -> SearchStrategy[wire.Method]:
     )
 
 
-def refusals(places: SearchStrategy[Place]) -> SearchStrategy[Settle]:
+def refusals(places: Strategy[Place]) -> Strategy[Settle]:
     """What mostly has a message die."""
     verdict = st.sampled_from(("nack", "reject"))
     return st.builds(Settle, places, verdict, st.integers(0, 5), multiple=flag(), requeue=mostly((False,), (True,), 4))

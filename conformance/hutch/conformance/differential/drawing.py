@@ -2,25 +2,25 @@
 
 from typing import Any
 
-from hypothesis import strategies as st
-from hypothesis.strategies import SearchStrategy
+from hutch.conformance.differential import strategies as st
+from hutch.conformance.differential.strategies import Strategy
 
 
-def flag() -> SearchStrategy[bool]:
+def flag() -> Strategy[bool]:
     """Either."""
     return st.booleans()
 
 
-def seldom() -> SearchStrategy[bool]:
+def seldom() -> Strategy[bool]:
     """Mostly false."""
     return mostly((False,), (True,), 12)
 
 
-def mostly(common: tuple[Any, ...], rare: tuple[Any, ...], of: int) -> SearchStrategy[Any]:
+def mostly(common: tuple[Any, ...], rare: tuple[Any, ...], of: int) -> Strategy[Any]:
     """One of ``common``, or about every ``of``-th time one of ``rare``."""
     return rather(st.sampled_from(common), st.sampled_from(rare), of)
 
 
-def rather(common: SearchStrategy[Any], rare: SearchStrategy[Any], of: int) -> SearchStrategy[Any]:
+def rather(common: Strategy[Any], rare: Strategy[Any], of: int) -> Strategy[Any]:
     """What is ``common``, or about every ``of``-th time what is ``rare``."""
-    return st.integers(0, of - 1).flatmap(lambda number: rare if number == of - 1 else common)
+    return Strategy(lambda random: (rare if random.random() * of < 1 else common).draw(random))

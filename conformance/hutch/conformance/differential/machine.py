@@ -1,13 +1,12 @@
-"""Scripts drawn by Hypothesis, each played as a duel."""
+"""Scripts drawn at random, each played as a duel."""
 
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
+from random import Random
 from typing import Final, Protocol
-
-from hypothesis import HealthCheck, Phase, given, seed, settings
 
 from hutch.conformance.administration import PASSWORD, Administration
 from hutch.conformance.differential import replies
@@ -23,15 +22,13 @@ from hutch.conformance.differential.duel import (
 from hutch.conformance.differential.emulator import Emulator, emulator
 from hutch.conformance.differential.operations import USERS_OWN, Operation
 from hutch.conformance.differential.plugin_exchanges import TYPES as PLUGIN_TYPES
-from hutch.conformance.differential.shrinking import shrink
+from hutch.conformance.differential.shrinking import shrink, simpler
 from hutch.conformance.differential.side import ADMIN, Side
 from hutch.conformance.differential.vocabulary import ALIASES, CONNECTIONS, Vocabulary
 from hutch.conformance.raw import RawConnection
 from hutch.conformance.site import Inapplicable, Site
 from hutch.wire import methods as wire
 
-#: Scripts drawn at a time. Of these the first is the simplest that there is, and so the same operation again and again.
-_SCRIPTS: Final = 50
 #: Seconds for making a script smaller.
 SHRINKING: Final = 120.0
 
@@ -203,24 +200,9 @@ def run(arena: Place, operations: int, number: int) -> Outcome:
 
 def _scripts(vocabulary: Vocabulary, number: int) -> Iterator[list[Operation]]:
     """Scripts without end, the same for the same number."""
-    drawn: list[list[Operation]] = []
-
-    @settings(
-        max_examples=_SCRIPTS,
-        database=None,
-        deadline=None,
-        phases=(Phase.generate,),
-        suppress_health_check=list(HealthCheck),
-    )
-    @given(vocabulary.script())
-    def draw(script: list[Operation]) -> None:
-        drawn.append(script)
-
+    scripts, random = vocabulary.script(), Random(number)
     while True:
-        number += 1
-        seed(number)(draw)()
-        yield from drawn
-        drawn.clear()
+        yield scripts.draw(random)
 
 
 def _play(arena: Place, script: Sequence[Operation], outcome: Outcome) -> None:
@@ -248,6 +230,6 @@ def _play(arena: Place, script: Sequence[Operation], outcome: Outcome) -> None:
                 return found
             return None
 
-        outcome.difference = shrink(script[:count], attempt, SHRINKING)
+        outcome.difference = shrink(script[:count], attempt, SHRINKING, simpler)
         if outcome.difference is None:
             outcome.unrepeated.append(difference)

@@ -2,10 +2,9 @@
 
 from typing import Any, Final
 
-from hypothesis import strategies as st
-from hypothesis.strategies import SearchStrategy
-
+from hutch.conformance.differential import strategies as st
 from hutch.conformance.differential.drawing import flag, mostly, rather, seldom
+from hutch.conformance.differential.strategies import Strategy
 from hutch.wire import methods as wire
 from hutch.wire.fields import FieldTable, FieldValue, Int8, Int64
 
@@ -31,12 +30,12 @@ class PluginExchanges:
         self._queues: Final = queues
         self._exchanges: Final = exchanges
 
-    def beginning(self) -> tuple[SearchStrategy[wire.Method], ...]:
+    def beginning(self) -> tuple[Strategy[wire.Method], ...]:
         """What is declared and bound at first."""
         made = [self._declare(st.just(name)) for name in self._exchanges[1:]] + [self._weigh()] * 3
         return (*made, self._declare_random(), self._bind_random(wire.QueueBind)) if self._random_types else tuple(made)
 
-    def calls(self) -> dict[SearchStrategy[Any], int]:
+    def calls(self) -> dict[Strategy[Any], int]:
         """Methods, with how often each is to be drawn."""
         random = {
             self._declare_random(): 1,
@@ -56,18 +55,18 @@ class PluginExchanges:
             **(random if self._random_types else {}),
         }
 
-    def publishes(self) -> SearchStrategy[wire.BasicPublish]:
+    def publishes(self) -> Strategy[wire.BasicPublish]:
         """Messages to be spread."""
         names = (*self._exchanges, self._random) if self._random_types else self._exchanges
         keys = st.one_of(st.integers(0, 99).map(str), st.text("abc", max_size=3))
         return st.builds(wire.BasicPublish, exchange=st.sampled_from(names), routing_key=keys, mandatory=flag())
 
-    def properties(self) -> SearchStrategy[dict[str, Any]]:
+    def properties(self) -> Strategy[dict[str, Any]]:
         """What may decide where a message goes, or whether it is remembered."""
         values = st.one_of(
             st.integers(0, 9).map(str), st.sampled_from((1, Int8(1), Int64(1), True, None, 1.5, b"a", [1, 2], {"k": 1}))
         )
-        headers: SearchStrategy[FieldTable] = st.fixed_dictionaries(
+        headers: Strategy[FieldTable] = st.fixed_dictionaries(
             {},
             optional={"a": values, "b": values, "x-recent-history-no-store": st.sampled_from((True, False, 1, "true"))},
         )
@@ -81,10 +80,10 @@ class PluginExchanges:
             },
         )
 
-    def _declare(self, names: SearchStrategy[str]) -> SearchStrategy[wire.Method]:
-        odd: SearchStrategy[FieldValue] = st.sampled_from((1, True, "", None, 1.5, "other"))
+    def _declare(self, names: Strategy[str]) -> Strategy[wire.Method]:
+        odd: Strategy[FieldValue] = st.sampled_from((1, True, "", None, 1.5, "other"))
         properties = mostly(("message_id", "correlation_id", "timestamp"), ("app_id", "headers"), 12)
-        arguments: SearchStrategy[FieldTable] = st.one_of(
+        arguments: Strategy[FieldTable] = st.one_of(
             st.just({}),
             st.fixed_dictionaries({"hash-header": rather(st.sampled_from(("a", "b")), odd, 12)}),
             st.fixed_dictionaries({"hash-property": rather(properties, odd, 12)}),
@@ -101,7 +100,7 @@ class PluginExchanges:
             arguments=arguments,
         )
 
-    def _weigh(self) -> SearchStrategy[wire.Method]:
+    def _weigh(self) -> Strategy[wire.Method]:
         return st.builds(
             wire.QueueBind,
             queue=st.sampled_from(self._queues),
@@ -110,7 +109,7 @@ class PluginExchanges:
             nowait=seldom(),
         )
 
-    def _bind_exchange(self, kind: type[wire.Method]) -> SearchStrategy[wire.Method]:
+    def _bind_exchange(self, kind: type[wire.Method]) -> Strategy[wire.Method]:
         names = (*self._exchanges, self._random) if self._random_types else self._exchanges
         return st.builds(
             kind,
@@ -120,7 +119,7 @@ class PluginExchanges:
             nowait=seldom(),
         )
 
-    def _declare_random(self) -> SearchStrategy[wire.Method]:
+    def _declare_random(self) -> Strategy[wire.Method]:
         return st.builds(
             wire.ExchangeDeclare,
             exchange=st.just(self._random),
@@ -133,10 +132,10 @@ class PluginExchanges:
             ),
         )
 
-    def _bind_random(self, kind: type[wire.Method]) -> SearchStrategy[wire.Method]:
+    def _bind_random(self, kind: type[wire.Method]) -> Strategy[wire.Method]:
         key = mostly(("",), ("a", "1"), 4)
         return st.builds(kind, queue=st.just(self._queues[0]), exchange=st.just(self._random), routing_key=key)
 
 
-def _weight() -> SearchStrategy[str]:
+def _weight() -> Strategy[str]:
     return mostly(("1", "2", "3"), ("0", "-1", "", "01", "+1", "1.5"), 12)

@@ -2,10 +2,9 @@
 
 from typing import Any, Final
 
-from hypothesis import strategies as st
-from hypothesis.strategies import SearchStrategy
-
+from hutch.conformance.differential import strategies as st
 from hutch.conformance.differential.drawing import flag, mostly, seldom
+from hutch.conformance.differential.strategies import Strategy
 from hutch.wire import methods as wire
 
 #: The pseudo queue.
@@ -14,7 +13,7 @@ PSEUDO: Final = "amq.rabbitmq.reply-to"
 ALIASES: Final = ("~r1", "~r2", "~r3")
 
 
-def consumers(tags: SearchStrategy[str]) -> SearchStrategy[wire.BasicConsume]:
+def consumers(tags: Strategy[str]) -> Strategy[wire.BasicConsume]:
     """Who waits for replies."""
     return st.builds(
         wire.BasicConsume,
@@ -25,7 +24,7 @@ def consumers(tags: SearchStrategy[str]) -> SearchStrategy[wire.BasicConsume]:
     )
 
 
-def requests(queues: tuple[str, ...], exchanges: tuple[str, ...]) -> SearchStrategy[wire.BasicPublish]:
+def requests(queues: tuple[str, ...], exchanges: tuple[str, ...]) -> Strategy[wire.BasicPublish]:
     """Messages that ask for a reply, with the properties :data:`REQUEST`."""
     by_key = st.builds(wire.BasicPublish, exchange=st.just(""), routing_key=st.sampled_from(queues), mandatory=flag())
     return st.one_of(
@@ -33,19 +32,19 @@ def requests(queues: tuple[str, ...], exchanges: tuple[str, ...]) -> SearchStrat
     )
 
 
-REQUEST: Final[SearchStrategy[dict[str, Any]]] = st.fixed_dictionaries(
+REQUEST: Final[Strategy[dict[str, Any]]] = st.fixed_dictionaries(
     {"reply_to": st.just(PSEUDO)}, optional={"correlation_id": st.just("c"), "headers": st.just({"a": 1})}
 )
 
 
-def replies() -> SearchStrategy[wire.BasicPublish]:
+def replies() -> Strategy[wire.BasicPublish]:
     """Messages that are replies, or sent where there is nobody."""
     return st.builds(
         wire.BasicPublish, exchange=st.just(""), routing_key=mostly(ALIASES, (PSEUDO,), 20), mandatory=flag()
     )
 
 
-def questions() -> SearchStrategy[wire.Method]:
+def questions() -> Strategy[wire.Method]:
     """Whether somebody waits for replies, and what else a name for them is not good for."""
     name = st.sampled_from((*ALIASES, PSEUDO))
     asked = st.builds(wire.QueueDeclare, queue=name, passive=st.just(True), nowait=seldom())

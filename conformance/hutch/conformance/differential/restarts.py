@@ -4,9 +4,7 @@ from dataclasses import replace
 from itertools import product
 from typing import Final
 
-from hypothesis import strategies as st
-from hypothesis.strategies import SearchStrategy
-
+from hutch.conformance.differential import strategies as st
 from hutch.conformance.differential.drawing import flag
 from hutch.conformance.differential.operations import (
     USERS_OWN,
@@ -19,6 +17,7 @@ from hutch.conformance.differential.operations import (
     Restart,
     Settle,
 )
+from hutch.conformance.differential.strategies import Strategy
 from hutch.wire import methods as wire
 
 #: Types of exchanges with which RabbitMQ may not start again: 3.10 gives what they remember to queues that are bound,
@@ -26,7 +25,7 @@ from hutch.wire import methods as wire
 UNABLE: Final = frozenset({"x-recent-history"})
 
 
-def restarted(scripts: SearchStrategy[list[Operation]], queues: tuple[str, ...]) -> SearchStrategy[list[Operation]]:
+def restarted(scripts: Strategy[list[Operation]], queues: tuple[str, ...]) -> Strategy[list[Operation]]:
     """Scripts with a restart in them, most of whose messages are persistent."""
     return st.builds(_restarted, scripts, st.integers(8, 25), flag(), st.just(queues))
 

@@ -1,21 +1,32 @@
 """Making a script that ends in a difference as small as it can be."""
 
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
-from typing import Any
+from typing import Any, TypeVar
 
-from hutch.conformance.differential.duel import Difference
 from hutch.conformance.differential.operations import Administer, Call, End, Operation, Publish, Settle
 
-#: Plays operations on a fresh pair of brokers; the difference that they end in.
-Attempt = Callable[[Sequence[Operation]], Difference | None]
+Step = TypeVar("Step")
+Found = TypeVar("Found")
 
 
-def shrink(operations: Sequence[Operation], attempt: Attempt, seconds: float) -> Difference | None:
-    """The difference that as few and as simple operations as could be found in so many seconds end in; ``None`` where
-    these operations do not end in one again.
+def shrink(
+    operations: Sequence[Step],
+    attempt: Callable[[Sequence[Step]], Found | None],
+    seconds: float,
+    ways: Callable[[Step], Iterable[Callable[[Step], Step]]],
+) -> Found | None:
+    """Look for fewer and simpler operations that end in a difference, too.
+
+    Args:
+        operations: what ended in one.
+        attempt: plays operations on a fresh pair of brokers; returns the difference that they end in.
+        seconds: how long to look, at most.
+        ways: ways to leave something out of an operation, each to be tried on what those before have left.
+
+    Returns the difference that the smallest operations end in; ``None`` if these operations do not end in one again.
     """
     ends = time.monotonic() + seconds
     found = attempt(operations) or attempt(operations)
@@ -33,17 +44,17 @@ def shrink(operations: Sequence[Operation], attempt: Attempt, seconds: float) ->
                 start += size
         size = min(size // 2, len(kept) // 2) if size > 1 or not smaller else 1
     for index in range(len(kept)):
-        for simpler in _simpler(kept[index]):
+        for way in ways(kept[index]):
             if time.monotonic() > ends:
                 return found
-            changed = [*kept[:index], simpler(kept[index]), *kept[index + 1 :]]
+            changed = [*kept[:index], way(kept[index]), *kept[index + 1 :]]
             if changed != kept and (difference := attempt(changed)) is not None:
                 kept, found = changed, difference
     return found
 
 
-def _simpler(operation: Operation) -> Iterator[Callable[[Operation], Operation]]:
-    """Ways to leave something out of an operation, each to be tried on what those before have left."""
+def simpler(operation: Operation) -> Iterator[Callable[[Operation], Operation]]:
+    """Ways to leave something out of an operation."""
     if isinstance(operation, Publish):
         yield from _simpler_message(operation)
     if isinstance(operation, Publish | Call):

@@ -2,10 +2,9 @@
 
 from typing import Any, Final
 
-from hypothesis import strategies as st
-from hypothesis.strategies import SearchStrategy
-
+from hutch.conformance.differential import strategies as st
 from hutch.conformance.differential.drawing import mostly, rather
+from hutch.conformance.differential.strategies import Strategy
 from hutch.wire import methods as wire
 from hutch.wire.fields import FieldTable, FieldValue, Int8, Int64
 
@@ -22,25 +21,23 @@ _OFFSETS: Final = ("first", "next", 0, 1, Int64(2), Int8(3), 100, "1h", -1)
 _FILTER_VALUES: Final = ("a", "b", "")
 
 
-def declare(name: str) -> SearchStrategy[wire.QueueDeclare]:
+def declare(name: str) -> Strategy[wire.QueueDeclare]:
     """A stream."""
     optional = {argument: st.sampled_from(values) for argument, values in _ARGUMENTS.items()}
-    arguments: SearchStrategy[FieldTable] = st.fixed_dictionaries(
-        {"x-queue-type": st.just("stream")}, optional=optional
-    )
+    arguments: Strategy[FieldTable] = st.fixed_dictionaries({"x-queue-type": st.just("stream")}, optional=optional)
     return st.builds(wire.QueueDeclare, queue=st.just(name), durable=st.just(True), arguments=arguments)
 
 
-def prefetch() -> SearchStrategy[wire.BasicQos]:
+def prefetch() -> Strategy[wire.BasicQos]:
     """What a consumer of a stream wants beforehand."""
     return st.builds(wire.BasicQos, prefetch_count=st.sampled_from((1, 2, 3, 10)))
 
 
-def consume(name: str, tags: tuple[str, ...], odd: tuple[FieldValue, ...]) -> SearchStrategy[wire.BasicConsume]:
+def consume(name: str, tags: tuple[str, ...], odd: tuple[FieldValue, ...]) -> Strategy[wire.BasicConsume]:
     """A consumer of the queue that may be a stream, with arguments that may be ``odd``."""
     some = st.sampled_from(odd)
-    filters: SearchStrategy[FieldValue] = st.one_of(st.sampled_from(_FILTER_VALUES), st.just(["a", "b"]), st.just([]))
-    arguments: SearchStrategy[FieldTable] = st.fixed_dictionaries(
+    filters: Strategy[FieldValue] = st.one_of(st.sampled_from(_FILTER_VALUES), st.just(["a", "b"]), st.just([]))
+    arguments: Strategy[FieldTable] = st.fixed_dictionaries(
         {"x-stream-offset": rather(st.sampled_from(_OFFSETS), some, 20)},
         optional={
             "x-stream-filter": rather(filters, some, 20),
@@ -57,7 +54,7 @@ def consume(name: str, tags: tuple[str, ...], odd: tuple[FieldValue, ...]) -> Se
     )
 
 
-def filtered(odd: tuple[FieldValue, ...]) -> SearchStrategy[dict[str, Any]]:
+def filtered(odd: tuple[FieldValue, ...]) -> Strategy[dict[str, Any]]:
     """Properties of a message that filters may look for."""
-    value: SearchStrategy[FieldValue] = rather(st.sampled_from(_FILTER_VALUES), st.sampled_from(odd), 10)
+    value: Strategy[FieldValue] = rather(st.sampled_from(_FILTER_VALUES), st.sampled_from(odd), 10)
     return st.fixed_dictionaries({}, optional={"headers": st.fixed_dictionaries({"x-stream-filter-value": value})})

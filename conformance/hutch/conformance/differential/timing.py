@@ -2,11 +2,10 @@
 
 from typing import Any, Final
 
-from hypothesis import strategies as st
-from hypothesis.strategies import SearchStrategy
-
+from hutch.conformance.differential import strategies as st
 from hutch.conformance.differential.drawing import flag, mostly, rather
 from hutch.conformance.differential.operations import Advance, Call, Operation, Place, Publish, Settle
+from hutch.conformance.differential.strategies import Strategy
 from hutch.wire import methods as wire
 from hutch.wire.fields import FieldTable, FieldValue
 
@@ -26,18 +25,16 @@ _KINDS: Final[tuple[FieldTable, ...]] = (
 )
 
 
-def declare(
-    name: str, exchanges: SearchStrategy[FieldValue], keys: SearchStrategy[FieldValue]
-) -> SearchStrategy[wire.QueueDeclare]:
+def declare(name: str, exchanges: Strategy[FieldValue], keys: Strategy[FieldValue]) -> Strategy[wire.QueueDeclare]:
     """A queue that is legal everywhere. Its messages mostly expire soon and are dead-lettered, and seldom the queue
     itself does.
     """
-    dying: SearchStrategy[FieldTable] = st.fixed_dictionaries(
+    dying: Strategy[FieldTable] = st.fixed_dictionaries(
         {"x-dead-letter-exchange": rather(st.just(""), exchanges, 3)}, optional={"x-dead-letter-routing-key": keys}
     )
-    lasting: SearchStrategy[FieldTable] = st.fixed_dictionaries({"x-message-ttl": st.sampled_from(_SOON)})
-    unused: SearchStrategy[FieldTable] = st.fixed_dictionaries({"x-expires": st.sampled_from((500, 900))})
-    nothing: SearchStrategy[FieldTable] = st.just({})
+    lasting: Strategy[FieldTable] = st.fixed_dictionaries({"x-message-ttl": st.sampled_from(_SOON)})
+    unused: Strategy[FieldTable] = st.fixed_dictionaries({"x-expires": st.sampled_from((500, 900))})
+    nothing: Strategy[FieldTable] = st.just({})
     tables = st.tuples(
         st.sampled_from(_KINDS), rather(lasting, nothing, 3), rather(dying, nothing, 4), rather(nothing, unused, 8)
     )
@@ -46,17 +43,15 @@ def declare(
 
 
 def operations(
-    places: SearchStrategy[Place],
+    places: Strategy[Place],
     queues: tuple[str, ...],
-    properties: SearchStrategy[dict[str, Any]],
-    sizes: SearchStrategy[int],
-) -> SearchStrategy[Operation]:
+    properties: Strategy[dict[str, Any]],
+    sizes: Strategy[int],
+) -> Strategy[Operation]:
     """What is done with such queues: waiting, publishing, getting, and giving back."""
     some = st.sampled_from(queues)
     sent = st.builds(wire.BasicPublish, exchange=st.just(""), routing_key=some, mandatory=flag())
-    soon: SearchStrategy[dict[str, Any]] = st.fixed_dictionaries(
-        {"expiration": st.sampled_from(("0", *map(str, _SOON)))}
-    )
+    soon: Strategy[dict[str, Any]] = st.fixed_dictionaries({"expiration": st.sampled_from(("0", *map(str, _SOON)))})
     calls = st.one_of(
         st.builds(wire.BasicGet, queue=some, no_ack=mostly((False,), (True,), 4)),
         st.builds(wire.BasicConsume, queue=some),

@@ -1,14 +1,12 @@
-"""The Hypothesis strategies that draw operations: mostly legal ones, on few names, so that they meet each other."""
+"""The strategies that draw operations: mostly legal ones, on few names, so that they meet each other."""
 
 from datetime import datetime
 from decimal import Decimal
 from itertools import product
 from typing import Any, Final
 
-from hypothesis import strategies as st
-from hypothesis.strategies import SearchStrategy
-
 from hutch.conformance.differential import dead_letters, replies, restarts, streams, timing
+from hutch.conformance.differential import strategies as st
 from hutch.conformance.differential.administration import Operations
 from hutch.conformance.differential.drawing import flag, mostly, rather, seldom
 from hutch.conformance.differential.operations import (
@@ -25,6 +23,7 @@ from hutch.conformance.differential.operations import (
     Settle,
 )
 from hutch.conformance.differential.plugin_exchanges import PluginExchanges
+from hutch.conformance.differential.strategies import Strategy
 from hutch.wire import methods as wire
 from hutch.wire.fields import ByteArray, FieldTable, FieldValue, Float32, Int8, Int16, Int64, UInt8, UInt16, UInt32
 
@@ -129,22 +128,22 @@ class Vocabulary:
         self._place: Final = st.builds(Place, self._connection, st.integers(1, CHANNELS))
         key = st.lists(st.sampled_from(_WORDS), max_size=3).map(".".join)
         self._key: Final = st.one_of(st.sampled_from(("a", *self.queues)), key)
-        self._dead_letters: Final[dict[str, SearchStrategy[FieldValue]]] = {
+        self._dead_letters: Final[dict[str, Strategy[FieldValue]]] = {
             "x-dead-letter-exchange": st.sampled_from(("", *self.exchanges, missing, "amq.fanout")),
             "x-dead-letter-routing-key": st.sampled_from((*self.queues, "a", "")),
         }
 
-    def script(self) -> SearchStrategy[list[Operation]]:
+    def script(self) -> Strategy[list[Operation]]:
         """Operations, those first that make a world."""
         scripts = self._scripts()
         # Seldom, for a restart takes as long as many a script.
         return scripts if self._lasting is None else rather(scripts, self._lasting.restarted(), 25)
 
-    def restarted(self) -> SearchStrategy[list[Operation]]:
+    def restarted(self) -> Strategy[list[Operation]]:
         """The same, with a restart in them."""
         return restarts.restarted(self._scripts(), self.queues)
 
-    def _scripts(self) -> SearchStrategy[list[Operation]]:
+    def _scripts(self) -> Strategy[list[Operation]]:
         more = st.lists(self.operation(), min_size=STEPS, max_size=STEPS)
         own = st.builds(_joined, self.beginning(), more)
         if self._plain is not None:
@@ -161,7 +160,7 @@ class Vocabulary:
 
     def beginning(
         self, *, streaming: bool = False, dying: bool = False, timed: bool = False
-    ) -> SearchStrategy[list[Operation]]:
+    ) -> Strategy[list[Operation]]:
         """Exchanges, queues and bindings. If ``streaming``, there is a stream, and channels may read it; if ``dying``,
         a queue that dead-letters at least once; if ``timed``, messages expire soon.
         """
@@ -189,7 +188,7 @@ class Vocabulary:
         parts = st.tuples(*made), bindings, permissions, st.tuples(*limits)
         return st.tuples(*parts).map(lambda drawn: [operation for part in drawn for operation in part])
 
-    def _reading(self) -> SearchStrategy[Operation]:
+    def _reading(self) -> Strategy[Operation]:
         """What is done with a stream."""
         stream = self.queues[_STREAM]
         sent = st.builds(wire.BasicPublish, exchange=st.just(""), routing_key=st.just(stream))
@@ -202,7 +201,7 @@ class Vocabulary:
         publish = st.builds(Publish, self._place, sent, properties, _SIZES)
         return st.one_of(st.builds(Call, self._place, calls), publish, self._settle())
 
-    def _dying(self) -> SearchStrategy[Operation]:
+    def _dying(self) -> Strategy[Operation]:
         """What is done with a queue that dead-letters at least once."""
         queue = self.queues[_DYING]
         sent = st.builds(wire.BasicPublish, exchange=st.just(""), routing_key=st.just(queue))
@@ -213,14 +212,14 @@ class Vocabulary:
             dead_letters.refusals(self._place),
         )
 
-    def _timed(self) -> SearchStrategy[list[Operation]]:
+    def _timed(self) -> Strategy[list[Operation]]:
         """What is done where messages expire soon."""
         timed = timing.operations(self._place, self.queues, self._properties(), _SIZES)
         return st.lists(st.one_of(timed, self.operation()), min_size=STEPS, max_size=STEPS)
 
-    def operation(self) -> SearchStrategy[Operation]:
+    def operation(self) -> Strategy[Operation]:
         """Any one operation."""
-        calls: dict[SearchStrategy[Any], int] = {
+        calls: dict[Strategy[Any], int] = {
             self._consume(): 9,
             self._get(): 9,
             self._bind(): 4,
@@ -245,7 +244,7 @@ class Vocabulary:
             replies.questions(): 1,
             **({} if self._plugins is None else self._plugins.calls()),
         }
-        weighted: list[SearchStrategy[Operation]] = []
+        weighted: list[Strategy[Operation]] = []
         for methods, weight in calls.items():
             weighted += [st.builds(Call, self._place, methods)] * weight
         weighted += [self._publish()] * 30
@@ -266,13 +265,13 @@ class Vocabulary:
                 for kind in (wire.QueueBind, wire.QueueUnbind)
             ]
             weighted += [st.builds(End, st.just(USERS_OWN), abrupt=flag())] * 2
-        ends: SearchStrategy[Operation] = st.builds(End, self._connection, abrupt=mostly((False,), (True,), 3))
+        ends: Strategy[Operation] = st.builds(End, self._connection, abrupt=mostly((False,), (True,), 3))
         weighted += [ends, st.builds(Advance, st.sampled_from((200, 400)))]
-        return st.sampled_from(weighted).flatmap(lambda strategy: strategy)
+        return st.one_of(*weighted)
 
     # methods
 
-    def _queue_declare(self, names: SearchStrategy[str], *, odd: bool) -> SearchStrategy[wire.QueueDeclare]:
+    def _queue_declare(self, names: Strategy[str], *, odd: bool) -> Strategy[wire.QueueDeclare]:
         return st.builds(
             wire.QueueDeclare,
             # Where a hash decides, nobody can tell what becomes of a name that the broker makes up.
@@ -285,25 +284,25 @@ class Vocabulary:
             arguments=self._queue_arguments(odd),
         )
 
-    def _quorum_declare(self, name: str) -> SearchStrategy[wire.QueueDeclare]:
+    def _quorum_declare(self, name: str) -> Strategy[wire.QueueDeclare]:
         tables = self._quorum_arguments((*_QUORUM_ARGUMENTS, *self._dead_letters))
-        typed: SearchStrategy[FieldTable] = tables.map(lambda table: {"x-queue-type": "quorum", **table})
+        typed: Strategy[FieldTable] = tables.map(lambda table: {"x-queue-type": "quorum", **table})
         return st.builds(wire.QueueDeclare, queue=st.just(name), durable=st.just(True), arguments=typed)
 
-    def _certain_declare(self, name: str) -> SearchStrategy[wire.QueueDeclare]:
+    def _certain_declare(self, name: str) -> Strategy[wire.QueueDeclare]:
         to, others = self._dead_letters, [queue for queue in self.queues if queue != name]
         more = self._quorum_arguments(_QUORUM_ARGUMENTS)
-        keys: SearchStrategy[FieldValue] = rather(st.sampled_from(others), to["x-dead-letter-routing-key"], 3)
+        keys: Strategy[FieldValue] = rather(st.sampled_from(others), to["x-dead-letter-routing-key"], 3)
         return dead_letters.declare(name, more, to["x-dead-letter-exchange"], keys)
 
-    def _quorum_arguments(self, known: tuple[str, ...]) -> SearchStrategy[FieldTable]:
-        def table(names: list[str]) -> SearchStrategy[FieldTable]:
+    def _quorum_arguments(self, known: tuple[str, ...]) -> Strategy[FieldTable]:
+        def table(names: list[str]) -> Strategy[FieldTable]:
             return st.fixed_dictionaries({name: self._argument(name, odd=False) for name in _legal(names)})
 
         return st.lists(st.sampled_from(known), max_size=4, unique=True).flatmap(table)
 
-    def _queue_arguments(self, odd: bool) -> SearchStrategy[FieldTable]:
-        def table(names: list[str]) -> SearchStrategy[FieldTable]:
+    def _queue_arguments(self, odd: bool) -> Strategy[FieldTable]:
+        def table(names: list[str]) -> Strategy[FieldTable]:
             return st.fixed_dictionaries({name: self._argument(name, odd) for name in names})
 
         known = (*list(_QUEUE_ARGUMENTS)[: None if odd else 8], *self._dead_letters)
@@ -311,7 +310,7 @@ class Vocabulary:
         legal = lists.map(lambda names: _legal(names) if not odd else names)
         return legal.flatmap(table)
 
-    def _argument(self, name: str, odd: bool) -> SearchStrategy[FieldValue]:
+    def _argument(self, name: str, odd: bool) -> Strategy[FieldValue]:
         values = self._dead_letters.get(name)
         if values is None:
             values = st.sampled_from(_QUEUE_ARGUMENTS[name])
@@ -319,8 +318,8 @@ class Vocabulary:
             rather(values, st.sampled_from([value for value in _VALUES if _may_be(name, value)]), 6) if odd else values
         )
 
-    def _exchange_declare(self, names: SearchStrategy[str], *, odd: bool) -> SearchStrategy[wire.ExchangeDeclare]:
-        alternate: SearchStrategy[FieldValue] = st.sampled_from((*self.exchanges, "amq.fanout", self.missing))
+    def _exchange_declare(self, names: Strategy[str], *, odd: bool) -> Strategy[wire.ExchangeDeclare]:
+        alternate: Strategy[FieldValue] = st.sampled_from((*self.exchanges, "amq.fanout", self.missing))
         if odd:
             alternate = rather(alternate, st.sampled_from(_VALUES), 6)
         return st.builds(
@@ -335,12 +334,12 @@ class Vocabulary:
             arguments=rather(st.just({}), st.fixed_dictionaries({"alternate-exchange": alternate}), 3),
         )
 
-    def _binding_arguments(self) -> SearchStrategy[FieldTable]:
+    def _binding_arguments(self) -> Strategy[FieldTable]:
         match = mostly(("all", "any", "all-with-x", "any-with-x"), ("some", 1), 12)
-        table: SearchStrategy[FieldTable] = st.fixed_dictionaries({}, optional={"x-match": match, **_header_values()})
+        table: Strategy[FieldTable] = st.fixed_dictionaries({}, optional={"x-match": match, **_header_values()})
         return st.one_of(st.just({}), table)
 
-    def _bind(self) -> SearchStrategy[wire.QueueBind]:
+    def _bind(self) -> Strategy[wire.QueueBind]:
         return st.builds(
             wire.QueueBind,
             queue=self._queue,
@@ -350,13 +349,13 @@ class Vocabulary:
             arguments=self._binding_arguments(),
         )
 
-    def _unbind(self) -> SearchStrategy[wire.QueueUnbind]:
+    def _unbind(self) -> Strategy[wire.QueueUnbind]:
         arguments = self._binding_arguments()
         return st.builds(
             wire.QueueUnbind, queue=self._queue, exchange=self._exchange, routing_key=self._key, arguments=arguments
         )
 
-    def _exchange_bind(self, kind: type[wire.Method]) -> SearchStrategy[wire.Method]:
+    def _exchange_bind(self, kind: type[wire.Method]) -> Strategy[wire.Method]:
         return st.builds(
             kind,
             destination=self._declared_exchange,
@@ -366,11 +365,11 @@ class Vocabulary:
             arguments=self._binding_arguments(),
         )
 
-    def _consume(self) -> SearchStrategy[wire.BasicConsume]:
-        arguments: SearchStrategy[FieldTable] = st.fixed_dictionaries(
+    def _consume(self) -> Strategy[wire.BasicConsume]:
+        arguments: Strategy[FieldTable] = st.fixed_dictionaries(
             {"x-priority": rather(st.sampled_from((1, -1, 5, Int64(2))), st.sampled_from(_VALUES), 20)}
         )
-        odd: SearchStrategy[FieldTable] = st.fixed_dictionaries(
+        odd: Strategy[FieldTable] = st.fixed_dictionaries(
             {}, optional={"x-cancel-on-ha-failover": st.sampled_from(_VALUES), "x-stream-offset": st.just("first")}
         )
         tables = rather(rather(st.just({}), arguments, 3), odd, 20)
@@ -393,13 +392,13 @@ class Vocabulary:
         )
         return rather(answered, silent, 12)
 
-    def _get(self) -> SearchStrategy[wire.BasicGet]:
+    def _get(self) -> Strategy[wire.BasicGet]:
         return st.builds(wire.BasicGet, queue=self._queue, no_ack=mostly((False,), (True,), 4))
 
-    def _cancel(self) -> SearchStrategy[wire.BasicCancel]:
+    def _cancel(self) -> Strategy[wire.BasicCancel]:
         return st.builds(wire.BasicCancel, consumer_tag=st.sampled_from((*TAGS, "other", "~t1")), nowait=seldom())
 
-    def _qos(self) -> SearchStrategy[wire.BasicQos]:
+    def _qos(self) -> Strategy[wire.BasicQos]:
         return st.builds(
             wire.BasicQos,
             prefetch_size=mostly((0,), (1,), 30),
@@ -409,7 +408,7 @@ class Vocabulary:
 
     # messages
 
-    def _publish(self) -> SearchStrategy[Operation]:
+    def _publish(self) -> Strategy[Operation]:
         to_queue = st.builds(
             wire.BasicPublish,
             exchange=st.just(""),
@@ -426,23 +425,23 @@ class Vocabulary:
         methods = st.one_of(to_queue, to_exchange)
         return st.builds(Publish, self._place, methods, self._properties(), _SIZES)
 
-    def _request(self) -> SearchStrategy[Operation]:
+    def _request(self) -> Strategy[Operation]:
         return st.builds(
             Publish, self._place, replies.requests(self.queues, self.exchanges), replies.REQUEST, st.just(0)
         )
 
-    def _properties(self) -> SearchStrategy[dict[str, Any]]:
+    def _properties(self) -> Strategy[dict[str, Any]]:
         keys = rather(st.lists(self._key, max_size=2), st.sampled_from(_VALUES), 25)
         death = st.just([{"count": Int64(1), "reason": "expired", "queue": self.queues[0]}])
-        more: dict[str, SearchStrategy[FieldValue]] = {
+        more: dict[str, Strategy[FieldValue]] = {
             "CC": keys,
             "BCC": keys,
             # Over an array of other things 3.10's queues crash when the message dies.
             "x-death": rather(death, st.sampled_from([value for value in _VALUES if value is not _LIST]), 3),
         }
-        headers: SearchStrategy[FieldTable] = st.fixed_dictionaries({}, optional={**_header_values()})
-        odd_headers: SearchStrategy[FieldTable] = st.fixed_dictionaries({}, optional={**_header_values(), **more})
-        common: SearchStrategy[dict[str, Any]] = st.fixed_dictionaries(
+        headers: Strategy[FieldTable] = st.fixed_dictionaries({}, optional={**_header_values()})
+        odd_headers: Strategy[FieldTable] = st.fixed_dictionaries({}, optional={**_header_values(), **more})
+        common: Strategy[dict[str, Any]] = st.fixed_dictionaries(
             {},
             optional={
                 "delivery_mode": st.sampled_from((1, 2)),
@@ -451,7 +450,7 @@ class Vocabulary:
                 "expiration": mostly(("3600000", "0", "3600000", "0", "150"), ("a", "-1", "1.5", ""), 40),
             },
         )
-        rare: SearchStrategy[dict[str, Any]] = st.fixed_dictionaries(
+        rare: Strategy[dict[str, Any]] = st.fixed_dictionaries(
             {},
             optional={
                 "content_type": st.sampled_from(("text/plain", "")),
@@ -470,7 +469,7 @@ class Vocabulary:
         )
         return rather(rather(st.just({}), common, 2), rare, 8)
 
-    def _settle(self) -> SearchStrategy[Operation]:
+    def _settle(self) -> Strategy[Operation]:
         which = rather(st.integers(0, 5), st.sampled_from((UNKNOWN, REPEATED, ZERO)), 25)
         return st.builds(
             Settle, self._place, st.sampled_from(("ack", "nack", "reject")), which, multiple=flag(), requeue=flag()
@@ -481,7 +480,7 @@ def _joined(first: list[Operation], then: list[Operation]) -> list[Operation]:
     return dead_letters.harmless([*first, *then])
 
 
-def _header_values() -> dict[str, SearchStrategy[FieldValue]]:
+def _header_values() -> dict[str, Strategy[FieldValue]]:
     values = st.sampled_from(_VALUES)
     return {"a": values, "b": values, "x-foo": values}
 

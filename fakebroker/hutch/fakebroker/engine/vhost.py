@@ -215,8 +215,10 @@ class VHost:
             self.node.events.binding("deleted", binding, by)
 
     def _forget_all(self, *bindings: dict[tuple[object, ...], Binding]) -> None:
-        for binding in [binding for some in bindings for binding in some.values()]:
-            self._forget(binding)
+        for some in bindings:
+            # A binding of an exchange to itself is gone from both when it is forgotten.
+            for binding in list(some.values()):
+                self._forget(binding)
 
     def _forget(self, binding: Binding) -> None:
         source, destination = binding.source, binding.destination
