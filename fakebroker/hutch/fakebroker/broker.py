@@ -316,10 +316,10 @@ class Broker:
                 self.node.end_consumers()
                 for session in list(self._pipes.values()):
                     session.cut()
-            self.listeners.cut_clients()
-            with self.lock:
+                self.listeners.cut_clients()
                 self.node.stop()
                 self.notifier.notify()
+            self.listeners.flush()
 
     def start(self) -> None:
         """Go on after :meth:`stop`; what has expired meanwhile is dropped (RESTART-07). Else it does nothing.

@@ -99,9 +99,14 @@ class Listeners:
             server.accept()
 
     def cut_clients(self) -> None:
-        """End the connections of all clients."""
+        """End the connections of all clients; with the broker's lock held."""
         for server in self._all:
             server.cut_clients()
+
+    def flush(self) -> None:
+        """Return once what was said to clients by now is sent."""
+        for server in self._all:
+            server.flush()
 
     def expect(self, moment: float) -> None:
         """Somebody is to look after what falls due at ``moment``."""

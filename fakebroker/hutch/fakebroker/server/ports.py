@@ -138,7 +138,7 @@ def bind(host: str, port: int) -> list[Port]:
         OSError: the port is taken, or the host is not this machine's.
         ValueError, OverflowError: there is no such host name, or port.
     """
-    found = socket.getaddrinfo(host or None, None, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+    found = socket.getaddrinfo(host or None, 0, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
     places = list(dict.fromkeys((family, address) for family, _, _, _, address in found))
     for _ in range(1, _ATTEMPTS):
         try:

@@ -46,6 +46,7 @@ class Client(asyncio.Protocol):
     def __init__(self, listener: "Listener", address: Address) -> None:
         self._listener = listener
         self._address = address
+        self._era = listener.era
         self._broker = listener.broker
         self._flush_is_due = False
         #: Whether the socket is left unread, because of an alarm (CONN-BLOCK-04).
@@ -77,7 +78,7 @@ class Client(asyncio.Protocol):
         _log.info("%s: accepted", self.peer.name)
         with self._broker.lock:
             self._broker.count_peers(+1)
-            if self._broker.stopped:
+            if self._broker.stopped or self._era != self._listener.era:
                 self._listener.call_soon(self._reset)
             elif self._listener.tls is None:
                 self._begin(None)
@@ -170,7 +171,7 @@ class Client(asyncio.Protocol):
         if self.session is not None:
             self.session.cut()
         else:
-            self._reset()
+            self._listener.call_soon(self._reset)
 
     def _wake(self) -> None:
         # Called with the broker's lock held, by whatever thread made the session speak.
@@ -249,6 +250,8 @@ class Listener:
         self.armed_for = math.inf
         #: A number that grows with each thing the listener does.
         self.progress = 0
+        #: How often it began to refuse clients. One that was accepted before, and arrives behind that, comes too late.
+        self.era = 0
         self._loop: Final = asyncio.get_running_loop()
         self._ports: list[Port] = []
         self._accepting = False
@@ -286,9 +289,15 @@ class Listener:
         Raises:
             OSError: as :meth:`Port.refuse`.
         """
+        self.era += 1
         self._set_accepting(False)
         for port in self._ports:
             port.refuse()
+
+    async def settle_arrivals(self) -> None:
+        """Return once whoever was accepted by now is one of the clients."""
+        if self._arriving:
+            await asyncio.wait(self._arriving)
 
     def accept(self) -> None:
         """Undo :meth:`refuse`.
@@ -365,13 +374,13 @@ class Listener:
                     selector.register(client.transport.get_extra_info("socket"), selectors.EVENT_READ, client)
             return [key.data for key, _ in selector.select(0)] if selector.get_map() else []
 
-    async def cut_clients(self) -> None:
-        """End the connections of all clients that there are."""
-        if self._arriving:
-            await asyncio.wait(self._arriving)
-        with self.broker.lock:
-            for client in list(self.clients):
-                client.cut()
+    def cut_clients(self) -> None:
+        """End the connections of all clients that there are; with the broker's lock held, from any thread."""
+        for client in list(self.clients):
+            client.cut()
+
+    async def flush(self) -> None:
+        """Return once what was said to clients by now is sent."""
         await asyncio.sleep(0)
 
     async def stop(self, grace: float = 1.0) -> None:
@@ -380,10 +389,8 @@ class Listener:
         for port in self._ports:
             port.close()
         deadline = self._loop.time() + grace
-        # Whoever was accepted just now is a client once the task of that has run; asyncio loses the socket of one that
-        # comes to run behind the closing. Another thread may wait for :meth:`catch_up`.
-        if self._arriving:
-            await asyncio.wait(self._arriving)
+        await self.settle_arrivals()  # asyncio loses the socket of a client that arrives behind the closing
+        # Another thread may wait for :meth:`catch_up`.
         while (others := asyncio.all_tasks() - {asyncio.current_task()}) and (left := deadline - self._loop.time()) > 0:
             await asyncio.wait(others, timeout=left)
         with self.broker.lock:
@@ -403,7 +410,9 @@ class Listener:
         """End what :meth:`stop` ends, without the event loop, which has failed."""
         for port in self._ports:
             port.close()
-        for client in list(self.clients):
+        clients = list(self.clients)
+        for client in clients:
             with suppress(OSError):
                 client.transport.get_extra_info("socket").shutdown(socket.SHUT_RDWR)
+        for client in clients:
             client.forget()

@@ -5,7 +5,6 @@ import selectors
 import threading
 from collections.abc import Awaitable, Callable
 from concurrent.futures import FIRST_COMPLETED, Future, wait
-from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final
 
 from hutch.fakebroker.realtime import monotonic
@@ -63,6 +62,8 @@ class ServerThread:
         self._broker: Final = broker
         self._tls: Final = tls
         self._grace = 0.0
+        #: Whether the loop does no more than to clear up behind an error.
+        self._dying = False
         self._stopping: Final = asyncio.Event()
         self._tasks: Final[set[asyncio.Task[None]]] = set()
         #: Done when the listener accepts clients.
@@ -100,9 +101,11 @@ class ServerThread:
                 self._ended.set_exception(error)
                 return
             listener = self._started.result()
-            listener.abandon()
-            self._ended.set_exception(error)
-            raise RuntimeError(f"the broker's listener on {listener.url} died") from error
+            try:
+                listener.abandon()
+            finally:
+                self._ended.set_exception(error)
+                raise RuntimeError(f"the broker's listener on {listener.url} died") from error
         self._ended.set_result(None)
 
     def _listen(self, host: str, port: int) -> None:
@@ -119,9 +122,27 @@ class ServerThread:
         listener.start(ports, host)
         if self._started.set_running_or_notify_cancel():  # else nobody waits for the start any more
             self._started.set_result(listener)
-            with suppress(asyncio.CancelledError):  # what ended the loop cancels this
+            try:
                 await self._stopping.wait()
+            except asyncio.CancelledError:  # what ended the loop cancels this
+                self._dying = True
         await listener.stop(self._grace)
+
+    def _begin(self, action: Callable[[], Awaitable[None] | None], done: Future[None]) -> None:
+        if done.set_running_or_notify_cancel():  # else nobody waits for it any more
+            task = asyncio.get_running_loop().create_task(self._do(action, done))
+            self._tasks.add(task)  # asyncio does not hold on to it
+            task.add_done_callback(self._tasks.discard)
+
+    async def _do(self, action: Callable[[], Awaitable[None] | None], done: Future[None]) -> None:
+        try:
+            if (outcome := action()) is not None:
+                await outcome
+        except Exception as error:
+            done.set_exception(error)
+        else:
+            if not self._dying:
+                done.set_result(None)
 
     # from other threads
 
@@ -133,25 +154,8 @@ class ServerThread:
             TimeoutError: the listener does nothing for ten seconds.
             Exception: what ``action`` raises.
         """
-        done: Future[None] = Future()
-
-        async def run() -> None:
-            try:
-                if (outcome := action()) is not None:
-                    await outcome
-            except Exception as error:
-                done.set_exception(error)
-            else:
-                done.set_result(None)
-
-        def begin() -> None:
-            task = asyncio.get_running_loop().create_task(run())
-            self._tasks.add(task)  # asyncio does not hold on to it
-            task.add_done_callback(self._tasks.discard)
-
-        listener = self._listener
-        listener.call_soon(begin)
-        progress = -1
+        listener, done, progress = self._listener, Future[None](), -1
+        listener.call_soon(lambda: self._begin(action, done))
         while progress != listener.progress:
             progress = listener.progress
             wait((done, self._ended), _PATIENCE, FIRST_COMPLETED)
@@ -161,6 +165,7 @@ class ServerThread:
             if self._ended.done():
                 self.check()
                 return
+        done.cancel()  # it is not to be done behind the error
         raise TimeoutError(f"the broker's listener did nothing for {_PATIENCE} s; {_HINT}")
 
     def check(self) -> None:
@@ -192,8 +197,12 @@ class ServerThread:
         self._have(self._listener.accept)
 
     def cut_clients(self) -> None:
-        """End the connections of all clients. Raises as :meth:`catch_up`."""
-        self._have(self._listener.cut_clients)
+        """End the connections of all clients; with the broker's lock held."""
+        self._listener.cut_clients()
+
+    def flush(self) -> None:
+        """Return once what was said to clients by now is sent. Raises as :meth:`catch_up`."""
+        self._have(self._listener.flush)
 
     def expect(self, moment: float) -> None:
         """See to it that the listener looks after what falls due at ``moment``, whoever has set that timer."""
