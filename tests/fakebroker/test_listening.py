@@ -410,6 +410,23 @@ def test_stopping_with_the_lock_held_says_why_that_gets_nowhere(
     assert tcp(broker).declare("q", durable=True).queue == "q"
 
 
+def test_what_nobody_waits_for_any_more_is_not_done(trap: Trap, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Or a stop that has failed would have the listener refuse clients later on."""
+    with Broker(clock=trap) as broker, Peer.opened(TCP(broker.url)) as peer:
+        peer.declare("q")
+        trap.ready.clear()
+        trap.error = ZeroDivisionError()
+        peer.publish("q", b"1")
+        assert trap.sprung.wait(PATIENCE)
+        with monkeypatch.context() as patch, pytest.raises(TimeoutError):
+            patch.setattr("hutch.fakebroker.server.thread._PATIENCE", 0.05)
+            broker.listeners.refuse()
+        trap.ready.set()
+        broker.catch_up()
+        with Peer.opened(TCP(broker.url)) as other:
+            assert other.declare("q").queue == "q"
+
+
 def test_the_changes_that_other_threads_make_do_not_hide_a_listener_that_is_stuck(
     broker: Broker, tcp: Connect, monkeypatch: pytest.MonkeyPatch
 ) -> None:
