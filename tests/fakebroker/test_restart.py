@@ -1,14 +1,19 @@
 """Stopping and starting a broker: its ways in, its clock, its history. What is kept the conformance suite shows."""
 
 import contextlib
+import errno
+import functools
 import socket
 import threading
+from collections.abc import Callable
+from typing import Any, cast
 
 import pytest
 from freezegun import freeze_time
 
 from hutch.client import Connection, Message, RecoverableConnectionError, connect
 from hutch.fakebroker import Broker, ManualClock
+from hutch.fakebroker.server.ports import Port
 from hutch.wire.methods import (
     BasicDeliver,
     ConnectionBlocked,
@@ -17,6 +22,7 @@ from hutch.wire.methods import (
     QueueDeclareOk,
 )
 from hutch.wire.url import parse_url
+from tests import certificates
 
 from .conftest import Connect
 from .peers import PATIENCE, TCP, Peer
@@ -56,13 +62,150 @@ def test_nobody_gets_in_while_it_is_stopped(manual: Broker) -> None:
     manual.stop()
     with pytest.raises(ConnectionRefusedError, match="the in-process broker is stopped"):
         manual.transport().connect(None)
-    far = TCP(url)
-    with contextlib.closing(far):
-        with contextlib.suppress(ConnectionResetError):  # the broker may be that quick
-            far.connect(far.monotonic() + PATIENCE)
-        # Reset, or not connected; a reset that connecting has used up is an end.
-        with contextlib.suppress(ConnectionError):
-            assert far.receive(far.monotonic() + PATIENCE) == b""
+    with contextlib.closing(TCP(url)) as far, pytest.raises(ConnectionRefusedError):
+        far.connect(far.monotonic() + PATIENCE)
+
+
+LISTEN: dict[str, Callable[[Broker], str]] = {
+    "plain": lambda broker: broker.url,
+    "localhost": lambda broker: broker.listen("localhost"),
+    "all addresses": lambda broker: broker.listen(""),
+    "IPv6": lambda broker: broker.listen("::1"),
+    "tls": lambda broker: broker.listen_tls(certificates.server_context(), host="localhost"),
+}
+
+
+@pytest.fixture(params=["Linux", "elsewhere"])
+def system(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Elsewhere than on Linux, shutdown does not end the listening."""
+    if request.param == "elsewhere":
+        monkeypatch.setattr(Port, "refuse", functools.partialmethod(_refuse_elsewhere, Port.refuse))
+
+
+class _Elsewhere:
+    """A socket whose shutdown does not end the listening."""
+
+    def __init__(self, sock: socket.socket) -> None:
+        self._sock = sock
+
+    def shutdown(self, _how: int) -> None:
+        raise OSError(errno.ENOTCONN, "Socket is not connected")
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._sock, name)
+
+
+def _refuse_elsewhere(port: Port, refuse: Callable[[Port], None]) -> None:
+    port.socket = cast("socket.socket", _Elsewhere(port.socket))
+    refuse(port)
+
+
+def refuses(url: str) -> bool:
+    """Whether each address of a URL refuses clients, and nobody else can take its port."""
+    (address,) = parse_url(url)
+    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(address.host, address.host)
+    for family, _, _, _, place in socket.getaddrinfo(host, address.port, type=socket.SOCK_STREAM):
+        with socket.socket(family) as client, pytest.raises(ConnectionRefusedError):
+            client.connect(place)
+        for shared in (False, True):
+            with socket.socket(family) as other:
+                other.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, shared)
+                with pytest.raises(OSError, match="in use"):
+                    other.bind(place)
+    return True
+
+
+def accepts(url: str) -> bool:
+    """Whether each address of a URL accepts clients."""
+    (address,) = parse_url(url)
+    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(address.host, address.host)
+    for family, _, _, _, place in socket.getaddrinfo(host, address.port, type=socket.SOCK_STREAM):
+        with socket.socket(family) as client:
+            client.settimeout(PATIENCE)
+            client.connect(place)
+            client.sendall(b"AMQP\0\0\x09\x01")
+            assert client.recv(1) in {b"\1", b"\x15"}, "neither a frame nor an alert of TLS"
+    return True
+
+
+@pytest.mark.usefixtures("system")
+@pytest.mark.parametrize("listen", LISTEN)
+def test_the_port_is_closed_and_stays_the_brokers(manual: Broker, listen: str) -> None:
+    try:
+        url = LISTEN[listen](manual)
+    except OSError as error:
+        if error.errno not in {errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT}:
+            raise
+        pytest.skip("this machine has no IPv6")
+    for _ in range(3):
+        assert accepts(url)
+        manual.stop()
+        assert refuses(url)
+        manual.start()
+    assert accepts(url)
+    manual.stop()
+    manual.close()
+
+
+@pytest.mark.parametrize("listen", ["plain", "tls"])
+def test_a_broker_that_is_stopped_may_be_asked_to_listen(manual: Broker, listen: str) -> None:
+    manual.stop()
+    url = LISTEN[listen](manual)
+    assert refuses(url)
+    assert LISTEN["plain"](manual) in {url, manual.url}
+    manual.start()
+    assert accepts(url)
+
+
+def test_clients_are_refused_during_the_downtime(manual: Broker, clock: ManualClock) -> None:
+    url, told = manual.url, list[tuple[float, bool]]()
+
+    class Client:
+        """Tries to connect whenever time goes by."""
+
+        def catch_up(self) -> None: ...
+
+        def next_timer_at(self) -> float | None:
+            return clock.monotonic() + 10
+
+        def settle(self) -> None:
+            told.append((clock.monotonic(), refuses(url)))
+
+    clock.subscribe(Client())
+    manual.restart(downtime=30)
+    assert told == [(10, True), (20, True), (30, True), (30, True)]
+    assert accepts(url)
+
+
+def test_who_hears_of_the_end_and_connects_again_is_refused(manual: Broker, tcp: Connect) -> None:
+    """A client is not told before its new connection would be refused."""
+    (address,) = parse_url(manual.url)
+    peers, told = [tcp(manual) for _ in range(5)], list[object]()
+
+    def come_again(peer: Peer) -> None:
+        told.append(peer.read())
+        try:
+            socket.create_connection((address.host, address.port), PATIENCE).close()
+        except ConnectionRefusedError as error:
+            told.append(error.errno)
+
+    threads = [threading.Thread(target=come_again, args=(peer,)) for peer in peers]
+    for thread in threads:
+        thread.start()
+    manual.stop()
+    for thread in threads:
+        thread.join(PATIENCE)
+    assert sorted(told, key=str) == [errno.ECONNREFUSED] * 5 + [SHUTDOWN] * 5
+
+
+def test_a_client_that_was_not_accepted_yet_is_reset(manual: Broker) -> None:
+    (address,) = parse_url(manual.url)
+    for _ in range(20):
+        with socket.create_connection((address.host, address.port), PATIENCE) as client:
+            manual.restart()
+            client.settimeout(PATIENCE)
+            with contextlib.suppress(ConnectionResetError):
+                assert client.recv(1) == b""
 
 
 def test_ports_and_urls_stay(manual: Broker, pipe: Connect, tcp: Connect) -> None:

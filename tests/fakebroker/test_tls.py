@@ -22,6 +22,7 @@ from hutch.fakebroker import Broker, ManualClock
 from hutch.fakebroker.cli import main
 from hutch.fakebroker.server.tls import Tls
 from hutch.wire.methods import (
+    PROTOCOL_HEADER,
     ConnectionClose,
     ConnectionCloseOk,
     ConnectionOpen,
@@ -33,6 +34,7 @@ from hutch.wire.methods import (
 from hutch.wire.url import parse_url
 from tests import certificates
 from tests.client.api.admin import eventually
+from tests.targets import Target
 
 from .peers import CAPABILITIES, PATIENCE, TCP, Peer
 
@@ -229,6 +231,21 @@ def test_a_context_may_insist_on_certificates(broker: Broker, client: Client) ->
     with pytest.raises(ssl.SSLError, match="certificate required"):
         Peer(client(url)).greet()
     assert is_let_in(log_in(client(url, certificates.client_certificate("guest"))))
+
+
+@pytest.mark.targets("tls-4.3", "live-3.10-tls", "live-4.3-tls")
+@pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
+def test_no_session_tickets_are_sent(target: Target, version: ssl.TLSVersion) -> None:
+    """The same on live 3.10 and 4.3. A client layer may take what comes behind the handshake for frames."""
+    (address,) = parse_url(target.url)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    context.minimum_version = context.maximum_version = version
+    sock = socket.create_connection((address.host, address.port), PATIENCE)
+    with context.wrap_socket(sock) as secure:
+        secure.sendall(PROTOCOL_HEADER)
+        secure.recv(1)  # what is sent behind the handshake has come by now
+        assert secure.session is None or not secure.session.has_ticket
 
 
 # who is up to no good

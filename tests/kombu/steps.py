@@ -70,7 +70,7 @@ def _session(target: Target, connection: seat.Connection) -> Iterator[Session]:
         session = transport._session
     else:
         port = connection.sock.getsockname()[1]
-        clients = [client for server in broker._servers for client in server._listener.clients]
+        clients = [client for server in broker.listeners._all for client in server._listener.clients]
         (session,) = [client.session for client in clients if f":{port} -> " in client.peer.name]
     with broker.lock:
         yield session

@@ -23,6 +23,12 @@ class Control(Protocol):
         <hutch.conformance.rabbit.Rabbit.restart>`.
         """
 
+    def stop(self) -> None:
+        """Stop the broker, until :meth:`start`."""
+
+    def start(self) -> None:
+        """Start it again."""
+
     def raise_alarm(self, resource: str) -> None:
         """Have the broker be low on a resource, ``"memory"`` or ``"disk"``."""
 
@@ -57,10 +63,18 @@ class RabbitmqCtl:
     def restart(self, downtime: float = 0.0) -> None:
         """Stop the broker within the node, and start it again (stop_app, start_app), whatever comes between."""
         try:
-            self._run("stop_app")
+            self.stop()
             time.sleep(downtime)
         finally:
-            self._run("start_app")
+            self.start()
+
+    def stop(self) -> None:
+        """Stop the broker within the node."""
+        self._run("stop_app")
+
+    def start(self) -> None:
+        """Start it again."""
+        self._run("start_app")
 
     def raise_alarm(self, resource: str) -> None:
         """Have the broker be low on a resource."""

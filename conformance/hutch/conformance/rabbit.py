@@ -118,6 +118,20 @@ class Rabbit:
         the case's no more, though what the broker told them can still be read.
         """
         self.control.restart(downtime)
+        self._leave_connections()
+
+    @contextlib.contextmanager
+    def stopped(self) -> Iterator[None]:
+        """A context in which the broker is stopped. The connections from before end as with :meth:`restart`."""
+        control = self.control
+        try:
+            control.stop()
+            yield
+        finally:
+            control.start()
+            self._leave_connections()
+
+    def _leave_connections(self) -> None:
         self._ended += [connection.collect for connection in self._connections]
         self._ended += [raw.close for raw in self._raw]
         self._connections.clear()

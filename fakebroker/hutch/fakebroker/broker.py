@@ -3,8 +3,9 @@
 import threading
 from collections.abc import Iterable, Mapping
 from types import TracebackType
-from typing import TYPE_CHECKING, Final, Self
+from typing import TYPE_CHECKING, Final, NoReturn, Self
 
+from hutch.fakebroker import forked
 from hutch.fakebroker.administration import Administration
 from hutch.fakebroker.configuration import check_names, check_users, configured
 from hutch.fakebroker.engine.alarms import RESOURCES
@@ -15,6 +16,7 @@ from hutch.fakebroker.engine.peer import Peer
 from hutch.fakebroker.engine.profiles import Profile
 from hutch.fakebroker.engine.users import User
 from hutch.fakebroker.inprocess import Pipe
+from hutch.fakebroker.listeners import Listeners
 from hutch.fakebroker.memory import forget_name, publish_name
 from hutch.fakebroker.notifier import Notifier
 from hutch.fakebroker.queue_view import QueueView
@@ -24,8 +26,6 @@ from hutch.fakebroker.session import Session
 if TYPE_CHECKING:
     import ssl
     from os import PathLike
-
-    from hutch.fakebroker.server.thread import ServerThread
 
 
 class Broker:
@@ -75,7 +75,7 @@ class Broker:
         check_names("vhosts", vhosts)
         check_users(users)
         self.clock: Clock = SystemClock() if clock is None else clock
-        self.lock: Final = threading.RLock()
+        self.lock = threading.RLock()
         self.node: Final = Node(
             configured(profile, permit_deprecated_features, plugins, consumer_timeout),
             self.clock,
@@ -90,12 +90,12 @@ class Broker:
         self.notifier: Final = Notifier(self.lock, None if isinstance(self.clock, ManualClock) else self._expect_timers)
         self._pipes: Final[dict[Pipe, Session]] = {}
         self._peers = 0
-        self._server: ServerThread | None = None
-        self._tls_server: ServerThread | None = None
-        self._servers: Final[list[ServerThread]] = []
-        # Not the lock above: the listener's thread takes that while whoever has it listen waits for the start.
-        self._listening: Final = threading.Lock()
-        self._closed = False
+        self.listeners: Final = Listeners(self)
+        #: Whether it was closed.
+        self.closed = False
+        #: In a child forked from the broker's process, what is wrong with using this copy there; else empty.
+        self.in_child = ""
+        forked.remember(self)
         #: Whether it was stopped and not started again; see :meth:`stop`.
         self.stopped = False
         self._memory_url: str | None = None
@@ -128,19 +128,12 @@ class Broker:
         ``port`` 0 takes a free one. A broker listens on one port; asking again gives the same URL.
 
         Raises:
-            OSError: the port is taken, or the host is not this machine's.
+            OSError: the port is taken, or the host is not this machine's, or no descriptors are left.
             ValueError, OverflowError: there is no such host name, or port.
-            RuntimeError: the broker is closed.
+            RuntimeError: the broker is closed, or sockets or threads are not to be had.
+            TimeoutError: looking up the host takes more than ten seconds.
         """
-        with self._listening:
-            if self._server is None:
-                from hutch.fakebroker.server.thread import ServerThread  # noqa: PLC0415  (asyncio, only when needed)
-
-                if self._closed:
-                    raise RuntimeError("the broker is closed, and listens no more")
-                self._server = ServerThread(self, host, port)
-                self._servers.append(self._server)
-            return self._server.url
+        return self.listeners.listen(host, port)
 
     def listen_tls(
         self,
@@ -162,26 +155,20 @@ class Broker:
         RabbitMQ's default, or its ``common_name``. ``port`` 0 takes a free one.
 
         Raises:
-            OSError: the port is taken, or the host is not this machine's, or a file cannot be loaded.
-            ValueError, OverflowError: there is no such host name, or port, or way to log in.
+            OSError: as :meth:`listen`, or a file cannot be loaded.
+            ValueError, OverflowError: there is no such host name, or port, or way to log in; or the context is not a
+                server's.
             TypeError: neither a context nor a certificate, or both.
-            RuntimeError: the broker listens with TLS already, or is closed.
+            RuntimeError: the broker listens with TLS already; or as :meth:`listen`.
+            TimeoutError: as :meth:`listen`.
         """
-        from hutch.fakebroker.server.thread import ServerThread  # noqa: PLC0415  (asyncio, only when needed)
         from hutch.fakebroker.server.tls import Tls, server_context  # noqa: PLC0415
 
         if context is None and certfile is not None:
             context = server_context(certfile, keyfile, cafile)
         elif context is None or (certfile, keyfile, cafile) != (None, None, None):
             raise TypeError("listen_tls takes either a context or a certfile, with which keyfile and cafile may stand")
-        with self._listening:
-            if self._closed:
-                raise RuntimeError("the broker is closed, and listens no more")
-            if self._tls_server is not None:
-                raise RuntimeError(f"the broker listens with TLS already, on {self._tls_server.url}")
-            self._tls_server = ServerThread(self, host, port, Tls(context, ssl_cert_login_from))
-            self._servers.append(self._tls_server)
-            return self._tls_server.url
+        return self.listeners.listen_tls(Tls(context, ssl_cert_login_from), host, port)
 
     @property
     def url(self) -> str:
@@ -196,7 +183,7 @@ class Broker:
             RuntimeError: the broker is closed.
         """
         with self.lock:
-            if self._closed:
+            if self.closed:
                 raise RuntimeError("the broker is closed, and cannot be reached")
             if self._memory_url is None:
                 self._memory_url = publish_name(self, *self.node.first_login)
@@ -308,8 +295,8 @@ class Broker:
 
     def stop(self) -> None:
         """Stop as ``rabbitmqctl stop_app`` does, until :meth:`start`: connections end with 320 (RESTART-01), and
-        nobody gets a new one. In-process clients are refused; a TCP client is accepted, for the ports stay the
-        broker's own, and its stream reset. Again it does nothing.
+        nobody gets a new one: connecting is refused, in-process and over TCP. The ports stay the broker's own. Again it
+        does nothing.
 
         What RabbitMQ has on disk stays: durable exchanges and queues, bindings between them, persistent messages. Of
         the rest, 4.3 keeps exchanges (RESTART-12). Users, virtual hosts and alarms stay too.
@@ -318,28 +305,36 @@ class Broker:
             RuntimeError: the broker is closed.
         """
         self.catch_up()
-        with self.lock:
-            if self._closed:
+        with self.listeners.change():
+            if self.closed:
                 raise RuntimeError("the broker is closed")
             if self.stopped:
                 return
-            self.stopped = True
-            self.node.end_consumers()
-            for session in list(self._pipes.values()):
-                session.cut()
-        for server in self._servers:
-            server.cut_clients()
-        with self.lock:
-            self.node.stop()
-            self.notifier.notify()
+            self.listeners.refuse()  # first: a client that is told to go may connect again at once
+            with self.lock:
+                self.stopped = True
+                self.node.end_consumers()
+                for session in list(self._pipes.values()):
+                    session.cut()
+                self.listeners.cut_clients()
+                self.node.stop()
+                self.notifier.notify()
+            self.listeners.flush()
 
     def start(self) -> None:
-        """Go on after :meth:`stop`; what has expired meanwhile is dropped (RESTART-07). Else it does nothing."""
-        with self.lock:
+        """Go on after :meth:`stop`; what has expired meanwhile is dropped (RESTART-07). Else it does nothing.
+
+        Raises:
+            RuntimeError: the listener has died.
+        """
+        forked.check(self)
+        with self.listeners.change():
             if self.stopped:
-                self.stopped = False
-                self.node.start()
-                self.notifier.notify()
+                with self.lock:
+                    self.stopped = False
+                    self.node.start()
+                    self.notifier.notify()
+                self.listeners.accept()
 
     def restart(self, downtime: float = 0.0) -> None:
         """:meth:`stop` and :meth:`start`, with ``downtime`` seconds between them, on a :class:`ManualClock`.
@@ -377,9 +372,9 @@ class Broker:
         thread that publishes and then asks has no race with the broker to win. What in-process clients send is done
         before they go on.
         """
-        if not self._closed:
-            for server in self._servers:
-                server.catch_up()
+        forked.check(self)
+        if not self.closed:
+            self.listeners.catch_up()
 
     def next_timer_at(self) -> float | None:
         """When something falls due next of itself, on the clock's ``monotonic``; ``None`` for never."""
@@ -412,7 +407,7 @@ class Broker:
         """Whether nobody but this pipe's thread could bring anything: no TCP client, no other thread of the program."""
         if self._peers or any(other.thread != pipe.thread for other in self._pipes):
             return False
-        mine = {threading.current_thread(), *(server.thread for server in self._servers)}
+        mine = {threading.current_thread()} | self.listeners.threads
         return all(thread in self._older_threads or thread in mine for thread in threading.enumerate())
 
     def wait(self, seconds: float | None) -> None:
@@ -435,9 +430,8 @@ class Broker:
 
     def _expect_timers(self) -> None:
         """See to it that somebody looks after what falls due, whoever has set that timer."""
-        if not self._closed:
-            for server in self._servers:
-                server.expect(self.node.timers.soonest)
+        if not self.closed:
+            self.listeners.expect(self.node.timers.soonest)
 
     def add_pipe(self, pipe: Pipe) -> Session:
         """Begin the session of an in-process client.
@@ -445,8 +439,8 @@ class Broker:
         Raises:
             ConnectionRefusedError: the broker is closed, or stopped.
         """
-        if self._closed or self.stopped:
-            raise ConnectionRefusedError(f"the in-process broker is {'closed' if self._closed else 'stopped'}")
+        if self.closed or self.stopped:
+            raise ConnectionRefusedError(f"the in-process broker is {'closed' if self.closed else 'stopped'}")
         session = Session(self.node, Peer(f"in-process client {len(self._pipes) + 1}"), self.notifier.notify)
         self._pipes[pipe] = session
         return session
@@ -464,20 +458,24 @@ class Broker:
     def close(self, grace: float = 1.0) -> None:
         """Close every connection with 320 as a RabbitMQ that is stopped does (RESTART-01), and listen no more.
 
-        TCP clients have ``grace`` seconds to take that in; then they are cut off.
+        TCP clients have ``grace`` seconds to take that in; then they are cut off. In a child that was forked from the
+        broker's process it does nothing.
+
+        Raises:
+            TimeoutError: the listener does not end.
         """
+        if self.in_child:
+            return
         with self.lock:
-            if self._closed:
+            if self.closed:
                 return
-            self._closed = True
+            self.closed = True
             forget_name(self)
             for session in self._pipes.values():
                 session.shut_down()
             self.node.settle()
             self.notifier.notify()
-        with self._listening:
-            for server in self._servers:
-                server.stop(grace)
+        self.listeners.close(grace)
         if isinstance(self.clock, ManualClock):
             self.clock.unsubscribe(self)
 
@@ -488,6 +486,9 @@ class Broker:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("a broker stays in its process; hand its url to the other one")
 
     def __repr__(self) -> str:
         return f"<hutch Broker as RabbitMQ {self.profile.name}>"

@@ -115,7 +115,9 @@ class Pipe:
         return session is None or session.has_output or session.dropped
 
     def close(self) -> None:
-        """End the connection; closing again does nothing."""
+        """End the connection; closing again does nothing. In a forked child it is left to the parent."""
+        if self._broker.in_child:
+            return
         with self._broker.lock:
             session, self._session = self._session, None
             if session is not None:

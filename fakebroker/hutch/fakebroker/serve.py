@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from hutch.fakebroker.broker import Broker
 from hutch.fakebroker.engine.plugins import PLUGINS
 from hutch.fakebroker.engine.profiles import PROFILES
+from hutch.fakebroker.server.ports import bind
 from hutch.fakebroker.server.protocol import Listener
 from hutch.fakebroker.server.tls import LOGIN_FROM, Tls, server_context
 
@@ -76,9 +77,9 @@ def _tls(options: argparse.Namespace) -> Tls | None:
     return Tls(context, options.tls_login_from)
 
 
-async def _listen(listener: Listener, host: str, port: int, option: str) -> None:
+def _listen(listener: Listener, host: str, port: int, option: str) -> None:
     try:
-        await listener.start(host, port)
+        listener.start(bind(host, port), host)
     except OSError as error:
         number = error.errno or 0  # a failed name look-up has negative ones of its own
         reason = os.strerror(number) if number > 0 else error.strerror
@@ -108,7 +109,7 @@ async def _serve(options: argparse.Namespace, tls: Tls | None) -> None:
             listeners.append((Listener(broker, tls), options.tls_port, "--tls-port"))
         try:
             for listener, port, option in listeners:
-                await _listen(listener, options.host, port, option)
+                _listen(listener, options.host, port, option)
             urls = " and ".join(listener.url for listener, _, _ in listeners)
             print(f"hutch serves as RabbitMQ {options.profile} on {urls} (Ctrl-C stops)", flush=True)
             await stopping.wait()

@@ -47,6 +47,20 @@ def connections_are_told_of_a_restart(rabbit: Rabbit) -> None:
     rabbit.raw().expect_alive()
 
 
+@case("RESTART-01")
+def nobody_can_connect_while_it_is_stopped(rabbit: Rabbit) -> None:
+    """The port of a stopped broker is closed: connecting is refused."""
+    rabbit.raw().expect_alive()
+    with rabbit.stopped():
+        for _ in range(2):
+            try:
+                rabbit.raw_unopened()
+            except ConnectionRefusedError:
+                continue
+            raise AssertionError("a stopped broker accepts a connection")
+    rabbit.raw().expect_alive()
+
+
 @case("RESTART-02", "RESTART-06", "RESTART-08")
 def persistent_messages_in_durable_queues_stay(rabbit: Rabbit) -> None:
     """A durable queue keeps its persistent messages, and no others, in their order; those that were delivered and not

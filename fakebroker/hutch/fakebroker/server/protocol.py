@@ -12,11 +12,12 @@ from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import replace
 from ipaddress import IPv4Address, IPv6Address, ip_address
-from typing import TYPE_CHECKING, Final, TypeAlias
+from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import quote
 
 from hutch.fakebroker.engine.clock import Timer
 from hutch.fakebroker.engine.peer import Peer, print_address
+from hutch.fakebroker.server.ports import Address, Port
 from hutch.fakebroker.server.tls import HANDSHAKE_TIMEOUT, NOT_TLS, Encryption, Tls
 from hutch.fakebroker.session import Session
 
@@ -29,18 +30,23 @@ _log = logging.getLogger("hutch.fakebroker")
 #: enough for 16 MiB, which is more than sockets hold. Clients may go on sending meanwhile.
 _ROUNDS: Final = 64
 
-#: A socket's, of IPv4 or IPv6.
-Address: TypeAlias = tuple[str, int] | tuple[str, int, int, int]
+#: Seconds without accepting, after the system had no room for one more client.
+_ACCEPT_AGAIN: Final = 1.0
+
+#: Looks at many sockets and takes no descriptor for that, of which there may be none left.
+_Selector: Final[type[selectors.BaseSelector]] = getattr(selectors, "PollSelector", selectors.SelectSelector)
 
 _EVERYWHERE: Final = frozenset({"", "0.0.0.0", "::"})
 _RESET_ON_CLOSE = struct.pack("ii", 1, 0)
 
 
 class Client(asyncio.Protocol):
-    """One TCP client of a listener."""
+    """One TCP client of a listener; ``address`` is its own."""
 
-    def __init__(self, listener: "Listener") -> None:
+    def __init__(self, listener: "Listener", address: Address) -> None:
         self._listener = listener
+        self._address = address
+        self._era = listener.era
         self._broker = listener.broker
         self._flush_is_due = False
         #: Whether the socket is left unread, because of an alarm (CONN-BLOCK-04).
@@ -57,15 +63,22 @@ class Client(asyncio.Protocol):
         if not isinstance(transport, asyncio.Transport):
             raise TypeError(f"a stream transport is needed, not {transport!r}")
         self.transport = transport
+        try:
+            self._welcome(transport)
+        except BaseException:  # asyncio tells it, and leaves the client waiting
+            transport.abort()
+            raise
+
+    def _welcome(self, transport: asyncio.Transport) -> None:
         sock = transport.get_extra_info("socket")
         if sock is not None:
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        self.peer = _peer(transport)
+        self.peer = _peer(self._address, transport.get_extra_info("sockname"))
         self._listener.clients[self] = None
         _log.info("%s: accepted", self.peer.name)
         with self._broker.lock:
             self._broker.count_peers(+1)
-            if self._broker.stopped:
+            if self._broker.stopped or self._era != self._listener.era:
                 self._listener.call_soon(self._reset)
             elif self._listener.tls is None:
                 self._begin(None)
@@ -88,6 +101,7 @@ class Client(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         """Have the session do what the client asks for."""
+        self._listener.progress += 1
         encryption = self._encryption
         if encryption is not None:
             try:
@@ -130,15 +144,20 @@ class Client(asyncio.Protocol):
 
     def connection_lost(self, _error: Exception | None) -> None:
         """End the session."""
+        self.forget()
+        self._listener.arm()
+
+    def forget(self) -> None:
+        """End the session of a client that is gone."""
         self._listener.forget(self)
         with self._broker.lock:
             self._broker.count_peers(-1)
             self._end_handshake()
             if self.session is not None:
                 self.session.lost()
+            self._broker.notifier.notify()
         refusal = f" after {self.session.refusal}" if self.session and self.session.refusal else ""
         _log.info("%s: closed%s", self.peer.name, refusal)
-        self._listener.arm()
 
     def shut_down(self) -> None:
         """Tell the client that the broker is stopped; with the broker's lock held."""
@@ -152,7 +171,7 @@ class Client(asyncio.Protocol):
         if self.session is not None:
             self.session.cut()
         else:
-            self._reset()
+            self._listener.call_soon(self._reset)
 
     def _wake(self) -> None:
         # Called with the broker's lock held, by whatever thread made the session speak.
@@ -196,9 +215,8 @@ class Client(asyncio.Protocol):
         self.transport.close()
 
 
-def _peer(transport: asyncio.Transport) -> Peer:
+def _peer(client: Address | None, server: Address | None) -> Peer:
     """The client, its connection named as RabbitMQ does: client address, arrow, server address (HTTP-36)."""
-    client, server = (transport.get_extra_info(name) for name in ("peername", "sockname"))
     name = " -> ".join(f"{end[0]}:{end[1]}" if end else "?" for end in (client, server))
     if not client or not server:
         return Peer(name, local=False)
@@ -230,34 +248,93 @@ class Listener:
         self.url = ""
         #: The moment of the broker's soonest timer when the alarm was set.
         self.armed_for = math.inf
+        #: A number that grows with each thing the listener does.
+        self.progress = 0
+        #: How often it began to refuse clients. One that was accepted before, and arrives behind that, comes too late.
+        self.era = 0
         self._loop: Final = asyncio.get_running_loop()
-        self._server: asyncio.Server | None = None
+        self._ports: list[Port] = []
+        self._accepting = False
+        self._arriving: Final[set[asyncio.Task[Any]]] = set()
         self._alarm: asyncio.TimerHandle | None = None
         self._thread: Final = threading.get_ident()
         self._idle: Final = asyncio.Event()
 
-    async def start(self, host: str, port: int) -> None:
-        """Bind and accept; then ``url`` is set.
-
-        Raises:
-            OSError: the port is taken, or the host is not this machine's.
-        """
-        self._server = await self._loop.create_server(lambda: Client(self), host, port, backlog=128)
-        bound = self._server.sockets[0].getsockname()
+    def start(self, ports: list[Port], host: str) -> None:
+        """Accept the clients of these ports, which are the ``host``'s, unless the broker is stopped. ``url`` is set."""
+        self._ports = ports
+        self._set_accepting(True)
+        if self.broker.stopped:
+            self.refuse()
+        address, number = self._ports[0].address[:2]
         # With TLS, the name counts that the certificate is for.
-        reached_by = bound[0] if self.tls is None or host in _EVERYWHERE else host
+        reached_by = address if self.tls is None or host in _EVERYWHERE else host
         name = f"[{reached_by}]" if ":" in reached_by else reached_by
         user, password, vhost = self.broker.node.first_login
         path = "" if vhost == "/" else quote(vhost, safe="")
         scheme = "amqp" if self.tls is None else "amqps"
-        self.url = f"{scheme}://{quote(user, safe='')}:{quote(password, safe='')}@{name}:{bound[1]}/{path}"
+        self.url = f"{scheme}://{quote(user, safe='')}:{quote(password, safe='')}@{name}:{number}/{path}"
+
+    def _set_accepting(self, accepting: bool) -> None:
+        self._accepting = accepting
+        for port in self._ports:
+            if accepting:
+                self._loop.add_reader(port.socket, self._accept, port)
+            else:
+                self._loop.remove_reader(port.socket)
+
+    def refuse(self) -> None:
+        """Refuse clients from now on, until :meth:`accept`; the ports stay taken.
+
+        Raises:
+            OSError: as :meth:`Port.refuse`.
+        """
+        self.era += 1
+        self._set_accepting(False)
+        for port in self._ports:
+            port.refuse()
+
+    async def settle_arrivals(self) -> None:
+        """Return once whoever was accepted by now is one of the clients."""
+        if self._arriving:
+            await asyncio.wait(self._arriving)
+
+    def accept(self) -> None:
+        """Undo :meth:`refuse`.
+
+        Raises:
+            OSError: the system has no room for it.
+        """
+        for port in self._ports:
+            port.listen()
+        self._set_accepting(True)
+
+    def _accept(self, port: Port) -> None:
+        try:
+            sock, address = port.accept()
+        except (BlockingIOError, ConnectionAbortedError):  # the client has gone
+            return
+        except OSError as error:  # clients can wait, and the loop has other things to do
+            _log.error("cannot accept a client, trying again in %s s: %s", _ACCEPT_AGAIN, error)
+            self._loop.remove_reader(port.socket)
+            self._loop.call_later(_ACCEPT_AGAIN, self._accept_again, port)
+            return
+        client = Client(self, address)
+        task = self._loop.create_task(self._loop.connect_accepted_socket(lambda: client, sock))
+        self._arriving.add(task)
+        task.add_done_callback(self._arriving.discard)
+
+    def _accept_again(self, port: Port) -> None:
+        if self._accepting:
+            self._loop.add_reader(port.socket, self._accept, port)
 
     def call_soon(self, callback: Callable[[], None]) -> None:
         """Run a callback in the loop, from whatever thread."""
         if threading.get_ident() == self._thread:
             self._loop.call_soon(callback)
         else:
-            self._loop.call_soon_threadsafe(callback)
+            with suppress(RuntimeError):  # the loop has ended, and all of its clients with it
+                self._loop.call_soon_threadsafe(callback)
 
     def arm(self) -> None:
         """Set the alarm for the broker's next timer."""
@@ -283,6 +360,7 @@ class Listener:
         await asyncio.sleep(0)
         behind = list(self.clients)
         for _ in range(_ROUNDS):
+            self.progress += 1
             # Whoever has nothing to be read once is done with: what comes after that was sent later.
             behind = self._unread(behind)
             if not behind:
@@ -290,37 +368,51 @@ class Listener:
             await asyncio.sleep(0)
 
     def _unread(self, clients: Iterable[Client]) -> list[Client]:
-        with selectors.DefaultSelector() as selector:
+        with _Selector() as selector:
             for client in clients:
                 if not client.transport.is_closing() and not client.paused:
                     selector.register(client.transport.get_extra_info("socket"), selectors.EVENT_READ, client)
             return [key.data for key, _ in selector.select(0)] if selector.get_map() else []
 
-    async def cut_clients(self) -> None:
-        """End the connections of all clients that there are."""
-        with self.broker.lock:
-            for client in list(self.clients):
-                client.cut()
+    def cut_clients(self) -> None:
+        """End the connections of all clients that there are; with the broker's lock held, from any thread."""
+        for client in list(self.clients):
+            client.cut()
+
+    async def flush(self) -> None:
+        """Return once what was said to clients by now is sent."""
         await asyncio.sleep(0)
 
     async def stop(self, grace: float = 1.0) -> None:
         """Accept no more, close the clients with 320, and give them ``grace`` seconds to take that in."""
-        # Whoever was accepted just now is a client once the task of that has run; asyncio loses the socket of one that
-        # comes to run behind the closing.
+        self._set_accepting(False)
+        for port in self._ports:
+            port.close()
         deadline = self._loop.time() + grace
+        await self.settle_arrivals()  # asyncio loses the socket of a client that arrives behind the closing
+        # Another thread may wait for :meth:`catch_up`.
         while (others := asyncio.all_tasks() - {asyncio.current_task()}) and (left := deadline - self._loop.time()) > 0:
             await asyncio.wait(others, timeout=left)
-        if self._server is not None:
-            self._server.close()
         with self.broker.lock:
             for client in list(self.clients):
                 client.shut_down()
         if self.clients:
             self._idle.clear()
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._idle.wait(), grace)
+                await asyncio.wait_for(self._idle.wait(), max(deadline - self._loop.time(), 0))
         for client in list(self.clients):
             client.transport.abort()
         if self._alarm is not None:
             self._alarm.cancel()
         await asyncio.sleep(0)
+
+    def abandon(self) -> None:
+        """End what :meth:`stop` ends, without the event loop, which has failed."""
+        for port in self._ports:
+            port.close()
+        clients = list(self.clients)
+        for client in clients:
+            with suppress(OSError):
+                client.transport.get_extra_info("socket").shutdown(socket.SHUT_RDWR)
+        for client in clients:
+            client.forget()

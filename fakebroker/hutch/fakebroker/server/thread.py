@@ -1,11 +1,14 @@
 """A TCP listener on a thread of its own, for tests."""
 
 import asyncio
+import selectors
 import threading
-from concurrent.futures import Future
-from typing import TYPE_CHECKING, Final
+from collections.abc import Awaitable, Callable
+from concurrent.futures import FIRST_COMPLETED, Future, wait
+from typing import TYPE_CHECKING, Any, Final
 
 from hutch.fakebroker.realtime import monotonic
+from hutch.fakebroker.server.ports import Port, bind
 from hutch.fakebroker.server.protocol import Listener
 from hutch.fakebroker.server.tls import Tls
 
@@ -13,6 +16,7 @@ if TYPE_CHECKING:
     from hutch.fakebroker.broker import Broker
 
 _PATIENCE: Final = 10.0  # seconds
+_HINT: Final = "does this thread hold Broker.lock?"
 
 
 class _Loop(asyncio.SelectorEventLoop):
@@ -20,87 +24,202 @@ class _Loop(asyncio.SelectorEventLoop):
     limits on waiting for them are real, even while the broker's time stands frozen.
     """
 
+    def __init__(self, selector: selectors.BaseSelector) -> None:
+        try:
+            super().__init__(selector)
+        except BaseException:
+            asyncio.BaseEventLoop.close(self)  # asyncio's finalizer fails on a loop that is half made
+            raise
+
     def time(self) -> float:
         """Real seconds."""
         return monotonic()
 
 
+def _new_loop() -> _Loop:
+    selector = selectors.DefaultSelector()
+    try:
+        return _Loop(selector)
+    except BaseException:
+        selector.close()
+        raise
+
+
 class ServerThread:
-    """Runs a listener, with TLS if ``tls`` is given, until :meth:`stop`; ``url`` is where it is reached, ``thread``
-    what it runs on.
+    """Runs a listener, with TLS if ``tls`` is given, until :meth:`stop`. ``url`` reaches it; ``thread`` is its thread.
+
+    When the thread dies of an error, ``threading.excepthook`` reports it and the clients' connections end. From then
+    on, whoever needs the listener gets a RuntimeError that names the error.
 
     Raises:
-        OSError: the port is taken, or the host is not this machine's.
+        OSError: the port is taken, or the host is not this machine's, or no descriptors are left.
         ValueError, OverflowError: there is no such host name, or port.
+        RuntimeError: the thread cannot be started, or sockets are forbidden.
+        TimeoutError: the listener has not started within ten seconds.
     """
 
     def __init__(self, broker: "Broker", host: str, port: int, tls: Tls | None = None) -> None:
-        started: Future[str] = Future()
         self._broker: Final = broker
         self._tls: Final = tls
         self._grace = 0.0
-        self.thread: Final = threading.Thread(
-            target=lambda: self._run(host, port, started), name="hutch server", daemon=True
-        )
+        #: Whether the loop does no more than to clear up behind an error.
+        self._dying = False
+        self._stopping: Final = asyncio.Event()
+        self._tasks: Final[set[asyncio.Task[None]]] = set()
+        #: Done when the listener accepts clients.
+        self._started: Final[Future[Listener]] = Future()
+        #: Done when the thread ends, with the error that it died of, if it did.
+        self._ended: Final[Future[None]] = Future()
+        self.thread: Final = threading.Thread(target=self._run, args=(host, port), name="hutch server", daemon=True)
         self.thread.start()
         try:
-            self.url: Final = started.result()
+            outcomes: list[Future[Any]] = [self._started, self._ended]
+            wait(outcomes, _PATIENCE, FIRST_COMPLETED)
+            if not self._started.done():
+                self._raise_cause()
+                raise TimeoutError(f"the broker does not listen on {host}:{port} after {_PATIENCE} s")
         except BaseException:
-            self.thread.join(_PATIENCE)
+            if not self._started.cancel():
+                self.stop(0)
             raise
+        self._listener: Final = self._started.result()
+        self.url: Final = self._listener.url
 
-    def _run(self, host: str, port: int, started: "Future[str]") -> None:
-        with asyncio.Runner(loop_factory=_Loop) as runner:
-            runner.run(self._serve(host, port, started))
+    def _raise_cause(self) -> None:
+        """Raise what the thread died of, if it did."""
+        if self._ended.done():
+            self.thread.join(_PATIENCE)
+            self._ended.result()
 
-    async def _serve(self, host: str, port: int, started: "Future[str]") -> None:
-        self._stopping = asyncio.Event()
-        self._loop = asyncio.get_running_loop()
-        self._listener = listener = Listener(self._broker, self._tls)
+    # in the thread
+
+    def _run(self, host: str, port: int) -> None:
         try:
-            await listener.start(host, port)
-        except Exception as error:  # whatever it is, the thread that waits for the start is to have it
-            started.set_exception(error)
-            return
-        started.set_result(listener.url)
-        await self._stopping.wait()
+            self._listen(host, port)
+        except BaseException as error:
+            if not self._started.done():  # whoever waits for the start raises it
+                self._ended.set_exception(error)
+                return
+            listener = self._started.result()
+            try:
+                listener.abandon()
+            finally:
+                self._ended.set_exception(error)
+                raise RuntimeError(f"the broker's listener on {listener.url} died") from error
+        self._ended.set_result(None)
+
+    def _listen(self, host: str, port: int) -> None:
+        ports = bind(host, port)  # first, because asyncio loses descriptors where sockets are forbidden
+        try:
+            with asyncio.Runner(loop_factory=_new_loop) as runner:
+                runner.run(self._serve(ports, host))
+        finally:
+            for each in ports:
+                each.close()
+
+    async def _serve(self, ports: list[Port], host: str) -> None:
+        listener = Listener(self._broker, self._tls)
+        listener.start(ports, host)
+        if self._started.set_running_or_notify_cancel():  # else nobody waits for the start any more
+            self._started.set_result(listener)
+            try:
+                await self._stopping.wait()
+            except asyncio.CancelledError:  # what ended the loop cancels this
+                self._dying = True
         await listener.stop(self._grace)
+
+    def _begin(self, action: Callable[[], Awaitable[None] | None], done: Future[None]) -> None:
+        if done.set_running_or_notify_cancel():  # else nobody waits for it any more
+            task = asyncio.get_running_loop().create_task(self._do(action, done))
+            self._tasks.add(task)  # asyncio does not hold on to it
+            task.add_done_callback(self._tasks.discard)
+
+    async def _do(self, action: Callable[[], Awaitable[None] | None], done: Future[None]) -> None:
+        try:
+            if (outcome := action()) is not None:
+                await outcome
+        except Exception as error:
+            done.set_exception(error)
+        else:
+            if not self._dying:
+                done.set_result(None)
+
+    # from other threads
+
+    def _have(self, action: Callable[[], Awaitable[None] | None]) -> None:
+        """Have the loop run ``action``, and return once it is done, or the listener has been stopped.
+
+        Raises:
+            RuntimeError: the thread has died.
+            TimeoutError: the listener does nothing for ten seconds.
+            Exception: what ``action`` raises.
+        """
+        listener, done, progress = self._listener, Future[None](), -1
+        listener.call_soon(lambda: self._begin(action, done))
+        while progress != listener.progress:
+            progress = listener.progress
+            wait((done, self._ended), _PATIENCE, FIRST_COMPLETED)
+            if done.done():
+                done.result()
+                return
+            if self._ended.done():
+                self.check()
+                return
+        done.cancel()  # it is not to be done behind the error
+        raise TimeoutError(f"the broker's listener did nothing for {_PATIENCE} s; {_HINT}")
+
+    def check(self) -> None:
+        """Look whether the thread is alive, or was stopped.
+
+        Raises:
+            RuntimeError: it has died.
+        """
+        error = self._ended.exception() if self._ended.done() else None
+        if error is not None:
+            raise RuntimeError(f"the broker's listener on {self.url} died of {error!r}") from error
 
     def catch_up(self) -> None:
         """Return once all that clients have sent by now is done; at once in the listener's own thread.
 
         Raises:
-            TimeoutError: nothing at all is done for ten seconds.
+            RuntimeError: the listener has died.
+            TimeoutError: the listener does nothing for ten seconds.
         """
-        if threading.current_thread() is self.thread:
-            return
-        done = asyncio.run_coroutine_threadsafe(self._listener.catch_up(), self._loop)
-        while True:
-            changes = self._broker.changes
-            try:
-                done.result(_PATIENCE)
-            except TimeoutError:
-                if self._broker.changes == changes:
-                    text = f"the broker's listener did nothing for {_PATIENCE} s; does this thread hold Broker.lock?"
-                    raise TimeoutError(text) from None
-            else:
-                return
+        if threading.current_thread() is not self.thread:
+            self._have(self._listener.catch_up)
+
+    def refuse(self) -> None:
+        """Refuse clients until :meth:`accept`; the port stays taken. Raises as :meth:`catch_up`, and OSError."""
+        self._have(self._listener.refuse)
+
+    def accept(self) -> None:
+        """Undo :meth:`refuse`. Raises as that."""
+        self._have(self._listener.accept)
 
     def cut_clients(self) -> None:
-        """End the connections of all clients, and go on listening.
+        """End the connections of all clients; with the broker's lock held."""
+        self._listener.cut_clients()
 
-        Raises:
-            TimeoutError: it takes more than ten seconds.
-        """
-        asyncio.run_coroutine_threadsafe(self._listener.cut_clients(), self._loop).result(_PATIENCE)
+    def flush(self) -> None:
+        """Return once what was said to clients by now is sent. Raises as :meth:`catch_up`."""
+        self._have(self._listener.flush)
 
     def expect(self, moment: float) -> None:
         """See to it that the listener looks after what falls due at ``moment``, whoever has set that timer."""
-        if moment < self._listener.armed_for:
+        if moment < self._listener.armed_for and not self._ended.done():
             self._listener.call_soon(self._listener.arm)
 
     def stop(self, grace: float) -> None:
-        """Close the listener, and the clients within ``grace`` seconds, and wait for the thread to end."""
+        """Close the listener, and the clients within ``grace`` seconds, and wait for the thread to end.
+
+        Raises:
+            TimeoutError: it has not ended ten seconds later.
+        """
         self._grace = grace
-        self._loop.call_soon_threadsafe(self._stopping.set)
-        self.thread.join()
+        self._started.result().call_soon(self._stopping.set)
+        self.thread.join(grace + _PATIENCE)
+        if self.thread.is_alive():
+            text = (
+                f"the broker's listener has not ended after {grace + _PATIENCE} s; does this thread hold Broker.lock?"
+            )
+            raise TimeoutError(text)

@@ -34,8 +34,10 @@ LOGIN_FROM: Final[Mapping[str, Callable[[Name], str]]] = {
 class Tls:
     """What a listener needs for TLS. ``login_from`` is one of :data:`LOGIN_FROM`.
 
+    The context sends no session tickets from then on, of TLS 1.3 or of TLS 1.2, because RabbitMQ sends none.
+
     Raises:
-        ValueError: ``login_from`` is something else.
+        ValueError: ``login_from`` is something else, or the context is not a server's.
     """
 
     context: ssl.SSLContext
@@ -44,6 +46,10 @@ class Tls:
     def __post_init__(self) -> None:
         if self.login_from not in LOGIN_FROM:
             raise ValueError(f"ssl_cert_login_from is {' or '.join(LOGIN_FROM)}, not {self.login_from!r}")
+        if self.context.protocol is not ssl.PROTOCOL_TLS_SERVER:
+            raise ValueError(f"a broker needs a context of ssl.PROTOCOL_TLS_SERVER, not {self.context.protocol.name}")
+        self.context.num_tickets = 0
+        self.context.options |= ssl.OP_NO_TICKET
 
     def identity(self, certificate: Mapping[str, Any]) -> str | None:
         """The user that a certificate is for: ``""`` for nobody, ``None`` where certificates count for nothing."""

@@ -1,0 +1,120 @@
+"""The TCP listeners of a broker: one without TLS, one with it. Each is made when somebody asks for it."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from threading import Lock, Thread
+from typing import TYPE_CHECKING, Final
+
+from hutch.fakebroker import forked
+
+if TYPE_CHECKING:
+    from hutch.fakebroker.broker import Broker
+    from hutch.fakebroker.server.thread import ServerThread
+    from hutch.fakebroker.server.tls import Tls
+
+#: Seconds for the change that another thread makes. It may wait for the listener twice, ten seconds each.
+_PATIENCE: Final = 25.0
+
+
+class Listeners:
+    """The listeners of ``broker``. What waits for a listener's thread raises as :class:`ServerThread` says."""
+
+    def __init__(self, broker: "Broker") -> None:
+        self._broker: Final = broker
+        self._plain: ServerThread | None = None
+        self._tls: ServerThread | None = None
+        # Not the broker's lock: the listener's thread takes that while whoever starts the thread waits.
+        self._changing: Final = Lock()
+
+    @property
+    def _all(self) -> "list[ServerThread]":
+        return [server for server in (self._plain, self._tls) if server is not None]
+
+    @property
+    def urls(self) -> list[str]:
+        """Where clients reach the broker."""
+        return [server.url for server in self._all]
+
+    @property
+    def threads(self) -> set[Thread]:
+        """What the listeners run on."""
+        return {server.thread for server in self._all}
+
+    @contextmanager
+    def change(self) -> Iterator[None]:
+        """One thread at a time may start or end listeners, or have them refuse or accept clients.
+
+        Raises:
+            TimeoutError: another thread takes too long.
+        """
+        if not self._changing.acquire(timeout=_PATIENCE):
+            text = (
+                f"another thread has changed the broker's listeners for {_PATIENCE} s; does this one hold Broker.lock?"
+            )
+            raise TimeoutError(text)
+        try:
+            yield
+        finally:
+            self._changing.release()
+
+    def listen(self, host: str, port: int) -> str:
+        """:meth:`Broker.listen <hutch.fakebroker.Broker.listen>`."""
+        if self._plain is None:  # a forked child may ask for a URL that its parent has asked for
+            forked.check(self._broker)
+            with self.change():
+                if self._plain is None:
+                    self._plain = self._start(host, port)
+        self._plain.check()
+        return self._plain.url
+
+    def listen_tls(self, tls: "Tls", host: str, port: int) -> str:
+        """:meth:`Broker.listen_tls <hutch.fakebroker.Broker.listen_tls>`."""
+        forked.check(self._broker)
+        with self.change():
+            if self._tls is not None:
+                raise RuntimeError(f"the broker listens with TLS already, on {self._tls.url}")
+            self._tls = self._start(host, port, tls)
+            return self._tls.url
+
+    def _start(self, host: str, port: int, tls: "Tls | None" = None) -> "ServerThread":
+        from hutch.fakebroker.server.thread import ServerThread  # noqa: PLC0415  (asyncio, only when needed)
+
+        if self._broker.closed:
+            raise RuntimeError("the broker is closed, and listens no more")
+        return ServerThread(self._broker, host, port, tls)
+
+    def catch_up(self) -> None:
+        """Return once all that clients have sent by now is done."""
+        for server in self._all:
+            server.catch_up()
+
+    def refuse(self) -> None:
+        """Refuse new clients, and keep the ports."""
+        for server in self._all:
+            server.refuse()
+
+    def accept(self) -> None:
+        """Undo :meth:`refuse`."""
+        for server in self._all:
+            server.accept()
+
+    def cut_clients(self) -> None:
+        """End the connections of all clients; with the broker's lock held."""
+        for server in self._all:
+            server.cut_clients()
+
+    def flush(self) -> None:
+        """Return once what was said to clients by now is sent."""
+        for server in self._all:
+            server.flush()
+
+    def expect(self, moment: float) -> None:
+        """Somebody is to look after what falls due at ``moment``."""
+        for server in self._all:
+            server.expect(moment)
+
+    def close(self, grace: float) -> None:
+        """End the listeners, and their clients within ``grace`` seconds."""
+        with self.change():
+            for server in self._all:
+                server.stop(grace)
