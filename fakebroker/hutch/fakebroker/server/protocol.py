@@ -46,7 +46,6 @@ class Client(asyncio.Protocol):
     def __init__(self, listener: "Listener", address: Address) -> None:
         self._listener = listener
         self._address = address
-        self._era = listener.era
         self._broker = listener.broker
         self._flush_is_due = False
         #: Whether the socket is left unread, because of an alarm (CONN-BLOCK-04).
@@ -78,7 +77,7 @@ class Client(asyncio.Protocol):
         _log.info("%s: accepted", self.peer.name)
         with self._broker.lock:
             self._broker.count_peers(+1)
-            if self._broker.stopped or self._era != self._listener.era:
+            if self._broker.stopped:
                 self._listener.call_soon(self._reset)
             elif self._listener.tls is None:
                 self._begin(None)
@@ -250,8 +249,6 @@ class Listener:
         self.armed_for = math.inf
         #: A number that grows with each thing the listener does.
         self.progress = 0
-        #: How often it began to refuse clients. One that was accepted before, and arrives behind that, comes too late.
-        self.era = 0
         self._loop: Final = asyncio.get_running_loop()
         self._ports: list[Port] = []
         self._accepting = False
@@ -289,7 +286,6 @@ class Listener:
         Raises:
             OSError: as :meth:`Port.refuse`.
         """
-        self.era += 1
         self._set_accepting(False)
         for port in self._ports:
             port.refuse()
