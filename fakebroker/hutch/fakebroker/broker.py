@@ -43,7 +43,9 @@ class Broker:
         vhosts: the virtual hosts there are at first.
         seed: random seed for generated names, random exchanges, and the queue that is served first when a limit
             shared by a channel's consumers frees. Default 0.
-        history_limit: how many events :attr:`history` keeps at least; ``None`` keeps all.
+        history_events: how many events :attr:`history` keeps: the newest ones. ``None`` keeps all. Default 10,000.
+        history_bytes: how many bytes of message bodies the history keeps. If there are more, it drops the oldest
+            bodies and keeps their events. ``None`` keeps all. Default 16 MiB.
         peer_clock: what the heartbeats of TCP clients, and the limits on their handshakes, go by; default ``clock``.
             Beside a manual clock, a :class:`SystemClock` keeps clients that live in real time from being given up for
             silent when the other leaps.
@@ -55,7 +57,7 @@ class Broker:
             not acknowledge a delivery in this time, 4.3's quorum queues take it back.
 
     Raises:
-        ValueError: there is no such profile, plugin or timeout, or the profile has no such deprecated feature.
+        ValueError: there is no such profile, plugin, timeout or limit, or the profile has no such deprecated feature.
         TypeError: ``users`` is no mapping, or ``vhosts`` or ``plugins`` one text, which would be taken for its letters.
     """
 
@@ -67,7 +69,8 @@ class Broker:
         users: Mapping[str, str] | None = None,
         vhosts: Iterable[str] = ("/",),
         seed: int = 0,
-        history_limit: int | None = None,
+        history_events: int | None = 10_000,
+        history_bytes: int | None = 16 * 1024 * 1024,
         peer_clock: Clock | None = None,
         permit_deprecated_features: Mapping[str, bool] | None = None,
         plugins: Iterable[str] = (),
@@ -83,7 +86,8 @@ class Broker:
             users={"guest": "guest"} if users is None else users,
             vhosts=vhosts,
             seed=seed,
-            history_limit=history_limit,
+            history_events=history_events,
+            history_bytes=history_bytes,
         )
         #: The timers of what TCP clients have to do in time.
         self.peer_timers: Final = self.node.timers if peer_clock is None else Timers(peer_clock)
@@ -371,8 +375,8 @@ class Broker:
             self.listeners.catch_up()
 
     def next_timer_at(self, *, background: bool = True) -> float | None:
-        """When something falls due next of itself, on the clock's ``monotonic``; ``None`` for never. Without
-        ``background``, housekeeping does not count, such as heartbeats.
+        """When something falls due next of itself, in seconds on the clock's ``monotonic``; ``None`` for never.
+        Without ``background``, housekeeping such as heartbeats does not count.
         """
         with self.lock:
             return self.node.timers.next_at(background=background)

@@ -36,12 +36,13 @@ class Node:
         users: Mapping[str, str],
         vhosts: Iterable[str],
         seed: int,
-        history_limit: int | None = None,
+        history_events: int | None = None,
+        history_bytes: int | None = None,
     ) -> None:
         self.profile: Final = profile
         self.clock: Final = clock
         self.timers: Final = Timers(clock)
-        self.history: Final = History(clock, history_limit)
+        self.history: Final = History(clock, history_events, history_bytes)
         self.names = Names(Random(seed))
         #: What random exchanges and shared limits draw from.
         self.random: Final = Random(seed)
@@ -210,7 +211,7 @@ class Node:
                 timer.action()
 
     def _do_at(self, clock: SteppedClock, timer: Timer) -> None:
-        """Do what has fallen due, and what follows from it, at its own moment, although the clock has moved on."""
+        """Do what fell due, and what follows from it, at its own moment, although the clock has moved on since."""
         before, clock.held = clock.held, timer.at
         try:
             timer.action()
