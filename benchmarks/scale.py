@@ -31,7 +31,7 @@ class Bench:
     """A broker, a client, and what an operation needs."""
 
     def __init__(self) -> None:
-        self.broker = Broker(clock=ManualClock(), history_limit=0)
+        self.broker = Broker(clock=ManualClock(), history_events=0)
         self.connection = self.connect()
         self.channel: Channel = self.connection.channel()
         self.idle: list[Connection] = []

@@ -83,7 +83,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--messages", type=int, default=200_000, help="how many messages")
     parser.add_argument("--connections", type=int, default=1000, help="how many connections, one after the other")
     options = parser.parse_args(arguments)
-    with Broker(history_limit=0) as broker:
+    with Broker(history_events=0) as broker:
 
         def connect() -> Connection:
             if not options.url:

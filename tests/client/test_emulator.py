@@ -17,7 +17,7 @@ from hutch.client import (
     connect,
 )
 from hutch.fakebroker.broker import Broker
-from hutch.fakebroker.engine.clock import ManualClock
+from hutch.fakebroker.clocks import ManualClock
 
 Connect = Callable[..., Connection]
 

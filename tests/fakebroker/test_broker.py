@@ -254,16 +254,6 @@ def test_events_are_named_tuples_and_history_can_be_cleared(manual: Broker, pipe
     assert [event.kind for event in declared] == ["declared"]
 
 
-def test_a_limited_history_keeps_the_newest_events(pipe: Connect) -> None:
-    with Broker(clock=ManualClock(), history_limit=10) as broker:
-        peer = pipe(broker)
-        for number in range(100):
-            peer.publish("nowhere", b"%d" % number)
-            assert len(broker.history) <= 20
-        newest = [event.message.body for event in broker.history if event.message]
-        assert newest[-10:] == [b"%d" % number for number in range(90, 100)]
-
-
 # Closing
 
 

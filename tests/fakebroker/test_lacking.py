@@ -26,7 +26,7 @@ def test_the_newer_version_knows_no_credit(manual: Broker, pipe: Connect) -> Non
 
 
 def test_a_history_of_nothing_holds_no_message(pipe: Connect) -> None:
-    with Broker(clock=ManualClock(), history_limit=0) as broker:
+    with Broker(clock=ManualClock(), history_events=0) as broker:
         peer = pipe(broker)
         peer.publish("nowhere", b"x")
         assert len(broker.history) == 0

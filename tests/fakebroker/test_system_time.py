@@ -1,19 +1,22 @@
 """Time on the machine's clock: real, or moved by freezegun."""
 
+import sys
 import threading
-from datetime import timedelta
+from collections.abc import Callable
+from datetime import time, timedelta
+from typing import Any
 
 import pytest
 from freezegun import freeze_time
 
-from hutch.fakebroker import Broker
+from hutch.fakebroker import Broker, SystemClock
 from hutch.fakebroker.realtime import monotonic
 from hutch.wire.fields import FieldTable
 from hutch.wire.frames import HEARTBEAT
 from hutch.wire.methods import BasicNack
 
 from .conftest import Connect
-from .peers import PATIENCE
+from .peers import PATIENCE, Peer
 
 NOW = "2031-05-06 07:08:09"
 TO_DEAD: FieldTable = {"x-dead-letter-exchange": "", "x-dead-letter-routing-key": "dead"}
@@ -126,6 +129,162 @@ def test_closing_ends_although_time_stands_still_and_a_client_does_not_answer(br
         started = monotonic()
         broker.close(grace=0.1)
         assert monotonic() - started < PATIENCE
+
+
+LADDER: FieldTable = {"x-dead-letter-exchange": "", "x-message-ttl": 60_000}
+
+
+def declare_ladder(peer: Peer) -> None:
+    """Queues in which a message waits a minute each: "first", "second", "third"; then it goes to "dead"."""
+    for queue, behind in (("dead", ""), ("third", "dead"), ("second", "third"), ("first", "second")):
+        peer.declare(queue, {**LADDER, "x-dead-letter-routing-key": behind} if behind else {})
+
+
+@pytest.mark.parametrize("start", ["2031-05-06 07:08:09", "2031-05-06 07:08:09.123457"])
+@pytest.mark.parametrize("way", ["in-process", "TCP"])
+def test_one_tick_takes_a_message_over_a_ladder_each_rung_at_its_moment(
+    broker: Broker, way: str, start: str, pipe: Connect, tcp: Connect
+) -> None:
+    with freeze_time(start) as frozen:
+        peer = pipe(broker) if way == "in-process" else tcp(broker)
+        declare_ladder(peer)
+        peer.publish("first", b"m")
+        assert peer.count("first") == 1
+        (published,) = broker.history.of("published")
+        frozen.tick(180)
+        broker.settle()
+        assert broker.queue("dead").ready == 1
+        expired = broker.history.of("expired")
+        assert [event.queue for event in expired] == ["first", "second", "third"]
+        assert [event.at - published.at for event in expired] == pytest.approx([60, 120, 180])
+        (message,) = broker.queue("dead").messages
+        deaths: Any = message.headers["x-death"]
+        assert [(death["queue"], death["time"].time()) for death in deaths] == [
+            ("third", time(7, 11, 9)),
+            ("second", time(7, 10, 9)),
+            ("first", time(7, 9, 9)),
+        ]
+
+
+@pytest.mark.parametrize("way", ["command", "alarm", "end of an alarm", "policy", "stop"])
+def test_whoever_comes_first_after_a_tick_finds_all_done_that_fell_due(broker: Broker, way: str, pipe: Connect) -> None:
+    acts: dict[str, Callable[[Peer], object]] = {
+        "command": lambda peer: peer.publish("dead", b""),
+        "alarm": lambda _: broker.raise_alarm("memory"),
+        "end of an alarm": lambda _: broker.clear_alarm("disk"),
+        "policy": lambda _: broker.admin.set_policy("p", "^x", {"max-length": 1}),
+        "stop": lambda _: broker.stop(),
+    }
+    with freeze_time(NOW) as frozen:
+        peer = pipe(broker)
+        declare_ladder(peer)
+        peer.publish("first", b"m")
+        if way == "end of an alarm":
+            broker.raise_alarm("disk")
+        broker.history.clear()
+        before = broker.clock.monotonic()
+        frozen.tick(200)
+        acts[way](peer)
+        told = [(round(event.at - before), event.kind) for event in broker.history]
+        assert told[0:6:2] == [(60, "expired"), (120, "expired"), (180, "expired")]
+        assert [at for at, _ in told[6:]] == [200] * (len(told) - 6) != []
+
+
+def test_a_tick_of_exactly_a_ttl_is_enough_at_any_microsecond(broker: Broker, pipe: Connect) -> None:
+    with freeze_time(NOW) as frozen:
+        peer = pipe(broker)
+        peer.declare("q", {"x-message-ttl": 1000})
+        for _ in range(100):
+            frozen.tick(timedelta(microseconds=9973))
+            peer.publish("q", b"m")
+            frozen.tick(timedelta(milliseconds=999))
+            assert peer.count("q") == 1
+            frozen.tick(timedelta(milliseconds=1))
+            assert peer.count("q") == 0
+
+
+def test_what_expired_with_a_consumer_expires_when_it_comes_back_and_not_before(broker: Broker, pipe: Connect) -> None:
+    with freeze_time(NOW) as frozen:
+        peer = pipe(broker)
+        peer.declare("q", {"x-message-ttl": 1000})
+        peer.publish("q", b"m")
+        peer.get("q", no_ack=False)
+        before = broker.clock.monotonic()
+        frozen.tick(60)
+        peer.method(BasicNack(1, requeue=True))
+        (expired,) = broker.history.of("expired")
+        assert expired.at - before == pytest.approx(60)
+
+
+def test_two_brokers_on_one_frozen_clock_have_each_its_own_moments(pipe: Connect) -> None:
+    clock = SystemClock()
+    with freeze_time(NOW) as frozen, Broker(clock=clock) as one, Broker(clock=clock) as two:
+        start = clock.monotonic()
+        for broker in (one, two):
+            peer = pipe(broker)
+            declare_ladder(peer)
+            peer.publish("first", b"m")
+        frozen.tick(180)
+        for broker in (one, two):
+            broker.settle()
+            assert [event.at - start for event in broker.history.of("expired")] == pytest.approx([60, 120, 180])
+
+
+def test_a_clock_of_ones_own_that_leaps_does_the_same(pipe: Connect) -> None:
+    class Leaping:
+        now = 100.0
+
+        def monotonic(self) -> float:
+            return self.now
+
+        def time(self) -> float:
+            return 1_700_000_000.0 + self.now
+
+    clock = Leaping()
+    with Broker(clock=clock) as broker:
+        peer = pipe(broker)
+        declare_ladder(peer)
+        peer.publish("first", b"m")
+        clock.now += 180
+        assert peer.count("dead") == 1
+        assert [event.at for event in broker.history.of("expired")] == [160, 220, 280]
+
+
+def test_a_leap_does_not_make_up_for_heartbeats(broker: Broker, tcp: Connect) -> None:
+    """A process that was suspended for an hour does not give up its clients for their silence."""
+    with freeze_time(NOW) as frozen:
+        peer = tcp(broker, heartbeat=10)
+        peer.declare("q")
+        frozen.tick(3600)
+        broker.settle()
+        broker.settle()
+        assert peer.waiting() == []
+        assert peer.declare("q").queue == "q"
+
+
+def test_reading_a_clock_from_many_threads_does_not_move_it() -> None:
+    """What another thread has read later is no step back."""
+    clock = SystemClock()
+
+    def ahead() -> float:
+        return max(clock.monotonic() - monotonic() for _ in range(50))
+
+    def read() -> None:
+        for _ in range(20_000):
+            clock.monotonic()
+
+    before = ahead()
+    threads = [threading.Thread(target=read) for _ in range(4)]
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(PATIENCE)
+    finally:
+        sys.setswitchinterval(interval)
+    assert ahead() == pytest.approx(before, abs=1e-4)
 
 
 # Running

@@ -119,7 +119,7 @@ def test_a_large_transaction(profile: str, pipe: Connect) -> None:
     first.
     """
     count = 5_000
-    with Broker(profile, ManualClock(), history_limit=10) as broker:
+    with Broker(profile, ManualClock(), history_events=10) as broker:
         peer = transactional(broker, pipe)
         for end, answer, ready in ((TxRollback(), TxRollbackOk, 0), (TxCommit(), TxCommitOk, count)):
             for _ in range(count):

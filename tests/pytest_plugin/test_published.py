@@ -162,3 +162,134 @@ class TestExplanations:
             "<nothing published with routing key 'orders', nor anything else>"
         )
         assert fakebroker.published("orders", count=0) == []
+
+
+def publish(fakebroker: FakeBroker, *messages: tuple[str, str]) -> None:
+    """Publish bodies by keys, into a history that begins with them."""
+    channel = fakebroker.connect().channel()
+    fakebroker.history.clear()
+    for key, body in messages:
+        channel.basic_publish(Message(body), routing_key=key)
+
+
+@pytest.mark.fakebroker(history_events=2)
+class TestDroppedEvents:
+    """Where the history has dropped published messages, it may be one of them that is asked for."""
+
+    LIMITS = (
+        "its limits are history_events=2, history_bytes=67108864; raise them, "
+        "or call history.clear() before what you look for"
+    )
+
+    def test_none_is_found(self, fakebroker: FakeBroker) -> None:
+        publish(fakebroker, ("a", "1"), ("b", "2"), ("b", "3"))
+        with pytest.raises(AssertionError) as failure:
+            assert not fakebroker.published("a")
+        assert str(failure.value).splitlines() == [
+            "cannot tell whether a message with routing key 'a' was published",
+            "the history no longer keeps 1 older published message",
+            self.LIMITS,
+        ]
+
+    def test_too_few(self, fakebroker: FakeBroker) -> None:
+        publish(fakebroker, ("a", "1"), ("b", "2"), ("b", "3"))
+        with pytest.raises(AssertionError) as failure:
+            fakebroker.published("a", count=1)
+        assert str(failure.value).splitlines() == [
+            "expected 1 published message with routing key 'a'; there are none that the history still keeps",
+            "the history no longer keeps 1 older published message",
+            self.LIMITS,
+            "near misses:",
+            "  the default exchange, key 'b': 2",
+            "      routing key is 'b'",
+            "  the default exchange, key 'b': 3",
+            "      routing key is 'b'",
+        ]
+
+    @pytest.mark.parametrize(("key", "count"), [("b", 2), ("c", 0)])
+    def test_the_count_may_be_right_by_accident(self, fakebroker: FakeBroker, key: str, count: int) -> None:
+        publish(fakebroker, ("a", "0"), ("a", "1"), ("b", "2"), ("b", "3"))
+        with pytest.raises(AssertionError) as failure:
+            fakebroker.published(key, count=count)
+        first, *_, gap, limits = str(failure.value).splitlines()
+        assert first.startswith(f"expected {count} published messages with routing key '{key}'; there are ")
+        assert first.endswith(" that the history still keeps")
+        assert (gap, limits) == ("the history no longer keeps 2 older published messages", self.LIMITS)
+
+    def test_those_that_are_kept_are_given_without_a_count(self, fakebroker: FakeBroker) -> None:
+        publish(fakebroker, ("b", "1"), ("b", "2"), ("b", "3"))
+        assert [message.body for message in fakebroker.published("b")] == [b"2", b"3"]
+
+    def test_nothing_published_is_not_claimed_where_nothing_is_kept(self, fakebroker: FakeBroker) -> None:
+        publish(fakebroker, ("b", "1"))
+        for name in "xyz":
+            fakebroker.connect().channel().queue_declare(name)
+        with pytest.raises(AssertionError) as failure:
+            fakebroker.published(count=1)
+        assert str(failure.value).splitlines() == [
+            "expected 1 published message at all; there are none that the history still keeps",
+            "the history no longer keeps 1 older published message",
+            self.LIMITS,
+        ]
+
+    def test_other_events_that_were_dropped_hinder_nobody(self, fakebroker: FakeBroker) -> None:
+        channel = fakebroker.connect().channel()
+        for name in "xyz":
+            channel.queue_declare(name)
+        channel.basic_publish(Message("1"), routing_key="b")
+        fakebroker.published("b", count=1)
+        fakebroker.published("a", count=0)
+        assert not fakebroker.published("a")
+
+    def test_waiting_says_so(self, fakebroker: FakeBroker) -> None:
+        publish(fakebroker, ("a", "1"), ("b", "2"), ("b", "3"))
+        with pytest.raises(AssertionError, match="the history no longer keeps 1 older published message"):
+            fakebroker.wait_until(lambda: fakebroker.published("a", count=1), timeout=0.01)
+
+
+@pytest.mark.fakebroker(history_bytes=10)
+class TestDroppedBodies:
+    LIMITS = (
+        "its limits are history_events=100000, history_bytes=10; raise them, "
+        "or call history.clear() before what you look for"
+    )
+
+    @pytest.fixture(autouse=True)
+    def messages(self, fakebroker: FakeBroker) -> None:
+        publish(fakebroker, ("a", '"old one"'), ("b", '"another"'), ("b", '"new"'))
+
+    @pytest.mark.parametrize("ask", [{"body": '"another"'}, {"json": "another"}])
+    def test_one_is_asked_for(self, fakebroker: FakeBroker, ask: dict[str, str]) -> None:
+        with pytest.raises(AssertionError) as failure:
+            fakebroker.published("b", **ask, count=1)  # type: ignore[arg-type]
+        first, *lines = str(failure.value).splitlines()
+        assert first.endswith("; there are none that the history still keeps")
+        assert lines[:3] == [
+            "the history no longer keeps the body of 1 published message, which may be meant:",
+            "  the default exchange, key 'b': (a body of 9 bytes, no longer kept)",
+            self.LIMITS,
+        ]
+
+    def test_none_is_found(self, fakebroker: FakeBroker) -> None:
+        with pytest.raises(AssertionError) as failure:
+            assert fakebroker.published(json="another")
+        assert str(failure.value).splitlines() == [
+            "cannot tell whether a message with JSON body 'another' was published",
+            "the history no longer keeps the bodies of 2 published messages, which may be meant:",
+            "  the default exchange, key 'a': (a body of 9 bytes, no longer kept)",
+            "  the default exchange, key 'b': (a body of 9 bytes, no longer kept)",
+            self.LIMITS,
+        ]
+
+    def test_the_count_may_be_right_by_accident(self, fakebroker: FakeBroker) -> None:
+        with pytest.raises(AssertionError, match="no longer keeps the bodies of 2 published messages"):
+            fakebroker.published(json="new", count=1)
+        assert len(fakebroker.published(json="new")) == 1
+
+    def test_what_else_is_asked_for_is_still_known(self, fakebroker: FakeBroker) -> None:
+        fakebroker.published("c", body="old one", count=0)
+        fakebroker.published("b", count=2)
+        assert not fakebroker.published("c", json="new")
+        (old,) = fakebroker.published("a", count=1)
+        with pytest.raises(LookupError, match="no longer keeps this body of 9 bytes"):
+            old.body  # noqa: B018

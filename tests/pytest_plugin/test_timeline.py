@@ -111,3 +111,32 @@ def test_long_and_strange_bodies_fit_a_line(fakebroker: FakeBroker) -> None:
     long, strange = timeline(fakebroker.history).splitlines()
     assert long.endswith(f"routed to no queue: {'x' * 57}...")
     assert strange.endswith(r"routed to no queue: 'two\nlines'")
+
+
+@pytest.mark.fakebroker(history_events=3, history_bytes=1000)
+def test_what_is_no_longer_kept(fakebroker: FakeBroker) -> None:
+    channel = fakebroker.connect().channel()
+    fakebroker.history.clear()
+    for number in range(5):
+        channel.basic_publish(Message(f"{number}" * 400), routing_key="nowhere")
+    limits = "history_events=3, history_bytes=1000"
+    what = "published to the default exchange, key 'nowhere', routed to no queue"
+    assert timeline(fakebroker.history).splitlines() == [
+        f"(2 earlier events are no longer kept: {limits})",
+        f"+0.0 s  {what}: (a body of 400 bytes, no longer kept)",
+        f"+0.0 s  {what}: (a body of 400 bytes, no longer kept)",
+        f"+0.0 s  {what}: {'4' * 57}...",
+    ]
+    assert timeline(fakebroker.history, last=1).splitlines() == [
+        f"(2 earlier events are no longer kept: {limits})",
+        "(2 earlier events)",
+        f"+0.0 s  {what}: {'4' * 57}...",
+    ]
+
+
+@pytest.mark.fakebroker(history_events=0)
+def test_of_a_history_that_keeps_nothing(fakebroker: FakeBroker) -> None:
+    fakebroker.connect()
+    assert timeline(fakebroker.history) == (
+        "(1 earlier events are no longer kept: history_events=0, history_bytes=67108864)"
+    )

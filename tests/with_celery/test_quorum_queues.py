@@ -1,10 +1,10 @@
-"""A worker told to use quorum queues, and with them Celery's delayed delivery by the broker."""
+"""A worker told to use quorum queues."""
 
 import pytest
 from celery import Celery
 
 from tests.with_celery import app as tasks
-from tests.with_celery.conftest import PATIENCE, told
+from tests.with_celery.conftest import PATIENCE
 
 SETTINGS = {
     "task_default_queue_type": "quorum",
@@ -32,8 +32,3 @@ def test_the_queue_is_a_quorum_queue(app: Celery) -> None:
 
 def test_a_task_that_is_tried_again(app: Celery) -> None:
     assert tasks.flaky.delay(2).get(timeout=PATIENCE) == 2
-
-
-def test_a_task_with_a_countdown_waits_in_the_broker(app: Celery) -> None:
-    tasks.note.apply_async(["later"], countdown=1)
-    assert told() == "later"

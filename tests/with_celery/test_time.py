@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from celery import Celery
+from celery.worker.request import Request
 from freezegun import freeze_time
 from kombu import Queue
 
@@ -69,6 +70,34 @@ def test_the_brokers_clock_does_not_move_an_eta(app: Celery, fakebroker: FakeBro
     assert app.control.ping(timeout=PATIENCE, limit=1) == [{worker.hostname: {"ok": "pong"}}]
     assert journal.empty()
     assert fakebroker.queue("work").unacked == 1
+
+
+class RunsOnArrival(Request):  # type: ignore[misc, unused-ignore]
+    eta = None
+
+
+@pytest.mark.parametrize("request_class", [Request, RunsOnArrival])
+def test_what_the_broker_delays_arrives_in_an_hour_and_the_worker_waits_for_its_own_clock(
+    url: str, fakebroker: FakeBroker, request_class: type[Request]
+) -> None:
+    """With Celery's native delayed delivery the broker's clock moves a countdown, but not the worker's."""
+    topic = {"task_default_exchange": "tasks", "task_default_exchange_type": "topic"}
+    with closing(create_app(url, task_default_queue="work", task_default_queue_type="quorum", **topic)) as app:
+        app.Task.Request = request_class
+        with embedded_worker(app) as worker:
+            tasks.note.apply_async(("in an hour",), countdown=3600)
+            fakebroker.published(exchange="celery_delayed_27", count=1)
+            fakebroker.clock.advance(3599)
+            assert fakebroker.history.of("delivered") == []
+            fakebroker.clock.advance(1)
+            (delivered,) = fakebroker.history.of("delivered")
+            assert (delivered.at, delivered.queue) == (3600.0, "work")
+            if request_class is RunsOnArrival:
+                assert told() == "in an hour"
+            else:
+                assert app.control.ping(timeout=PATIENCE, limit=1) == [{worker.hostname: {"ok": "pong"}}]
+                assert journal.empty()
+                assert fakebroker.queue("work").unacked == 1
 
 
 @pytest.mark.fakebroker(clock="system")

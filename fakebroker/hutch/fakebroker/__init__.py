@@ -2,7 +2,8 @@
 
 from hutch.fakebroker.administration import Administration
 from hutch.fakebroker.broker import Broker
-from hutch.fakebroker.engine.clock import Clock, ManualClock, SystemClock
+from hutch.fakebroker.clocks import ManualClock, SystemClock
+from hutch.fakebroker.engine.clock import Clock
 from hutch.fakebroker.engine.definitions import InvalidPolicy
 from hutch.fakebroker.engine.history import Event, History
 from hutch.fakebroker.engine.message import Message

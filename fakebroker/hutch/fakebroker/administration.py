@@ -33,6 +33,7 @@ class Administration:
     def _change(self) -> "Iterator[Node]":
         self._broker.catch_up()
         with self._broker.lock:
+            self._broker.node.settle()  # what fell due before comes first
             yield self._broker.node
             self._broker.node.settle()
             self._broker.notifier.notify()

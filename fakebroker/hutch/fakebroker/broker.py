@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Final, NoReturn, Self
 
 from hutch.fakebroker import forked
 from hutch.fakebroker.administration import Administration
+from hutch.fakebroker.clocks import ManualClock, SystemClock
+from hutch.fakebroker.company import Company
 from hutch.fakebroker.configuration import check_names, check_users, configured
-from hutch.fakebroker.engine.alarms import RESOURCES
-from hutch.fakebroker.engine.clock import Clock, ManualClock, SystemClock, Timers
+from hutch.fakebroker.engine.clock import Clock, SteppedClock, Timers
 from hutch.fakebroker.engine.history import History
 from hutch.fakebroker.engine.node import Node
 from hutch.fakebroker.engine.peer import Peer
@@ -42,7 +43,9 @@ class Broker:
         vhosts: the virtual hosts there are at first.
         seed: random seed for generated names, random exchanges, and the queue that is served first when a limit
             shared by a channel's consumers frees. Default 0.
-        history_limit: how many events :attr:`history` keeps at least; ``None`` keeps all.
+        history_events: how many events :attr:`history` keeps: the newest ones. ``None`` keeps all. Default 10,000.
+        history_bytes: how many bytes of message bodies the history keeps. If there are more, it drops the oldest
+            bodies and keeps their events. ``None`` keeps all. Default 16 MiB.
         peer_clock: what the heartbeats of TCP clients, and the limits on their handshakes, go by; default ``clock``.
             Beside a manual clock, a :class:`SystemClock` keeps clients that live in real time from being given up for
             silent when the other leaps.
@@ -54,7 +57,7 @@ class Broker:
             not acknowledge a delivery in this time, 4.3's quorum queues take it back.
 
     Raises:
-        ValueError: there is no such profile, plugin or timeout, or the profile has no such deprecated feature.
+        ValueError: there is no such profile, plugin, timeout or limit, or the profile has no such deprecated feature.
         TypeError: ``users`` is no mapping, or ``vhosts`` or ``plugins`` one text, which would be taken for its letters.
     """
 
@@ -66,7 +69,8 @@ class Broker:
         users: Mapping[str, str] | None = None,
         vhosts: Iterable[str] = ("/",),
         seed: int = 0,
-        history_limit: int | None = None,
+        history_events: int | None = 10_000,
+        history_bytes: int | None = 16 * 1024 * 1024,
         peer_clock: Clock | None = None,
         permit_deprecated_features: Mapping[str, bool] | None = None,
         plugins: Iterable[str] = (),
@@ -78,19 +82,21 @@ class Broker:
         self.lock = threading.RLock()
         self.node: Final = Node(
             configured(profile, permit_deprecated_features, plugins, consumer_timeout),
-            self.clock,
+            self.clock if isinstance(self.clock, ManualClock) else SteppedClock(self.clock),
             users={"guest": "guest"} if users is None else users,
             vhosts=vhosts,
             seed=seed,
-            history_limit=history_limit,
+            history_events=history_events,
+            history_bytes=history_bytes,
         )
         #: The timers of what TCP clients have to do in time.
         self.peer_timers: Final = self.node.timers if peer_clock is None else Timers(peer_clock)
         #: To be told, with the lock held, when something may have changed.
         self.notifier: Final = Notifier(self.lock, None if isinstance(self.clock, ManualClock) else self._expect_timers)
         self._pipes: Final[dict[Pipe, Session]] = {}
-        self._peers = 0
         self.listeners: Final = Listeners(self)
+        #: Who uses the broker.
+        self.company: Final = Company(self, self._pipes)
         #: Whether it was closed.
         self.closed = False
         #: In a child forked from the broker's process, what is wrong with using this copy there; else empty.
@@ -99,9 +105,6 @@ class Broker:
         #: Whether it was stopped and not started again; see :meth:`stop`.
         self.stopped = False
         self._memory_url: str | None = None
-        # Threads older than the broker belong to whatever runs the program, not to the program; all but the one that
-        # makes the broker.
-        self._older_threads: Final = frozenset(threading.enumerate()) - {threading.current_thread()}
         if isinstance(self.clock, ManualClock):
             self.clock.subscribe(self)
 
@@ -241,7 +244,6 @@ class Broker:
         Raises:
             ValueError: there is no such resource.
         """
-        self._check_resource(resource)
         self.catch_up()
         with self.lock:
             self.node.raise_alarm(resource)
@@ -254,15 +256,10 @@ class Broker:
         Raises:
             ValueError: there is no such resource.
         """
-        self._check_resource(resource)
         with self.lock:
             self.node.clear_alarm(resource)
             self.node.settle()
             self.notifier.notify()
-
-    def _check_resource(self, resource: str) -> None:
-        if resource not in RESOURCES:
-            raise ValueError(f"an alarm is for {' or '.join(map(repr, RESOURCES))}, not {resource!r}")
 
     # the firehose
 
@@ -289,6 +286,7 @@ class Broker:
         with self.lock:
             if vhost not in self.node.vhosts:
                 raise LookupError(f"no vhost {vhost!r}; there are: {', '.join(map(repr, self.node.vhosts)) or 'none'}")
+            self.node.settle()
             self.node.vhosts[vhost].traced = traced
 
     # stopping and starting
@@ -376,10 +374,12 @@ class Broker:
         if not self.closed:
             self.listeners.catch_up()
 
-    def next_timer_at(self) -> float | None:
-        """When something falls due next of itself, on the clock's ``monotonic``; ``None`` for never."""
+    def next_timer_at(self, *, background: bool = True) -> float | None:
+        """When something falls due next of itself, in seconds on the clock's ``monotonic``; ``None`` for never.
+        Without ``background``, housekeeping such as heartbeats does not count.
+        """
         with self.lock:
-            return self.node.timers.next_at()
+            return self.node.timers.next_at(background=background)
 
     @property
     def changes(self) -> int:
@@ -402,13 +402,6 @@ class Broker:
                 if self.notifier.count == since:
                     self.settle()
             return True
-
-    def is_alone(self, pipe: Pipe) -> bool:
-        """Whether nobody but this pipe's thread could bring anything: no TCP client, no other thread of the program."""
-        if self._peers or any(other.thread != pipe.thread for other in self._pipes):
-            return False
-        mine = {threading.current_thread()} | self.listeners.threads
-        return all(thread in self._older_threads or thread in mine for thread in threading.enumerate())
 
     def wait(self, seconds: float | None) -> None:
         """Wait, with the lock held, until something changes, a timer may be due, or real ``seconds`` have passed."""
@@ -450,10 +443,6 @@ class Broker:
         self._pipes.pop(pipe, None)
         session.hang_up()
         self.notifier.notify()
-
-    def count_peers(self, change: int) -> None:
-        """Keep count of the TCP clients."""
-        self._peers += change
 
     def close(self, grace: float = 1.0) -> None:
         """Close every connection with 320 as a RabbitMQ that is stopped does (RESTART-01), and listen no more.

@@ -22,8 +22,8 @@ class Heartbeat:
         self._send = send
         self._give_up = give_up
         self._silent = 0
-        self._sender: Timer = timers.set(interval / 2, self._beat, background=True)
-        self._monitor: Timer = timers.set(interval, self._check, background=True)
+        self._sender: Timer = timers.set_for_client(interval / 2, self._beat)
+        self._monitor: Timer = timers.set_for_client(interval, self._check)
 
     def stop(self) -> None:
         """Neither send nor expect any more."""
@@ -34,7 +34,7 @@ class Heartbeat:
         if not self.sent:
             self._send()
         self.sent = False
-        self._sender = self._timers.set(self._interval / 2, self._beat, background=True)
+        self._sender = self._timers.set_for_client(self._interval / 2, self._beat)
 
     def _check(self) -> None:
         self._silent = 0 if self.received or self.deaf else self._silent + 1
@@ -42,4 +42,4 @@ class Heartbeat:
         if self._silent == 2:
             self._give_up()
         else:
-            self._monitor = self._timers.set(self._interval, self._check, background=True)
+            self._monitor = self._timers.set_for_client(self._interval, self._check)

@@ -2,15 +2,16 @@
 thread.
 
 What a client sends is carried out before ``send`` returns. A blocking read lets time pass: on a :class:`ManualClock`,
-as long as nobody else could bring anything, the clock jumps to the next timer inside the caller's deadline; otherwise
-the read waits as it would on a socket, until some other thread brings something.
+as long as nobody else could bring anything, the clock moves from timer to timer, over all brokers on it, until
+something arrives or the caller's deadline is there; otherwise the read waits as it would on a socket, until some other
+thread brings something.
 """
 
 from errno import EISCONN
 from threading import get_ident
 from typing import TYPE_CHECKING, Final
 
-from hutch.fakebroker.engine.clock import ManualClock
+from hutch.fakebroker.clocks import ManualClock
 from hutch.fakebroker.realtime import monotonic
 from hutch.fakebroker.session import Session
 
@@ -67,9 +68,9 @@ class Pipe:
         """
         broker = self._broker
         waited_since: float | None = None
-        with broker.lock:
-            self.thread = get_ident()
-            while True:
+        while True:
+            with broker.lock:
+                self.thread = get_ident()
                 session = self._session
                 if session is None:
                     raise OSError("the connection is closed")
@@ -78,35 +79,36 @@ class Pipe:
                     return data
                 if session.dropped:
                     raise ConnectionResetError("the in-process broker has reset the connection")
-                if isinstance(broker.clock, ManualClock) and broker.is_alone(self):
-                    self._jump(broker.clock, deadline)
-                    continue
-                now = monotonic()
-                if waited_since is None:
-                    waited_since = now
-                    allowed = None if deadline is None else deadline - self.monotonic()
-                if allowed is None:
-                    broker.wait(None)
-                elif (left := waited_since + allowed - now) > 0 and not self._is_past(deadline):
+                seen = broker.changes
+                time = self.monotonic()
+            # Not with the lock held: time passes for all brokers on the clock, and each takes its own lock.
+            if isinstance(broker.clock, ManualClock) and broker.clock.is_left_to_this_thread():
+                self._let_pass(broker.clock, time, deadline)
+                continue
+            now = monotonic()
+            if waited_since is None:
+                waited_since = now
+                allowed = None if deadline is None else deadline - time
+            left = None if allowed is None else waited_since + allowed - now
+            if (left is not None and left <= 0) or self._is_past(deadline):
+                raise TimeoutError("timed out")
+            with broker.lock:
+                if broker.changes == seen:
                     broker.wait(left)
-                else:
-                    raise TimeoutError("timed out")
 
     def _is_past(self, deadline: float | None) -> bool:
         """Whether somebody has moved a manual clock to the deadline."""
         return deadline is not None and self.monotonic() >= deadline
 
-    def _jump(self, clock: ManualClock, deadline: float | None) -> None:
+    @staticmethod
+    def _let_pass(clock: ManualClock, since: float, deadline: float | None) -> None:
         """Move on to what happens next; nothing happens of itself, so no one else's time is cut short."""
-        upcoming = self._node.timers.next_at(background=deadline is not None)
-        if upcoming is not None and (deadline is None or upcoming <= deadline):
-            clock.jump(upcoming)
+        if clock.step(since, deadline):
             return
         if deadline is None:
             raise TimeoutError(
                 "nothing can arrive: no timer is pending on the broker's clock, and nobody else is connected to it"
             )
-        clock.jump(deadline)
         raise TimeoutError("timed out")
 
     def readable(self) -> bool:

@@ -102,7 +102,7 @@ async def _serve(options: argparse.Namespace, tls: Tls | None) -> None:
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stopping.set)
     # Nobody can ask a served broker for its history, which would hold on to thousands of bodies.
-    with Broker(options.profile, history_limit=0, plugins=options.plugins) as broker:
+    with Broker(options.profile, history_events=0, plugins=options.plugins) as broker:
         broker.admin.set_loopback_users()  # there is no other user; RabbitMQ's container image does the same
         listeners = [(Listener(broker), options.port, "--port")]
         if tls is not None:

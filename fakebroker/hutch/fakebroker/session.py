@@ -362,7 +362,7 @@ class Session(Shortcut):
         """Have the broker drop the connection in so many seconds, and at no moment set before; ``None``: at none."""
         if self._end is not None:
             self.timers.cancel(self._end)
-        self._end = None if seconds is None else self.timers.set(seconds, self.drop, background=True)
+        self._end = None if seconds is None else self.timers.set_for_client(seconds, self.drop)
 
     def drop(self) -> None:
         """End the stream without a word, once what was sent is out."""

@@ -4,8 +4,9 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from hutch.fakebroker import Broker, ManualClock, Message, SystemClock
+from hutch.fakebroker.engine.kept import Kept
 from hutch.fakebroker.realtime import monotonic
-from hutch.pytest_plugin.matching import ANYTHING, Published, criteria, in_a_line, search, wrong_count
+from hutch.pytest_plugin.matching import ANYTHING, Published, criteria, in_a_line, not_known, search, wrong_count
 
 if TYPE_CHECKING:
     from hutch.client import Connection
@@ -17,7 +18,7 @@ class FakeBroker(Broker):
     """A RabbitMQ double for one test; the fixture ``fakebroker`` is one, and closes it afterwards.
 
     ``url`` is for any client of any library: the broker listens on a port of 127.0.0.1 from the moment ``url`` is asked
-    for. :meth:`connect` gives a client without a socket. ``history`` tells all that happened.
+    for. :meth:`connect` gives a client without a socket. ``history`` tells what happened.
 
     ``clock`` is a :class:`~hutch.fakebroker.ManualClock` unless another one is given: for the broker no time passes but
     by ``clock.advance(minutes=5)``, and by a client of :meth:`connect` that waits. Heartbeats of TCP clients go by real
@@ -32,12 +33,15 @@ class FakeBroker(Broker):
         seed: of the names that the broker makes up.
         permit_deprecated_features: deprecated features by name, permitted (``True``) or denied where that is not
             RabbitMQ's default.
+        history_events: how many events ``history`` keeps: the newest ones. ``None`` keeps all. Default 100,000.
+        history_bytes: how many bytes of message bodies the history keeps. If there are more, it drops the oldest
+            bodies and keeps their events. ``None`` keeps all. Default 64 MiB.
         plugins: RabbitMQ's names of the plugins to enable, see docs/plugins.md.
         consumer_timeout: how long a delivery may wait for its acknowledgement, ms; ``None`` for ever with 3.10, for a
             day with 4.3, as RabbitMQ's ``undefined``. 4.3 has it for quorum queues alone.
 
     Raises:
-        ValueError: there is no such profile, plugin or timeout, or the profile has no such deprecated feature.
+        ValueError: there is no such profile, plugin, timeout or limit, or the profile has no such deprecated feature.
         TypeError: ``users`` is no mapping, or ``vhosts`` or ``plugins`` one text.
     """
 
@@ -51,6 +55,8 @@ class FakeBroker(Broker):
         users: Mapping[str, str] | None = None,
         vhosts: Iterable[str] = ("/",),
         seed: int = 0,
+        history_events: int | None = 100_000,
+        history_bytes: int | None = 64 * 1024 * 1024,
         permit_deprecated_features: Mapping[str, bool] | None = None,
         plugins: Iterable[str] = (),
         consumer_timeout: int | None = 1800000,
@@ -61,6 +67,8 @@ class FakeBroker(Broker):
             users=users,
             vhosts=vhosts,
             seed=seed,
+            history_events=history_events,
+            history_bytes=history_bytes,
             peer_clock=SystemClock(),
             permit_deprecated_features=permit_deprecated_features,
             plugins=plugins,
@@ -117,6 +125,9 @@ class FakeBroker(Broker):
         They count whether or not they got into a queue, and are still there. What the broker dead-letters is published
         by nobody: see ``history.of("dead-lettered")``.
 
+        What the history has dropped (``history_events``, ``history_bytes``) is not in the list. If the answer may
+        depend on it, this raises AssertionError and says so.
+
         Args:
             routing_key: by which they were published; to the default exchange (``exchange=""``) that is a queue's name.
             count: how many there must be.
@@ -129,7 +140,8 @@ class FakeBroker(Broker):
             properties: AMQP's properties of a message: ``correlation_id="17"``, ``delivery_mode=2``.
 
         Raises:
-            AssertionError: there are not ``count`` of them. The text shows what was published instead.
+            AssertionError: there are not ``count`` of them; the text shows what was published instead. Or the history
+                has dropped what may be asked for, and ``count`` is given or nothing is found.
             TypeError: a property that does not exist.
         """
         __tracebackhide__ = True
@@ -144,9 +156,12 @@ class FakeBroker(Broker):
             properties=properties,
         )
         result = search(self.history.of("published"), asked)
-        if count is not None and count != len(result.found):
-            moved = [event._replace(detail=event.detail[1]) for event in self.history.of("dead-lettered")]
+        if count is not None and (count != len(result.found) or not result.is_complete):
+            dead = self.history.of("dead-lettered")
+            moved = Kept([event._replace(detail=event.detail[1]) for event in dead], dead.dropped, dead.limits)
             raise AssertionError(wrong_count(result, count, search(moved, asked)))
+        if not result.found and not result.is_complete:
+            raise AssertionError(not_known(result))
         return Published(result.messages, "" if result.found else in_a_line(result))
 
     def wait_until(self, condition: Callable[[], Value], timeout: float = 5.0) -> Value:

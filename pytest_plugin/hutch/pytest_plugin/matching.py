@@ -5,6 +5,8 @@ from json import loads
 from typing import Any, Final, NamedTuple, final
 
 from hutch.fakebroker import Event, Message
+from hutch.fakebroker.engine.kept import Kept
+from hutch.fakebroker.engine.message import BodilessMessage
 from hutch.pytest_plugin.timeline import body_text, destination, names
 from hutch.wire.properties import FLAGS
 
@@ -37,11 +39,12 @@ class Published(list[Message]):
 
 class Criterion(NamedTuple):
     """One thing that is asked of a message: ``text`` says what; ``miss`` says why an event's message is not it, or
-    ``None``.
+    ``None``. ``reads_body`` is whether that takes its body.
     """
 
     text: str
     miss: Callable[[Event, Message], str | None]
+    reads_body: bool = False
 
 
 def criteria(
@@ -77,7 +80,8 @@ def criteria(
     for name, value in properties.items():
         asked.append(_entry("property", name, value, lambda message: message.properties.values))
     if body is not None:
-        asked.append(_same("body", body.encode() if isinstance(body, str) else body, lambda _, message: message.body))
+        wanted = body.encode() if isinstance(body, str) else body
+        asked.append(_same("body", wanted, lambda _, message: message.body)._replace(reads_body=True))
     if not isinstance(json, Anything):
         asked.append(_json(json))
     return asked
@@ -116,20 +120,30 @@ def _json(wanted: object) -> Criterion:
             return f"body is no JSON: {body_text(message)}"
         return None if actual == wanted else f"body is {actual!r}"
 
-    return Criterion(f"JSON body {wanted!r}", miss)
+    return Criterion(f"JSON body {wanted!r}", miss, reads_body=True)
 
 
 class Result(NamedTuple):
-    """What a search found: the messages meant, and all others with what they miss."""
+    """What a search found: the messages meant, all others with what they miss, and those of which nobody can tell, for
+    their bodies are no longer kept. ``dropped`` is how many older messages are not kept at all, because of ``limits``.
+    """
 
     asked: Sequence[Criterion]
     found: Sequence[Event]
     missed: Sequence[tuple[Event, Sequence[str]]]
+    bodiless: Sequence[Event]
+    dropped: int
+    limits: str
 
     @property
     def messages(self) -> list[Message]:
         """The messages meant."""
         return [event.message for event in self.found if event.message is not None]
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether there can be no others that are meant."""
+        return not self.bodiless and not self.dropped
 
     @property
     def question(self) -> str:
@@ -141,21 +155,49 @@ class Result(NamedTuple):
         """The others, those that miss least first."""
         return sorted(self.missed, key=lambda missed: len(missed[1]))
 
+    @property
+    def gaps(self) -> list[str]:
+        """What the history no longer keeps, and so cannot tell."""
+        lines = []
+        if self.dropped:
+            lines.append(f"the history no longer keeps {_published(self.dropped, 'older')}")
+        if self.bodiless:
+            lines.append(f"the history no longer keeps the {_bodies(len(self.bodiless))}, which may be meant:")
+            lines += [f"  {_summary(event)}" for event in self.bodiless[:_NEAR_MISSES]]
+            if len(self.bodiless) > _NEAR_MISSES:
+                lines.append(f"  and {len(self.bodiless) - _NEAR_MISSES} more")
+        if lines:
+            lines.append(f"its limits are {self.limits}; raise them, or call history.clear() before what you look for")
+        return lines
 
-def search(events: Iterable[Event], asked: Sequence[Criterion]) -> Result:
+
+def _published(number: int, which: str = "") -> str:
+    return " ".join(filter(None, [str(number), which, f"published message{'' if number == 1 else 's'}"]))
+
+
+def _bodies(number: int) -> str:
+    return "body of 1 published message" if number == 1 else f"bodies of {number} published messages"
+
+
+def search(events: Kept[Event], asked: Sequence[Criterion]) -> Result:
     """Go through events that tell of a message and, in ``detail``, the names of the queues it got into."""
     found: list[Event] = []
     missed: list[tuple[Event, Sequence[str]]] = []
+    bodiless: list[Event] = []
     for event in events:
         message = event.message
         if message is None:
             continue
-        misses = [text for criterion in asked if (text := criterion.miss(event, message)) is not None]
+        unknown = [criterion for criterion in asked if criterion.reads_body and isinstance(message, BodilessMessage)]
+        known = [criterion for criterion in asked if criterion not in unknown]
+        misses = [text for criterion in known if (text := criterion.miss(event, message)) is not None]
         if misses:
             missed.append((event, misses))
+        elif unknown:
+            bodiless.append(event)
         else:
             found.append(event)
-    return Result(asked, found, missed)
+    return Result(asked, found, missed, bodiless, events.dropped, events.limits)
 
 
 def in_a_line(result: Result) -> str:
@@ -167,13 +209,23 @@ def in_a_line(result: Result) -> str:
     return f"{nothing}; nearest: {_summary(event)}: {'; '.join(misses)}"
 
 
+def not_known(result: Result) -> str:
+    """Why it is an error that nothing was found where something may have been."""
+    return "\n".join([f"cannot tell whether a message {result.question} was published", *result.gaps])
+
+
 def wrong_count(result: Result, count: int, moved: Result) -> str:
-    """Why it is an error that not ``count`` messages were found; ``moved`` is what dead-lettering alone would give."""
-    wanted = f"{count} published message{'' if count == 1 else 's'} {result.question}"
+    """Why it is an error that not ``count`` messages were found, or that there may be others; ``moved`` is what
+    dead-lettering alone would give.
+    """
+    wanted = f"{_published(count)} {result.question}"
     lines = [f"expected {wanted}; there {'is' if len(result.found) == 1 else 'are'} {len(result.found) or 'none'}"]
+    if not result.is_complete:
+        lines[0] += " that the history still keeps"
     if result.found:
         lines.append("found:")
         lines += [f"  {_summary(event)}" for event in result.found]
+    lines += result.gaps
     if len(result.found) < count:
         lines += _misses(result)
         if moved.found:
@@ -185,7 +237,7 @@ def wrong_count(result: Result, count: int, moved: Result) -> str:
 
 def _misses(result: Result) -> list[str]:
     if not result.missed:
-        return [] if result.found else ["nothing was published"]
+        return [] if result.found or not result.is_complete else ["nothing was published"]
     lines = ["near misses:" if result.asked else "published were:"]
     for event, misses in result.nearest[:_NEAR_MISSES]:
         lines.append(f"  {_summary(event)}")

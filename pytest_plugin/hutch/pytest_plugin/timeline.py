@@ -3,7 +3,8 @@
 from collections.abc import Callable, Iterable, Mapping
 from typing import Final
 
-from hutch.fakebroker import Event, Message
+from hutch.fakebroker import Event, History, Message
+from hutch.fakebroker.engine.message import BodilessMessage
 
 _SHOWN: Final = 60  # characters of a body
 
@@ -11,18 +12,22 @@ _SHOWN: Final = 60  # characters of a body
 def timeline(events: Iterable[Event], last: int | None = None) -> str:
     """One line for each event, oldest first: seconds since the first one, and what happened.
 
-    ``last`` is how many events to show at most, the latest ones; ``None`` shows all.
+    ``last`` is how many events to show at most, the latest ones; ``None`` shows all. What a history no longer keeps,
+    the first line says.
     """
     every = list(events)
+    gone = []
+    if isinstance(events, History) and (dropped := events.dropped()):
+        gone.append(f"({dropped} earlier events are no longer kept: {events.limits})")
     if not every:
-        return "nothing"
+        return "\n".join(gone or ["nothing"])
     start = every[0].at
     shown = every if last is None else every[-last:]
     times = [f"+{event.at - start:.1f} s" for event in shown]
     width = max(map(len, times))
     lines = [f"{time:>{width}}  {describe(event)}" for time, event in zip(times, shown, strict=True)]
     left_out = len(every) - len(shown)
-    return "\n".join([f"({left_out} earlier events)", *lines] if left_out else lines)
+    return "\n".join([*gone, *([f"({left_out} earlier events)"] if left_out else []), *lines])
 
 
 def describe(event: Event) -> str:
@@ -35,7 +40,9 @@ def describe(event: Event) -> str:
 
 
 def body_text(message: Message) -> str:
-    """The body as text where it is some, cut to fit a line."""
+    """The body as text where it is some, cut to fit a line; or that it is no longer kept."""
+    if isinstance(message, BodilessMessage):
+        return f"(a body of {message.body_size} bytes, no longer kept)"
     try:
         text = message.body.decode()
     except UnicodeDecodeError:

@@ -65,5 +65,12 @@ def emulator(profile: str, like: Site, types: Iterable[str]) -> Iterator[Emulato
     """A new emulator with the virtual host and the user of another site, and the exchange types of plugins there."""
     clock = ManualClock()
     plugins = [PLUGINS[type_] for type_ in types if type_ in PLUGINS]
-    with Broker(profile, clock, users={like.userid: like.password}, vhosts=(like.vhost,), plugins=plugins) as broker:
+    with Broker(
+        profile,
+        clock,
+        users={like.userid: like.password},
+        vhosts=(like.vhost,),
+        plugins=plugins,
+        history_events=None,
+    ) as broker:
         yield Emulator(broker, clock, like)

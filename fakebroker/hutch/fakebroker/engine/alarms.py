@@ -16,6 +16,16 @@ class Alarms:
         self.raised: Final[set[str]] = set()
         self._blocked: Final[dict[Callable[[], None], None]] = {}
 
+    @staticmethod
+    def check(resource: str) -> None:
+        """Refuse what is no resource.
+
+        Raises:
+            ValueError: it is none.
+        """
+        if resource not in RESOURCES:
+            raise ValueError(f"an alarm is for {' or '.join(map(repr, RESOURCES))}, not {resource!r}")
+
     @property
     def reason(self) -> str:
         """What connection.blocked says (CONN-BLOCK-02)."""

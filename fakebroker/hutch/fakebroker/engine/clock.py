@@ -1,12 +1,13 @@
-"""Time: the clocks a broker can run on, and the one sorted list of what is to happen later."""
+"""Time: what the engine asks of a clock, and the one sorted list of what is to happen later."""
 
 import math
-import time
 from collections.abc import Callable
-from datetime import timedelta
-from typing import Final, NoReturn, Protocol
+from typing import Final, Protocol
 
 from sortedcontainers import SortedKeyList
+
+#: Seconds that a timer may be early on a clock that moves by itself: freezegun adds up microseconds in floats.
+_RESOLUTION: Final = 1e-6
 
 
 class Clock(Protocol):
@@ -24,120 +25,29 @@ def moment(seconds: float) -> float:
     return round(seconds, 9)
 
 
-class SystemClock:
-    """The machine's clock, read late: whatever patches ``time.monotonic`` and ``time.time`` (freezegun) moves it.
+class SteppedClock:
+    """The clock of one node, on top of a clock that moves by itself or by freezegun.
 
-    When time is frozen, or runs again, another function stands behind ``time.monotonic``, which counts from elsewhere.
-    That is no leap to this clock, nor is a step back: it goes on from where it was, as soon as it is read. What passes
-    between the change and that is lost to it.
+    It says what that clock says. While the node does what fell due, it says the moment when that fell due: one leap
+    over several timers has each of them done at its own moment.
     """
 
-    def __init__(self) -> None:
-        self._source = time.monotonic
-        self._shift = 0.0
-        self._latest = 0.0
+    def __init__(self, source: Clock) -> None:
+        self.source: Final = source
+        #: The moment of what is being done; ``None`` if nothing that fell due is.
+        self.held: float | None = None
 
     def monotonic(self) -> float:
-        """``time.monotonic()``, without the leaps between one that is patched and one that is not."""
-        source = time.monotonic
-        now = source() + self._shift
-        if source is not self._source or now < self._latest:
-            self._source = source
-            self._shift += self._latest - now
-            return self._latest
-        self._latest = now
-        return now
+        """Seconds on the source's ``monotonic``."""
+        held = self.held
+        return self.source.monotonic() if held is None else held
 
     def time(self) -> float:
-        """``time.time()``."""
-        return time.time()
-
-    def advance(self, *_: object, **__: object) -> NoReturn:
-        """Refuse: this clock is the machine's.
-
-        Raises:
-            TypeError: always.
-        """
-        raise TypeError(
-            "the system clock cannot be advanced: have the broker run on a ManualClock, "
-            "or move the machine's time with a library such as freezegun"
-        )
-
-
-class Follower(Protocol):
-    """What goes along with a manual clock: a broker."""
-
-    def catch_up(self) -> None:
-        """Do what clients have asked for by now: that still belongs to the time before."""
-
-    def next_timer_at(self) -> float | None:
-        """When something falls due next, on the clock's ``monotonic``; ``None`` for never."""
-
-    def settle(self) -> None:
-        """Do what has fallen due."""
-
-
-class ManualClock:
-    """A clock that moves when it is told to. ``start`` is its first ``time()``, seconds since 1970."""
-
-    def __init__(self, start: float = 1_700_000_000.0) -> None:
-        self._start: Final = start
-        self._elapsed = 0.0
-        self._followers: list[Follower] = []
-
-    def monotonic(self) -> float:
-        """Seconds since this clock was made."""
-        return self._elapsed
-
-    def time(self) -> float:
-        """Seconds since 1970."""
-        return self._start + self._elapsed
-
-    def advance(
-        self, seconds: float | timedelta = 0.0, *, milliseconds: float = 0.0, minutes: float = 0.0, hours: float = 0.0
-    ) -> None:
-        """Move on by the sum of what is given. Brokers on this clock do what falls due on the way, each thing at its
-        moment, before this returns.
-
-        Raises:
-            ValueError: the sum is negative, or not finite.
-        """
-        if isinstance(seconds, timedelta):
-            seconds = seconds.total_seconds()
-        step = seconds + milliseconds / 1000 + minutes * 60 + hours * 3600
-        if step < 0:
-            raise ValueError(f"a clock does not go back ({step} s)")
-        if not math.isfinite(step):
-            raise ValueError(f"a clock takes finite steps, not {step} s")
-        for follower in list(self._followers):
-            follower.catch_up()
-        end = moment(self._elapsed + step)
-        while (upcoming := self._next_timer_at()) is not None and upcoming <= end:
-            self.jump(upcoming)
-            self._settle()
-        self.jump(end)
-        self._settle()
-
-    def _next_timer_at(self) -> float | None:
-        moments = (follower.next_timer_at() for follower in self._followers)
-        return min((moment for moment in moments if moment is not None), default=None)
-
-    def _settle(self) -> None:
-        for follower in list(self._followers):
-            follower.settle()
-
-    def jump(self, at: float) -> None:
-        """Move on to ``at`` on :meth:`monotonic`, if that is later than now; followers are not told."""
-        self._elapsed = max(self._elapsed, at)
-
-    def subscribe(self, follower: Follower) -> None:
-        """Have ``follower`` come along with each :meth:`advance`."""
-        self._followers.append(follower)
-
-    def unsubscribe(self, follower: Follower) -> None:
-        """Undo :meth:`subscribe`; a follower that is not there is no error."""
-        if follower in self._followers:
-            self._followers.remove(follower)
+        """Seconds since 1970; to the millisecond while something that fell due is done."""
+        held = self.held
+        if held is None:
+            return self.source.time()
+        return round(self.source.time() - (self.source.monotonic() - held), 3)
 
 
 class Timer:
@@ -158,7 +68,13 @@ class Timers:
     """All timers of one broker, soonest first; timers of the same moment in the order they were set."""
 
     def __init__(self, clock: Clock) -> None:
-        self._clock = clock
+        self._clock: Final = clock
+        #: The clock itself, and how early a timer may be.
+        self._running = clock
+        self._tolerance = 0.0
+        if isinstance(clock, SteppedClock):
+            self._running = clock.source
+            self._tolerance = _RESOLUTION
         self._order = 0
         self._waiting: SortedKeyList[Timer] = SortedKeyList(key=lambda timer: (timer.at, timer.order))
         #: When the soonest timer is due; infinity when there is none.
@@ -168,8 +84,18 @@ class Timers:
         """Have ``action`` called ``delay`` seconds from now."""
         return self.set_at(moment(self._clock.monotonic() + delay), action, background=background)
 
+    def set_for_client(self, delay: float, action: Callable[[], None]) -> Timer:
+        """Have ``action`` called ``delay`` seconds from now, for what a client has to do in time, such as heartbeats.
+
+        This is a background timer. The delay counts from the time of the clock itself, also while something that fell
+        due earlier is done. So after a leap a client is not given up for heartbeats that it had no time to send.
+        """
+        return self.set_at(moment(self._running.monotonic() + delay), action, background=True)
+
     def set_at(self, at: float, action: Callable[[], None], *, background: bool = False) -> Timer:
         """Have ``action`` called at a moment on the clock's ``monotonic``."""
+        if self._running is not self._clock:
+            at = max(at, self._clock.monotonic())  # it cannot be done at a moment before this one
         self._order += 1
         timer = Timer(at, self._order, action, background)
         self._waiting.add(timer)
@@ -189,11 +115,11 @@ class Timers:
 
     def seconds_to_next(self) -> float | None:
         """How long until the soonest timer is due, 0 when it is overdue; ``None`` when there is none."""
-        return None if self.soonest == math.inf else max(self.soonest - self._clock.monotonic(), 0.0)
+        return None if self.soonest == math.inf else max(self.soonest - self._running.monotonic(), 0.0)
 
     def pop_due(self) -> Timer | None:
         """Take out the soonest timer if its time has come."""
-        if self.soonest == math.inf or self.soonest > self._clock.monotonic():
+        if self.soonest == math.inf or self.soonest - self._tolerance > self._clock.monotonic():
             return None
         timer: Timer = self._waiting.pop(0)
         self._look()

@@ -24,8 +24,9 @@ _CACHED_SIZE = 2048
 class Envelope:
     """What the broker reads of a message's properties; messages with the same properties share one.
 
-    ``raw`` is the properties as they are delivered. ``ttl`` is the expiration in ms. ``cc`` and ``bcc`` are the routing
-    keys of those headers. ``refusal`` is why such a message cannot be published at all, if it cannot.
+    ``raw`` is the properties as they are delivered, ``size`` how many bytes that is. ``ttl`` is the expiration in ms.
+    ``cc`` and ``bcc`` are the routing keys of those headers. ``refusal`` is why such a message cannot be published at
+    all, if it cannot.
     """
 
     __slots__ = (
@@ -38,6 +39,7 @@ class Envelope:
         "refusal",
         "reply_to",
         "rewritten",
+        "size",
         "ttl",
         "user_id",
     )
@@ -70,6 +72,7 @@ class Envelope:
         #: Whether there is anything in it that can make the broker refuse the message.
         self.needs_check = self.user_id is not None or self.refusal is not None or self.reply_to is not None
         self.raw = delivered_properties(raw, profile.sorts_headers, "BCC" in headers)
+        self.size = len(self.raw)
         #: Whether that is not what they came as.
         self.rewritten = self.raw != raw
         #: The properties as they are delivered.
@@ -79,6 +82,7 @@ class Envelope:
         """The same with other properties to deliver, which make no difference to the broker."""
         envelope = copy(self)
         envelope.raw = raw
+        envelope.size = len(raw)
         envelope.properties = Properties(raw)
         return envelope
 
@@ -128,7 +132,7 @@ class Envelopes:
                 raise internal_error() from None
             except FieldError:
                 raise too_deep() from None
-            if len(raw) <= _CACHED_SIZE:
+            if envelope.size <= _CACHED_SIZE:
                 if len(self._recent) >= _CACHED_ENVELOPES:
                     self._recent.clear()
                 self._recent[raw] = envelope

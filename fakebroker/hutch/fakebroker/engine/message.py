@@ -18,8 +18,9 @@ def _address(exchange: str, routing_key: str) -> bytes:
 class Message:
     """One message as it was published, or as it was dead-lettered; it may stand in many queues.
 
-    ``properties_size`` is how many bytes its properties had when it was published, where deaths are kept beside them;
-    ``written`` is whether only what is on disk is left of it.
+    ``body_size`` is bytes, and so is ``properties_size``: what its properties had when it was published, where deaths
+    are kept beside them. ``written`` is whether only what is on disk is left of it. The history marks it with
+    ``counted_in``.
 
     ``header`` is the payload of its content header frame and ``address`` the exchange and routing key as two short
     strings, both as they are delivered. ``deaths`` is what the broker itself knows of its deaths
@@ -30,6 +31,8 @@ class Message:
         "address",
         "bcc",
         "body",
+        "body_size",
+        "counted_in",
         "deaths",
         "envelope",
         "exchange",
@@ -52,8 +55,10 @@ class Message:
         self.routing_key = routing_key
         self.envelope = envelope
         self.body = body
+        self.body_size = len(body)
+        self.counted_in: object = None
         raw = envelope.raw
-        self.header = header if header is not None and header[12:] == raw else content_header(len(body), raw)
+        self.header = header if header is not None and header[12:] == raw else content_header(self.body_size, raw)
         self.address = _address(exchange, routing_key)
         #: Routing keys of the BCC header, which is delivered to nobody.
         self.bcc = envelope.bcc
@@ -62,7 +67,7 @@ class Message:
         #: How many of its deliveries failed before it was dead-lettered: where this counts, even the first delivery of
         #: the dead letter is marked redelivered (DLX-03).
         self.failures = 0
-        self.properties_size = len(raw)
+        self.properties_size = envelope.size
         self.written = False
 
     def readdressed(self, exchange: str, routing_key: str) -> "Message":
@@ -98,6 +103,39 @@ class Message:
 
     def __repr__(self) -> str:
         return f"Message({self.exchange!r}, {self.routing_key!r}, {self.properties!r}, {self.body[:80]!r})"
+
+
+class BodilessMessage(Message):
+    """A message whose body the history has dropped. Everything else is still there."""
+
+    __slots__ = ("_reason",)
+
+    def __init__(self, message: Message, reason: str) -> None:
+        super().__init__(message.exchange, message.routing_key, message.envelope, b"", message.header)
+        self.bcc = message.bcc
+        self.deaths = message.deaths
+        self.failures = message.failures
+        self.body_size = message.body_size
+        self.properties_size = message.properties_size
+        self.written = message.written
+        self._reason = reason
+
+    @property
+    def body(self) -> bytes:
+        """There is none.
+
+        Raises:
+            LookupError: always; the text says why.
+        """
+        raise LookupError(f"the history no longer keeps this body of {self.body_size} bytes ({self._reason})")
+
+    @body.setter
+    def body(self, _body: bytes) -> None:
+        """Ignore the empty body that the base class sets."""
+
+    def __repr__(self) -> str:
+        body = f"<body of {self.body_size} bytes, no longer kept>"
+        return f"Message({self.exchange!r}, {self.routing_key!r}, {self.properties!r}, {body})"
 
 
 def with_headers(message: Message, headers: FieldTable, without: tuple[str, ...] = ()) -> bytes:

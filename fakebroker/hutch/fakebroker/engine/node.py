@@ -7,7 +7,7 @@ from random import Random
 from typing import Final
 
 from hutch.fakebroker.engine.alarms import Alarms
-from hutch.fakebroker.engine.clock import Clock, Timers
+from hutch.fakebroker.engine.clock import Clock, SteppedClock, Timer, Timers
 from hutch.fakebroker.engine.connection import Connection
 from hutch.fakebroker.engine.envelope import Envelopes
 from hutch.fakebroker.engine.events import Events
@@ -36,12 +36,13 @@ class Node:
         users: Mapping[str, str],
         vhosts: Iterable[str],
         seed: int,
-        history_limit: int | None = None,
+        history_events: int | None = None,
+        history_bytes: int | None = None,
     ) -> None:
         self.profile: Final = profile
         self.clock: Final = clock
         self.timers: Final = Timers(clock)
-        self.history: Final = History(clock, history_limit)
+        self.history: Final = History(clock, history_events, history_bytes)
         self.names = Names(Random(seed))
         #: What random exchanges and shared limits draw from.
         self.random: Final = Random(seed)
@@ -144,7 +145,13 @@ class Node:
     # alarms
 
     def raise_alarm(self, resource: str) -> None:
-        """Be low on a resource; again it does nothing."""
+        """Be low on a resource; again it does nothing.
+
+        Raises:
+            ValueError: there is no such resource.
+        """
+        self.alarms.check(resource)
+        self.settle()
         if resource not in self.alarms.raised:
             self.alarms.raised.add(resource)
             self.history.record("alarm-raised", "", detail=resource)
@@ -152,7 +159,13 @@ class Node:
                 self.events.alarm("set", resource)
 
     def clear_alarm(self, resource: str) -> None:
-        """Be low on it no more; if it was not, nothing happens."""
+        """Be low on it no more; if it was not, nothing happens.
+
+        Raises:
+            ValueError: there is no such resource.
+        """
+        self.alarms.check(resource)
+        self.settle()
         if resource in self.alarms.raised:
             self.history.record("alarm-cleared", "", detail=resource)
             if self.events is not None:
@@ -163,6 +176,7 @@ class Node:
 
     def end_consumers(self) -> None:
         """End all consumers, before connections end: what one gives back is not for another that ends as well."""
+        self.settle()
         for connection in self.connections:
             for channel in connection.channels.values():
                 channel.end_consumers()
@@ -191,4 +205,17 @@ class Node:
                 pending.popleft()()
             if timers.soonest == math.inf or (timer := timers.pop_due()) is None:
                 return
+            if isinstance(self.clock, SteppedClock):
+                self._do_at(self.clock, timer)
+            else:
+                timer.action()
+
+    def _do_at(self, clock: SteppedClock, timer: Timer) -> None:
+        """Do what fell due, and what follows from it, at its own moment, although the clock has moved on since."""
+        before, clock.held = clock.held, timer.at
+        try:
             timer.action()
+            while self.pending:
+                self.pending.popleft()()
+        finally:
+            clock.held = before

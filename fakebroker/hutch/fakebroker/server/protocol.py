@@ -76,15 +76,15 @@ class Client(asyncio.Protocol):
         self._listener.clients[self] = None
         _log.info("%s: accepted", self.peer.name)
         with self._broker.lock:
-            self._broker.count_peers(+1)
+            self._broker.company.peers += 1
             if self._broker.stopped:
                 self._listener.call_soon(self._reset)
             elif self._listener.tls is None:
                 self._begin(None)
             else:
                 self._encryption = Encryption(self._listener.tls)
-                self._handshake_timer = self._broker.peer_timers.set(
-                    HANDSHAKE_TIMEOUT, lambda: self._listener.call_soon(self._reset), background=True
+                self._handshake_timer = self._broker.peer_timers.set_for_client(
+                    HANDSHAKE_TIMEOUT, lambda: self._listener.call_soon(self._reset)
                 )
         self._listener.arm()
 
@@ -150,7 +150,7 @@ class Client(asyncio.Protocol):
         """End the session of a client that is gone."""
         self._listener.forget(self)
         with self._broker.lock:
-            self._broker.count_peers(-1)
+            self._broker.company.peers -= 1
             self._end_handshake()
             if self.session is not None:
                 self.session.lost()

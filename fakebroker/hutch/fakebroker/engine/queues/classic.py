@@ -61,7 +61,7 @@ class ClassicQueue(Queue):
         refuses.
         """
         settings = self.settings
-        if settings.rejects and self._is_full(1, len(message.body)):
+        if settings.rejects and self._is_full(1, message.body_size):
             if settings.overflow == "reject-publish-dlx":
                 self.vhost.dead_letter(self, message, "maxlen", message.failures)
             return False

@@ -97,7 +97,7 @@ class QuorumQueue(Queue):
             if self._publishers[publisher]:
                 return False
         self._positions += 1
-        size = len(message.body)
+        size = message.body_size
         if self._profile.quorum_size_has_properties:
             size += message.properties_size
         entry = QuorumEntry(self._positions, message, self._expires_at(message), size)

@@ -59,13 +59,13 @@ class Ready:
         """Take in a message that has just arrived."""
         self._row(entry).fresh.append(entry)
         self.count += 1
-        self.body_bytes += len(entry.message.body)
+        self.body_bytes += entry.message.body_size
 
     def put_back(self, entry: Entry) -> None:
         """Take a delivery back to where it stood."""
         self._row(entry).returned.add(entry)
         self.count += 1
-        self.body_bytes += len(entry.message.body)
+        self.body_bytes += entry.message.body_size
 
     def head(self) -> Entry | None:
         """Whatever is delivered next."""
@@ -87,7 +87,7 @@ class Ready:
                 break
         entry: Entry = row.returned.pop(0) if row.returned else row.fresh.popleft()
         self.count -= 1
-        self.body_bytes -= len(entry.message.body)
+        self.body_bytes -= entry.message.body_size
         return entry
 
     def keep(self, wanted: Callable[[Message], bool]) -> list[Message]:

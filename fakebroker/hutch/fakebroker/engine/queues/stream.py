@@ -102,7 +102,7 @@ class StreamQueue(Queue):
         envelope, offset = stored.at(self._log.next_offset), self._log.next_offset
         now = int(self.vhost.node.clock.time() * 1000)
         kept = Message(message.exchange, message.routing_key, envelope, message.body)
-        size = _OVERHEAD + len(message.envelope.raw) + len(message.address) + len(message.body)
+        size = _OVERHEAD + message.envelope.size + len(message.address) + message.body_size
         self._log.append(Record(offset, kept, now, stored.filter_value), size)
         for reader in self._readers.values():
             self._serve(reader)
