@@ -165,7 +165,9 @@ def test_clients_are_refused_during_the_downtime(manual: Broker, clock: ManualCl
 
         def catch_up(self) -> None: ...
 
-        def next_timer_at(self) -> float | None:
+        company = manual.company
+
+        def next_timer_at(self, *, background: bool = True) -> float | None:
             return clock.monotonic() + 10
 
         def settle(self) -> None:
