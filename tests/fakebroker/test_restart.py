@@ -167,7 +167,7 @@ def test_clients_are_refused_during_the_downtime(manual: Broker, clock: ManualCl
 
         company = manual.company
 
-        def next_timer_at(self, *, background: bool = True) -> float | None:
+        def next_timer_at(self, *, background: bool = True) -> float | None:  # noqa: ARG002
             return clock.monotonic() + 10
 
         def settle(self) -> None:
