@@ -10,7 +10,7 @@ write, all bytes and all events of the history must be the same. At the end of a
 - ``adapters``: the names of hutch's broker that this package uses
 - ``scripts``: draws operations from :mod:`hutch.conformance.differential` and the next two modules, and the writes
 - ``oddities``: single operations that no live broker is asked for: bad input, alarms, users, virtual hosts
-- ``scenes``: operations in a row that belong together
+- ``scenes``, ``scene``: operations in a row that belong together
 - ``clients``: what a client knows of one connection
 - ``playing``: plays a script on both emulators
 - ``comparing``: what an emulator said in a step; the report of a difference

@@ -12,7 +12,7 @@ from hutch.conformance.differential.strategies import Strategy
 from hutch.conformance.differential.vocabulary import EXCHANGES, QUEUES, TAGS
 from hutch.conformance.raw import CAPABILITIES
 from hutch.wire import methods as wire
-from hutch.wire.fields import FieldTable, Int64
+from hutch.wire.fields import FieldTable, FieldValue, Int64
 from hutch.wire.frames import BODY, HEADER, HEARTBEAT, METHOD, content_header, frame, method_frame
 
 #: The second virtual host.
@@ -292,6 +292,17 @@ _TIMED: Final[list[FieldTable]] = [
 ]
 
 
+_EXPIRED: Final[FieldTable] = {"queue": "q1", "reason": "expired"}
+#: What publishers may claim in the header x-death.
+DEATHS: Final[list[FieldValue]] = [
+    [{"count": 1}],
+    [_EXPIRED, {"count": Int64(3), **_EXPIRED}],
+    [{"count": 2, "queue": "q2", "reason": "rejected"}, _EXPIRED, {"queue": 5, "reason": True}, _EXPIRED],
+    [_EXPIRED, "a"],
+    "a",
+]
+
+
 def _publish() -> Strategy[Publish]:
     """Messages with large bodies, delays, and decimals in their headers."""
     methods = st.builds(
@@ -306,7 +317,7 @@ def _publish() -> Strategy[Publish]:
         {"x-delay": "1"},
         {"x-delay": True},
         {"a": Decimal("1.5")},
-        {"x-death": [{"count": 1}]},
+        *({"x-death": deaths} for deaths in DEATHS),
         {"CC": ["q1", "q2"]},
         {"BCC": ["q3"]},
         {"b": {"c": [1, "d", None]}},

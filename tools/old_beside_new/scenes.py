@@ -9,7 +9,6 @@ from hutch.conformance.differential.operations import (
     USERS_OWN,
     Administer,
     Advance,
-    Call,
     Operation,
     Place,
     Publish,
@@ -21,6 +20,7 @@ from hutch.conformance.differential.vocabulary import EXCHANGES, QUEUES
 from hutch.wire import methods as wire
 from hutch.wire.fields import FieldTable
 from old_beside_new.oddities import PASSWORD, Due, Oddity
+from old_beside_new.scene import CLASSIC, STREAMS, TYPED, Scene
 
 #: Types of exchanges, and the words that keys are made of there.
 _TOPICS: Final = ("topic", ("a", "b", "*", "#"))
@@ -43,96 +43,12 @@ _DEFINITIONS: Final[tuple[dict[str, Any], ...]] = (
 )
 _QUORUM_KEYS: Final = frozenset({"delivery-limit", "consumer-timeout", "dead-letter-strategy", "delayed-retry-type"})
 _NUMBERS: Final = frozenset({"max-length", "message-ttl", "expires", "max-length-bytes"})
-#: What queues of the scenes may have.
-_CLASSIC: Final[tuple[FieldTable, ...]] = (
-    {},
-    {"x-max-priority": 3},
-    {"x-max-length": 3, "x-overflow": "reject-publish"},
-    {"x-single-active-consumer": True},
-    {"x-message-ttl": 200, "x-dead-letter-exchange": ""},
-    {"x-dead-letter-exchange": "x1", "x-dead-letter-routing-key": "a"},
-)
-_QUORUM: Final[tuple[FieldTable, ...]] = (
-    {},
-    {"x-delivery-limit": 1, "x-dead-letter-exchange": "x2"},
-    {"x-max-length": 2, "x-overflow": "reject-publish"},
-    {"x-max-length": 2, "x-dead-letter-exchange": "", "x-dead-letter-routing-key": "q1"},
-    {"x-single-active-consumer": True},
-    {"x-message-ttl": 200},
-    {"x-consumer-timeout": 1000},
-    {"x-delayed-retry-type": "all", "x-delayed-retry-min": 100, "x-delayed-retry-max": 150},
-)
-_STREAMS: Final[tuple[FieldTable, ...]] = (
-    {},
-    {"x-max-length-bytes": 400, "x-stream-max-segment-size-bytes": 150},
-    {"x-max-age": "2s", "x-stream-max-segment-size-bytes": 150},
-)
-_TYPED: Final[tuple[FieldTable, ...]] = (
-    *_CLASSIC,
-    *({"x-queue-type": "quorum", **table} for table in _QUORUM),
-    *({"x-queue-type": "stream", **table} for table in _STREAMS),
-)
 
 
-#: How a delivery is settled, and whether it is to be requeued.
-_VERDICTS: Final = (
-    ("ack", False),
-    ("ack", False),
-    ("nack", True),
-    ("nack", False),
-    ("reject", True),
-    ("reject", False),
-)
-
-
-class _Scene:
-    """The two channels and the queue of a scene."""
-
-    def __init__(self, random: Random) -> None:
-        self.random: Final = random
-        places = [Place(connection, channel) for connection in (1, 2) for channel in (1, 2)]
-        self.place, self.other = random.sample(places, 2)
-        self.queue: Final[str] = random.choice(QUEUES)
-        #: How all deliveries are settled, so that a message meets the same fate several times; ``None`` for any way.
-        self._verdict: Final = random.choice((None, random.choice(_VERDICTS)))
-
-    def call(self, method: wire.Method, place: Place | None = None) -> Operation:
-        """Call a method, by default on the first channel."""
-        return Call(place or self.place, method)
-
-    def declared(self, *tables: FieldTable) -> list[Operation]:
-        """Delete the queue and declare it with one of the tables."""
-        arguments = self.random.choice(tables)
-        return [
-            self.call(wire.QueueDelete(queue=self.queue)),
-            self.call(wire.QueueDeclare(queue=self.queue, durable=True, arguments=arguments)),
-        ]
-
-    def published(self, count: int, **properties: Any) -> list[Operation]:
-        """Publish persistent messages to the queue."""
-        method = wire.BasicPublish(routing_key=self.queue, mandatory=True)
-        more = {"delivery_mode": 2, **properties}
-        return [Publish(self.random.choice((self.place, self.other)), method, more, 20) for _ in range(count)]
-
-    def consumer(self, tag: str, place: Place | None = None, arguments: FieldTable = wire.EMPTY_TABLE) -> Operation:
-        """Consume from the queue."""
-        return self.call(wire.BasicConsume(queue=self.queue, consumer_tag=tag, arguments=arguments), place)
-
-    def settled(self, count: int) -> list[Operation]:
-        """Settle deliveries."""
-        return [self._settled() for _ in range(count)]
-
-    def _settled(self) -> Operation:
-        random = self.random
-        verdict, requeue = random.choice(_VERDICTS) if self._verdict is None else self._verdict
-        flags = {"multiple": random.random() < 0.3, "requeue": requeue}
-        return Settle(random.choice((self.place, self.other)), verdict, random.randrange(4), **flags)
-
-
-def _consuming(scene: _Scene) -> list[Operation]:
+def _consuming(scene: Scene) -> list[Operation]:
     count = scene.random.randrange(4)
     return [
-        *scene.declared(*_TYPED),
+        *scene.declared(*TYPED),
         scene.call(wire.ConfirmSelect()),
         *(scene.call(wire.BasicQos(prefetch_count=count), place) for place in (scene.place, scene.other)),
         scene.consumer("s1"),
@@ -149,7 +65,31 @@ def _consuming(scene: _Scene) -> list[Operation]:
     ]
 
 
-def _routing(scene: _Scene) -> list[Operation]:
+def _sharing(scene: Scene) -> list[Operation]:
+    random = scene.random
+    queues = random.sample(QUEUES, 2)
+    consumers = [
+        scene.call(wire.BasicConsume(queue=random.choice(queues), consumer_tag=f"s{number}")) for number in range(4)
+    ]
+    sent = [
+        Publish(scene.other, wire.BasicPublish(routing_key=random.choice(queues)), {"delivery_mode": 2})
+        for _ in range(10)
+    ]
+    limits = [wire.BasicQos(prefetch_count=random.randrange(4), global_=True) for _ in range(2)]
+    return [
+        *(scene.call(wire.QueueDelete(queue=queue)) for queue in queues),
+        *(scene.call(wire.QueueDeclare(queue=queue, arguments=random.choice(CLASSIC[:2]))) for queue in queues),
+        scene.call(limits[0]),
+        *random.choice(([*consumers, *sent], [*sent, *consumers])),
+        *scene.settled(4),
+        scene.call(limits[1]),
+        *scene.settled(4),
+        scene.call(wire.BasicCancel("s1")),
+        *scene.settled(2),
+    ]
+
+
+def _routing(scene: Scene) -> list[Operation]:
     random = scene.random
     kind, words = random.choice(_KINDS)
     exchange, other = random.sample(EXCHANGES, 2)
@@ -191,13 +131,13 @@ def _routing(scene: _Scene) -> list[Operation]:
     ]
 
 
-def _transaction(scene: _Scene) -> list[Operation]:
+def _transaction(scene: Scene) -> list[Operation]:
     place = Place(scene.place.connection, 2)
     end = scene.random.choice((wire.TxCommit(), wire.TxCommit(), wire.TxRollback()))
     away: list[Operation] = [scene.call(wire.QueueDelete(queue=scene.queue), scene.other)]
     scene.place = place
     return [
-        *scene.declared(*_TYPED),
+        *scene.declared(*TYPED),
         *scene.published(3),
         scene.call(wire.TxSelect()),
         *(scene.call(wire.BasicGet(queue=scene.queue)) for _ in range(2)),
@@ -212,7 +152,7 @@ def _transaction(scene: _Scene) -> list[Operation]:
     ]
 
 
-def _reply(scene: _Scene) -> list[Operation]:
+def _reply(scene: Scene) -> list[Operation]:
     alias = scene.random.choice(ALIASES)
     asked: list[wire.Method] = [
         wire.QueueDeclare(queue=alias, passive=True),
@@ -232,12 +172,12 @@ def _reply(scene: _Scene) -> list[Operation]:
     ]
 
 
-def _credit(scene: _Scene) -> list[Operation]:
+def _credit(scene: Scene) -> list[Operation]:
     random = scene.random
     granted: FieldTable = {"credit": random.randrange(3), "drain": random.random() < 0.5}
     beginning: FieldTable = {"x-credit": granted} if random.random() < 0.5 else {}
     return [
-        *scene.declared(*_TYPED),
+        *scene.declared(*TYPED),
         scene.call(wire.BasicQos(prefetch_count=2)),
         *scene.published(random.randrange(4)),
         scene.consumer("c", arguments=beginning),
@@ -249,12 +189,12 @@ def _credit(scene: _Scene) -> list[Operation]:
     ]
 
 
-def _stream(scene: _Scene) -> list[Operation]:
+def _stream(scene: Scene) -> list[Operation]:
     random = scene.random
     offset = random.choice(("first", "last", "next", 0, 3, 8, "1h"))
     filters: FieldTable = {"x-stream-filter": "a"} if random.random() < 0.5 else {}
     return [
-        *scene.declared(*({"x-queue-type": "stream", **table} for table in _STREAMS)),
+        *scene.declared(*({"x-queue-type": "stream", **table} for table in STREAMS)),
         scene.call(wire.BasicQos(prefetch_count=5)),
         *scene.published(6, headers={"x-stream-filter-value": random.choice(("a", "b"))}),
         Advance(random.choice((500, 3000, 60000))),
@@ -267,9 +207,9 @@ def _stream(scene: _Scene) -> list[Operation]:
     ]
 
 
-def _restart(scene: _Scene) -> list[Operation]:
+def _restart(scene: Scene) -> list[Operation]:
     return [
-        *scene.declared(*_TYPED),
+        *scene.declared(*TYPED),
         scene.call(wire.QueueBind(queue=scene.queue, exchange="amq.topic", routing_key="#")),
         *scene.published(4),
         Publish(scene.place, wire.BasicPublish(exchange="amq.topic", routing_key="a"), {}, 5),
@@ -283,9 +223,9 @@ def _restart(scene: _Scene) -> list[Operation]:
     ]
 
 
-def _timeout(scene: _Scene) -> list[Oddity]:
+def _timeout(scene: Scene) -> list[Oddity]:
     return [
-        *scene.declared(*_TYPED),
+        *scene.declared(*TYPED),
         *scene.published(2),
         scene.consumer("s"),
         *(Due(0) for _ in range(4)),
@@ -293,7 +233,7 @@ def _timeout(scene: _Scene) -> list[Oddity]:
     ]
 
 
-def _policies(scene: _Scene) -> list[Oddity]:
+def _policies(scene: Scene) -> list[Oddity]:
     random = scene.random
     verbs = random.choice((("set_policy",), ("set_policy", "set_operator_policy")))
     one, other = random.choice(_DEFINITIONS), random.choice(_DEFINITIONS)
@@ -302,7 +242,7 @@ def _policies(scene: _Scene) -> list[Oddity]:
         Administer(verb, {"name": "p", "pattern": f"^{scene.queue}$", "definition": definition, "priority": 9})
         for verb, definition in zip(verbs, definitions, strict=False)
     ]
-    concerned = _TYPED if one.keys().isdisjoint(_QUORUM_KEYS) else [{"x-queue-type": "quorum"}]
+    concerned = TYPED if one.keys().isdisjoint(_QUORUM_KEYS) else [{"x-queue-type": "quorum"}]
     return [
         *scene.declared(*concerned),
         *scene.published(2),
@@ -317,7 +257,7 @@ def _policies(scene: _Scene) -> list[Oddity]:
     ]
 
 
-def _keeping(scene: _Scene) -> list[Oddity]:
+def _keeping(scene: Scene) -> list[Oddity]:
     random = scene.random
     limit: FieldTable = random.choice(({"x-max-length": 1}, {"x-max-length": 2}, {"x-max-length-bytes": 50}))
     key: FieldTable = {"x-dead-letter-routing-key": random.choice(QUEUES)} if random.random() < 0.4 else {}
@@ -348,7 +288,7 @@ def _keeping(scene: _Scene) -> list[Oddity]:
     ]
 
 
-def _alarm(scene: _Scene) -> list[Oddity]:
+def _alarm(scene: Scene) -> list[Oddity]:
     resources = scene.random.choice((["memory"], ["disk"], ["memory", "disk"], ["disk", "memory"]))
     return [
         *(Administer("raise_alarm", {"resource": resource}) for resource in resources),
@@ -360,11 +300,11 @@ def _alarm(scene: _Scene) -> list[Oddity]:
     ]
 
 
-def _stopped(scene: _Scene) -> list[Oddity]:
+def _stopped(scene: Scene) -> list[Oddity]:
     return [Administer("stop", {}), *scene.published(1), Due(0), Administer("start", {})]
 
 
-def _deleted_user(scene: _Scene) -> list[Oddity]:
+def _deleted_user(scene: Scene) -> list[Oddity]:
     return [
         Administer("delete_user", {"name": USER}),
         scene.call(wire.BasicGet(queue=scene.queue), Place(USERS_OWN, 1)),
@@ -373,7 +313,7 @@ def _deleted_user(scene: _Scene) -> list[Oddity]:
     ]
 
 
-def _delayed(scene: _Scene) -> list[Oddity]:
+def _delayed(scene: Scene) -> list[Oddity]:
     kind = scene.random.choice(("topic", "fanout", "direct"))
     delays = [scene.random.choice((0, 100, 300, 300)) for _ in range(4)]
     method = wire.BasicPublish(exchange="x3", routing_key="a", mandatory=True)
@@ -387,7 +327,7 @@ def _delayed(scene: _Scene) -> list[Oddity]:
     ]
 
 
-def _listening(scene: _Scene) -> list[Oddity]:
+def _listening(scene: Scene) -> list[Oddity]:
     exchange = scene.random.choice(("amq.rabbitmq.event", "amq.rabbitmq.trace"))
     return [
         scene.call(wire.QueueDeclare(queue="told", arguments={"x-max-length": 30})),
@@ -397,13 +337,14 @@ def _listening(scene: _Scene) -> list[Oddity]:
     ]
 
 
-_SCENES: Final[tuple[Callable[[_Scene], list[Any]], ...]] = (
-    *(_consuming, _consuming, _consuming, _routing, _routing, _routing, _transaction, _policies, _policies, _keeping),
-    *(_reply, _credit, _stream, _restart, _timeout, _alarm, _stopped, _deleted_user, _delayed, _listening),
+_SCENES: Final[tuple[Callable[[Scene], list[Any]], ...]] = (
+    *(_consuming, _consuming, _consuming, _routing, _routing, _routing, _transaction, _policies, _policies),
+    *(_keeping, _sharing, _reply, _credit, _stream, _restart, _timeout, _alarm, _stopped, _deleted_user, _delayed),
+    _listening,
 )
 
 
 def scenes(random: Random) -> Callable[[], list[Oddity]]:
     """A function that draws scenes of a few kinds. A script draws the same kinds again and again, so that they meet."""
     kinds = random.choices(_SCENES, k=3)
-    return lambda: random.choice(kinds)(_Scene(random))
+    return lambda: random.choice(kinds)(Scene(random))

@@ -5,7 +5,7 @@ from hutch.conformance.case import case
 from hutch.conformance.check import equal
 from hutch.conformance.rabbit import Rabbit
 from hutch.wire import methods as amqp
-from hutch.wire.fields import FieldTable, FieldValue, Int64
+from hutch.wire.fields import ByteArray, FieldTable, FieldValue, Int64
 
 
 @case("QUEUE-ARG-04", *matrix(2, (9, 14), 19, 20, 24, (31, 36), 41, 42))
@@ -190,12 +190,14 @@ def leader_locators(rabbit: Rabbit) -> None:
 
 @case("QUEUE-ARG-18", *matrix((155, 159)), profiles=["3.10"])
 def master_locators(rabbit: Rabbit) -> None:
-    """3.x takes the master locators that it knows; any other is an internal error."""
+    """3.x takes the master locators that it knows; any other is an internal error. An exclusive queue takes all."""
     name = "x-queue-master-locator"
-    expect_accepted(rabbit, ({name: locator} for locator in ("min-masters", "client-local", "random")))
-    wrong: tuple[FieldValue, ...] = ("bogus", 5)
+    known: tuple[FieldValue, ...] = ("min-masters", "client-local", "random", ByteArray(b"random"))
+    expect_accepted(rabbit, ({name: locator} for locator in known))
+    wrong: tuple[FieldValue, ...] = ("bogus", 5, "", ByteArray(b"bogus"), None, True, [1, "a"], {"k": 1})
     for locator in wrong:
         channel = rabbit.raw().channel()
+        channel.call(amqp.QueueDeclare(exclusive=True, arguments={name: locator}))
         channel.send(amqp.QueueDeclare(queue=rabbit.name(), durable=True, arguments={name: locator}))
         channel.connection.expect_close(541, "", (0, 0))
 

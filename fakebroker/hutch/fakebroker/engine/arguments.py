@@ -275,8 +275,9 @@ def erlang_type(queue_type: str) -> str:
     return f"rabbit_{queue_type}_queue"
 
 
-def check_master_locator(arguments: FieldTable, profile: Profile) -> None:
-    """Refuse the place to put a new queue's master, after all else that may be wrong with it (QUEUE-ARG-18).
+def check_master_locator(arguments: FieldTable, profile: Profile, *, exclusive: bool) -> None:
+    """Refuse the place to put a new queue's master, after all else that may be wrong with it (QUEUE-ARG-18). Nobody
+    looks at that of an exclusive queue.
 
     Raises:
         HardError: 541: it is a deprecated feature, denied; or one that is not known, over which 3.10 crashes.
@@ -284,7 +285,11 @@ def check_master_locator(arguments: FieldTable, profile: Profile) -> None:
     if "x-queue-master-locator" in arguments:
         if not profile.permits_master_locator:
             raise denied("queue_master_locator")
-        if profile.master_locators is not None and arguments["x-queue-master-locator"] not in profile.master_locators:
+        locator = arguments["x-queue-master-locator"]
+        if isinstance(locator, bytes):
+            locator = locator.decode(errors="replace")
+        known = profile.master_locators
+        if not exclusive and known is not None and not (isinstance(locator, str) and locator in known):
             raise internal_error()
 
 

@@ -115,7 +115,7 @@ def _declare(channel: Channel, name: str, method: QueueDeclare) -> Queue:
     )
     if queue_type == "stream":
         check_stream_sizes(method.arguments, profile)
-    check_master_locator(method.arguments, profile)
+    check_master_locator(method.arguments, profile, exclusive=method.exclusive)
     if queue_type not in QUEUE_TYPES:
         raise not_implemented(f"x-queue-type={queue_type}")
     queue = QUEUE_TYPES[queue_type](
