@@ -233,13 +233,13 @@ def test_all_addresses_of_a_host_have_the_same_port(broker: Broker, host: str) -
 # a listener that dies
 
 
-class Trap(SystemClock):
+class Trap:
     """A clock that raises ``error`` in the listener's thread, once, as soon as there is one."""
 
     error: BaseException | None = None
 
     def __init__(self) -> None:
-        super().__init__()
+        self._clock = SystemClock()
         self.sprung, self.ready = threading.Event(), threading.Event()
         self.ready.set()
 
@@ -249,7 +249,10 @@ class Trap(SystemClock):
             self.sprung.set()
             self.ready.wait(PATIENCE)
             raise error
-        return super().monotonic()
+        return self._clock.monotonic()
+
+    def time(self) -> float:
+        return self._clock.time()
 
 
 @pytest.fixture
