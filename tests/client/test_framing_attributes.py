@@ -7,10 +7,19 @@ from typing import Any
 
 import pytest
 
-from hutch.client import Channel, ChannelNotOpen, Connection, Message, RecoverableConnectionError, UnexpectedFrame, spec
+from hutch.client import (
+    Channel,
+    ChannelNotOpen,
+    Connection,
+    FrameError,
+    Message,
+    RecoverableConnectionError,
+    UnexpectedFrame,
+    spec,
+)
 from hutch.client.serialization import dumps
-from hutch.wire.frames import HEADER, METHOD
-from hutch.wire.methods import BasicAck
+from hutch.wire.frames import HEADER, METHOD, Frame
+from hutch.wire.methods import BasicAck, ConnectionClose, ConnectionCloseOk
 from hutch.wire.properties import encode_properties
 from tests.client.scripted import Server, delivery
 
@@ -42,6 +51,55 @@ def test_they_may_be_set_while_it_is_open(server: Server) -> None:
     channel.basic_publish(Message(b"x"))
     assert len(seen) == 4
     assert got[-1].body == b"last"
+
+
+def test_they_may_be_set_anywhere_in_a_message(server: Server) -> None:
+    connection = Connection(transport=lambda: server)
+    connection.connect()
+    channel = connection.channel()
+    got: list[Message] = []
+    channel.basic_consume("q", callback=got.append)
+    data = delivery(b"in two parts")
+    on_frame = connection.on_inbound_frame
+
+    def hook(received: Frame) -> bool:
+        return on_frame(received)
+
+    for cut in range(1, len(data)):
+        server.say(data[:cut])
+        with pytest.raises(TimeoutError):
+            connection.drain_events(timeout=1)
+        connection.on_inbound_frame = hook if cut % 2 else on_frame
+        server.say(data[cut:])
+        connection.drain_events(timeout=1)
+    assert [message.body for message in got] == [b"in two parts"] * (len(data) - 1)
+
+
+def test_what_comes_for_a_channel_behind_the_close_does_not_come(server: Server) -> None:
+    connection = Connection(transport=lambda: server)
+    connection.connect()
+    channel = connection.channel()
+    channel.basic_consume("q", callback=lambda _: pytest.fail("a delivery while it is closing"))
+    seen: list[int] = []
+    on_frame = connection.on_inbound_frame
+    connection.on_inbound_frame = lambda received: seen.append(received[1]) or on_frame(received)  # type: ignore[func-returns-value]
+    server.answers[ConnectionClose] = lambda _: delivery(b"late") + ConnectionCloseOk().frame(0)
+    connection.close()
+    assert seen == [0]
+
+
+def test_the_largest_frame_stays_what_was_agreed(server: Server) -> None:
+    connection = Connection(transport=lambda: server)
+    connection.connect()
+    channel = connection.channel()
+    got: list[Message] = []
+    channel.basic_consume("q", callback=got.append)
+    connection.on_inbound_frame = connection.on_inbound_frame
+    server.say(delivery(b"x" * 131_073, frame_max=200_000))
+    with pytest.raises(FrameError, match="131073 bytes where 131072 are allowed"):
+        connection.drain_events(timeout=1)
+    assert server.sent(ConnectionClose)[-1].reply_code == 501
+    assert got == []
 
 
 def test_the_frame_writer_may_be_called(server: Server) -> None:

@@ -97,6 +97,16 @@ def test_ticks_at_another_rate(server: Server) -> None:
     assert server.heartbeats == 5
 
 
+def test_a_tick_ahead_of_time_puts_no_heartbeat_off(server: Server) -> None:
+    connection = beating(server)
+    connection.heartbeat_tick()
+    server.now += 4
+    connection.heartbeat_tick()
+    with pytest.raises(TimeoutError):
+        connection.drain_events(timeout=1.5)
+    assert server.heartbeats == 1
+
+
 def test_no_heartbeats_unless_asked_for(server: Server, connection: Connection) -> None:
     server.now += 100000
     connection.heartbeat_tick()

@@ -11,7 +11,7 @@ from hutch.client.message import ReceivedMessage
 from hutch.client.reader import Reader, Violation
 from hutch.wire.content import Content
 from hutch.wire.declaration import Method
-from hutch.wire.frames import END, HEARTBEAT_FRAME, METHOD, FrameParser, frame, method_frame
+from hutch.wire.frames import BODY, END, HEARTBEAT_FRAME, METHOD, FrameParser, frame, method_frame
 from hutch.wire.methods import BasicAck, BasicNack, ConnectionUnblocked, QueueDeclareOk
 from hutch.wire.properties import NO_PROPERTIES, Properties
 from tests.client.scripted import delivery
@@ -224,6 +224,27 @@ def test_a_body_larger_than_allowed() -> None:
     reader = Reader({1: Log(1, events)})
     reader.frame_max = 60
     reader.feed(delivery(b"x" * 61))
+    with pytest.raises(Violation, match="61 bytes where 60 are allowed"):
+        reader.next_method()
+    assert events == []
+
+
+@pytest.mark.parametrize("place", [False, True])
+@pytest.mark.parametrize("size", SIZES)
+def test_a_frame_larger_than_allowed_behind_a_large_one(place: bool, size: int) -> None:
+    body = b"x" * 196_600
+    whole = delivery(body)
+    start = whole.index(b"x") - 7
+    stream = whole[:start] + frame(BODY, 1, body[:65_536]) + frame(BODY, 1, body[65_536:])
+    with pytest.raises(Violation, match="131064 bytes where 100000 are allowed"):
+        read_into_place(stream, repeat(size if place else len(stream)), 100_000)
+
+
+def test_a_method_larger_than_allowed() -> None:
+    events: list[Event] = []
+    reader = Reader({1: Log(1, events)})
+    reader.frame_max = 60
+    reader.feed(method_frame(1, QueueDeclareOk("q" * 48, 1, 2).encode()))
     with pytest.raises(Violation, match="61 bytes where 60 are allowed"):
         reader.next_method()
     assert events == []

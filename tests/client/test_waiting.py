@@ -259,6 +259,71 @@ def test_it_is_not_alive_once_the_brokers_close_is_there(
     assert not connection.is_alive()
 
 
+def test_it_is_not_alive_once_the_close_is_there_behind_the_rest_of_a_body(
+    server: Server, connection: Connection, channel: Channel
+) -> None:
+    got: list[Message] = []
+    channel.basic_consume("q", callback=got.append)
+    whole = delivery(b"x" * 1000)
+    server.say(whole[:-500])
+    with pytest.raises(TimeoutError):
+        connection.drain_events(timeout=1)
+    server.say(whole[-500:], ConnectionClose(320, "CONNECTION_FORCED - broker forced connection closure"))
+    assert not connection.is_alive()
+    connection.drain_events(timeout=1)
+    assert [message.body for message in got] == [b"x" * 1000]
+    with pytest.raises(ConnectionForced, match="broker forced"):
+        connection.drain_events(timeout=1)
+
+
+def test_what_waits_for_a_callback_to_end_goes_with_its_channel(
+    server: Server, connection: Connection, channel: Channel
+) -> None:
+    other = connection.channel()
+    got: list[bytes | str] = []
+
+    def ask(message: Message) -> None:
+        got.append(message.body)
+        with pytest.raises(NotFound):
+            other.queue_declare("q")
+
+    channel.basic_consume("q", callback=ask)
+    gone = method_frame(1, ChannelClose(404, "NOT_FOUND - gone").encode())
+    server.answers[QueueDeclare] = lambda _: delivery(b"2", 2) + gone
+    server.say(delivery(b"1", 1))
+    connection.drain_events(timeout=1)
+    with pytest.raises(TimeoutError):
+        connection.drain_events(timeout=1)
+    assert got == [b"1"]
+
+
+def test_draining_within_a_wait_of_a_callback_hands_on(
+    server: Server, connection: Connection, channel: Channel
+) -> None:
+    seen: list[object] = []
+
+    def ask(message: Message) -> None:
+        seen.append(message.body)
+        if message.body == b"1":
+            channel.queue_declare("q")
+            seen.append("declared")
+
+    def blocked(_reason: str) -> None:
+        connection.drain_events(timeout=1)
+        seen.append("drained")
+
+    connection.on_blocked = blocked
+    channel.basic_consume("q", callback=ask)
+    server.answers[QueueDeclare] = lambda _: (
+        method_frame(0, ConnectionBlocked("low on memory").encode())
+        + delivery(b"2", 2)
+        + method_frame(1, QueueDeclareOk("q", 0, 0).encode())
+    )
+    server.say(delivery(b"1", 1))
+    connection.drain_events(timeout=1)
+    assert seen == [b"1", b"2", "drained", "declared"]
+
+
 def test_a_timeout_of_a_callbacks_own_comes_out(server: Server, connection: Connection, channel: Channel) -> None:
     def fail(_: Message) -> None:
         raise TimeoutError("the callback's own")

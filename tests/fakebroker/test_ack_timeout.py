@@ -140,6 +140,25 @@ def test_what_a_transaction_acknowledges_has_none_until_it_is_rolled_back(clock:
         assert peer.read() == close()
 
 
+def test_what_was_got_has_one_again_when_it_is_rolled_back(clock: ManualClock, pipe: Connect) -> None:
+    """Nothing was outstanding for hours, and nobody consumes: the channel begins to watch again."""
+    with Broker("3.10", clock) as broker:
+        peer = pipe(broker)
+        peer.declare("q")
+        peer.publish("q")
+        peer.method(TxSelect())
+        peer.expect(TxSelectOk)
+        peer.get("q", no_ack=False)
+        peer.method(BasicAck(1))
+        peer.count("q")
+        clock.advance(hours=2)
+        assert broker.node.timers.next_at() is None
+        peer.method(TxRollback())
+        peer.expect(TxRollbackOk)
+        clock.advance(minutes=1)
+        assert peer.read() == close()
+
+
 @pytest.mark.parametrize(
     ("profile", "timeout", "no_ack", "messages"),
     [("3.10", None, False, 1), ("3.10", 1000, True, 1), ("3.10", 1000, False, 0), ("4.3", 1000, False, 1)],
@@ -220,6 +239,35 @@ def test_quorum_queues_take_back_in_time(
         clock.advance(0.001)
         assert peer.read() == BasicCancel("c", nowait=True)
         assert broker.queue("q").ready == 1
+
+
+def test_each_delivery_of_a_quorum_queue_has_its_own_time(clock: ManualClock, pipe: Connect) -> None:
+    with Broker("4.3", clock, consumer_timeout=4000) as broker:
+        peer = watched(broker, pipe, None, None)
+        clock.advance(3)
+        peer.publish("q")
+        peer.message()
+        peer.method(BasicAck(1))
+        clock.advance(3.999)
+        assert (broker.queue("q").unacked, peer.waiting()) == (1, [])
+        clock.advance(0.001)
+        assert peer.read() == BasicCancel("c", nowait=True)
+        assert broker.queue("q").ready == 1
+
+
+def test_a_later_delivery_of_a_quorum_queue_may_have_less_time(clock: ManualClock, pipe: Connect) -> None:
+    with Broker("4.3", clock) as broker:
+        patient = watched(broker, pipe, None, 60000)
+        hasty = pipe(broker)
+        patient.method(BasicCancel("c"))
+        patient.expect(BasicCancelOk)
+        hasty.method(BasicConsume(queue="q", consumer_tag="h", arguments={"x-consumer-timeout": 4000}))
+        hasty.expect(BasicConsumeOk)
+        hasty.publish("q")
+        hasty.message()
+        clock.advance(4)
+        assert hasty.read() == BasicCancel("h", nowait=True)
+        assert (broker.queue("q").ready, broker.queue("q").unacked) == (1, 1)
 
 
 def test_what_was_got_closes_its_channel(clock: ManualClock, pipe: Connect) -> None:

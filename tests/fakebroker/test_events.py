@@ -125,6 +125,19 @@ def test_an_exchange_tells_of_its_policy(told: Broker) -> None:
     assert created.headers["policy"] == "mine"
 
 
+@pytest.mark.parametrize(
+    ("mechanism", "response", "told_of"),
+    [("NOPE", b"", []), ("AMQPLAIN", b"no table", []), ("PLAIN", b"x", ["user.authentication.failure"])],
+)
+def test_a_login_that_cannot_be_read_has_no_event(
+    told: Broker, mechanism: str, response: bytes, told_of: list[str]
+) -> None:
+    session = Session(told.node, Peer("a test"), lambda: None)
+    session.receive(PROTOCOL_HEADER)
+    session.receive(method_frame(0, ConnectionStartOk({}, mechanism, response).encode()))
+    assert [event.routing_key for event in events(told)] == told_of
+
+
 def test_they_go_on_after_a_restart(told: Broker) -> None:
     told.restart()
     with Connection(transport=told.transport, virtual_host="second") as connection:

@@ -1,8 +1,19 @@
 """What a live broker would take too long to show of quorum queues, and how they look from outside."""
 
+import gc
+
 from hutch.fakebroker import Broker, ManualClock
+from hutch.fakebroker.engine.channel import Channel
 from hutch.wire.fields import FieldTable
-from hutch.wire.methods import BasicCancel, BasicNack, BasicReject, QueueDeclare, QueueDeclareOk
+from hutch.wire.methods import (
+    BasicCancel,
+    BasicNack,
+    BasicReject,
+    ChannelClose,
+    ChannelCloseOk,
+    QueueDeclare,
+    QueueDeclareOk,
+)
 
 from .conftest import Connect
 from .peers import Peer
@@ -39,6 +50,20 @@ def test_a_dead_letter_is_published_again_after_three_minutes(
     assert manual.queue("dead").ready == 1
 
 
+def test_a_dead_letter_is_published_again_every_three_minutes(
+    manual: Broker, clock: ManualClock, pipe: Connect
+) -> None:
+    peer = pipe(manual)
+    declare(peer, "q", **KEPT)
+    peer.publish("q", b"1")
+    peer.get("q", no_ack=False)
+    peer.method(BasicReject(1, requeue=False))
+    clock.advance(minutes=10)
+    declare(peer, "dead")
+    clock.advance(minutes=3)
+    assert [message.body for message in manual.queue("dead").messages] == [b"1"]
+
+
 def test_a_delayed_retry(manual: Broker, clock: ManualClock, pipe: Connect) -> None:
     peer = pipe(manual)
     declare(peer, "q", delayed_retry_type="failed", delayed_retry_min=1000, delayed_retry_max=1500)
@@ -53,6 +78,24 @@ def test_a_delayed_retry(manual: Broker, clock: ManualClock, pipe: Connect) -> N
     assert peer.get("q", no_ack=False) == b"1"
     peer.method(BasicNack(4, requeue=True))
     assert manual.queue("q").ready == 1
+
+
+def test_a_queue_forgets_the_channels_that_published_to_it(manual: Broker, pipe: Connect) -> None:
+    peer = pipe(manual)
+    declare(peer, "q", max_length=1, overflow="reject-publish")
+    before = channels()
+    for _ in range(50):
+        peer.open_channel(2)
+        peer.publish("q", channel=2)
+        peer.method(ChannelClose(200), 2)
+        peer.expect(ChannelCloseOk)
+    assert channels() <= before + 1
+
+
+def channels() -> int:
+    """How many channels of brokers there are in memory, open or not."""
+    gc.collect()
+    return sum(isinstance(thing, Channel) for thing in gc.get_objects())
 
 
 def test_half_an_hour_to_acknowledge(manual: Broker, clock: ManualClock, pipe: Connect) -> None:

@@ -115,6 +115,45 @@ def test_the_clock_dates_messages(manual: Broker, clock: ManualClock) -> None:
         assert yesterday.body == b"yesterday"
 
 
+def test_a_moment_finds_the_message_that_came_then(manual: Broker, clock: ManualClock) -> None:
+    """Also the last one of a segment."""
+    with connect(manual.memory_url) as connection:
+        channel = connection.channel()
+        limits: FieldTable = {"x-stream-max-segment-size-bytes": 2000}
+        publish(channel, KILOBYTE, limits=limits)
+        clock.advance(hours=1)
+        publish(channel, KILOBYTE, limits=limits)
+        clock.advance(hours=1)
+        publish(channel, b"newest", limits=limits)
+        assert [offset for _, offset in read(channel, 2, "1h")] == [1, 3]
+        assert [offset for _, offset in read(channel, 3, "2h")] == [0, 1, 3]
+
+
+def test_a_segment_goes_when_its_newest_message_is_older_than_allowed(clock: ManualClock) -> None:
+    for age, left in (("60m", [2, 4]), ("3599s", [4])):
+        with Broker("4.3", clock) as broker, connect(broker.memory_url) as connection:
+            channel = connection.channel()
+            limits: FieldTable = {"x-stream-max-segment-size-bytes": 1000, "x-max-age": age}
+            publish(channel, KILOBYTE, limits=limits)
+            clock.advance(minutes=30)
+            publish(channel, KILOBYTE, limits=limits)
+            clock.advance(hours=1)
+            publish(channel, b"newest", limits=limits)
+            assert [offset_of(message.headers) for message in broker.queue("s").messages][-len(left) :] == left
+            assert len(broker.queue("s").messages) == len(left)
+
+
+def test_a_reader_that_comes_upon_a_full_segment_begins_a_new_one(manual: Broker) -> None:
+    """Which makes the oldest go, behind what the reader gets; so do live 3.10 and 4.3."""
+    with connect(manual.memory_url) as connection:
+        channel = connection.channel()
+        limits: FieldTable = {"x-stream-max-segment-size-bytes": 2000, "x-max-length-bytes": 1000}
+        publish(channel, KILOBYTE, KILOBYTE, limits=limits)
+        assert len(manual.queue("s").messages) == 2
+        assert read(channel, 2) == [(KILOBYTE, 0), (KILOBYTE, 1)]
+        assert manual.queue("s").messages == []
+
+
 def test_a_refusal_leaves_the_deliveries_of_others_alone() -> None:
     """In 3.10 a basic.nack over a stream's deliveries, too, closes the connection: a queue's go back to it."""
     with Broker("3.10", ManualClock()) as broker, connect(broker.memory_url) as connection:

@@ -334,6 +334,12 @@ def test_a_handshake_has_five_seconds(clock: ManualClock, log: pytest.LogCapture
             sock.recv(1)
 
 
+def test_a_handshake_that_is_done_has_no_limit(clock: ManualClock, client: Client) -> None:
+    with Broker(clock=clock) as broker, Peer.opened(client(tls_url(broker))) as peer:
+        clock.advance(hours=1)
+        assert peer.declare("q").queue == "q"
+
+
 def test_a_client_that_ends_its_own_handshake(broker: Broker, log: pytest.LogCaptureFixture) -> None:
     """It does not trust the broker, and says so."""
     (address,) = parse_url(tls_url(broker))

@@ -338,7 +338,7 @@ def channel_numbers_above_channel_max(rabbit: Rabbit) -> None:
 @case("CONN-CHAN-04")
 def methods_on_a_channel_that_is_not_open(rabbit: Rabbit) -> None:
     """A method on a channel that was never opened, or is closed, closes the connection with 504."""
-    for method in (amqp.BasicQos(), amqp.ChannelClose(200), amqp.ChannelCloseOk()):
+    for method in (amqp.BasicQos(), amqp.BasicCancelOk("c"), amqp.ChannelClose(200), amqp.ChannelCloseOk()):
         raw = rabbit.raw()
         raw.send_method(method, 5)
         raw.expect_close(504, "expected 'channel.open'", (method.CLASS_ID, method.METHOD_ID))

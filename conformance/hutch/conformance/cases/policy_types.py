@@ -55,14 +55,20 @@ def a_delivery_limit_by_a_policy(rabbit: Rabbit) -> None:
 
 @case("QUORUM-09", "QUORUM-07", profiles=["4.3"])
 def no_delivery_limit_by_a_policy(rabbit: Rabbit) -> None:
-    """To 4.x a negative limit of a policy is none, and leaves those that an argument or an operator policy sets."""
+    """To 4.x a negative limit of a policy is none, and leaves those that an argument or an operator policy sets; a
+    second negative one is none too.
+    """
     yard = Yard(rabbit)
     dead = yard.queue(kind="classic")
     queue, limited, operated = yard.queue(dead), yard.queue(dead, delivery_limit=1), yard.queue(dead)
+    unlimited = yard.queue(dead, delivery_limit=-1)
     rabbit.admin.set_operator_policy("o", f"^{operated}$", {"delivery-limit": 2})
-    rabbit.admin.set_policy("p", f"^({queue}|{limited}|{operated})$", {"delivery-limit": -1})
+    rabbit.admin.set_policy("p", f"^({queue}|{limited}|{operated}|{unlimited})$", {"delivery-limit": -1})
     rabbit.advance(_MOMENT)
-    equal([_deliveries(yard, each, dead) for each in (limited, operated, queue)], [2, 3, 24])
+    equal([_deliveries(yard, each, dead) for each in (limited, operated, queue, unlimited)], [2, 3, 24, 24])
+    rabbit.admin.set_operator_policy("o", f"^{unlimited}$", {"delivery-limit": -1})
+    rabbit.advance(_MOMENT)
+    equal(_deliveries(yard, unlimited, dead), 24)
 
 
 @case("POLICY-04", "POLICY-02", "QUORUM-12")

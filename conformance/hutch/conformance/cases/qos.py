@@ -102,6 +102,18 @@ def global_prefetch_counts_per_consumer(rabbit: Rabbit) -> None:
     _expect(channel, queue, 2)
 
 
+@case("QOS-05", "QOS-06", profiles=["3.10"])
+def a_global_prefetch_that_is_changed_counts_nothing_anew(rabbit: Rabbit) -> None:
+    """In 3.x what was got under a global prefetch does not count for the next one either."""
+    channel, queue = _filled(rabbit, 10)
+    channel.call(amqp.BasicQos(prefetch_count=5, global_=True))
+    for _ in range(2):
+        channel.got(queue)
+    channel.call(amqp.BasicQos(prefetch_count=3, global_=True))
+    channel.call(amqp.BasicConsume(queue=queue))
+    _expect(channel, queue, 3)
+
+
 @case("QOS-07")
 def both_kinds_of_prefetch(rabbit: Rabbit) -> None:
     """Two per consumer and three in all: 3.x keeps both limits, in 4.x the last one counts for each consumer."""

@@ -45,6 +45,20 @@ def limit_of_one_message(rabbit: Rabbit) -> None:
     rabbit.eventually(lambda: yard.offer(queue), "the queue does not tell that it has room")
 
 
+@case("QUORUM-13")
+def room_in_a_queue_of_three(rabbit: Rabbit) -> None:
+    """Four fifths of the limit are rounded down: a queue of three that was full takes messages again with two."""
+    yard = Yard(rabbit)
+    queue = yard.queue(max_length=3, overflow="reject-publish")
+    yard.publish(queue, b"0", b"1", b"2", b"3")
+    equal([yard.offer(queue) for _ in range(2)], [False, False])
+    yard.get(queue, no_ack=True)
+    yard.channel.expect_ready(queue, 3)
+    equal(yard.offer(queue), False, "with three messages")
+    yard.get(queue, no_ack=True)
+    rabbit.eventually(lambda: yard.offer(queue), "the queue does not tell that it has room")
+
+
 @case("QUORUM-12", "QUEUE-ARG-12")
 def head_is_dropped(rabbit: Rabbit) -> None:
     """Too many messages, or bytes, drop the head; reject-publish-dlx does so too, quorum queues do not have it."""
@@ -184,6 +198,21 @@ def failed_deliveries_of_a_dead_letter(rabbit: Rabbit) -> None:
     expect_counts(rabbit, content, failed=kept)
 
 
+@case("QUORUM-12", "QUORUM-04", profiles=["4.3"])
+def limits_and_delayed_retries(rabbit: Rabbit) -> None:
+    """In 4.x a message that waits for its retry counts towards its queue's limits, and is not dropped."""
+    yard = Yard(rabbit)
+    limits: tuple[dict[str, Any], ...] = ({"max_length": 2}, {"max_length_bytes": 1500})
+    for limit in limits:
+        queue = yard.queue(delayed_retry_type="all", delayed_retry_min=60000, **limit)
+        yard.publish(queue, bytes(600))
+        yard.reject(yard.get(queue))
+        yard.channel.expect_ready(queue, 0)
+        yard.publish(queue, bytes(600), bytes(600), bytes(600))
+        yard.channel.expect_ready(queue, 1)
+        equal(fields(yard.channel.call(amqp.QueuePurge(queue=queue))).message_count, 2)
+
+
 @case("QUORUM-12", "TTL-02", "DLX-10")
 def expiration_in_a_quorum_queue(rabbit: Rabbit) -> None:
     """A message expires by the smaller of its own and its queue's time to live, the head alone in 3.x and 4.x alike."""
@@ -223,6 +252,21 @@ def expiration_behind_a_message_of_higher_priority(rabbit: Rabbit) -> None:
     yard.publish(queue, b"low", priority=1, expiration="100")
     rabbit.advance(0.3)
     yard.channel.expect_ready(queue, 2 if rabbit.profile == "3.10" else 1)
+
+
+@case("QUORUM-11", "QUORUM-12", "ACK-08")
+def expiration_behind_a_message_that_came_back(rabbit: Rabbit) -> None:
+    """In 4.x a message expires behind one that came back; in 3.x it waits until that is gone."""
+    yard = Yard(rabbit)
+    queue = yard.queue(delivery_limit=5)
+    yard.publish(queue, b"back")
+    content = yard.get(queue)
+    yard.publish(queue, b"expires", expiration="100")
+    yard.channel.expect_ready(queue, 1)
+    yard.reject(content)
+    rabbit.advance(0.3)
+    yard.channel.expect_ready(queue, 2 if rabbit.profile == "3.10" else 1)
+    equal([yard.get(queue, no_ack=True).body, yard.channel.get(queue)], [b"back", None])
 
 
 @case("DLX-27", "DLX-01")

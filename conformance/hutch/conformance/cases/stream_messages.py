@@ -22,7 +22,9 @@ from hutch.wire.fields import (
     UInt16,
     UInt32,
     UInt64,
+    join_table,
 )
+from hutch.wire.properties import join_properties
 
 
 def _expect_properties(rabbit: Rabbit, published: list[dict[str, Any]], wanted: list[dict[str, Any]]) -> None:
@@ -122,6 +124,17 @@ def the_order_of_headers_in_a_stream(rabbit: Rabbit) -> None:
     publish(channel, queue, b"m", headers={"z": 1, "y": 2, "x-b": 3, "x-a": 4, "m": 5})
     (content,) = take(reader(rabbit, queue))
     equal(list(headers_of(content)), ["m", "x-a", "x-b", "x-stream-offset", "y", "z"])
+
+
+@case("STREAM-09", "PUB-15", profiles=["4.3"])
+def a_header_that_is_there_twice_in_a_stream(rabbit: Rabbit) -> None:
+    """In 4.x a stream keeps the first value of a header that is there twice."""
+    channel, queue = stream(rabbit)
+    headers = join_table([(b"a", b"I\0\0\0\1"), (b"b", b"t\1"), (b"a", b"I\0\0\0\2")])
+    channel.publish_raw(amqp.BasicPublish(routing_key=queue), join_properties({"headers": headers}), b"m")
+    channel.expect(amqp.BasicAck)
+    (content,) = take(reader(rabbit, queue))
+    equal(headers_of(content), {"a": 1, "b": True, "x-stream-offset": 0})
 
 
 @case("STREAM-09")

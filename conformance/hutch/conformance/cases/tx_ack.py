@@ -157,6 +157,23 @@ def dead_letters_of_a_transaction_come_in_order(rabbit: Rabbit) -> None:
     equal(bodies(channel, dead, 4), [b"2", b"4", b"6", b"3"])
 
 
+@case("TX-08", "DLX-01", "CONSUME-22")
+def dead_letters_of_a_consumer_in_a_transaction_come_in_order(rabbit: Rabbit) -> None:
+    """What a consumer got and rejects in a transaction is dead-lettered oldest first, whatever the order."""
+    channel, dead = transactional(rabbit)
+    queue = declare(rabbit, channel, dead_letters_to(dead))
+    channel.call(amqp.BasicConsume(queue=queue))
+    other = channel.connection.channel(2)
+    for number in range(1, 5):
+        other.publish(b"%d" % number, routing_key=queue)
+    for _ in range(4):
+        channel.message(amqp.BasicDeliver)
+    for tag in (4, 1, 3, 2):
+        channel.send(amqp.BasicReject(tag, requeue=False))
+    commit(channel)
+    equal(bodies(channel, dead, 4), [b"1", b"2", b"3", b"4"])
+
+
 @case("TX-13", "ACK-10")
 def recovering_what_was_rolled_back(rabbit: Rabbit) -> None:
     """What was rejected and rolled back is requeued by basic.recover, in its place."""
