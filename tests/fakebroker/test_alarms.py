@@ -9,7 +9,7 @@ import pytest
 
 from hutch.client import Connection, Message
 from hutch.fakebroker import Broker, ManualClock, SystemClock
-from hutch.wire.frames import BODY, HEADER, HEARTBEAT, content_header, frame
+from hutch.wire.frames import BODY, HEADER, HEARTBEAT, HEARTBEAT_FRAME, content_header, frame
 from hutch.wire.methods import (
     BasicAck,
     BasicDeliver,
@@ -144,6 +144,15 @@ def test_the_method_alone_does_not_block(manual: Broker, connect: Connect) -> No
     manual.clear_alarm("memory")
     assert peer.read() == ConnectionUnblocked()
     assert bodies(manual) == [b"ab"]
+
+
+def test_a_heartbeat_does_not_block(manual: Broker, connect: Connect) -> None:
+    """CONN-BLOCK-01: no more than a method does."""
+    peer = connect(manual)
+    manual.raise_alarm("memory")
+    peer.send(HEARTBEAT_FRAME)
+    peer.method(BasicQos())
+    assert peer.read() == BasicQosOk()
 
 
 def test_who_does_not_want_to_know(manual: Broker, connect: Connect) -> None:

@@ -17,6 +17,7 @@ from hutch.fakebroker.engine.peer import Peer
 from hutch.fakebroker.engine.profiles import Profile
 from hutch.fakebroker.engine.users import User
 from hutch.fakebroker.inprocess import Pipe
+from hutch.fakebroker.line import Line
 from hutch.fakebroker.listeners import Listeners
 from hutch.fakebroker.memory import forget_name, publish_name
 from hutch.fakebroker.notifier import Notifier
@@ -93,6 +94,8 @@ class Broker:
         self.peer_timers: Final = self.node.timers if peer_clock is None else Timers(peer_clock)
         #: To be told, with the lock held, when something may have changed.
         self.notifier: Final = Notifier(self.lock, None if isinstance(self.clock, ManualClock) else self._expect_timers)
+        #: Clients take the lock in turn.
+        self.line: Final = Line(self)
         self._pipes: Final[dict[Pipe, Session]] = {}
         self.listeners: Final = Listeners(self)
         #: Who uses the broker.
@@ -260,6 +263,8 @@ class Broker:
             self.node.clear_alarm(resource)
             self.node.settle()
             self.notifier.notify()
+            sessions = list(self._pipes.values())
+        self.line.finish(sessions)
 
     # the firehose
 
@@ -434,8 +439,8 @@ class Broker:
         """
         if self.closed or self.stopped:
             raise ConnectionRefusedError(f"the in-process broker is {'closed' if self.closed else 'stopped'}")
-        session = Session(self.node, Peer(f"in-process client {len(self._pipes) + 1}"), self.notifier.notify)
-        self._pipes[pipe] = session
+        peer = Peer(f"in-process client {len(self._pipes) + 1}")
+        session = self._pipes[pipe] = Session(self.node, peer, self.notifier.notify, now=monotonic)
         return session
 
     def remove_pipe(self, pipe: Pipe, session: Session) -> None:
