@@ -56,6 +56,7 @@ class Broker:
         plugins: RabbitMQ's names of the plugins to enable, see docs/plugins.md.
         consumer_timeout: RabbitMQ's setting of that name, ms, ``None`` for undefined: 3.10 closes a channel that does
             not acknowledge a delivery in this time, 4.3's quorum queues take it back.
+        single_confirms: confirm each publish by itself. By default one ack may confirm several, as RabbitMQ's does.
 
     Raises:
         ValueError: there is no such profile, plugin, timeout or limit, or the profile has no such deprecated feature.
@@ -76,13 +77,14 @@ class Broker:
         permit_deprecated_features: Mapping[str, bool] | None = None,
         plugins: Iterable[str] = (),
         consumer_timeout: int | None = 1800000,
+        single_confirms: bool = False,
     ) -> None:
         check_names("vhosts", vhosts)
         check_users(users)
         self.clock: Clock = SystemClock() if clock is None else clock
         self.lock = threading.RLock()
         self.node: Final = Node(
-            configured(profile, permit_deprecated_features, plugins, consumer_timeout),
+            configured(profile, permit_deprecated_features, plugins, consumer_timeout, single_confirms),
             self.clock if isinstance(self.clock, ManualClock) else SteppedClock(self.clock),
             users={"guest": "guest"} if users is None else users,
             vhosts=vhosts,

@@ -79,6 +79,8 @@ class Reader:
         pending, alarms, has_slices = self._node.pending, self._alarms, self._now is not None
         self._limit = 0.0
         self.more = False
+        if (connection := self._session.connection) is not None:
+            connection.reading = True
         try:
             while not handshake.deaf:
                 # Whole publishes and acknowledgements, which most of what clients send are, are not cut into frames.
@@ -99,8 +101,11 @@ class Reader:
         except FrameError as broken:
             self._session.fail(frame_error(broken))
             handshake.deaf = True
-        if self._session.commits:
-            self._session.complete_commits()
+        if (connection := self._session.connection) is not None:
+            connection.reading = False
+            connection.reads += 1
+            if connection.waiting or self._session.commits:
+                self._session.hear(connection)
         if self.ended and not self.blocked:
             self._session.lost()
 
@@ -114,11 +119,10 @@ class Reader:
         return now >= self._limit
 
     def stop(self) -> None:
-        """Read no more, not even what is at hand."""
+        """Forget alarms and what is at hand."""
         if self.blocked:
             self._node.alarms.forget(self._on_clear)
         self.blocked = self.more = False
-        self._handshake.deaf = True
 
     # alarms
 

@@ -199,8 +199,9 @@ class Session:
         self.slots[channel].state = ChannelState.COMMITTING
         self.commits[channel] = complete
 
-    def complete_commits(self) -> None:
-        """All that came with them is used up."""
+    def hear(self, connection: Connection) -> None:
+        """All is used up that was at hand: the channels come to what queues told them meanwhile."""
+        connection.hear()
         commits, self.commits = self.commits, {}
         for number, complete in commits.items():
             slot = self.slots.get(number)
@@ -296,7 +297,9 @@ class Session:
         """End the stream without a word, once what was sent is out."""
         if not self.dropped:
             self.dropped = True
-            self.reader.stop()
+            self._handshake.deaf = True
+            if self.reader.blocked or self.reader.more:
+                self.reader.stop()
             self.end_in(None)
             self.release()
             self._handshake.closing(ConnectionState.CLOSED)
