@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from hutch.fakebroker.session import Session
 
 #: How long a slice is, seconds of the clock that the session was given. It ends behind the command that passes it.
-SLICE: Final = 0.005
+SLICE: Final = 0.002
 
 #: The frame of a basic.ack, and the size of its payload.
 ACK: Final = Struct(">BHIIQBB")
