@@ -2,7 +2,7 @@
 
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from itertools import count, groupby, pairwise
 
 import pytest
@@ -12,12 +12,16 @@ from hutch.fakebroker.engine.peer import Peer as Client
 from hutch.fakebroker.reader import SLICE
 from hutch.fakebroker.realtime import monotonic
 from hutch.fakebroker.session import Session
+from hutch.wire.fields import FieldTable
 from hutch.wire.frames import BODY, FrameParser, frame, method_frame
 from hutch.wire.methods import (
     PROTOCOL_HEADER,
     BasicAck,
+    BasicGet,
+    BasicPublish,
     BasicQos,
     BasicQosOk,
+    BasicReject,
     ChannelOpen,
     ConnectionClose,
     ConnectionCloseOk,
@@ -30,7 +34,6 @@ from hutch.wire.methods import (
     QueueBind,
     QueueBindOk,
     QueueDeclare,
-    QueueDeclareOk,
     TxCommit,
     TxCommitOk,
     TxSelect,
@@ -43,6 +46,8 @@ from .peers import PATIENCE, Peer, publishing
 
 QUEUES = 100
 MESSAGES = 1000
+#: As many as are not done when others were answered, however fast this machine is.
+MANY = 20000
 #: As much as takes many slices, in one write.
 FLOOD = publishing("", b"", "fan") * MESSAGES + method_frame(1, QueueDeclare(queue="last").encode())
 
@@ -147,6 +152,31 @@ def test_an_alarm_between_slices(sliced: Sliced) -> None:
     assert sliced.ready == 7
 
 
+def test_an_alarm_behind_the_end_of_the_client(sliced: Sliced) -> None:
+    """What it had sent is done once the alarm ends, and then it is gone."""
+    sliced.session.receive(publishing("q", b"x") * 5)
+    sliced.session.hang_up()
+    sliced.broker.raise_alarm("memory")
+    sliced.session.proceed()
+    assert (sliced.session.reader.blocked, sliced.session.dropped) == (True, False)
+    sliced.broker.clear_alarm("memory")
+    while sliced.session.reader.more:
+        sliced.session.proceed()
+    assert (sliced.session.dropped, sliced.ready) == (True, 5)
+
+
+def test_what_a_command_leaves_is_done_before_the_next(manual: Broker, connect: Connect) -> None:
+    """A message that was rejected is in the dead letter queue when the next method of the same read looks there."""
+    peer = connect(manual)
+    peer.declare("dead")
+    peer.declare("q", {"x-dead-letter-exchange": "", "x-dead-letter-routing-key": "dead"})
+    peer.publish("q", b"x")
+    assert peer.get("q", no_ack=False) == b"x"
+    get = method_frame(1, BasicGet(0, "dead", no_ack=True).encode())
+    peer.send(method_frame(1, BasicReject(1, requeue=False).encode()) + get)
+    assert peer.message().body == b"x"
+
+
 def test_the_end_of_the_connection_ends_reading(sliced: Sliced) -> None:
     """CONN-CLOSE-04: of what is left, connection.close alone counts."""
     close = method_frame(0, ConnectionClose(200).encode())
@@ -198,26 +228,51 @@ def test_bytes_of_a_body_are_nobody_elses_frame(manual: Broker, connect: Connect
     assert [message.body for message in manual.queue("q").messages] == [body] * 6
 
 
+@pytest.mark.parametrize("whole", [publishing("q", b""), method_frame(1, BasicAck(1).encode())])
+def test_a_whole_command_within_a_content_is_out_of_place(manual: Broker, connect: Connect, whole: bytes) -> None:
+    """CONN-FRAME-08: on the channel whose content is under way; on another it may come in between."""
+    peer = connect(manual)
+    peer.declare("q")
+    peer.open_channel(2)
+    peer.publish("q", channel=2)
+    peer.consume("q", channel=2)
+    peer.message()
+    within = method_frame(1, BasicPublish(routing_key="q").encode())
+    peer.send(within + publishing("q", channel=2) + method_frame(2, BasicAck(1).encode()))
+    peer.message()
+    peer.send(whole)
+    assert peer.expect(ConnectionClose).reply_code == 505
+    assert len(manual.history.of("published")) == 2
+
+
 # with others about
 
 
-def fan(peer: Peer) -> None:
+def fan(peer: Peer, arguments: FieldTable | None = None) -> None:
     """Declare an exchange that many queues are bound to."""
     peer.method(ExchangeDeclare(0, "fan", "fanout"))
     peer.expect(ExchangeDeclareOk)
     for number in range(QUEUES):
-        peer.declare(f"q{number}")
+        peer.declare(f"q{number}", arguments)
         peer.method(QueueBind(0, f"q{number}", "fan"))
         peer.expect(QueueBindOk)
 
 
 @contextmanager
-def sending(peer: Peer, data: bytes) -> Iterator[None]:
-    """Have it sent in another thread meanwhile."""
-    thread = threading.Thread(target=peer.send, args=(data,))
+def flooded(broker: Broker, peer: Peer) -> Iterator[None]:
+    """A client sends more than is done in the time meanwhile, in one write; in the end the broker closes it."""
+
+    def send() -> None:
+        with suppress(OSError):
+            peer.send(publishing("", b"", "fan") * MANY)
+
+    fan(peer, {"x-max-length": 1})
+    thread = threading.Thread(target=send)
     thread.start()
+    begun(broker)
     yield
-    thread.join(PATIENCE * 6)
+    broker.close(grace=0)
+    thread.join(PATIENCE)
     assert not thread.is_alive()
 
 
@@ -237,42 +292,29 @@ def begun(broker: Broker) -> None:
 def test_another_client_is_answered_in_the_midst_of_a_flood(connect: Connect) -> None:
     with Broker(clock=ManualClock()) as broker:
         flooding, other = connect(broker), connect(broker)
-        fan(flooding)
-        with sending(flooding, FLOOD):
-            begun(broker)
+        with flooded(broker, flooding):
             for _ in range(5):
                 other.method(BasicQos())
                 other.expect(BasicQosOk)
             so_far = published(broker)
-            assert flooding.expect(QueueDeclareOk).queue == "last"
-        assert 0 < so_far < MESSAGES
-        assert published(broker) == MESSAGES
+        assert 0 < so_far < MANY
 
 
 def test_a_new_client_gets_in_in_the_midst_of_a_flood(connect: Connect) -> None:
     with Broker(clock=ManualClock()) as broker:
-        flooding = connect(broker)
-        fan(flooding)
-        with sending(flooding, FLOOD):
-            begun(broker)
+        with flooded(broker, connect(broker)):
             connect(broker)
             so_far = published(broker)
-            assert flooding.expect(QueueDeclareOk).queue == "last"
-        assert so_far < MESSAGES
+        assert so_far < MANY
 
 
 def test_two_floods_go_side_by_side(pipe: Connect) -> None:
     with Broker(clock=ManualClock()) as broker:
         one, two = pipe(broker), pipe(broker)
-        fan(one)
         two.declare("two")
-        other = publishing("two", b"") * 20000
-        with sending(one, FLOOD):
-            begun(broker)
-            two.send(other)
-            assert one.expect(QueueDeclareOk).queue == "last"
-        assert broker.queue("two").ready == 20000
-        turns = [key for key, _ in groupby(event.detail for event in broker.history.of("published"))]
+        with flooded(broker, one):
+            two.send(publishing("two", b"") * 5000)
+            turns = [key for key, _ in groupby(event.detail for event in broker.node.history.of("published"))]
         assert len(turns) > 3
 
 
