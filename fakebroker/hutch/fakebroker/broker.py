@@ -265,8 +265,7 @@ class Broker:
             self.node.clear_alarm(resource)
             self.node.settle()
             self.notifier.notify()
-            sessions = list(self._pipes.values())
-        self.line.finish(sessions)
+        self.line.finish(list(self._pipes.values()))
 
     # the firehose
 
