@@ -170,6 +170,19 @@ def test_who_does_not_want_to_know(manual: Broker, connect: Connect) -> None:
     assert bodies(manual) == [b"1"]
 
 
+def test_who_is_told_nothing_is_read_again(manual: Broker, connect: Connect) -> None:
+    """CONN-BLOCK-06: though nothing is said to it when the alarm ends."""
+    peer = connect(manual, client_properties={})
+    peer.declare("q")
+    manual.raise_alarm("memory")
+    peer.publish("q", b"1")
+    assert came(manual, peer) == []
+    manual.clear_alarm("memory")
+    peer.method(BasicQos())
+    assert peer.read() == BasicQosOk()
+    assert bodies(manual) == [b"1"]
+
+
 def test_each_connection_is_told_by_itself(manual: Broker, connect: Connect) -> None:
     """CONN-BLOCK-07, CONN-BLOCK-05."""
     first = blocked(manual, connect)
