@@ -9,7 +9,7 @@ import pytest
 
 from hutch.client import Connection, Message
 from hutch.fakebroker import Broker, ManualClock, SystemClock
-from hutch.wire.frames import BODY, HEADER, HEARTBEAT, content_header, frame
+from hutch.wire.frames import BODY, HEADER, HEARTBEAT, HEARTBEAT_FRAME, content_header, frame
 from hutch.wire.methods import (
     BasicAck,
     BasicDeliver,
@@ -146,6 +146,15 @@ def test_the_method_alone_does_not_block(manual: Broker, connect: Connect) -> No
     assert bodies(manual) == [b"ab"]
 
 
+def test_a_heartbeat_does_not_block(manual: Broker, connect: Connect) -> None:
+    """CONN-BLOCK-01: no more than a method does."""
+    peer = connect(manual)
+    manual.raise_alarm("memory")
+    peer.send(HEARTBEAT_FRAME)
+    peer.method(BasicQos())
+    assert peer.read() == BasicQosOk()
+
+
 def test_who_does_not_want_to_know(manual: Broker, connect: Connect) -> None:
     """CONN-BLOCK-03: without the capability the connection is left unread all the same."""
     peer = connect(manual, client_properties={})
@@ -158,6 +167,19 @@ def test_who_does_not_want_to_know(manual: Broker, connect: Connect) -> None:
     assert bodies(manual) == []
     manual.clear_alarm("memory")
     assert peer.read() == BasicAck(1)
+    assert bodies(manual) == [b"1"]
+
+
+def test_who_is_told_nothing_is_read_again(manual: Broker, connect: Connect) -> None:
+    """CONN-BLOCK-06: though nothing is said to it when the alarm ends."""
+    peer = connect(manual, client_properties={})
+    peer.declare("q")
+    manual.raise_alarm("memory")
+    peer.publish("q", b"1")
+    assert came(manual, peer) == []
+    manual.clear_alarm("memory")
+    peer.method(BasicQos())
+    assert peer.read() == BasicQosOk()
     assert bodies(manual) == [b"1"]
 
 

@@ -118,7 +118,7 @@ def test_a_conversation_may_come_in_pieces_of_any_size() -> None:
     whole = b"".join(data for direction, data in recording.log if direction == "sent")
     answers = []
     for step in (len(whole), 1000, 100, 8, 7, 1):
-        with Broker(clock=ManualClock()) as broker:
+        with Broker(clock=ManualClock(), single_confirms=True) as broker:
             pipe = broker.transport()
             pipe.connect(None)
             said = []

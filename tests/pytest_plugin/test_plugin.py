@@ -69,6 +69,22 @@ def test_the_marker_is_registered(pytester: pytest.Pytester) -> None:
     pytester.runpytest("--markers").stdout.fnmatch_lines(["@pytest.mark.fakebroker(profile='4.3', clock='manual', *"])
 
 
+def test_the_marker_asks_for_single_confirms(pytester: pytest.Pytester) -> None:
+    pytester.makepyfile(
+        """
+        import pytest
+
+        @pytest.mark.fakebroker(single_confirms=True)
+        def test_one(fakebroker):
+            assert fakebroker.profile.single_confirms
+
+        def test_two(fakebroker):
+            assert not fakebroker.profile.single_confirms
+        """
+    )
+    pytester.runpytest(*ALONE).assert_outcomes(passed=2)
+
+
 def test_a_wrong_marker_is_told_in_a_line(pytester: pytest.Pytester) -> None:
     pytester.makepyfile(
         """

@@ -54,6 +54,7 @@ TOPICS: Final = (
     "shared_prefetch",
     "fairness",
     "confirm",
+    "bursts",
     "tx",
     "tx_publish",
     "tx_ack",

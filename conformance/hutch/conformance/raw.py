@@ -282,6 +282,10 @@ class RawChannel:
         """Send a method."""
         self.connection.send_method(method, self.number)
 
+    def framed(self, method: Method) -> bytes:
+        """The bytes of a method, to be sent with others."""
+        return method_frame(self.number, method.encode())
+
     def call(self, method: Method) -> Method:
         """Send a method and await its reply; what comes before it is kept for :meth:`read`.
 
@@ -318,8 +322,15 @@ class RawChannel:
 
     def publish_raw(self, method: BasicPublish, properties: bytes, body: bytes) -> None:
         """Publish with the properties' flags and values as bytes."""
+        self.connection.send(self._publishing(method, properties, body))
+
+    def publishing(self, body: bytes, exchange: str, routing_key: str, **properties: Any) -> bytes:
+        """The bytes of a publish, to be sent with others."""
+        return self._publishing(BasicPublish(0, exchange, routing_key), encode_properties(properties), body)
+
+    def _publishing(self, method: BasicPublish, properties: bytes, body: bytes) -> bytes:
         content = content_frames(self.number, content_header(len(body), properties), body, self.connection.frame_max)
-        self.connection.send(method_frame(self.number, method.encode()) + content)
+        return self.framed(method) + content
 
     def read(self, timeout: float | None = None) -> Item:
         """The next method or message on this channel."""

@@ -17,6 +17,7 @@ from hutch.fakebroker.engine.peer import Peer
 from hutch.fakebroker.engine.profiles import Profile
 from hutch.fakebroker.engine.users import User
 from hutch.fakebroker.inprocess import Pipe
+from hutch.fakebroker.line import Line
 from hutch.fakebroker.listeners import Listeners
 from hutch.fakebroker.memory import forget_name, publish_name
 from hutch.fakebroker.notifier import Notifier
@@ -55,6 +56,7 @@ class Broker:
         plugins: RabbitMQ's names of the plugins to enable, see docs/plugins.md.
         consumer_timeout: RabbitMQ's setting of that name, ms, ``None`` for undefined: 3.10 closes a channel that does
             not acknowledge a delivery in this time, 4.3's quorum queues take it back.
+        single_confirms: confirm each publish by itself. By default one ack may confirm several, as RabbitMQ's does.
 
     Raises:
         ValueError: there is no such profile, plugin, timeout or limit, or the profile has no such deprecated feature.
@@ -75,13 +77,14 @@ class Broker:
         permit_deprecated_features: Mapping[str, bool] | None = None,
         plugins: Iterable[str] = (),
         consumer_timeout: int | None = 1800000,
+        single_confirms: bool = False,
     ) -> None:
         check_names("vhosts", vhosts)
         check_users(users)
         self.clock: Clock = SystemClock() if clock is None else clock
         self.lock = threading.RLock()
         self.node: Final = Node(
-            configured(profile, permit_deprecated_features, plugins, consumer_timeout),
+            configured(profile, permit_deprecated_features, plugins, consumer_timeout, single_confirms),
             self.clock if isinstance(self.clock, ManualClock) else SteppedClock(self.clock),
             users={"guest": "guest"} if users is None else users,
             vhosts=vhosts,
@@ -93,6 +96,8 @@ class Broker:
         self.peer_timers: Final = self.node.timers if peer_clock is None else Timers(peer_clock)
         #: To be told, with the lock held, when something may have changed.
         self.notifier: Final = Notifier(self.lock, None if isinstance(self.clock, ManualClock) else self._expect_timers)
+        #: Clients take the lock in turn.
+        self.line: Final = Line(self)
         self._pipes: Final[dict[Pipe, Session]] = {}
         self.listeners: Final = Listeners(self)
         #: Who uses the broker.
@@ -260,6 +265,7 @@ class Broker:
             self.node.clear_alarm(resource)
             self.node.settle()
             self.notifier.notify()
+        self.line.finish(list(self._pipes.values()))
 
     # the firehose
 
@@ -434,8 +440,8 @@ class Broker:
         """
         if self.closed or self.stopped:
             raise ConnectionRefusedError(f"the in-process broker is {'closed' if self.closed else 'stopped'}")
-        session = Session(self.node, Peer(f"in-process client {len(self._pipes) + 1}"), self.notifier.notify)
-        self._pipes[pipe] = session
+        peer = Peer(f"in-process client {len(self._pipes) + 1}")
+        session = self._pipes[pipe] = Session(self.node, peer, self.notifier.notify, now=monotonic)
         return session
 
     def remove_pipe(self, pipe: Pipe, session: Session) -> None:

@@ -13,8 +13,10 @@ def configured(
     permit_deprecated_features: Mapping[str, bool] | None,
     plugins: Iterable[str],
     consumer_timeout: int | None,
+    single_confirms: bool,
 ) -> Profile:
-    """The profile of that name, with deprecated features permitted or denied, plugins enabled, and a timeout (ms).
+    """The profile of that name, with deprecated features permitted or denied, plugins enabled, a timeout (ms), and
+    confirms as they are asked for.
 
     Raises:
         ValueError: there is no such profile or plugin, the profile has no such deprecated feature, or the timeout is
@@ -27,9 +29,9 @@ def configured(
         raise ValueError(f"consumer_timeout takes milliseconds, or None for none, not {consumer_timeout!r}")
     check_names("plugins", plugins)
     profile = enabling(permitting(PROFILES[name], permit_deprecated_features or {}), plugins)
-    return (
-        profile if consumer_timeout == profile.consumer_timeout else replace(profile, consumer_timeout=consumer_timeout)
-    )
+    if (consumer_timeout, single_confirms) == (profile.consumer_timeout, profile.single_confirms):
+        return profile
+    return replace(profile, consumer_timeout=consumer_timeout, single_confirms=single_confirms)
 
 
 def check_names(argument: str, names: Iterable[str]) -> None:

@@ -1,12 +1,16 @@
 """The in-process pipe: the transport by which a client in the same process reaches a broker, with no socket and no
 thread.
 
-What a client sends is carried out before ``send`` returns. A blocking read lets time pass: on a :class:`ManualClock`,
-as long as nobody else could bring anything, the clock moves from timer to timer, over all brokers on it, until
-something arrives or the caller's deadline is there; otherwise the read waits as it would on a socket, until some other
+What a client sends is carried out before ``send`` returns. If that takes long, it is done in slices, and other clients
+have their turn between them.
+
+A blocking read lets time pass. On a :class:`ManualClock`, as long as nobody else could bring anything, the clock moves
+from timer to timer, over all brokers on it, until something arrives or the caller's deadline is there. Otherwise the
+read waits as it would on a socket, until some other
 thread brings something.
 """
 
+import math
 from errno import EISCONN
 from threading import get_ident
 from typing import TYPE_CHECKING, Final
@@ -37,7 +41,7 @@ class Pipe:
             ConnectionRefusedError: it is closed.
             OSError: the pipe is connected already.
         """
-        with self._broker.lock:
+        with self._broker.line:
             if self._session is not None:
                 raise OSError(EISCONN, "the pipe is connected already")
             self.thread = get_ident()
@@ -51,13 +55,19 @@ class Pipe:
             BrokenPipeError: the connection has ended.
         """
         broker = self._broker
-        with broker.lock:
+        if not broker.lock.acquire(False):  # which is `with broker.line`, without its calls
+            broker.line.join()
+        try:
             self.thread = get_ident()
             session = self._session
             if session is None or session.dropped:
                 raise BrokenPipeError("the connection to the in-process broker has ended")
             session.receive(data)
             self._notifier.notify()
+        finally:
+            broker.lock.release()
+        if session.reader.more:
+            broker.line.finish([session])
 
     def receive(self, deadline: float | None = None) -> bytes:
         """What the broker has sent, waiting for it until the deadline.
@@ -67,20 +77,26 @@ class Pipe:
             TimeoutError: the deadline passed; or, without one, nothing can ever arrive.
         """
         broker = self._broker
+        node = self._node
         waited_since: float | None = None
         while True:
-            with broker.lock:
+            if not broker.lock.acquire(False):
+                broker.line.join()
+            try:
                 self.thread = get_ident()
                 session = self._session
                 if session is None:
                     raise OSError("the connection is closed")
-                self._node.settle()
+                if node.pending or node.timers.soonest < math.inf:
+                    node.settle()
                 if data := session.take():
                     return data
                 if session.dropped:
                     raise ConnectionResetError("the in-process broker has reset the connection")
                 seen = broker.changes
                 time = self.monotonic()
+            finally:
+                broker.lock.release()
             # Not with the lock held: time passes for all brokers on the clock, and each takes its own lock.
             if isinstance(broker.clock, ManualClock) and broker.clock.is_left_to_this_thread():
                 self._let_pass(broker.clock, time, deadline)
@@ -92,9 +108,13 @@ class Pipe:
             left = None if allowed is None else waited_since + allowed - now
             if (left is not None and left <= 0) or self._is_past(deadline):
                 raise TimeoutError("timed out")
-            with broker.lock:
-                if broker.changes == seen:
-                    broker.wait(left)
+            self._wait(seen, left)
+
+    def _wait(self, since: int, seconds: float | None) -> None:
+        """Wait until something has changed ``since``, or real ``seconds`` have passed."""
+        with self._broker.line:
+            if self._broker.changes == since:
+                self._broker.wait(seconds)
 
     def _is_past(self, deadline: float | None) -> bool:
         """Whether somebody has moved a manual clock to the deadline."""
@@ -120,7 +140,7 @@ class Pipe:
         """End the connection; closing again does nothing. In a forked child it is left to the parent."""
         if self._broker.in_child:
             return
-        with self._broker.lock:
+        with self._broker.line:
             session, self._session = self._session, None
             if session is not None:
                 self._broker.remove_pipe(self, session)

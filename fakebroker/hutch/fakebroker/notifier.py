@@ -26,6 +26,14 @@ class Notifier:
         if self._then is not None:
             self._then()
 
+    def is_held(self) -> bool:
+        """Whether this thread has the lock."""
+        try:
+            self._condition.notify(0)  # says so, and does nothing else
+        except RuntimeError:
+            return False
+        return True
+
     def wait(self, seconds: float | None) -> None:
         """Wait for that, or until real ``seconds`` have passed."""
         self._waiting += 1

@@ -2,12 +2,12 @@
 frames.
 """
 
-from collections.abc import Callable, Iterator
+import math
+from collections.abc import Callable
 from struct import Struct
 from typing import Final
 
-from hutch.fakebroker.backlog import Backlog
-from hutch.fakebroker.decoding import Unanswerable, decode, frame_error
+from hutch.fakebroker.decoding import Unanswerable, decode
 from hutch.fakebroker.engine.channel import Channel
 from hutch.fakebroker.engine.clock import Timer, Timers
 from hutch.fakebroker.engine.commands import COMMANDS
@@ -20,21 +20,11 @@ from hutch.fakebroker.engine.message import Message
 from hutch.fakebroker.engine.node import Node
 from hutch.fakebroker.engine.peer import Peer
 from hutch.fakebroker.engine.replies import ReplyQueue
-from hutch.fakebroker.engine.terms import frame_snippet
-from hutch.fakebroker.handshake import CLOSING_TIMEOUT, Handshake
-from hutch.fakebroker.shortcut import ACK, ACK_ID, ACK_SIZE, PUBLISH_ID, Shortcut, Slot
+from hutch.fakebroker.handshake import CLOSING_TIMEOUT, FRAME_MAX, Handshake
+from hutch.fakebroker.reader import ACK, ACK_SIZE, Reader, Slot
 from hutch.wire.codes import ReplyCode
-from hutch.wire.content import Content, ContentError, MalformedHeader
-from hutch.wire.frames import (
-    BODY,
-    HEADER,
-    HEARTBEAT,
-    METHOD,
-    Frame,
-    FrameError,
-    FrameParser,
-    content_frames,
-)
+from hutch.wire.content import Content
+from hutch.wire.frames import METHOD, content_frames
 from hutch.wire.methods import (
     BasicAck,
     BasicCancelOk,
@@ -52,18 +42,18 @@ from hutch.wire.states import ChannelState, ConnectionState, IllegalMethod, next
 _pack_deliver: Final = Struct(">BHII").pack
 _pack_delivery: Final = Struct(">QB").pack
 _DELIVER_ID: Final = 60 << 16 | 60
-_ACK_ARGUMENTS: Final = Struct(">QB")
 _GREETING: Final = ConnectionState.GREETING  # asked for with all that comes, and an enumeration is slow to give it
 _RUNNABLE: Final = frozenset({BasicPublish, *COMMANDS})
 
 
-class Session(Shortcut):
+class Session:
     """One connection's life.
 
     ``peer`` is the client. ``wake`` is called when output turns up where there was none, and when the
     session ends: then :meth:`take` it. After ``dropped`` turns true and the output is taken, the stream is to be reset
     (CONN-HDR-14). ``timers`` are those of the time that the client lives in; default the node's. ``identity`` is the
-    user that the client is by its certificate, ``""`` for one without; ``None`` where nobody presents any.
+    user that the client is by its certificate, ``""`` for one without; ``None`` where nobody presents any. ``now`` is a
+    clock, in seconds, by which slices of reading end; by default they do not.
     """
 
     def __init__(
@@ -73,131 +63,62 @@ class Session(Shortcut):
         wake: Callable[[], None],
         timers: Timers | None = None,
         identity: str | None = None,
+        now: Callable[[], float] | None = None,
     ) -> None:
-        super().__init__(node)
+        self.node: Final = node
         self.timers: Final = node.timers if timers is None else timers
         self.peer: Final = peer
         self.dropped = False
         #: Why the broker closed the connection, or one of its channels last; for logs.
         self.refusal: str | None = None
-        self._wake: Final = wake
+        #: Tells the shell that there is output.
+        self.wake: Final = wake
         self._out: list[bytes] = []
-        self._parser: Final = FrameParser(self._frame_max)
+        #: The channel numbers in use.
+        self.slots: Final[dict[int, Slot]] = {}
         #: By channel, what completes the commit that came with the bytes in hand.
-        self._commits: dict[int, Callable[[], None]] = {}
-        self._backlog: Backlog | None = None
-        self._alarms: Final = node.alarms.raised
+        self.commits: dict[int, Callable[[], None]] = {}
         self._channel_max = 0
+        self._frame_max = FRAME_MAX
         self.connection: Connection | None = None
         self._end: Timer | None = None
         self._handshake: Final = Handshake(self, identity)
+        self.reader: Final = Reader(self, self._handshake, now)
 
     @property
     def state(self) -> ConnectionState:
         """Where the connection is."""
         return self._handshake.state
 
-    @property
-    def blocked(self) -> bool:
-        """Whether nothing is read of what the client sends, because of an alarm (CONN-BLOCK-04)."""
-        return self._backlog is not None
-
     # bytes in
 
     def receive(self, data: bytes) -> None:
-        """Take bytes from the client and do all that they ask for."""
-        self.node.settle()  # what fell due before comes first
-        if self.dropped or self._handshake.deaf:
+        """Take bytes from the client and do what they ask for, a slice of it at most: see ``reader.more``."""
+        node, reader, handshake = self.node, self.reader, self._handshake
+        if node.pending or node.timers.soonest < math.inf:
+            node.settle()  # what fell due before comes first
+        if self.dropped or handshake.deaf:
             return
-        if self._backlog is not None:
-            self._backlog.data.append(data)
+        if reader.blocked:
+            reader.parser.add(data)
             return
-        if self._handshake.heartbeat is not None:
-            self._handshake.heartbeat.received = True
-        if self._handshake.state is _GREETING:
-            data = self._handshake.greet(data)
+        if handshake.heartbeat is not None:
+            handshake.heartbeat.received = True
+        if handshake.state is _GREETING:
+            data = handshake.greet(data)
         if data and not self.dropped:
-            if self._parser.idle and not self._alarms:
-                data = self._shortcut(data)
-            if data:
-                self._run_frames(self._parser.feed(data))
+            reader.parser.add(data)
+            if not reader.more:
+                reader.proceed()
+        if node.pending or node.timers.soonest < math.inf:
+            node.settle()
+
+    def proceed(self) -> None:
+        """Go on with what :meth:`receive` took and left, for another slice."""
         self.node.settle()
-
-    def _run_frames(self, frames: Iterator[Frame]) -> None:
-        pending = self.node.pending
-        handshake = self._handshake
-        alarms = self._alarms
-        try:
-            for frame_type, number, payload in frames:
-                if handshake.deaf:
-                    return
-                try:
-                    if number and handshake.state is ConnectionState.RUNNING:
-                        self._channel_frame(frame_type, number, payload)
-                    else:
-                        handshake.frame(frame_type, number, payload)
-                except HardError as error:
-                    self.fail(error)
-                if pending:
-                    self.node.settle()
-                if alarms and frame_type in {HEADER, BODY} and handshake.state is ConnectionState.RUNNING:
-                    self._backlog = Backlog(self, self._handshake, frames)
-                    break
-        except FrameError as broken:
-            self.fail(frame_error(broken))
-            handshake.deaf = True
-        if self._commits:
-            self._complete_commits()
-
-    def catch_up(self) -> None:
-        """Read again, first what has piled up (CONN-BLOCK-06)."""
-        backlog, self._backlog = self._backlog, None
-        if backlog is not None:
-            backlog.forget()
-            self._run_frames(backlog.frames)
-            self.receive(b"".join(backlog.data))
-            if backlog.ended:
-                self.lost()
-            self._wake()
-
-    def _channel_frame(self, frame_type: int, number: int, payload: bytes) -> None:
-        slot = self._slots.get(number)
-        if slot is None:
-            slot = self._slots[number] = Slot(self.node.profile.max_body_size)
-        if frame_type == METHOD and slot.content.method is None:
-            method: Method | None
-            if payload[:4] == PUBLISH_ID:
-                method = self._decode_publish(payload)
-            elif payload[:4] == ACK_ID and len(payload) == ACK_SIZE:
-                tag, multiple = _ACK_ARGUMENTS.unpack_from(payload, 4)
-                method = BasicAck(tag, multiple & 1 != 0)
-            else:
-                method = self.decode(payload)
-            if method is None:
-                return
-            if method.CONTENT:
-                slot.content.begin(method)
-            else:
-                self._command(number, slot, method, None)
-        elif frame_type in {METHOD, HEADER, BODY}:
-            self._content_frame(number, slot, frame_type, payload)
-        elif frame_type == HEARTBEAT:
-            raise HardError(ReplyCode.UNEXPECTED_FRAME, frame_snippet(frame_type, payload), blame=False)
-        else:
-            text = f"{frame_snippet(frame_type, payload)}: unknown_frame"
-            raise HardError(ReplyCode.FRAME_ERROR, text, blame=False)
-
-    def _content_frame(self, number: int, slot: Slot, frame_type: int, payload: bytes) -> None:
-        try:
-            complete = slot.content.add(frame_type, payload)
-        except ContentError as error:
-            method_type = type(error.method) if error.method else None
-            raise HardError(error.code, error.text, method=method_type, blame=method_type is not None) from None
-        except MalformedHeader:
-            text = f"{frame_snippet(frame_type, payload)}: unknown_frame"
-            raise HardError(ReplyCode.FRAME_ERROR, text, blame=False) from None
-        if complete is not None:
-            self._command(number, slot, complete.method, complete)
+        if self.reader.more:
+            self.reader.proceed()
+            self.node.settle()
 
     def decode(self, payload: bytes) -> Method | None:
         """The method of a frame; ``None`` where RabbitMQ drops the connection without a word, which is done then.
@@ -213,7 +134,7 @@ class Session(Shortcut):
 
     # commands
 
-    def _command(self, number: int, slot: Slot, method: Method, content: Content | None) -> None:
+    def command(self, number: int, slot: Slot, method: Method, content: Content | None) -> None:
         """Do what a complete command asks for, if the channel's state allows it."""
         if slot.state is ChannelState.OPEN and type(method) in _RUNNABLE:
             self._run(slot, method, content)
@@ -246,12 +167,12 @@ class Session(Shortcut):
             else:
                 raise not_implemented(method.NAME)
         except SoftError as error:
-            self._refuse(slot, channel.number, error, type(method))
+            self.refuse(slot, channel.number, error, type(method))
         except HardError as fatal:
-            self._blame(fatal, type(method))
+            self.blame(fatal, type(method))
             raise
 
-    def _refuse(self, slot: Slot, number: int, error: SoftError, cause: type[Method]) -> None:
+    def refuse(self, slot: Slot, number: int, error: SoftError, cause: type[Method]) -> None:
         """Close a channel because of an error of ``cause``, unless that names another."""
         cause = error.method or cause
         self._close_channel(slot)
@@ -260,28 +181,36 @@ class Session(Shortcut):
         ids = (cause.CLASS_ID, cause.METHOD_ID) if error.blame else (0, 0)
         self.method(number, ChannelClose(error.code, error.reply_text, *ids))
 
+    @staticmethod
+    def blame(error: HardError, method: type[Method]) -> None:
+        """Have the method named that an error came of, unless another is, or none."""
+        if error.blame and error.method is None:
+            error.method = method
+
     def fail_channel(self, channel: int, error: SoftError) -> None:
         """Close a channel because of an error that no method of the client's has caused."""
-        self._refuse(self._slots[channel], channel, error, ChannelClose)
+        self.refuse(self.slots[channel], channel, error, ChannelClose)
 
     def committing(self, channel: int, complete: Callable[[], None]) -> None:
         """Take nothing but channel.close on a channel until what came with tx.commit is used up; then ``complete``.
 
         RabbitMQ has to hear from the queues first, and whoever does not wait for commit-ok loses that race.
         """
-        self._slots[channel].state = ChannelState.COMMITTING
-        self._commits[channel] = complete
+        self.slots[channel].state = ChannelState.COMMITTING
+        self.commits[channel] = complete
 
-    def _complete_commits(self) -> None:
-        commits, self._commits = self._commits, {}
+    def hear(self, connection: Connection) -> None:
+        """All is used up that was at hand: the channels come to what queues told them meanwhile."""
+        connection.hear()
+        commits, self.commits = self.commits, {}
         for number, complete in commits.items():
-            slot = self._slots.get(number)
+            slot = self.slots.get(number)
             if slot is not None and slot.state is ChannelState.COMMITTING:
                 slot.state = ChannelState.OPEN
                 try:
                     complete()
                 except SoftError as error:
-                    self._refuse(slot, number, error, TxCommit)
+                    self.refuse(slot, number, error, TxCommit)
 
     def _open_channel(self, number: int, slot: Slot) -> None:
         connection = self.connection
@@ -304,7 +233,7 @@ class Session(Shortcut):
     def tuned(self, channel_max: int, frame_max: int) -> None:
         """The limits that hold from now on: channels open at once, and bytes a frame."""
         self._channel_max = channel_max
-        self._frame_max = self._parser.frame_max = frame_max
+        self._frame_max = self.reader.parser.frame_max = frame_max
 
     # the end
 
@@ -332,7 +261,7 @@ class Session(Shortcut):
         self._handshake.closing(ConnectionState.CLOSING)
         self.method(0, ConnectionClose(code, text, class_id, method_id))
         self.end_in(CLOSING_TIMEOUT)
-        self.catch_up()
+        self.reader.resume()
 
     def shut_down(self) -> None:
         """Close the connection as a RabbitMQ that is stopped does (RESTART-01); one that is not open is dropped."""
@@ -353,7 +282,7 @@ class Session(Shortcut):
 
     def release(self) -> None:
         """Close the engine's side of the connection."""
-        self._slots.clear()
+        self.slots.clear()
         connection, self.connection = self.connection, None
         if connection is not None:
             connection.close()
@@ -368,21 +297,21 @@ class Session(Shortcut):
         """End the stream without a word, once what was sent is out."""
         if not self.dropped:
             self.dropped = True
-            if self._backlog is not None:
-                self._backlog.forget()
-                self._backlog = None
+            self._handshake.deaf = True
+            if self.reader.blocked or self.reader.more:
+                self.reader.stop()
             self.end_in(None)
             self.release()
             self._handshake.closing(ConnectionState.CLOSED)
             self._handshake.events.closed()
-            self._wake()
+            self.wake()
 
     def hang_up(self) -> None:
-        """The client sends no more, and is gone once that is noticed: not while it is not read."""
-        if self._backlog is None:
-            self.lost()
+        """The client sends no more, and is gone once that is noticed: when all is read that it has sent."""
+        if self.reader.blocked or self.reader.more:
+            self.reader.ended = True
         else:
-            self._backlog.ended = True
+            self.lost()
 
     def lost(self) -> None:
         """The client is gone."""
@@ -411,7 +340,7 @@ class Session(Shortcut):
         if self._handshake.heartbeat is not None:
             self._handshake.heartbeat.sent = True
         if len(out) == 1:
-            self._wake()
+            self.wake()
 
     def method(self, channel: int, method: Method) -> None:
         """Send a method without content."""

@@ -39,6 +39,7 @@ class FakeBroker(Broker):
         plugins: RabbitMQ's names of the plugins to enable, see docs/plugins.md.
         consumer_timeout: how long a delivery may wait for its acknowledgement, ms; ``None`` for ever with 3.10, for a
             day with 4.3, as RabbitMQ's ``undefined``. 4.3 has it for quorum queues alone.
+        single_confirms: confirm each publish by itself. By default one ack may confirm several, as RabbitMQ's does.
 
     Raises:
         ValueError: there is no such profile, plugin, timeout or limit, or the profile has no such deprecated feature.
@@ -60,6 +61,7 @@ class FakeBroker(Broker):
         permit_deprecated_features: Mapping[str, bool] | None = None,
         plugins: Iterable[str] = (),
         consumer_timeout: int | None = 1800000,
+        single_confirms: bool = False,
     ) -> None:
         super().__init__(
             profile,
@@ -73,6 +75,7 @@ class FakeBroker(Broker):
             permit_deprecated_features=permit_deprecated_features,
             plugins=plugins,
             consumer_timeout=consumer_timeout,
+            single_confirms=single_confirms,
         )
         self._connections: Final[list[Connection]] = []
 

@@ -13,7 +13,7 @@ FIXTURE: Final = "fakebroker"
 #: What the marker takes; the parameters of FakeBroker, with the clock by its name.
 SETTINGS: Final = (
     *("profile", "clock", "users", "vhosts", "seed", "history_events", "history_bytes"),
-    *("permit_deprecated_features", "plugins", "consumer_timeout"),
+    *("permit_deprecated_features", "plugins", "consumer_timeout", "single_confirms"),
 )
 _EVENTS_IN_REPORT: Final = 40
 
@@ -32,12 +32,13 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line(
         "markers",
         "fakebroker(profile='4.3', clock='manual', users=None, vhosts=('/',), seed=0, history_events=100000, "
-        "history_bytes=67108864, permit_deprecated_features=None, plugins=(), consumer_timeout=1800000): the broker "
+        "history_bytes=67108864, permit_deprecated_features=None, plugins=(), consumer_timeout=1800000, "
+        "single_confirms=False): the broker "
         "that the fixture fakebroker gives: the RabbitMQ version it is; 'manual' for a clock that the test advances, "
         "'system' for the machine's, which freezegun moves; passwords by user name; virtual hosts; seed of the names "
         "it makes up; how many events, and bytes of bodies, its history keeps, or None for all; deprecated features, "
         "permitted or denied, by name; names of plugins to enable; ms that a delivery may wait for its "
-        "acknowledgement, or None",
+        "acknowledgement, or None; whether each publish is confirmed by itself",
     )
 
 

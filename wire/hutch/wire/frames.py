@@ -1,4 +1,4 @@
-"""Frames (spec, section 2.3.5): an incremental parser that takes bytes in any cut, and writers."""
+"""Frames (spec, section 2.3.5): a parser that takes bytes in any cut and is pulled, and writers."""
 
 from collections.abc import Iterator
 from struct import Struct
@@ -18,6 +18,7 @@ END: Final = 0xCE
 #: How a frame begins: type, channel number, size of the payload.
 FRAME_PREFIX: Final = Struct(">BHI")
 _prefix: Final = FRAME_PREFIX.pack
+_unpack_prefix: Final = FRAME_PREFIX.unpack_from
 _pack_content_header: Final = Struct(">HHQ").pack
 _END: Final = b"\xce"
 
@@ -54,64 +55,88 @@ class WrongFrameEnd(FrameError):
 
 
 class FrameParser:
-    """Cuts a stream of bytes into frames.
+    """Cuts a stream of bytes into frames, which are pulled one at a time.
 
     ``frame_max`` is the negotiated limit in bytes, 0 for none; it may be set at any time and holds for the next frame.
+
+    The next frame begins at ``offset`` of ``data``, which is ``size`` bytes long. Whoever takes whole frames from there
+    moves ``offset`` behind them. What was added later may still wait in ``chunks``.
     """
 
     def __init__(self, frame_max: int = 0) -> None:
         self.frame_max = frame_max
-        self._chunks: list[bytes] = []
+        self.data = b""
+        self.offset = 0
+        self.size = 0
+        self.chunks: list[bytes] = []
+        #: How many bytes there are from ``offset`` on, those of the chunks included, once there are chunks.
         self._held = 0
-        self._wanted = 0
+        #: How many bytes from ``offset`` on the next step needs.
+        self._wanted = 7
 
     @property
     def idle(self) -> bool:
-        """Whether no part of a frame is left over."""
-        return not self._chunks
+        """Whether nothing is left over, not even a part of a frame."""
+        return self.offset == self.size and not self.chunks
 
-    def feed(self, data: bytes) -> Iterator[Frame]:
-        """Yield the frames that ``data`` completes; what is left over waits for the next call.
+    def add(self, data: bytes) -> None:
+        """Put bytes behind those that are left over."""
+        if self.offset == self.size and not self.chunks:
+            self.data = data
+            self.offset = 0
+            self.size = len(data)
+        elif data:
+            if not self.chunks:
+                self._held = self.size - self.offset
+            self.chunks.append(data)
+            self._held += len(data)
 
-        The iterator must be run to its end. Frames before a bad one are yielded first.
+    def next(self) -> Frame | None:
+        """Take out the next frame, ``None`` while some of it is missing.
 
         Raises:
             FrameTooLarge: as soon as the seven bytes before its payload are there (CONN-FRAME-21). Like RabbitMQ, it
                 compares the payload's size with ``frame_max`` itself (CONN-FRAME-22).
             WrongFrameEnd: when the frame is complete.
         """
-        if self._chunks:
-            self._chunks.append(data)
-            self._held += len(data)
+        if self.chunks:
             if self._held < self._wanted:
-                return
-            data = b"".join(self._chunks)
-            self._chunks = []
-        offset = 0
-        length = len(data)
-        unpack = FRAME_PREFIX.unpack_from
-        while length - offset >= 7:
-            frame_type, channel, size = unpack(data, offset)
-            if 0 < self.frame_max < size:
-                raise FrameTooLarge(frame_type, size, self.frame_max - OVERHEAD)
-            start = offset + 7
-            end = start + size
-            if end >= length:
-                self._hold(data, offset, size + OVERHEAD)
-                return
-            payload = data[start:end]
-            if data[end] != END:
-                raise WrongFrameEnd(frame_type, payload, data[end])
-            offset = end + 1
-            yield frame_type, channel, payload
-        if offset < length:
-            self._hold(data, offset, 7)
+                return None
+            self._join()
+        data, offset = self.data, self.offset
+        if self.size - offset < 7:
+            self._wanted = 7
+            return None
+        frame_type: int
+        channel: int
+        payload_size: int
+        frame_type, channel, payload_size = _unpack_prefix(data, offset)
+        if 0 < self.frame_max < payload_size:
+            raise FrameTooLarge(frame_type, payload_size, self.frame_max - OVERHEAD)
+        start = offset + 7
+        end = start + payload_size
+        if end >= self.size:
+            self._wanted = payload_size + OVERHEAD
+            return None
+        payload = data[start:end]
+        if data[end] != END:
+            raise WrongFrameEnd(frame_type, payload, data[end])
+        self.offset = end + 1
+        self._wanted = 7
+        return frame_type, channel, payload
 
-    def _hold(self, data: bytes, offset: int, wanted: int) -> None:
-        rest = data[offset:] if offset else data
-        self._chunks = [rest]
-        self._held = len(rest)
-        self._wanted = wanted
+    def feed(self, data: bytes) -> Iterator[Frame]:
+        """The frames that ``data`` completes; what is left over waits for the next call. For the errors see
+        :meth:`next`; frames before a bad one come first.
+        """
+        self.add(data)
+        return iter(self.next, None)
+
+    def _join(self) -> None:
+        self.data = b"".join((self.data[self.offset :], *self.chunks))
+        self.chunks = []
+        self.offset = 0
+        self.size = len(self.data)
 
 
 def frame(frame_type: int, channel: int, payload: bytes) -> bytes:

@@ -8,11 +8,13 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Final
 
 from hutch.fakebroker.engine.ack_timeout import AckTimeout
+from hutch.fakebroker.engine.confirms import Confirms
 from hutch.fakebroker.engine.connection import Connection, Output, Unheard
 from hutch.fakebroker.engine.consumers import Consumer
 from hutch.fakebroker.engine.errors import HardError, internal_error, precondition_failed
 from hutch.fakebroker.engine.message import Message
 from hutch.fakebroker.engine.permissions import Access
+from hutch.fakebroker.engine.queues.publishers import Standing
 from hutch.fakebroker.engine.queues.queue import Queue
 from hutch.fakebroker.engine.queues.ready import Entry
 from hutch.fakebroker.engine.replies import ReplyQueue
@@ -37,8 +39,10 @@ class Channel:
     """One open channel.
 
     ``prefetch`` is what consumers started from now on get; ``shared_limit`` the limit over the whole channel where the
-    profile has that (QOS-06), ``None`` for none. ``publishes`` counts publishes once ``confirming``; ``transaction`` is
-    what a transactional channel holds back. ``last_queue`` is the queue declared last, which an empty name stands for
+    profile has that (QOS-06), ``None`` for none. ``confirms`` is what it tells its publisher once it is in confirm
+    mode, ``transaction`` what a transactional channel holds back. ``publishes`` counts publishes; ``read`` is the
+    connection's read that the last one came with, and ``credit_ends`` the one at which the channel hears its queues,
+    be there more at hand or not. ``last_queue`` is the queue declared last, which an empty name stands for
     (EXCH-BIND-12, EXCH-BIND-13). ``reply_queue`` is where replies to its requests go, if it consumes those (RPC).
     """
 
@@ -53,8 +57,11 @@ class Channel:
         self.reply_queue: ReplyQueue | None = None
         self.prefetch = 0
         self.shared_limit: SharedLimit | None = None
-        self.confirming = False
+        self.confirms: Confirms | None = None
         self.publishes = 0
+        self.read = -1
+        self.credit_ends = 0
+        self._words: list[tuple[Standing, bool]] = []
         self.transaction: Transaction | None = None
         self._delivery_tag = 0
         # Delivery tags are consecutive, so "all up to a tag" is a walk from the oldest one that may be outstanding,
@@ -117,6 +124,24 @@ class Channel:
     def outstanding(self, queue: Queue) -> list[Delivery]:
         """The deliveries from a queue that are not acknowledged, oldest first."""
         return [delivery for delivery in self._unacked.values() if delivery.queue is queue]
+
+    # what queues tell
+
+    def tell(self, standing: Standing, is_full: bool) -> None:
+        """Hear a queue's word, behind what is at hand of what the client has sent (QUORUM-13)."""
+        if self.connection.reading:
+            self._words.append((standing, is_full))
+            self.connection.waiting[self] = None
+        else:
+            standing.hear(is_full)
+
+    def hear(self) -> None:
+        """Come to what queues have told: that they are full, or not, and what they confirm."""
+        words, self._words = self._words, []
+        for standing, is_full in words:
+            standing.hear(is_full)
+        if self.confirms is not None:
+            self.confirms.flush()
 
     # acknowledgements
 
@@ -341,6 +366,8 @@ class Channel:
     def close(self) -> None:
         """End the consumers and requeue what is not acknowledged (CHAN-11)."""
         self.connection.channels.pop(self.number, None)
+        if self.connection.waiting:
+            self.connection.waiting.pop(self, None)
         if self.reply_queue is not None:
             self.vhost.node.replies.end(self.reply_queue)
         queues = self.end_consumers()

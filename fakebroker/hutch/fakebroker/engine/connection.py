@@ -89,8 +89,19 @@ class Connection:
         self.cancel_notify: Final = cancel_notify
         self.channels: Final[dict[int, Channel]] = {}
         self.exclusive_queues: Final[dict[Queue, None]] = {}
+        #: Whether there is more at hand of what the client has sent, and how often there was.
+        self.reading = False
+        self.reads = 0
+        #: The channels that have something to hear behind that.
+        self.waiting: dict[Channel, None] = {}
         vhost.node.connections[self] = None
         vhost.node.history.record("connected", vhost.name, detail=name)
+
+    def hear(self) -> None:
+        """What was at hand is used up: have the channels hear what queues have told them meanwhile."""
+        channels, self.waiting = self.waiting, {}
+        for channel in channels:
+            channel.hear()
 
     def close(self) -> None:
         """Give back what the connection holds: unacknowledged messages, consumers, exclusive queues (CONN-CLOSE-06)."""

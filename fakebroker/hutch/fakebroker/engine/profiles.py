@@ -202,6 +202,8 @@ class Profile:
     has_default_queue_type: bool
     #: How long a delivery may wait for its acknowledgement, ms; None: for ever, or a day where quorum queues take back.
     consumer_timeout: int | None = 1800000
+    #: Whether each publish is confirmed by itself, which is no setting of RabbitMQ's.
+    single_confirms: bool = False
     #: Whether what happens is published to amq.rabbitmq.event: the plugin rabbitmq_event_exchange is enabled.
     has_event_exchange: bool = False
 

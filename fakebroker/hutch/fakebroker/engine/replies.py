@@ -30,6 +30,8 @@ class ReplyQueue:
 
     #: It is never deleted, though its consumer may end (RPC-09).
     deleted: Final = False
+    #: It takes everything.
+    refuses_at_once: Final = False
 
     def __init__(self, name: str, channel: "Channel | None", tag: str) -> None:
         self.name = name

@@ -7,6 +7,7 @@ from hutch.fakebroker.engine.message import Message
 from hutch.fakebroker.engine.replies import REPLY_PREFIX
 
 if TYPE_CHECKING:
+    from hutch.fakebroker.engine.queues.publishers import Standing
     from hutch.fakebroker.engine.queues.queue import Queue
     from hutch.fakebroker.engine.vhost import VHost
 
@@ -17,6 +18,9 @@ class Publisher(Protocol):
     @property
     def closed(self) -> bool:
         """Whether it has ended."""
+
+    def tell(self, standing: "Standing", is_full: bool) -> None:
+        """Have ``standing`` hear a queue's word, when the publisher comes to that."""
 
 
 class Target(Protocol):
@@ -29,6 +33,10 @@ class Target(Protocol):
     @property
     def deleted(self) -> bool:
         """Whether it takes nothing any more."""
+
+    @property
+    def refuses_at_once(self) -> bool:
+        """Whether what it refuses is refused before it hears of it."""
 
     def publish(self, message: Message, publisher: Publisher | None = None) -> bool:
         """Take in a message; ``False`` if it is refused. ``publisher`` is who is told, ``None`` if nobody is."""

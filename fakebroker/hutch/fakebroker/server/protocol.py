@@ -17,6 +17,7 @@ from urllib.parse import quote
 
 from hutch.fakebroker.engine.clock import Timer
 from hutch.fakebroker.engine.peer import Peer, print_address
+from hutch.fakebroker.realtime import monotonic
 from hutch.fakebroker.server.ports import Address, Port
 from hutch.fakebroker.server.tls import HANDSHAKE_TIMEOUT, NOT_TLS, Encryption, Tls
 from hutch.fakebroker.session import Session
@@ -48,8 +49,11 @@ class Client(asyncio.Protocol):
         self._address = address
         self._broker = listener.broker
         self._flush_is_due = False
-        #: Whether the socket is left unread, because of an alarm (CONN-BLOCK-04).
+        #: Whether the socket is left unread: because of an alarm (CONN-BLOCK-04), or until what was read is done.
         self.paused = False
+        #: Whether there is more to do of what was read, which goes on in the next turn of the loop.
+        self.behind = False
+        self._is_lost = False
         self._encryption: Encryption | None = None
         self._handshake_timer: Timer | None = None
         self.peer = Peer("")
@@ -75,7 +79,7 @@ class Client(asyncio.Protocol):
         self.peer = _peer(self._address, transport.get_extra_info("sockname"))
         self._listener.clients[self] = None
         _log.info("%s: accepted", self.peer.name)
-        with self._broker.lock:
+        with self._broker.line:
             self._broker.company.peers += 1
             if self._broker.stopped:
                 self._listener.call_soon(self._reset)
@@ -95,6 +99,7 @@ class Client(asyncio.Protocol):
             self._wake,
             self._broker.peer_timers,
             identity,
+            monotonic,
         )
         return self.session
 
@@ -113,7 +118,7 @@ class Client(asyncio.Protocol):
             self.transport.write(encryption.take())
             if not encryption.established:
                 return
-        with self._broker.lock:
+        with self._broker.line:
             session = self.session
             if session is None and encryption is not None:
                 self._end_handshake()
@@ -123,12 +128,23 @@ class Client(asyncio.Protocol):
                 self._flush_is_due = True  # below, which saves a turn of the loop
                 session.receive(data)
                 self._broker.notifier.notify()
-            if session is not None and session.blocked:
-                self.paused = True
-                self.transport.pause_reading()
         if encryption is not None and encryption.ended:
             self.transport.close()
         self._flush()
+        self._listener.arm()
+
+    def _proceed(self) -> None:
+        """Do another slice of what was read."""
+        self._listener.progress += 1
+        self.behind = False
+        with self._broker.line:
+            session = self.session
+            if session is not None:
+                session.proceed()
+                self._broker.notifier.notify()
+        self._flush()
+        if self._is_lost and not self.behind:
+            self.forget()
         self._listener.arm()
 
     def _end_handshake(self) -> None:
@@ -142,14 +158,16 @@ class Client(asyncio.Protocol):
         return False
 
     def connection_lost(self, _error: Exception | None) -> None:
-        """End the session."""
-        self.forget()
-        self._listener.arm()
+        """End the session, once all is done that was read."""
+        self._is_lost = True
+        if not self.behind:
+            self.forget()
+            self._listener.arm()
 
     def forget(self) -> None:
         """End the session of a client that is gone."""
         self._listener.forget(self)
-        with self._broker.lock:
+        with self._broker.line:
             self._broker.company.peers -= 1
             self._end_handshake()
             if self.session is not None:
@@ -183,16 +201,17 @@ class Client(asyncio.Protocol):
         session, encryption = self.session, self._encryption
         if session is None:
             return
-        with self._broker.lock:
+        with self._broker.line:
             self._flush_is_due = False
             data = session.take()
             dropped = session.dropped
-            blocked = session.blocked
+            blocked, more = session.reader.blocked, session.reader.more
+        if more and not self.behind:
+            self.behind = True
+            self._listener.call_soon(self._proceed)
         if self.transport.is_closing():
             return
-        if self.paused and not blocked:
-            self.paused = False
-            self.transport.resume_reading()
+        self._pause(blocked or more)
         if encryption is not None:
             if data:
                 encryption.encrypt(data)
@@ -205,6 +224,14 @@ class Client(asyncio.Protocol):
             self.transport.close()
         elif dropped:
             self._reset()
+
+    def _pause(self, paused: bool) -> None:
+        """Leave the socket unread, or read it again."""
+        if paused and not self.paused:
+            self.transport.pause_reading()
+        elif self.paused and not paused:
+            self.transport.resume_reading()
+        self.paused = paused
 
     def _reset(self) -> None:
         """End the stream by RST, once what was sent is out (CONN-HDR-14)."""
@@ -334,7 +361,7 @@ class Listener:
 
     def arm(self) -> None:
         """Set the alarm for the broker's next timer."""
-        with self.broker.lock:
+        with self.broker.line:
             self.armed_for = self.broker.node.timers.soonest
             seconds = self.broker.seconds_to_alarm()
         if self._alarm is not None:
@@ -357,6 +384,8 @@ class Listener:
         behind = list(self.clients)
         for _ in range(_ROUNDS):
             self.progress += 1
+            while any(client.behind for client in behind):
+                await asyncio.sleep(0)
             # Whoever has nothing to be read once is done with: what comes after that was sent later.
             behind = self._unread(behind)
             if not behind:
@@ -389,7 +418,7 @@ class Listener:
         # Another thread may wait for :meth:`catch_up`.
         while (others := asyncio.all_tasks() - {asyncio.current_task()}) and (left := deadline - self._loop.time()) > 0:
             await asyncio.wait(others, timeout=left)
-        with self.broker.lock:
+        with self.broker.line:
             for client in list(self.clients):
                 client.shut_down()
         if self.clients:

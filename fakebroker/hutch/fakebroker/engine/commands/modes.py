@@ -1,6 +1,7 @@
 """channel.flow, confirm.select and access.request."""
 
 from hutch.fakebroker.engine.channel import Channel
+from hutch.fakebroker.engine.confirms import Confirms
 from hutch.fakebroker.engine.errors import not_implemented, precondition_failed
 from hutch.wire.methods import (
     AccessRequest,
@@ -23,7 +24,8 @@ def confirm_select(channel: Channel, method: ConfirmSelect) -> None:
     """Number and confirm publishes from now on (CONFIRM-01)."""
     if channel.transaction is not None:
         raise precondition_failed("cannot switch from tx to confirm mode")
-    channel.confirming = True
+    if channel.confirms is None:
+        channel.confirms = Confirms(channel)
     if not method.nowait:
         channel.output.method(channel.number, ConfirmSelectOk())
 

@@ -1,5 +1,7 @@
 """basic.publish: one straight way from the content to the queues."""
 
+from typing import Final
+
 from hutch.fakebroker.engine.channel import Channel
 from hutch.fakebroker.engine.commands.access import find_exchange
 from hutch.fakebroker.engine.connection import Connection
@@ -13,7 +15,12 @@ from hutch.fakebroker.engine.routing import Target
 from hutch.fakebroker.engine.trace import trace_publish
 from hutch.fakebroker.engine.transactions import HeldPublish
 from hutch.wire.codes import ReplyCode
-from hutch.wire.methods import BasicAck, BasicNack, BasicPublish, BasicReturn
+from hutch.wire.methods import BasicPublish, BasicReturn
+
+#: credit_flow_default_credit: how many publishes a channel gets before it has done the first of them, and after how
+#: many it gets as many more. A channel that has none left has heard what its queues told it meanwhile.
+_CREDIT: Final = 400
+_CREDIT_STEP: Final = 200
 
 
 def publish(channel: Channel, method: BasicPublish, header: bytes, body: bytes) -> None:
@@ -27,6 +34,10 @@ def publish(channel: Channel, method: BasicPublish, header: bytes, body: bytes) 
     """
     if method.immediate:
         raise not_implemented("immediate=true")
+    if channel.read != channel.connection.reads:
+        channel.read = channel.connection.reads
+        channel.credit_ends = (channel.publishes + 1) // _CREDIT_STEP * _CREDIT_STEP + _CREDIT
+    channel.publishes += 1
     vhost = channel.vhost
     node = vhost.node
     limit = node.profile.max_message_size
@@ -49,14 +60,20 @@ def publish(channel: Channel, method: BasicPublish, header: bytes, body: bytes) 
     node.history.record("published", vhost.name, None, message, tuple([queue.name for queue in queues]))
     if method.mandatory and not queues:
         return_unroutable(channel, message)
-    accepted = True
+    _enqueue(channel, message, queues)
+
+
+def _enqueue(channel: Channel, message: Message, queues: list[Target]) -> None:
+    """Put a message into its queues, and confirm it."""
+    refusing: list[Target] = []
     for queue in queues:
-        accepted &= queue.publish(message, channel)
-    if channel.confirming:
-        channel.publishes += 1
-        # One queue that refuses is enough for a nack (CONFIRM-10).
-        confirm = BasicAck(channel.publishes) if accepted else BasicNack(channel.publishes)
-        channel.output.method(channel.number, confirm)
+        if not queue.publish(message, channel):
+            refusing.append(queue)  # noqa: PERF401  (a comprehension is a call more)
+    if channel.confirms is not None:
+        channel.confirms.add(queues, refusing)
+    if channel.publishes >= channel.credit_ends:
+        channel.hear()
+        channel.credit_ends += _CREDIT_STEP
 
 
 def _open_exchange(channel: Channel, name: str) -> Exchange:

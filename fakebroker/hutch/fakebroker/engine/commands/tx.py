@@ -17,7 +17,7 @@ from hutch.wire.methods import TxCommit, TxCommitOk, TxRollback, TxRollbackOk, T
 
 def select(channel: Channel, _method: TxSelect) -> None:
     """Make the channel transactional; once it is, this changes nothing (TX-01)."""
-    if channel.confirming:
+    if channel.confirms is not None:
         raise precondition_failed("cannot switch from confirm to tx mode")
     if channel.transaction is None:
         channel.transaction = Transaction()
@@ -41,7 +41,8 @@ def commit(channel: Channel, _method: TxCommit) -> None:
     for message, queues, all_there in routed:
         accepted &= all_there
         for queue in queues:
-            accepted &= queue.publish(message, channel)
+            # A queue that was known to be full is not asked, and its refusal is not told (QUORUM-13).
+            accepted &= queue.publish(message, channel) or queue.refuses_at_once
     if failure is not None:
         raise failure
     for outcome, deliveries in transaction.decisions:

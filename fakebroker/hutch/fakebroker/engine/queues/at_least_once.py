@@ -3,6 +3,7 @@ died in it until all queues that it is routed to have taken it.
 """
 
 from collections import deque
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from hutch.fakebroker.engine.clock import Timer
@@ -11,6 +12,7 @@ from hutch.fakebroker.engine.message import Message
 from hutch.fakebroker.engine.queues.quorum_ready import QuorumEntry
 
 if TYPE_CHECKING:
+    from hutch.fakebroker.engine.queues.publishers import Standing
     from hutch.fakebroker.engine.queues.quorum import QuorumQueue
     from hutch.fakebroker.engine.routing import Target
 
@@ -46,6 +48,7 @@ class AtLeastOnce:
         self._waiting: deque[_Held] = deque()
         self._pending: dict[_Held, None] = {}
         self._retry: Timer | None = None
+        self._is_due = False
         self.count = 0
         self.size = 0
 
@@ -59,7 +62,11 @@ class AtLeastOnce:
         self._waiting.append(_Held(entry, reason))
         self.count += 1
         self.size += entry.size
-        self._node.pending.append(self._forward)
+        self._forward_later()
+
+    def tell(self, standing: "Standing", is_full: bool) -> None:
+        """Hear a queue's word behind the publishes in hand (DLX-27)."""
+        self._node.pending.append(partial(standing.hear, is_full))
 
     def clear(self) -> int:
         """Forget all; how many that was."""
@@ -72,8 +79,14 @@ class AtLeastOnce:
             self._retry = None
         return count
 
+    def _forward_later(self) -> None:
+        if not self._is_due:
+            self._is_due = True
+            self._node.pending.append(self._forward)
+
     def _forward(self) -> None:
-        while self._waiting and len(self._pending) < _PREFETCH:
+        self._is_due = False
+        for _ in range(min(_PREFETCH - len(self._pending), len(self._waiting))):
             held = self._waiting.popleft()
             original, queue = held.entry.original, self._queue
             held.dead = dead_letter_message(queue, original, held.reason, held.entry.failures)
@@ -83,6 +96,8 @@ class AtLeastOnce:
                 self._done(held)
             else:
                 self._publish(held, held.dead)
+        if self._waiting and len(self._pending) < _PREFETCH:
+            self._forward_later()  # the queues' words on these come before
         if self._pending and self._retry is None:
             self._retry = self._node.timers.set(_RETRY, self._retry_is_due)
 

@@ -35,6 +35,8 @@ class Queue(ABC):
     type: ClassVar[str]
     #: What its consumers are.
     consumer_type: ClassVar[builtins.type[Consumer]] = Consumer
+    #: Whether a message that is refused is refused before the queue hears of it.
+    refuses_at_once: ClassVar[bool] = False
     #: Whether a consumer is served as it gets credit, which with others is up to :meth:`dispatch`.
     serves_at_once: ClassVar[bool] = False
     #: Whether its consumers heed the limit that those of their channel share.

@@ -5,7 +5,6 @@ It is durable, counts how often a delivery came back, and drops a message of whi
 
 import math
 from collections.abc import Sequence
-from functools import partial
 from typing import TYPE_CHECKING, ClassVar, Final
 
 from sortedcontainers import SortedKeyList
@@ -16,6 +15,7 @@ from hutch.fakebroker.engine.errors import SoftError, not_implemented
 from hutch.fakebroker.engine.message import Message
 from hutch.fakebroker.engine.queues.at_least_once import AtLeastOnce
 from hutch.fakebroker.engine.queues.consumer_timeouts import ConsumerTimeouts, Released
+from hutch.fakebroker.engine.queues.publishers import Publishers
 from hutch.fakebroker.engine.queues.queue import Queue, Turn
 from hutch.fakebroker.engine.queues.quorum_consumer import QuorumConsumer
 from hutch.fakebroker.engine.queues.quorum_ready import QuorumEntry, QuorumReady
@@ -41,6 +41,7 @@ class QuorumQueue(Queue):
 
     type: ClassVar = "quorum"
     consumer_type = QuorumConsumer
+    refuses_at_once: ClassVar = True
 
     def __init__(
         self,
@@ -66,8 +67,8 @@ class QuorumQueue(Queue):
         self._alarm: Timer | None = None
         #: Consumers that ended and may have deliveries outstanding.
         self._ended: Final[list[QuorumConsumer]] = []
-        #: Whom messages came from, and whether the queue has told them that it is full (QUORUM-13).
-        self._publishers: Final[dict[Publisher, bool]] = {}
+        #: Whom messages came from.
+        self._publishers: Final = Publishers()
         self._created_at: Final = vhost.node.clock.monotonic()
         self._used_at = self._created_at
         super().__init__(vhost, name, durable=durable, owner=owner, auto_delete=auto_delete, arguments=arguments)
@@ -86,15 +87,12 @@ class QuorumQueue(Queue):
     # messages in and out
 
     def publish(self, message: Message, publisher: "Publisher | None" = None) -> bool:
-        """Take in a message, and hand it on at once where a consumer waits; ``False`` if the queue has told this
-        publisher that it is full (QUORUM-13).
+        """Take in a message, and hand it on at once where a consumer waits; ``False`` if this publisher has heard that
+        the queue is full (QUORUM-13).
         """
         if self._rejects and publisher is not None:
-            if publisher not in self._publishers:
-                for closed in [one for one in self._publishers if one.closed]:
-                    del self._publishers[closed]
-                self._publishers[publisher] = self._is_full
-            if self._publishers[publisher]:
+            standing = self._publishers.get(publisher) or self._publishers.add(publisher, self._is_full)
+            if standing.is_full:
                 return False
         self._positions += 1
         size = message.body_size
@@ -277,12 +275,7 @@ class QuorumQueue(Queue):
         full = self._is_full
         if not full and not self.settings.has_room(self._count, self._size):
             return
-        for publisher in self._publishers:
-            if publisher is not self._dead:
-                self._publishers[publisher] = full
-            elif not self._profile.keeps_dead_letters_to_itself:
-                # Itself it tells after it has handed on what died.
-                self.vhost.node.pending.append(partial(self._publishers.update, {publisher: full}))
+        self._publishers.tell(full, but=self._dead if self._profile.keeps_dead_letters_to_itself else None)
 
     # time
 
