@@ -299,9 +299,11 @@ def test_publishers_readers_and_who_moves_the_clock_get_on_together(
 ) -> None:
     """Every message of both brokers climbs its ladder and comes down again, whoever waits for whom."""
     over, rounds = threading.Event(), 30
+    connected = threading.Barrier(3)  # before time flies: a login has ten seconds
 
     def play(mine: Broker, theirs: Broker) -> None:
         with Peer.opened(mine.transport()) as peer, Peer.opened(theirs.transport()) as second:
+            connected.wait(PATIENCE)
             climbs(peer)
             assert peer.message().body == b"from the ladder"
             for _ in range(rounds):
@@ -310,6 +312,7 @@ def test_publishers_readers_and_who_moves_the_clock_get_on_together(
                 assert peer.message().body == b"again"
 
     def move() -> None:
+        connected.wait(PATIENCE)
         while not over.is_set():
             clock.advance(0.5)
 
