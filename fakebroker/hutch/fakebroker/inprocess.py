@@ -95,6 +95,8 @@ class Pipe:
                     raise ConnectionResetError("the in-process broker has reset the connection")
                 seen = broker.changes
                 time = self.monotonic()
+                # Whether somebody has moved a manual clock to the deadline.
+                is_past = deadline is not None and time >= deadline
             finally:
                 broker.lock.release()
             # Not with the lock held: time passes for all brokers on the clock, and each takes its own lock.
@@ -106,7 +108,7 @@ class Pipe:
                 waited_since = now
                 allowed = None if deadline is None else deadline - time
             left = None if allowed is None else waited_since + allowed - now
-            if (left is not None and left <= 0) or self._is_past(deadline):
+            if left is not None and (left <= 0 or is_past):
                 raise TimeoutError("timed out")
             self._wait(seen, left)
 
@@ -115,10 +117,6 @@ class Pipe:
         with self._broker.line:
             if self._broker.changes == since:
                 self._broker.wait(seconds)
-
-    def _is_past(self, deadline: float | None) -> bool:
-        """Whether somebody has moved a manual clock to the deadline."""
-        return deadline is not None and self.monotonic() >= deadline
 
     @staticmethod
     def _let_pass(clock: ManualClock, since: float, deadline: float | None) -> None:
