@@ -231,6 +231,21 @@ def test_two_older_threads_that_wait_for_two_brokers_do_not_wait_for_each_other(
 # Several threads
 
 
+def test_what_arrived_is_read_although_the_deadline_went_by_meanwhile(
+    manual: Broker, clock: ManualClock, pipe: Connect, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another thread moves the clock past message and deadline right behind the look at what is there."""
+    reader = pipe(manual)
+    climbs(reader)
+
+    def advance_and_refuse() -> bool:
+        clock.advance(60)
+        return False
+
+    monkeypatch.setattr(clock, "is_left_to_this_thread", advance_and_refuse)
+    assert b"from the ladder" in reader.transport.receive(10.0)
+
+
 def test_a_read_does_not_move_a_clock_that_was_moved_since_it_looked(clock: ManualClock) -> None:
     clock.advance(5)
     assert clock.step(since=4.0, limit=60.0)
@@ -299,12 +314,13 @@ def test_publishers_readers_and_who_moves_the_clock_get_on_together(
 ) -> None:
     """Every message of both brokers climbs its ladder and comes down again, whoever waits for whom."""
     over, rounds = threading.Event(), 30
-    connected = threading.Barrier(3)  # before time flies: a login has ten seconds
+    opened = threading.Barrier(3)  # a handshake has ten seconds on the clock
 
     def play(mine: Broker, theirs: Broker) -> None:
         with Peer.opened(mine.transport()) as peer, Peer.opened(theirs.transport()) as second:
             connected.wait(PATIENCE)
             climbs(peer)
+            opened.wait(PATIENCE)
             assert peer.message().body == b"from the ladder"
             for _ in range(rounds):
                 peer.publish("first", b"again")
@@ -312,7 +328,7 @@ def test_publishers_readers_and_who_moves_the_clock_get_on_together(
                 assert peer.message().body == b"again"
 
     def move() -> None:
-        connected.wait(PATIENCE)
+        opened.wait(PATIENCE)
         while not over.is_set():
             clock.advance(0.5)
 

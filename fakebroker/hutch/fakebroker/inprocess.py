@@ -95,6 +95,8 @@ class Pipe:
                     raise ConnectionResetError("the in-process broker has reset the connection")
                 seen = broker.changes
                 time = self.monotonic()
+                # Whether somebody has moved a manual clock to the deadline.
+                is_past = deadline is not None and time >= deadline
             finally:
                 broker.lock.release()
             # Not with the lock held: time passes for all brokers on the clock, and each takes its own lock.
@@ -106,9 +108,7 @@ class Pipe:
                 waited_since = now
                 allowed = None if deadline is None else deadline - time
             left = None if allowed is None else waited_since + allowed - now
-            # Somebody may have moved a manual clock to the deadline. Its time now does not count: since the look at the
-            # output, a move may have brought what is waited for.
-            if (left is not None and left <= 0) or (deadline is not None and time >= deadline):
+            if left is not None and (left <= 0 or is_past):
                 raise TimeoutError("timed out")
             self._wait(seen, left)
 
