@@ -318,7 +318,6 @@ def test_publishers_readers_and_who_moves_the_clock_get_on_together(
 
     def play(mine: Broker, theirs: Broker) -> None:
         with Peer.opened(mine.transport()) as peer, Peer.opened(theirs.transport()) as second:
-            connected.wait(PATIENCE)
             climbs(peer)
             opened.wait(PATIENCE)
             assert peer.message().body == b"from the ladder"
