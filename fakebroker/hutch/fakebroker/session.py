@@ -6,8 +6,9 @@ from collections.abc import Callable, Iterator
 from struct import Struct
 from typing import Final
 
+from hutch.fakebroker.afterwards import Afterwards
 from hutch.fakebroker.backlog import Backlog
-from hutch.fakebroker.decoding import Unanswerable, decode, frame_error
+from hutch.fakebroker.decoding import Unanswerable, check_frame, decode, frame_error
 from hutch.fakebroker.engine.channel import Channel
 from hutch.fakebroker.engine.clock import Timer, Timers
 from hutch.fakebroker.engine.commands import COMMANDS
@@ -20,15 +21,13 @@ from hutch.fakebroker.engine.message import Message
 from hutch.fakebroker.engine.node import Node
 from hutch.fakebroker.engine.peer import Peer
 from hutch.fakebroker.engine.replies import ReplyQueue
-from hutch.fakebroker.engine.terms import frame_snippet
-from hutch.fakebroker.handshake import CLOSING_TIMEOUT, Handshake
+from hutch.fakebroker.handshake import Handshake
 from hutch.fakebroker.shortcut import ACK, ACK_ID, ACK_SIZE, PUBLISH_ID, Shortcut, Slot
 from hutch.wire.codes import ReplyCode
-from hutch.wire.content import Content, ContentError, MalformedHeader
+from hutch.wire.content import Content, ContentError
 from hutch.wire.frames import (
     BODY,
     HEADER,
-    HEARTBEAT,
     METHOD,
     Frame,
     FrameError,
@@ -82,14 +81,15 @@ class Session(Shortcut):
         self.refusal: str | None = None
         self._wake: Final = wake
         self._out: list[bytes] = []
-        self._parser: Final = FrameParser(self._frame_max)
-        #: By channel, what completes the commit that came with the bytes in hand.
-        self._commits: dict[int, Callable[[], None]] = {}
+        self._parser: Final = FrameParser(node.profile.frame_min)  # until another limit is agreed on
+        self.afterwards: Final = Afterwards(self.write)
         self._backlog: Backlog | None = None
         self._alarms: Final = node.alarms.raised
         self._channel_max = 0
         self.connection: Connection | None = None
         self._end: Timer | None = None
+        #: Whether connection.close was sent.
+        self._told = False
         self._handshake: Final = Handshake(self, identity)
 
     @property
@@ -112,6 +112,7 @@ class Session(Shortcut):
         if self._backlog is not None:
             self._backlog.data.append(data)
             return
+        self.afterwards.reading = True
         if self._handshake.heartbeat is not None:
             self._handshake.heartbeat.received = True
         if self._handshake.state is _GREETING:
@@ -121,6 +122,9 @@ class Session(Shortcut):
                 data = self._shortcut(data)
             if data:
                 self._run_frames(self._parser.feed(data))
+        self.afterwards.reading = False
+        if self.afterwards.due:
+            self.afterwards.run()
         self.node.settle()
 
     def _run_frames(self, frames: Iterator[Frame]) -> None:
@@ -138,6 +142,9 @@ class Session(Shortcut):
                         handshake.frame(frame_type, number, payload)
                 except HardError as error:
                     self.fail(error)
+                except Unanswerable as reason:
+                    self.note(str(reason))
+                    self.drop()
                 if pending:
                     self.node.settle()
                 if alarms and frame_type in {HEADER, BODY} and handshake.state is ConnectionState.RUNNING:
@@ -145,16 +152,16 @@ class Session(Shortcut):
                     break
         except FrameError as broken:
             self.fail(frame_error(broken))
-            handshake.deaf = True
-        if self._commits:
-            self._complete_commits()
+            handshake.fall_silent()
 
     def catch_up(self) -> None:
         """Read again, first what has piled up (CONN-BLOCK-06)."""
         backlog, self._backlog = self._backlog, None
         if backlog is not None:
             backlog.forget()
+            self.afterwards.reading = True
             self._run_frames(backlog.frames)
+            self.afterwards.run()
             self.receive(b"".join(backlog.data))
             if backlog.ended:
                 self.lost()
@@ -162,30 +169,42 @@ class Session(Shortcut):
 
     def _channel_frame(self, frame_type: int, number: int, payload: bytes) -> None:
         slot = self._slots.get(number)
-        if slot is None:
-            slot = self._slots[number] = Slot(self.node.profile.max_body_size)
-        if frame_type == METHOD and slot.content.method is None:
-            method: Method | None
-            if payload[:4] == PUBLISH_ID:
-                method = self._decode_publish(payload)
-            elif payload[:4] == ACK_ID and len(payload) == ACK_SIZE:
-                tag, multiple = _ACK_ARGUMENTS.unpack_from(payload, 4)
-                method = BasicAck(tag, multiple & 1 != 0)
-            else:
-                method = self.decode(payload)
-            if method is None:
+        if slot is None or frame_type != METHOD or slot.content.method is not None:
+            check_frame(frame_type, payload)
+            slot = slot or self._new_slot(number)
+            if frame_type != METHOD or slot.content.method is not None:
+                self._content_frame(number, slot, frame_type, payload)
                 return
-            if method.CONTENT:
-                slot.content.begin(method)
-            else:
-                self._command(number, slot, method, None)
-        elif frame_type in {METHOD, HEADER, BODY}:
-            self._content_frame(number, slot, frame_type, payload)
-        elif frame_type == HEARTBEAT:
-            raise HardError(ReplyCode.UNEXPECTED_FRAME, frame_snippet(frame_type, payload), blame=False)
+        method: Method
+        if payload[:4] == PUBLISH_ID:
+            method = self._decode_publish(payload, number)
+        elif payload[:4] == ACK_ID and len(payload) == ACK_SIZE:
+            tag, multiple = _ACK_ARGUMENTS.unpack_from(payload, 4)
+            method = BasicAck(tag, multiple & 1 != 0)
         else:
-            text = f"{frame_snippet(frame_type, payload)}: unknown_frame"
-            raise HardError(ReplyCode.FRAME_ERROR, text, blame=False)
+            method = decode(payload, number)
+        if method.CONTENT:
+            slot.content.begin(method)
+        else:
+            self._command(number, slot, method, None)
+
+    def _new_slot(self, number: int) -> Slot:
+        """Begin to use a channel number, for any frame on it does.
+
+        Raises:
+            HardError: 530, there are too many. How many are in use counts, not the number that one has (CONN-CHAN-01 to
+                CONN-CHAN-03).
+        """
+        connection = self.connection
+        if connection is None:
+            raise internal_error()
+        limit = self._channel_max
+        if len(self._slots) >= limit:
+            text = f"number of channels opened ({limit}) has reached the negotiated channel_max ({limit})"
+            raise HardError(ReplyCode.NOT_ALLOWED, text, blame=False)
+        check_new_channel(connection)
+        slot = self._slots[number] = Slot(self.node.profile.max_body_size)
+        return slot
 
     def _content_frame(self, number: int, slot: Slot, frame_type: int, payload: bytes) -> None:
         try:
@@ -193,31 +212,37 @@ class Session(Shortcut):
         except ContentError as error:
             method_type = type(error.method) if error.method else None
             raise HardError(error.code, error.text, method=method_type, blame=method_type is not None) from None
-        except MalformedHeader:
-            text = f"{frame_snippet(frame_type, payload)}: unknown_frame"
-            raise HardError(ReplyCode.FRAME_ERROR, text, blame=False) from None
         if complete is not None:
             self._command(number, slot, complete.method, complete)
-
-    def decode(self, payload: bytes) -> Method | None:
-        """The method of a frame; ``None`` where RabbitMQ drops the connection without a word, which is done then.
-
-        Raises:
-            HardError: as :func:`~hutch.fakebroker.decoding.decode`.
-        """
-        try:
-            return decode(payload)
-        except Unanswerable:
-            self.drop()
-            return None
 
     # commands
 
     def _command(self, number: int, slot: Slot, method: Method, content: Content | None) -> None:
         """Do what a complete command asks for, if the channel's state allows it."""
-        if slot.state is ChannelState.OPEN and type(method) in _RUNNABLE:
-            self._run(slot, method, content)
+        try:
+            channel = slot.channel
+            if channel is None or slot.state is not ChannelState.OPEN or type(method) not in _RUNNABLE:
+                self._step(number, slot, method)
+            elif content is not None and isinstance(method, BasicPublish):
+                publish(channel, method, content.header, content.body)
+            else:
+                COMMANDS[type(method)](channel, method)
+        except SoftError as error:
+            self._refuse(slot, number, error, type(method))
+        except HardError as fatal:
+            self._blame(fatal, type(method))
+            self.fail_by(number, fatal)
+
+    def _step(self, number: int, slot: Slot, method: Method) -> None:
+        """Open or close a channel, or refuse or pass over what does not fit its state.
+
+        Raises:
+            HardError: it is not legal in the channel's state, or not implemented.
+        """
+        if slot.has_failed:
             return
+        if isinstance(method, ChannelCloseOk):
+            del self._slots[number]  # by RabbitMQ's reader, whatever the channel makes of it
         try:
             following = next_channel_state(slot.state, type(method))
         except IllegalMethod as error:
@@ -225,31 +250,25 @@ class Session(Shortcut):
                 raise internal_error() from None
             raise HardError(error.code, error.text, method=error.method) from None
         if isinstance(method, ChannelOpen):
-            self._open_channel(number, slot)
+            if self.connection is None:
+                raise internal_error()
+            slot.channel = Channel(self.connection, number)
+            slot.state = following
+            self.method(number, ChannelOpenOk())
+        elif isinstance(method, ChannelClose) and slot.state is ChannelState.CLOSING:
+            self.method(number, ChannelCloseOk())
         elif isinstance(method, ChannelClose):
             self._close_channel(slot)
-            self.method(number, ChannelCloseOk())
+            slot.state = ChannelState.CLOSING
+            self.afterwards.end(lambda: self._free(number, slot), number)
         elif slot.state is ChannelState.OPEN:
-            self._run(slot, method, content)
-            return
-        slot.state = following
+            raise not_implemented(method.NAME)
 
-    def _run(self, slot: Slot, method: Method, content: Content | None) -> None:
-        channel = slot.channel
-        if channel is None:
-            raise internal_error()
-        try:
-            if content is not None and isinstance(method, BasicPublish):
-                publish(channel, method, content.header, content.body)
-            elif (command := COMMANDS.get(type(method))) is not None:
-                command(channel, method)
-            else:
-                raise not_implemented(method.NAME)
-        except SoftError as error:
-            self._refuse(slot, channel.number, error, type(method))
-        except HardError as fatal:
-            self._blame(fatal, type(method))
-            raise
+    def _free(self, number: int, slot: Slot) -> None:
+        """Answer a client's channel.close; the number may be opened again."""
+        if self._slots.get(number) is slot:
+            del self._slots[number]
+            self.method(number, ChannelCloseOk())
 
     def _refuse(self, slot: Slot, number: int, error: SoftError, cause: type[Method]) -> None:
         """Close a channel because of an error of ``cause``, unless that names another."""
@@ -269,36 +288,22 @@ class Session(Shortcut):
 
         RabbitMQ has to hear from the queues first, and whoever does not wait for commit-ok loses that race.
         """
-        self._slots[channel].state = ChannelState.COMMITTING
-        self._commits[channel] = complete
+        slot = self._slots[channel]
+        slot.state = ChannelState.COMMITTING
+        self.afterwards.commit(channel, lambda: self._complete_commit(channel, slot, complete))
 
-    def _complete_commits(self) -> None:
-        commits, self._commits = self._commits, {}
-        for number, complete in commits.items():
-            slot = self._slots.get(number)
-            if slot is not None and slot.state is ChannelState.COMMITTING:
-                slot.state = ChannelState.OPEN
-                try:
-                    complete()
-                except SoftError as error:
-                    self._refuse(slot, number, error, TxCommit)
-
-    def _open_channel(self, number: int, slot: Slot) -> None:
-        connection = self.connection
-        if connection is None:
-            raise internal_error()
-        # How many are open counts, not the number that a channel has (CONN-CHAN-01, CONN-CHAN-02).
-        if len(connection.channels) >= self._channel_max:
-            limit = self._channel_max
-            text = f"number of channels opened ({limit}) has reached the negotiated channel_max ({limit})"
-            raise HardError(ReplyCode.NOT_ALLOWED, text, blame=False)
-        check_new_channel(connection)
-        slot.channel = Channel(connection, number)
-        self.method(number, ChannelOpenOk())
+    def _complete_commit(self, number: int, slot: Slot, complete: Callable[[], None]) -> None:
+        if slot.state is ChannelState.COMMITTING and self._slots.get(number) is slot:
+            slot.state = ChannelState.OPEN
+            try:
+                complete()
+            except SoftError as error:
+                self._refuse(slot, number, error, TxCommit)
 
     def _close_channel(self, slot: Slot) -> None:
         channel, slot.channel = slot.channel, None
         if channel is not None:
+            self.afterwards.forget(channel.number)
             channel.close()
 
     def tuned(self, channel_max: int, frame_max: int) -> None:
@@ -308,35 +313,61 @@ class Session(Shortcut):
 
     # the end
 
+    def crash(self, channel: int) -> None:
+        """Close the connection because of what a queue has said to a channel, behind what it said before."""
+        self.afterwards.send_answers(channel)
+        self.fail_by(channel, internal_error())
+
+    def fail_by(self, channel: int, error: HardError) -> None:
+        """Close the connection because of an error that a channel has found. That channel ends at once; the connection
+        closes when the bytes in hand are used up, for RabbitMQ's reader does not hear of it before (CONN-CLOSE-03).
+        """
+        slot = self._slots.get(channel)
+        if slot is not None:
+            slot.state = ChannelState.CLOSING
+            slot.has_failed = True
+            self._close_channel(slot)
+        if self.afterwards.reading:
+            self.afterwards.end(lambda: self.fail(error), channel)
+        else:
+            self.fail(error)
+
     def fail(self, error: HardError) -> None:
-        """Close the connection because of an error, or drop it where RabbitMQ says nothing before the login is
+        """Close the connection at once because of an error, or drop it where RabbitMQ says nothing before the login is
         through.
         """
-        if not self._handshake.speaks_errors:
-            self._handshake.drop_later()
+        if self.state is ConnectionState.CLOSED:
+            return
+        if not self._handshake.answers(error):
+            self._handshake.drop_later(str(error))
             return
         self._note(error)
         ids = (error.method.CLASS_ID, error.method.METHOD_ID) if error.blame and error.method else (0, 0)
         self.close(error.code, error.reply_text, *ids)
 
     def _note(self, error: AMQPError) -> None:
+        self.note(error.reply_text)
         self.refusal = str(error)
+
+    def note(self, refusal: str) -> None:
+        """Keep for logs and the history why the broker ends the connection, or one of its channels."""
+        self.refusal = refusal
         vhost = self.connection.vhost.name if self.connection else ""
-        self.node.history.record("refused", vhost, detail=error.reply_text)
+        self.node.history.record("refused", vhost, detail=refusal)
 
     def close(self, code: ReplyCode, text: str, class_id: int = 0, method_id: int = 0) -> None:
         """Send connection.close and give back what the connection holds; it ends with the client's close-ok."""
-        if self.dropped or self.state in {ConnectionState.CLOSING, ConnectionState.CLOSED}:
+        if self.state is ConnectionState.CLOSED:
             return
+        self._told = True
         self.release()
-        self._handshake.closing(ConnectionState.CLOSING)
         self.method(0, ConnectionClose(code, text, class_id, method_id))
-        self.end_in(CLOSING_TIMEOUT)
+        self._handshake.closed()
         self.catch_up()
 
     def shut_down(self) -> None:
         """Close the connection as a RabbitMQ that is stopped does (RESTART-01); one that is not open is dropped."""
-        if self.state is ConnectionState.CLOSING:
+        if self._told:
             return
         if self.state is not ConnectionState.RUNNING:
             self.drop()
@@ -351,18 +382,34 @@ class Session(Shortcut):
         self.shut_down()
         self.drop()
 
+    @property
+    def has_channels(self) -> bool:
+        """Whether any channel is in use."""
+        return bool(self._slots)
+
     def release(self) -> None:
         """Close the engine's side of the connection."""
+        for number in self._slots:
+            self.afterwards.forget(number)
         self._slots.clear()
         connection, self.connection = self.connection, None
         if connection is not None:
             connection.close()
 
-    def end_in(self, seconds: float | None) -> None:
-        """Have the broker drop the connection in so many seconds, and at no moment set before; ``None``: at none."""
+    def end_in(self, seconds: float | None, reason: str = "") -> None:
+        """Have the broker drop the connection in so many seconds, and at no moment set before; ``None``: at none.
+
+        ``reason`` is as of :meth:`note`, where there is one that was not given before.
+        """
+
+        def end() -> None:
+            if reason:
+                self.note(reason)
+            self.drop()
+
         if self._end is not None:
             self.timers.cancel(self._end)
-        self._end = None if seconds is None else self.timers.set_for_client(seconds, self.drop)
+        self._end = None if seconds is None else self.timers.set_for_client(seconds, end)
 
     def drop(self) -> None:
         """End the stream without a word, once what was sent is out."""
@@ -373,7 +420,7 @@ class Session(Shortcut):
                 self._backlog = None
             self.end_in(None)
             self.release()
-            self._handshake.closing(ConnectionState.CLOSED)
+            self._handshake.dropped()
             self._handshake.events.closed()
             self._wake()
 
@@ -420,6 +467,13 @@ class Session(Shortcut):
         else:
             self.write(method.frame(channel))
 
+    def queue_method(self, channel: int, method: Method) -> None:
+        """Send a method of a queue's."""
+        if self.afterwards.reading:
+            self.afterwards.answer(channel, method.frame(channel))
+        else:
+            self.method(channel, method)
+
     def content(self, channel: int, method: Method, message: Message) -> None:
         """Send a method with a message."""
         frames = content_frames(channel, message.header, message.body, self._frame_max)
@@ -431,7 +485,7 @@ class Session(Shortcut):
         """Send basic.deliver: the tag and the address stand ready as bytes, the content is passed through."""
         tag = consumer.tag_bytes
         address = message.address
-        self.write(
+        data = (
             _pack_deliver(METHOD, channel, 13 + len(tag) + len(address), _DELIVER_ID)
             + tag
             + _pack_delivery(delivery_tag, redelivered)
@@ -439,3 +493,7 @@ class Session(Shortcut):
             + b"\xce"
             + content_frames(channel, message.header, message.body, self._frame_max)
         )
+        if self.afterwards.due and self.afterwards.delays(channel):
+            self.afterwards.answer(channel, data)
+        else:
+            self.write(data)

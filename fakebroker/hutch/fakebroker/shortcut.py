@@ -4,6 +4,7 @@ from abc import ABC, abstractmethod
 from struct import Struct
 from typing import Final
 
+from hutch.fakebroker.decoding import decode
 from hutch.fakebroker.engine.channel import Channel
 from hutch.fakebroker.engine.commands.publish import publish
 from hutch.fakebroker.engine.errors import HardError, SoftError, internal_error
@@ -23,14 +24,18 @@ _CACHED_PUBLISHES: Final = 256
 
 
 class Slot:
-    """A channel number in use: its state, its content under way and, while it is open, the engine's channel."""
+    """A channel number in use: its state, its content under way and, while it is open, the engine's channel.
 
-    __slots__ = ("channel", "content", "state")
+    ``has_failed`` is set once an error of the channel is to close the connection; it takes nothing more then.
+    """
+
+    __slots__ = ("channel", "content", "has_failed", "state")
 
     def __init__(self, max_body_size: int | None) -> None:
         self.state = ChannelState.CLOSED
         self.content = ContentAssembler(max_body_size)
         self.channel: Channel | None = None
+        self.has_failed = False
 
 
 class Shortcut(ABC):
@@ -43,12 +48,8 @@ class Shortcut(ABC):
         self._frame_max = 131072
 
     @abstractmethod
-    def fail(self, error: HardError) -> None:
-        """Close the connection because of an error."""
-
-    @abstractmethod
-    def decode(self, payload: bytes) -> Method | None:
-        """The method of a frame."""
+    def fail_by(self, channel: int, error: HardError) -> None:
+        """Close the connection because of a channel's error."""
 
     @abstractmethod
     def _refuse(self, slot: Slot, number: int, error: SoftError, cause: type[Method]) -> None:
@@ -85,12 +86,16 @@ class Shortcut(ABC):
         if slot is None or slot.channel is None or slot.content.method is not None:
             return 0
         try:
-            publish(slot.channel, self._publishes.get(payload) or self._decode_publish(payload), header, body)
+            method = self._publishes.get(payload) or self._decode_publish(payload, number)
+        except HardError:
+            return 0
+        try:
+            publish(slot.channel, method, header, body)
         except SoftError as error:
             self._refuse(slot, number, error, BasicPublish)
         except HardError as fatal:
             self._blame(fatal, BasicPublish)
-            self.fail(fatal)
+            self.fail_by(number, fatal)
         return behind
 
     def _ack_at(self, data: bytes, offset: int) -> int:
@@ -122,11 +127,11 @@ class Shortcut(ABC):
         if error.blame and error.method is None:
             error.method = method
 
-    def _decode_publish(self, payload: bytes) -> BasicPublish:
+    def _decode_publish(self, payload: bytes, number: int) -> BasicPublish:
         """basic.publish; publishers repeat themselves, so that the payloads seen last are kept decoded."""
         method = self._publishes.get(payload)
         if method is None:
-            decoded = self.decode(payload)
+            decoded = decode(payload, number)
             if not isinstance(decoded, BasicPublish):
                 raise internal_error()
             if len(self._publishes) >= _CACHED_PUBLISHES:
