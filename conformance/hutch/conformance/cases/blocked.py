@@ -81,8 +81,8 @@ def who_is_blocked_may_be_silent(rabbit: Rabbit) -> None:
     """The broker goes on sending heartbeats to a client that is blocked, and expects none; once it reads again, the
     client has three intervals.
     """
+    rabbit.control.raise_alarm("memory")  # this may take longer than three heartbeats
     channel, queue = rabbit.raw_queue(heartbeat=2)
-    rabbit.control.raise_alarm("memory")
     channel.publish(b"1", routing_key=queue)
     raw = channel.connection
     equal(raw.expect(amqp.ConnectionBlocked), LOW_ON_MEMORY)
