@@ -343,6 +343,22 @@ def test_heartbeats_of_who_is_blocked(manual: Broker, clock: ManualClock, pipe: 
     assert [event.kind for event in manual.history.of("disconnected")] == ["disconnected"]
 
 
+@pytest.mark.parametrize("seconds", [1, 9, 10, 15.5])
+def test_who_was_blocked_has_three_heartbeat_intervals_again(
+    manual: Broker, clock: ManualClock, pipe: Connect, seconds: float
+) -> None:
+    peer = pipe(manual, heartbeat=10)
+    clock.advance(seconds)
+    manual.raise_alarm("memory")
+    peer.publish("q", b"x")
+    clock.advance(100)
+    manual.clear_alarm("memory")
+    clock.advance(29.9)
+    assert manual.history.of("disconnected") == []
+    clock.advance(0.1)
+    assert len(manual.history.of("disconnected")) == 1
+
+
 def test_closing_the_broker_ends_who_is_blocked(connect: Connect) -> None:
     """It is told, whatever the alarm."""
     with Broker() as broker:

@@ -244,8 +244,6 @@ def heartbeats(peer: Peer) -> int:
 
 def test_the_broker_sends_a_heartbeat_each_half_interval(manual: Broker, clock: ManualClock, pipe: Connect) -> None:
     peer = pipe(manual, heartbeat=10)
-    clock.advance(5)  # the opening was within it
-    assert heartbeats(peer) == 0
     for _ in range(6):
         clock.advance(milliseconds=4999)
         assert heartbeats(peer) == 0
@@ -255,13 +253,13 @@ def test_the_broker_sends_a_heartbeat_each_half_interval(manual: Broker, clock: 
 
 
 def test_other_traffic_stands_in_for_heartbeats(manual: Broker, clock: ManualClock, pipe: Connect) -> None:
+    """But not for the first one, which a client may wait for."""
     peer = pipe(manual, heartbeat=10)
-    clock.advance(5)
-    for _ in range(20):
+    for beats in (1, *[0] * 20):
         clock.advance(4)
-        peer.count("q") if peer.frames else peer.declare("q")
+        peer.declare("q")
         clock.advance(1)
-        assert heartbeats(peer) == 0
+        assert heartbeats(peer) == beats
 
 
 def test_a_client_is_given_up_after_two_silent_intervals(manual: Broker, clock: ManualClock, pipe: Connect) -> None:

@@ -241,5 +241,5 @@ def test_the_log_tells_who_came_and_why_the_broker_closed(
     name = broker.history.of("connected")[0].detail
     assert caplog.messages == [
         f"{name}: accepted",
-        f"{name}: closed after 504 CHANNEL_ERROR - expected 'channel.open'",
+        f"{name}: closed: 504 CHANNEL_ERROR - expected 'channel.open'",
     ]

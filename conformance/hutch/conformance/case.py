@@ -20,6 +20,7 @@ PROFILES: Final = ("3.10", "4.3")
 #: The modules of ``hutch.conformance.cases``, in the order in which their cases run.
 TOPICS: Final = (
     "connection",
+    "closing",
     "handshake",
     "administration",
     "operator_limits",

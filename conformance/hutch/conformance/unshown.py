@@ -5,7 +5,6 @@ from typing import Final
 #: Why a row is not shown, by its id.
 UNSHOWN: Final[dict[str, str]] = {
     "CONN-AUTH-14": "needs a client on another machine, and live brokers that listen to it",
-    "CONN-CLOSE-05": "takes thirty seconds, as long as a case may take at all",
     "CONN-OPEN-06": "needs the process of a virtual host to have died, which no operator brings about",
     "CONN-OPEN-07": "needs a limit in the broker's configuration (connection_max), which is none by default",
     "EXCH-DEFAULT-06": "the listing and the deletion of implicit bindings are the management API's matter",

@@ -1,23 +1,51 @@
 """From a frame's bytes to a method, or to the error that RabbitMQ answers with."""
 
-from hutch.fakebroker.engine.errors import HardError
+from typing import Final
+
+from hutch.fakebroker.engine.errors import HardError, internal_error
 from hutch.fakebroker.engine.tables import NotFinite, check_table, too_deep
 from hutch.fakebroker.engine.terms import frame_snippet, print_binary
 from hutch.wire.codes import ReplyCode
 from hutch.wire.fields import FieldError, TruncatedField, UnknownFieldType
-from hutch.wire.frames import METHOD, FrameError, FrameTooLarge, WrongFrameEnd
-from hutch.wire.methods import MalformedShortStr, Method, MethodDecodeError, decode_method
+from hutch.wire.frames import BODY, HEADER, HEARTBEAT, METHOD, FrameError, FrameTooLarge, WrongFrameEnd
+from hutch.wire.methods import METHODS, MalformedShortStr, Method, MethodDecodeError, decode_method
+
+#: By type, the fewest bytes that the payload of a channel's frame has.
+_SHORTEST: Final = {METHOD: 4, HEADER: 12, BODY: 0}
 
 
 class Unanswerable(Exception):
-    """What makes RabbitMQ drop a connection without a word."""
+    """What makes RabbitMQ drop a connection without a word; its text is for logs and the history."""
 
 
-def decode(payload: bytes) -> Method:
-    """The method of a frame.
+def check_frame(frame_type: int, payload: bytes) -> None:
+    """Refuse what is no method, content header or body, as RabbitMQ does before it looks for a frame's channel.
 
     Raises:
-        HardError: 501, it cannot be decoded (CONN-FRAME-15 to CONN-FRAME-19); 540, its table is nested too deeply.
+        HardError: 505, it is a heartbeat; 501, it is none of them, or cut short (CONN-FRAME-03, -04, -14, -15).
+        Unanswerable: there is no such method.
+    """
+    if frame_type == HEARTBEAT:
+        raise HardError(ReplyCode.UNEXPECTED_FRAME, frame_snippet(frame_type, payload), blame=False)
+    shortest = _SHORTEST.get(frame_type)
+    if shortest is None or len(payload) < shortest:
+        text = f"{frame_snippet(frame_type, payload)}: unknown_frame"
+        raise HardError(ReplyCode.FRAME_ERROR, text, blame=False)
+    if frame_type == METHOD and int.from_bytes(payload[:4]) not in METHODS:
+        raise _unknown_method(payload)
+
+
+def _unknown_method(payload: bytes) -> Unanswerable:
+    class_id, method_id = (int.from_bytes(payload[at : at + 2]) for at in (0, 2))
+    return Unanswerable(f"client sent a method that does not exist: class {class_id}, method {method_id}")
+
+
+def decode(payload: bytes, channel: int) -> Method:
+    """The method of a frame on a channel.
+
+    Raises:
+        HardError: 501, it cannot be decoded (CONN-FRAME-15 to CONN-FRAME-19), for which channel 0 has 541; 540, its
+            table is nested too deeply.
         Unanswerable: there is no such method, or its table holds what RabbitMQ cannot read.
     """
     try:
@@ -25,16 +53,22 @@ def decode(payload: bytes) -> Method:
         for name in method.TABLES:
             check_table(getattr(method, name))
         return method
-    except (KeyError, NotFinite, UnknownFieldType):
-        raise Unanswerable from None
+    except KeyError:
+        raise _unknown_method(payload) from None
+    except (NotFinite, UnknownFieldType) as error:
+        raise Unanswerable(f"client sent a table that RabbitMQ cannot read: {error}") from None
     except TruncatedField:
         text = f"{frame_snippet(METHOD, payload)}: unknown_frame"
         raise HardError(ReplyCode.FRAME_ERROR, text, blame=False) from None
     except MethodDecodeError as error:
+        if not channel:
+            raise internal_error() from None
         text = f"cannot decode {print_binary(error.arguments)}"
         raise HardError(ReplyCode.FRAME_ERROR, text, method=error.method) from None
     except MalformedShortStr:
-        raise HardError(ReplyCode.FRAME_ERROR, "Malformed UTF-8 in shortstr", blame=False) from None
+        blamed = None if channel else METHODS[int.from_bytes(payload[:4])]
+        text = "Malformed UTF-8 in shortstr"
+        raise HardError(ReplyCode.FRAME_ERROR, text, method=blamed, blame=blamed is not None) from None
     except FieldError:
         raise too_deep() from None
 

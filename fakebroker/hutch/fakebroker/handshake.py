@@ -4,12 +4,14 @@ from collections.abc import Mapping
 from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
+from hutch.fakebroker.decoding import decode
 from hutch.fakebroker.engine.connection import Connection
 from hutch.fakebroker.engine.connection_events import ConnectionEvents
 from hutch.fakebroker.engine.errors import HardError
 from hutch.fakebroker.engine.limits import check_new_connection
 from hutch.fakebroker.engine.names import NODE_NAME
 from hutch.fakebroker.engine.terms import frame_snippet
+from hutch.fakebroker.greeting import HEADER_1_0_SASL, refusal
 from hutch.fakebroker.heartbeat import Heartbeat
 from hutch.fakebroker.sasl import LoginRefused, MalformedResponse, UnreadableResponse, authenticate
 from hutch.wire.codes import ReplyCode
@@ -46,12 +48,17 @@ HANDSHAKE_TIMEOUT: Final = 10.0
 #: How long RabbitMQ keeps a client waiting whose login or tuning it does not like, seconds (CONN-AUTH-04).
 SILENCE: Final = 3.0
 
-#: How long a connection that was closed waits for the client to end it, seconds (CONN-CLOSE-01, CONN-CLOSE-05).
+#: How long a connection that was closed waits for the client to end it, seconds, unless a shorter heartbeat was agreed
+#: on (CONN-CLOSE-01, CONN-CLOSE-05).
 CLOSING_TIMEOUT: Final = 30.0
 
 _HEADER_0_9 = b"AMQP\x01\x01\x00\x09"
 _HEADER_0_8 = b"AMQP\x01\x01\x08\x00"
-_HEADER_1_0_SASL = b"AMQP\x03\x01\x00\x00"
+
+#: Where nothing is said of an error.
+_SILENT: Final = frozenset(
+    {ConnectionState.GREETING, ConnectionState.STARTING, ConnectionState.SECURING, ConnectionState.TUNING}
+)
 
 #: In RabbitMQ's order (CONN-HDR-13).
 _CAPABILITIES: Final = dict.fromkeys(
@@ -98,12 +105,15 @@ def _start(profile: "Profile", mechanisms: tuple[str, ...], major: int) -> bytes
 class Handshake:
     """The connection-level half of a session. ``deaf`` is set once nothing that the client sends counts any more.
 
+    ``state`` is CLOSING from the client's connection.close until the bytes that came with it are used up, and CLOSED as
+    soon as connection.close was sent or answered. ``closing_timeout`` is how many seconds the client may take then.
     ``identity`` is as of :class:`Session`; ``events`` are told of the connection.
     """
 
     def __init__(self, session: "Session", identity: str | None) -> None:
         self.state = ConnectionState.GREETING
         self.deaf = False
+        self.closing_timeout = CLOSING_TIMEOUT
         self._session: Final = session
         self._profile: Final = session.node.profile
         self._identity: Final = identity
@@ -116,21 +126,27 @@ class Handshake:
         self.events: Final = ConnectionEvents(session.node, session.peer, session)
         #: What is to be told of traffic, once heartbeats are agreed.
         self.heartbeat: Heartbeat | None = None
-        session.end_in(HANDSHAKE_TIMEOUT)
+        session.end_in(HANDSHAKE_TIMEOUT, f"the connection was not open within {HANDSHAKE_TIMEOUT:g} seconds")
 
-    @property
-    def speaks_errors(self) -> bool:
-        """Whether an error is answered with connection.close: not before the login is through (CONN-OPEN-08)."""
-        return self.state not in {
-            ConnectionState.GREETING,
-            ConnectionState.STARTING,
-            ConnectionState.SECURING,
-            ConnectionState.TUNING,
-        }
+    def answers(self, error: HardError) -> bool:
+        """Whether an error is answered with connection.close: not before the login is through (CONN-OPEN-08), and an
+        internal one not before the connection is open.
+        """
+        if self.state is ConnectionState.OPENING:
+            return error.code is not ReplyCode.INTERNAL_ERROR
+        return self.state not in _SILENT
 
-    def closing(self, state: ConnectionState) -> None:
-        """The connection ends: no more heartbeats."""
-        self.state = state
+    def closed(self) -> None:
+        """Connection.close was sent, or answered. Heartbeats go on, and none is expected."""
+        self.state = ConnectionState.CLOSED
+        if self.heartbeat is not None:
+            self.heartbeat.pause_monitor()
+        self._session.end_in(self.closing_timeout)
+
+    def dropped(self) -> None:
+        """The stream ends, and heartbeats with it."""
+        self.state = ConnectionState.CLOSED
+        self.deaf = True
         if self.heartbeat is not None:
             self.heartbeat.stop()
             self.heartbeat = None
@@ -139,14 +155,20 @@ class Handshake:
         """Tell a client that wants to know that it is not read from now on, or with ``None`` that it is again; its
         heartbeats do not count meanwhile (CONN-BLOCK-02, CONN-BLOCK-03).
         """
-        if self.heartbeat is not None:
-            self.heartbeat.deaf = reason is not None
-            self.heartbeat.received = True
+        if self.heartbeat is not None and reason is not None:
+            self.heartbeat.pause_monitor()
+        elif self.heartbeat is not None:
+            self.heartbeat.resume_monitor()
         if self._capabilities.get("connection.blocked") is True:
             self._send(ConnectionUnblocked() if reason is None else ConnectionBlocked(reason))
 
-    def drop_later(self) -> None:
-        """Say nothing, hear nothing, and end in a while."""
+    def drop_later(self, reason: str) -> None:
+        """Say nothing, hear nothing, and end in a while; ``reason`` is for logs and the history."""
+        self._session.note(reason)
+        self.fall_silent()
+
+    def fall_silent(self) -> None:
+        """Hear nothing more, and end in a while."""
         self.deaf = True
         self._session.end_in(SILENCE)
 
@@ -167,8 +189,9 @@ class Handshake:
             return rest
         # A wrong revision of the 0-9 family is told the right one; the rest depends on what else the version speaks.
         wrong_revision = header[:7] == PROTOCOL_HEADER[:7]
-        other = _HEADER_1_0_SASL if self._profile.speaks_1_0 and not wrong_revision else PROTOCOL_HEADER
+        other = HEADER_1_0_SASL if self._profile.speaks_1_0 and not wrong_revision else PROTOCOL_HEADER
         self._session.write(other)
+        self._session.note(refusal(header))
         self._session.drop()
         return b""
 
@@ -177,7 +200,8 @@ class Handshake:
     def frame(self, frame_type: int, number: int, payload: bytes) -> None:
         """A frame on channel 0, or on any channel while the connection is not running."""
         if self.state in {ConnectionState.CLOSING, ConnectionState.CLOSED}:
-            self._await_end(frame_type, number, payload)
+            if frame_type == METHOD and not number and len(payload) >= 4:
+                self._await_end(payload)
             return
         if frame_type == HEARTBEAT and number == 0 and not payload:
             return
@@ -186,19 +210,22 @@ class Handshake:
             raise HardError(ReplyCode.FRAME_ERROR, text, blame=False)
         if number or frame_type != METHOD:
             raise HardError(ReplyCode.UNEXPECTED_FRAME, frame_snippet(frame_type, payload), blame=False)
-        method = self._session.decode(payload)
-        if method is not None:
-            self._method(method)
+        self._method(decode(payload, number))
 
-    def _await_end(self, frame_type: int, number: int, payload: bytes) -> None:
+    def _await_end(self, payload: bytes) -> None:
         """Nothing counts but the end of the closing handshake (CONN-CLOSE-02, CONN-CLOSE-04)."""
-        if frame_type != METHOD or number:
-            return
-        ids = int.from_bytes(payload[:4])
-        if ids == ConnectionCloseOk.ID and self.state is ConnectionState.CLOSING:
-            self._session.drop()
-        elif ids == ConnectionClose.ID and self.state is ConnectionState.CLOSING:
+        method = decode(payload, 0)
+        if isinstance(method, ConnectionClose):
             self._session.method(0, ConnectionCloseOk())
+        elif isinstance(method, ConnectionCloseOk) and self.state is ConnectionState.CLOSED:
+            self._session.afterwards.end(self._session.drop)
+
+    def _answer_close(self) -> None:
+        """Answer the client's connection.close, unless an error was found meanwhile."""
+        if self.state is ConnectionState.CLOSING:
+            self._session.method(0, ConnectionCloseOk())
+            # The client is to end the stream; the broker does so in the end (CONN-CLOSE-01).
+            self.closed()
 
     def _method(self, method: Method) -> None:
         try:
@@ -216,11 +243,14 @@ class Handshake:
         elif isinstance(method, ConnectionUpdateSecret):
             self._update_secret()
         elif isinstance(method, ConnectionClose):
+            # Channels that there are end first, and tell of that when the bytes in hand are used up.
+            has_channels = self._session.has_channels
             self._session.release()
-            self.closing(ConnectionState.CLOSED)
-            self._session.method(0, ConnectionCloseOk())
-            # The client is to end the stream; the broker does so in the end (CONN-CLOSE-01).
-            self._session.end_in(CLOSING_TIMEOUT)
+            self.state = following
+            if has_channels:
+                self._session.afterwards.end(self._answer_close)
+            else:
+                self._answer_close()
 
     def _send(self, method: Method) -> None:
         self.state = next_connection_state(FROM_SERVER, self.state, type(method))
@@ -243,12 +273,12 @@ class Handshake:
         except MalformedResponse as error:
             if not isinstance(error, UnreadableResponse):
                 self.events.refused(str(error), None)
-            self.drop_later()
+            self.drop_later(f"login failed: {error}")
             return
         except LoginRefused as error:
             self.events.refused(error.reason, error.user)
             if self._capabilities.get("authentication_failure_close") is not True:
-                self.drop_later()
+                self.drop_later(f"login refused: {error.reason}")
                 return
             text = f"Login was refused using authentication mechanism {method.mechanism}. "
             session.fail(HardError(ReplyCode.ACCESS_REFUSED, text + "For details see the broker logfile.", blame=False))
@@ -262,12 +292,15 @@ class Handshake:
         session = self._session
         channels_fit = 1 <= method.channel_max <= CHANNEL_MAX
         if not channels_fit or not self._profile.frame_min <= method.frame_max <= FRAME_MAX:
-            self.drop_later()
+            limits = f"channel_max {method.channel_max} and frame_max {method.frame_max}"
+            allowed = f"1 to {CHANNEL_MAX} and {self._profile.frame_min} to {FRAME_MAX}"
+            self.drop_later(f"client asked for {limits}; allowed are {allowed}")
             return
         session.tuned(method.channel_max, method.frame_max)
         self.events.limits = (method.channel_max, method.frame_max, method.heartbeat)
         if method.heartbeat:
-            self.heartbeat = Heartbeat(session.timers, method.heartbeat, self._beat, session.drop)
+            self.heartbeat = Heartbeat(session.timers, method.heartbeat, self._beat, self._give_up)
+            self.closing_timeout = min(CLOSING_TIMEOUT, method.heartbeat)
         self.state = following
 
     def _update_secret(self) -> None:
@@ -280,6 +313,10 @@ class Handshake:
 
     def _beat(self) -> None:
         self._session.write(HEARTBEAT_FRAME)
+
+    def _give_up(self) -> None:
+        self._session.note(f"missed heartbeats from client, timeout: {self.events.limits[2]}s")
+        self._session.drop()
 
     def _open(self, method: ConnectionOpen) -> None:
         session = self._session

@@ -8,14 +8,12 @@ from collections.abc import Callable
 from struct import Struct
 from typing import TYPE_CHECKING, Final
 
-from hutch.fakebroker.decoding import frame_error
+from hutch.fakebroker.decoding import Unanswerable, check_frame, decode, frame_error
 from hutch.fakebroker.engine.channel import Channel
 from hutch.fakebroker.engine.commands.publish import publish
 from hutch.fakebroker.engine.errors import HardError, SoftError, internal_error
-from hutch.fakebroker.engine.terms import frame_snippet
-from hutch.wire.codes import ReplyCode
-from hutch.wire.content import ContentAssembler, ContentError, MalformedHeader, whole_content
-from hutch.wire.frames import BODY, END, HEADER, HEARTBEAT, METHOD, FrameError, FrameParser
+from hutch.wire.content import ContentAssembler, ContentError, whole_content
+from hutch.wire.frames import BODY, END, HEADER, METHOD, FrameError, FrameParser
 from hutch.wire.methods import BasicAck, BasicPublish, Method
 from hutch.wire.states import ChannelState, ConnectionState
 
@@ -38,14 +36,18 @@ _RUNNING: Final = ConnectionState.RUNNING  # asked for with each frame, and an e
 
 
 class Slot:
-    """A channel number in use: its state, its content under way and, while it is open, the engine's channel."""
+    """A channel number in use: its state, its content under way and, while it is open, the engine's channel.
 
-    __slots__ = ("channel", "content", "state")
+    ``has_failed`` is set once an error of the channel is to close the connection; it takes nothing more then.
+    """
+
+    __slots__ = ("channel", "content", "has_failed", "state")
 
     def __init__(self, max_body_size: int | None) -> None:
         self.state = ChannelState.CLOSED
         self.content = ContentAssembler(max_body_size)
         self.channel: Channel | None = None
+        self.has_failed = False
 
 
 class Reader:
@@ -61,7 +63,7 @@ class Reader:
         self.more = False
         self.blocked = False
         self.ended = False
-        self.parser: Final = FrameParser(131072)
+        self.parser: Final = FrameParser(session.node.profile.frame_min)  # until another limit is agreed on
         self._session: Final = session
         self._handshake: Final = handshake
         self._node: Final = session.node
@@ -79,6 +81,7 @@ class Reader:
         pending, alarms, has_slices = self._node.pending, self._alarms, self._now is not None
         self._limit = 0.0
         self.more = False
+        self._session.afterwards.reading = True
         if (connection := self._session.connection) is not None:
             connection.reading = True
         try:
@@ -100,12 +103,14 @@ class Reader:
                     return
         except FrameError as broken:
             self._session.fail(frame_error(broken))
-            handshake.deaf = True
+            handshake.fall_silent()
+        afterwards = self._session.afterwards
+        afterwards.reading = False
         if (connection := self._session.connection) is not None:
             connection.reading = False
             connection.reads += 1
-            if connection.waiting or self._session.commits:
-                self._session.hear(connection)
+        if afterwards.due or (connection is not None and connection.waiting):
+            afterwards.run()
         if self.ended and not self.blocked:
             self._session.lost()
 
@@ -166,14 +171,18 @@ class Reader:
         slot = self._slots.get(number)
         if slot is None or slot.channel is None or slot.content.method is not None:
             return False
+        try:
+            method = self._publishes.get(payload) or self._decode_publish(payload, number)
+        except HardError:
+            return False
         self.parser.offset = behind
         try:
-            publish(slot.channel, self._publishes.get(payload) or self._decode_publish(payload), header, body)
+            publish(slot.channel, method, header, body)
         except SoftError as error:
             self._session.refuse(slot, number, error, BasicPublish)
         except HardError as fatal:
             self._session.blame(fatal, BasicPublish)
-            self._session.fail(fatal)
+            self._session.fail_by(number, fatal)
         return True
 
     def _ack_whole(self) -> bool:
@@ -200,9 +209,9 @@ class Reader:
             self._session.refuse(slot, number, error, BasicAck)
         return True
 
-    def _decode_publish(self, payload: bytes) -> BasicPublish:
+    def _decode_publish(self, payload: bytes, number: int) -> BasicPublish:
         """basic.publish; publishers repeat themselves, so that the payloads seen last are kept decoded."""
-        method = self._session.decode(payload)
+        method = decode(payload, number)
         if not isinstance(method, BasicPublish):
             raise internal_error()
         if len(self._publishes) >= _CACHED_PUBLISHES:
@@ -228,6 +237,9 @@ class Reader:
                 handshake.frame(frame_type, number, payload)
         except HardError as error:
             self._session.fail(error)
+        except Unanswerable as reason:
+            self._session.note(str(reason))
+            self._session.drop()
         if self._alarms and frame_type in {HEADER, BODY} and handshake.state is _RUNNING:
             self._node.settle()
             self._block()
@@ -236,30 +248,24 @@ class Reader:
 
     def _channel_frame(self, frame_type: int, number: int, payload: bytes) -> None:
         slot = self._slots.get(number)
-        if slot is None:
-            slot = self._slots[number] = Slot(self._node.profile.max_body_size)
-        if frame_type == METHOD and slot.content.method is None:
-            method: Method | None
-            if payload[:4] == PUBLISH_ID:
-                method = self._publishes.get(payload) or self._decode_publish(payload)
-            elif payload[:4] == ACK_ID and len(payload) == ACK_SIZE:
-                tag, multiple = _ACK_ARGUMENTS.unpack_from(payload, 4)
-                method = BasicAck(tag, multiple & 1 != 0)
-            else:
-                method = self._session.decode(payload)
-            if method is None:
+        if slot is None or frame_type != METHOD or slot.content.method is not None:
+            check_frame(frame_type, payload)
+            slot = slot or self._session.new_slot(number)
+            if frame_type != METHOD or slot.content.method is not None:
+                self._content_frame(number, slot, frame_type, payload)
                 return
-            if method.CONTENT:
-                slot.content.begin(method)
-            else:
-                self._session.command(number, slot, method, None)
-        elif frame_type in {METHOD, HEADER, BODY}:
-            self._content_frame(number, slot, frame_type, payload)
-        elif frame_type == HEARTBEAT:
-            raise HardError(ReplyCode.UNEXPECTED_FRAME, frame_snippet(frame_type, payload), blame=False)
+        method: Method
+        if payload[:4] == PUBLISH_ID:
+            method = self._publishes.get(payload) or self._decode_publish(payload, number)
+        elif payload[:4] == ACK_ID and len(payload) == ACK_SIZE:
+            tag, multiple = _ACK_ARGUMENTS.unpack_from(payload, 4)
+            method = BasicAck(tag, multiple & 1 != 0)
         else:
-            text = f"{frame_snippet(frame_type, payload)}: unknown_frame"
-            raise HardError(ReplyCode.FRAME_ERROR, text, blame=False)
+            method = decode(payload, number)
+        if method.CONTENT:
+            slot.content.begin(method)
+        else:
+            self._session.command(number, slot, method, None)
 
     def _content_frame(self, number: int, slot: Slot, frame_type: int, payload: bytes) -> None:
         try:
@@ -267,8 +273,5 @@ class Reader:
         except ContentError as error:
             method_type = type(error.method) if error.method else None
             raise HardError(error.code, error.text, method=method_type, blame=method_type is not None) from None
-        except MalformedHeader:
-            text = f"{frame_snippet(frame_type, payload)}: unknown_frame"
-            raise HardError(ReplyCode.FRAME_ERROR, text, blame=False) from None
         if complete is not None:
             self._session.command(number, slot, complete.method, complete)

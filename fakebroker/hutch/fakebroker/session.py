@@ -7,7 +7,7 @@ from collections.abc import Callable
 from struct import Struct
 from typing import Final
 
-from hutch.fakebroker.decoding import Unanswerable, decode
+from hutch.fakebroker.afterwards import Afterwards
 from hutch.fakebroker.engine.channel import Channel
 from hutch.fakebroker.engine.clock import Timer, Timers
 from hutch.fakebroker.engine.commands import COMMANDS
@@ -20,7 +20,7 @@ from hutch.fakebroker.engine.message import Message
 from hutch.fakebroker.engine.node import Node
 from hutch.fakebroker.engine.peer import Peer
 from hutch.fakebroker.engine.replies import ReplyQueue
-from hutch.fakebroker.handshake import CLOSING_TIMEOUT, FRAME_MAX, Handshake
+from hutch.fakebroker.handshake import FRAME_MAX, Handshake
 from hutch.fakebroker.reader import ACK, ACK_SIZE, Reader, Slot
 from hutch.wire.codes import ReplyCode
 from hutch.wire.content import Content
@@ -74,14 +74,15 @@ class Session:
         #: Tells the shell that there is output.
         self.wake: Final = wake
         self._out: list[bytes] = []
+        self.afterwards: Final = Afterwards(self.write, self._hear)
         #: The channel numbers in use.
         self.slots: Final[dict[int, Slot]] = {}
-        #: By channel, what completes the commit that came with the bytes in hand.
-        self.commits: dict[int, Callable[[], None]] = {}
         self._channel_max = 0
         self._frame_max = FRAME_MAX
         self.connection: Connection | None = None
         self._end: Timer | None = None
+        #: Whether connection.close was sent.
+        self._told = False
         self._handshake: Final = Handshake(self, identity)
         self.reader: Final = Reader(self, self._handshake, now)
 
@@ -120,25 +121,52 @@ class Session:
             self.reader.proceed()
             self.node.settle()
 
-    def decode(self, payload: bytes) -> Method | None:
-        """The method of a frame; ``None`` where RabbitMQ drops the connection without a word, which is done then.
+    def new_slot(self, number: int) -> Slot:
+        """Begin to use a channel number, for any frame on it does.
 
         Raises:
-            HardError: as :func:`~hutch.fakebroker.decoding.decode`.
+            HardError: 530, there are too many. How many are in use counts, not the number that one has (CONN-CHAN-01 to
+                CONN-CHAN-03).
         """
-        try:
-            return decode(payload)
-        except Unanswerable:
-            self.drop()
-            return None
+        connection = self.connection
+        if connection is None:
+            raise internal_error()
+        limit = self._channel_max
+        if len(self.slots) >= limit:
+            text = f"number of channels opened ({limit}) has reached the negotiated channel_max ({limit})"
+            raise HardError(ReplyCode.NOT_ALLOWED, text, blame=False)
+        check_new_channel(connection)
+        slot = self.slots[number] = Slot(self.node.profile.max_body_size)
+        return slot
 
     # commands
 
     def command(self, number: int, slot: Slot, method: Method, content: Content | None) -> None:
         """Do what a complete command asks for, if the channel's state allows it."""
-        if slot.state is ChannelState.OPEN and type(method) in _RUNNABLE:
-            self._run(slot, method, content)
+        try:
+            channel = slot.channel
+            if channel is None or slot.state is not ChannelState.OPEN or type(method) not in _RUNNABLE:
+                self._step(number, slot, method)
+            elif content is not None and isinstance(method, BasicPublish):
+                publish(channel, method, content.header, content.body)
+            else:
+                COMMANDS[type(method)](channel, method)
+        except SoftError as error:
+            self.refuse(slot, number, error, type(method))
+        except HardError as fatal:
+            self.blame(fatal, type(method))
+            self.fail_by(number, fatal)
+
+    def _step(self, number: int, slot: Slot, method: Method) -> None:
+        """Open or close a channel, or refuse or pass over what does not fit its state.
+
+        Raises:
+            HardError: it is not legal in the channel's state, or not implemented.
+        """
+        if slot.has_failed:
             return
+        if isinstance(method, ChannelCloseOk):
+            del self.slots[number]  # by RabbitMQ's reader, whatever the channel makes of it
         try:
             following = next_channel_state(slot.state, type(method))
         except IllegalMethod as error:
@@ -146,31 +174,25 @@ class Session:
                 raise internal_error() from None
             raise HardError(error.code, error.text, method=error.method) from None
         if isinstance(method, ChannelOpen):
-            self._open_channel(number, slot)
+            if self.connection is None:
+                raise internal_error()
+            slot.channel = Channel(self.connection, number)
+            slot.state = following
+            self.method(number, ChannelOpenOk())
+        elif isinstance(method, ChannelClose) and slot.state is ChannelState.CLOSING:
+            self.method(number, ChannelCloseOk())
         elif isinstance(method, ChannelClose):
             self._close_channel(slot)
-            self.method(number, ChannelCloseOk())
+            slot.state = ChannelState.CLOSING
+            self.afterwards.end(lambda: self._free(number, slot), number)
         elif slot.state is ChannelState.OPEN:
-            self._run(slot, method, content)
-            return
-        slot.state = following
+            raise not_implemented(method.NAME)
 
-    def _run(self, slot: Slot, method: Method, content: Content | None) -> None:
-        channel = slot.channel
-        if channel is None:
-            raise internal_error()
-        try:
-            if content is not None and isinstance(method, BasicPublish):
-                publish(channel, method, content.header, content.body)
-            elif (command := COMMANDS.get(type(method))) is not None:
-                command(channel, method)
-            else:
-                raise not_implemented(method.NAME)
-        except SoftError as error:
-            self.refuse(slot, channel.number, error, type(method))
-        except HardError as fatal:
-            self.blame(fatal, type(method))
-            raise
+    def _free(self, number: int, slot: Slot) -> None:
+        """Answer a client's channel.close; the number may be opened again."""
+        if self.slots.get(number) is slot:
+            del self.slots[number]
+            self.method(number, ChannelCloseOk())
 
     def refuse(self, slot: Slot, number: int, error: SoftError, cause: type[Method]) -> None:
         """Close a channel because of an error of ``cause``, unless that names another."""
@@ -196,38 +218,26 @@ class Session:
 
         RabbitMQ has to hear from the queues first, and whoever does not wait for commit-ok loses that race.
         """
-        self.slots[channel].state = ChannelState.COMMITTING
-        self.commits[channel] = complete
+        slot = self.slots[channel]
+        slot.state = ChannelState.COMMITTING
+        self.afterwards.commit(channel, lambda: self._complete_commit(channel, slot, complete))
 
-    def hear(self, connection: Connection) -> None:
-        """All is used up that was at hand: the channels come to what queues told them meanwhile."""
-        connection.hear()
-        commits, self.commits = self.commits, {}
-        for number, complete in commits.items():
-            slot = self.slots.get(number)
-            if slot is not None and slot.state is ChannelState.COMMITTING:
-                slot.state = ChannelState.OPEN
-                try:
-                    complete()
-                except SoftError as error:
-                    self.refuse(slot, number, error, TxCommit)
+    def _complete_commit(self, number: int, slot: Slot, complete: Callable[[], None]) -> None:
+        if slot.state is ChannelState.COMMITTING and self.slots.get(number) is slot:
+            slot.state = ChannelState.OPEN
+            try:
+                complete()
+            except SoftError as error:
+                self.refuse(slot, number, error, TxCommit)
 
-    def _open_channel(self, number: int, slot: Slot) -> None:
-        connection = self.connection
-        if connection is None:
-            raise internal_error()
-        # How many are open counts, not the number that a channel has (CONN-CHAN-01, CONN-CHAN-02).
-        if len(connection.channels) >= self._channel_max:
-            limit = self._channel_max
-            text = f"number of channels opened ({limit}) has reached the negotiated channel_max ({limit})"
-            raise HardError(ReplyCode.NOT_ALLOWED, text, blame=False)
-        check_new_channel(connection)
-        slot.channel = Channel(connection, number)
-        self.method(number, ChannelOpenOk())
+    def _hear(self) -> None:
+        if self.connection is not None and self.connection.waiting:
+            self.connection.hear()
 
     def _close_channel(self, slot: Slot) -> None:
         channel, slot.channel = slot.channel, None
         if channel is not None:
+            self.afterwards.forget(channel.number)
             channel.close()
 
     def tuned(self, channel_max: int, frame_max: int) -> None:
@@ -237,35 +247,61 @@ class Session:
 
     # the end
 
+    def crash(self, channel: int) -> None:
+        """Close the connection because of what a queue has said to a channel, behind what it said before."""
+        self.afterwards.send_answers(channel)
+        self.fail_by(channel, internal_error())
+
+    def fail_by(self, channel: int, error: HardError) -> None:
+        """Close the connection because of an error that a channel has found. That channel ends at once; the connection
+        closes when the bytes in hand are used up, for RabbitMQ's reader does not hear of it before (CONN-CLOSE-03).
+        """
+        slot = self.slots.get(channel)
+        if slot is not None:
+            slot.state = ChannelState.CLOSING
+            slot.has_failed = True
+            self._close_channel(slot)
+        if self.afterwards.reading:
+            self.afterwards.end(lambda: self.fail(error), channel)
+        else:
+            self.fail(error)
+
     def fail(self, error: HardError) -> None:
-        """Close the connection because of an error, or drop it where RabbitMQ says nothing before the login is
+        """Close the connection at once because of an error, or drop it where RabbitMQ says nothing before the login is
         through.
         """
-        if not self._handshake.speaks_errors:
-            self._handshake.drop_later()
+        if self.state is ConnectionState.CLOSED:
+            return
+        if not self._handshake.answers(error):
+            self._handshake.drop_later(str(error))
             return
         self._note(error)
         ids = (error.method.CLASS_ID, error.method.METHOD_ID) if error.blame and error.method else (0, 0)
         self.close(error.code, error.reply_text, *ids)
 
     def _note(self, error: AMQPError) -> None:
+        self.note(error.reply_text)
         self.refusal = str(error)
+
+    def note(self, refusal: str) -> None:
+        """Keep for logs and the history why the broker ends the connection, or one of its channels."""
+        self.refusal = refusal
         vhost = self.connection.vhost.name if self.connection else ""
-        self.node.history.record("refused", vhost, detail=error.reply_text)
+        self.node.history.record("refused", vhost, detail=refusal)
 
     def close(self, code: ReplyCode, text: str, class_id: int = 0, method_id: int = 0) -> None:
         """Send connection.close and give back what the connection holds; it ends with the client's close-ok."""
-        if self.dropped or self.state in {ConnectionState.CLOSING, ConnectionState.CLOSED}:
+        if self.state is ConnectionState.CLOSED:
             return
+        self._told = True
         self.release()
-        self._handshake.closing(ConnectionState.CLOSING)
         self.method(0, ConnectionClose(code, text, class_id, method_id))
-        self.end_in(CLOSING_TIMEOUT)
+        self._handshake.closed()
         self.reader.resume()
 
     def shut_down(self) -> None:
         """Close the connection as a RabbitMQ that is stopped does (RESTART-01); one that is not open is dropped."""
-        if self.state is ConnectionState.CLOSING:
+        if self._told:
             return
         if self.state is not ConnectionState.RUNNING:
             self.drop()
@@ -280,18 +316,34 @@ class Session:
         self.shut_down()
         self.drop()
 
+    @property
+    def has_channels(self) -> bool:
+        """Whether any channel is in use."""
+        return bool(self.slots)
+
     def release(self) -> None:
         """Close the engine's side of the connection."""
+        for number in self.slots:
+            self.afterwards.forget(number)
         self.slots.clear()
         connection, self.connection = self.connection, None
         if connection is not None:
             connection.close()
 
-    def end_in(self, seconds: float | None) -> None:
-        """Have the broker drop the connection in so many seconds, and at no moment set before; ``None``: at none."""
+    def end_in(self, seconds: float | None, reason: str = "") -> None:
+        """Have the broker drop the connection in so many seconds, and at no moment set before; ``None``: at none.
+
+        ``reason`` is as of :meth:`note`, where there is one that was not given before.
+        """
+
+        def end() -> None:
+            if reason:
+                self.note(reason)
+            self.drop()
+
         if self._end is not None:
             self.timers.cancel(self._end)
-        self._end = None if seconds is None else self.timers.set_for_client(seconds, self.drop)
+        self._end = None if seconds is None else self.timers.set_for_client(seconds, end)
 
     def drop(self) -> None:
         """End the stream without a word, once what was sent is out."""
@@ -302,7 +354,7 @@ class Session:
                 self.reader.stop()
             self.end_in(None)
             self.release()
-            self._handshake.closing(ConnectionState.CLOSED)
+            self._handshake.dropped()
             self._handshake.events.closed()
             self.wake()
 
@@ -349,6 +401,13 @@ class Session:
         else:
             self.write(method.frame(channel))
 
+    def queue_method(self, channel: int, method: Method) -> None:
+        """Send a method of a queue's."""
+        if self.afterwards.reading:
+            self.afterwards.answer(channel, method.frame(channel))
+        else:
+            self.method(channel, method)
+
     def content(self, channel: int, method: Method, message: Message) -> None:
         """Send a method with a message."""
         frames = content_frames(channel, message.header, message.body, self._frame_max)
@@ -360,7 +419,7 @@ class Session:
         """Send basic.deliver: the tag and the address stand ready as bytes, the content is passed through."""
         tag = consumer.tag_bytes
         address = message.address
-        self.write(
+        data = (
             _pack_deliver(METHOD, channel, 13 + len(tag) + len(address), _DELIVER_ID)
             + tag
             + _pack_delivery(delivery_tag, redelivered)
@@ -368,3 +427,7 @@ class Session:
             + b"\xce"
             + content_frames(channel, message.header, message.body, self._frame_max)
         )
+        if self.afterwards.due and self.afterwards.delays(channel):
+            self.afterwards.answer(channel, data)
+        else:
+            self.write(data)

@@ -5,6 +5,7 @@ from hutch.conformance.check import equal
 from hutch.conformance.rabbit import Rabbit
 from hutch.conformance.raw import RawChannel
 from hutch.wire import methods as amqp
+from hutch.wire.frames import HEARTBEAT
 
 LOW_ON_MEMORY = amqp.ConnectionBlocked("low on memory")
 
@@ -73,6 +74,28 @@ def a_disk_alarm_says_so(rabbit: Rabbit) -> None:
     equal(channel.connection.waiting_on(0), [])
     _cleared(rabbit, channel, resource="disk")
     channel.connection.expect_alive()
+
+
+@case("CONN-BLOCK-04", "CONN-TUNE-09", "CONN-TUNE-10")
+def who_is_blocked_may_be_silent(rabbit: Rabbit) -> None:
+    """The broker goes on sending heartbeats to a client that is blocked, and expects none; once it reads again, the
+    client has three intervals.
+    """
+    rabbit.control.raise_alarm("memory")  # this may take longer than three heartbeats
+    channel, queue = rabbit.raw_queue(heartbeat=2)
+    channel.publish(b"1", routing_key=queue)
+    raw = channel.connection
+    equal(raw.expect(amqp.ConnectionBlocked), LOW_ON_MEMORY)
+
+    def expect_heartbeats(count: int) -> None:
+        for _ in range(count):
+            rabbit.allow(2.5)
+            equal(raw.read_frame(2.5), (HEARTBEAT, 0, b""))
+
+    expect_heartbeats(7)
+    _cleared(rabbit, channel)
+    expect_heartbeats(4)
+    rabbit.expect_dropped(raw)
 
 
 @case("CONN-BLOCK-03")

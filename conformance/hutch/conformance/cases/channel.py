@@ -59,6 +59,21 @@ def a_channel_number_is_free_after_close(rabbit: Rabbit) -> None:
         channel = channel.connection.channel(channel.number)
 
 
+@case("CHAN-06", "CHAN-08")
+def methods_behind_channel_close(rabbit: Rabbit) -> None:
+    """What comes along behind a client's channel.close is discarded, but another channel.close is answered too, and
+    channel.open closes the connection with 504: the number is free after close-ok, not before.
+    """
+    close, ok = method_frame(1, amqp.ChannelClose(200).encode()), (1, amqp.ChannelCloseOk())
+    raw = rabbit.raw()
+    raw.channel()
+    raw.send(close + method_frame(1, amqp.BasicQos().encode()) + close)
+    equal([raw.read(), raw.read()], [ok, ok])
+    raw.channel()
+    raw.send(close + method_frame(1, amqp.ChannelOpen().encode()))
+    raw.expect_close(504, "second 'channel.open' seen", (20, 10))
+
+
 @case("CHAN-07")
 def methods_behind_an_error_are_discarded(rabbit: Rabbit) -> None:
     """Between the broker's channel.close and the client's close-ok everything on the channel is discarded."""

@@ -64,11 +64,38 @@ def no_heartbeats(rabbit: Rabbit) -> None:
 
 @case("CONN-TUNE-09")
 def heartbeats_are_sent_twice_an_interval(rabbit: Rabbit) -> None:
-    """With a heartbeat of one second an idle connection gets one every half second."""
-    raw = rabbit.raw(heartbeat=1)
-    for seconds in (1.05, 0.55, 0.55):
+    """With a heartbeat of four seconds an idle connection gets one every two seconds, the first after two already."""
+    raw = rabbit.raw(heartbeat=4)
+    for seconds in (3.0, 2.5, 2.5):
         rabbit.allow(seconds)
-        equal(raw.read_frame(), (HEARTBEAT, 0, b""))
+        equal(raw.read_frame(seconds), (HEARTBEAT, 0, b""))
+
+
+@case("CONN-TUNE-09")
+def heartbeats_begin_with_tune_ok(rabbit: Rabbit) -> None:
+    """The first heartbeat comes half an interval after tune-ok, be the connection open or not."""
+    raw = _tuned(rabbit, heartbeat=4)
+    rabbit.allow(3.0)
+    equal(raw.read_frame(3.0), (HEARTBEAT, 0, b""))
+    raw.open()
+
+
+@case("CONN-TUNE-09")
+def heartbeats_beside_other_traffic(rabbit: Rabbit) -> None:
+    """The first heartbeat comes whatever else the broker sends; no other comes while it sends something in each half
+    interval.
+    """
+    raw = rabbit.raw(heartbeat=4)
+    raw.send_method(amqp.ChannelOpen(), 1)
+    equal(raw.read_frame(), (METHOD, 1, amqp.ChannelOpenOk().encode()))
+    heartbeats = []
+    for _ in range(9):
+        rabbit.advance(0.8)
+        raw.send_method(amqp.BasicQos(), 1)
+        while (received := raw.read_frame())[0] == HEARTBEAT:
+            heartbeats.append(received)
+        equal(received, (METHOD, 1, amqp.BasicQosOk().encode()))
+    equal(len(heartbeats), 1, "heartbeats in 7.2 seconds")
 
 
 @case("CONN-TUNE-10", "CONN-TUNE-11")
@@ -325,6 +352,56 @@ def more_channels_than_channel_max(rabbit: Rabbit) -> None:
     raw.channel(3)
     raw.send_method(amqp.ChannelOpen(), 4)
     raw.expect_close(530, "number of channels opened (2) has reached the negotiated channel_max (2)", (0, 0))
+
+
+@case("CONN-CHAN-01")
+def any_frame_takes_a_channel(rabbit: Rabbit) -> None:
+    """Any frame that may belong to a channel takes one, opened or not. Where all are taken it closes the connection
+    with 530, whatever else is wrong with it. Of a frame that belongs to none the broker says that first.
+    """
+    full = "number of channels opened (1) has reached the negotiated channel_max (1)"
+    frames: list[tuple[int, bytes]] = [
+        (METHOD, amqp.BasicQos().encode()),
+        (METHOD, amqp.ChannelClose(200).encode()),
+        (METHOD, amqp.ConnectionClose(200).encode()),
+        (METHOD, amqp.BasicPublish(routing_key="q").encode()),
+        (METHOD, amqp.BasicQos().encode()[:4]),
+        (HEADER, content_header(1, NO_PROPERTIES)),
+        (BODY, b"x"),
+    ]
+    for frame_type, payload in frames:
+        raw = rabbit.raw(channel_max=1)
+        raw.channel(1)
+        raw.send_frame(frame_type, 5, payload)
+        raw.expect_close(530, full, (0, 0))
+    raw = rabbit.raw(channel_max=1)
+    raw.channel(1)
+    raw.send_frame(HEARTBEAT, 5, b"")
+    raw.expect_close(505, "type 8, all octets = <<>>", (0, 0))
+
+
+@case("CONN-CHAN-01", "CHAN-07")
+def a_channel_is_taken_until_it_has_closed(rabbit: Rabbit) -> None:
+    """A channel that the broker has closed is taken until the client's close-ok, as is one of which no more has come
+    than the beginning of a publish.
+    """
+    full = "number of channels opened ({0}) has reached the negotiated channel_max ({0})"
+    for close_ok in (True, False):
+        raw = rabbit.raw(channel_max=1)
+        channel = raw.channel(1)
+        channel.send(amqp.QueueDeclare(queue="missing", passive=True))
+        channel.expect(amqp.ChannelClose)
+        if close_ok:
+            channel.send(amqp.ChannelCloseOk())
+            raw.channel(2)
+        else:
+            raw.send_method(amqp.ChannelOpen(), 2)
+            raw.expect_close(530, full.format(1), (0, 0))
+    raw = rabbit.raw(channel_max=2)
+    raw.channel(1)
+    raw.send_method(amqp.BasicPublish(routing_key="q"), 5)
+    raw.send_method(amqp.ChannelOpen(), 6)
+    raw.expect_close(530, full.format(2), (0, 0))
 
 
 @case("CONN-CHAN-02")

@@ -8,7 +8,7 @@ from hutch.conformance.rabbit import Rabbit
 from hutch.conformance.raw import CAPABILITIES, EndOfStream, RawConnection
 from hutch.wire import methods as amqp
 from hutch.wire.fields import FieldTable, type_name, write_table
-from hutch.wire.frames import HEARTBEAT_FRAME
+from hutch.wire.frames import BODY, HEARTBEAT_FRAME, frame, method_frame
 
 _091 = b"AMQP\x00\x00\x09\x01"
 _SASL_10 = b"AMQP\x03\x01\x00\x00"
@@ -295,6 +295,52 @@ def client_properties_of_every_type(rabbit: Rabbit) -> None:
     raw.log_in(client_properties=properties)
     raw.tune()
     raw.open()
+
+
+def _start_ok(rabbit: Rabbit, payload: int) -> amqp.ConnectionStartOk:
+    """A right start-ok whose frame has a payload of so many bytes."""
+    response = f"\0{rabbit.userid}\0{rabbit.password}".encode()
+    rest = len(amqp.ConnectionStartOk({"padding": ""}, "PLAIN", response).encode())
+    return amqp.ConnectionStartOk({"padding": "x" * (payload - rest)}, "PLAIN", response)
+
+
+@case("CONN-FRAME-21", "CONN-FRAME-22", "CONN-OPEN-08")
+def frames_before_tune_ok(rabbit: Rabbit) -> None:
+    """Until tune-ok a frame may have a payload of 4096 bytes in 3.x, 8192 in 4.x. One that announces more ends the
+    connection three seconds later, without a frame; that it announces so is enough.
+    """
+    limit = rabbit.by_profile({"3.10": 4096, "4.3": 8192})
+    raw = rabbit.raw_unopened()
+    raw.start()
+    raw.send_method(_start_ok(rabbit, limit))
+    raw.tune()
+    raw.open()
+    starting, announcing, tuning = (rabbit.raw_unopened() for _ in range(3))
+    for raw in (starting, announcing, tuning):
+        raw.start()
+    tuning.send_method(_start_ok(rabbit, limit))
+    tuning.expect(amqp.ConnectionTune)
+    starting.send_method(_start_ok(rabbit, limit + 1))
+    announcing.send(b"\1\0\0" + (limit + 1).to_bytes(4))
+    tuning.send(b"\3\0\1" + (limit + 1).to_bytes(4))
+    rabbit.expect_dropped(starting, announcing, tuning)
+
+
+@case("CONN-FRAME-21")
+def frames_after_tune_ok(rabbit: Rabbit) -> None:
+    """From tune-ok on the limit is what was agreed on, for what comes along with it too."""
+    refusals = {
+        16384: (505, 'type 3, first 16 octets = <<"xxxxxxxxxxxxxxxx">>'),
+        16385: (501, "type 3, all octets = <<>>: {frame_too_large,16385,16376}"),
+    }
+    for size, (code, text) in refusals.items():
+        raw = rabbit.raw_unopened()
+        raw.start()
+        raw.log_in()
+        raw.expect(amqp.ConnectionTune)
+        tune_ok = method_frame(0, amqp.ConnectionTuneOk(2047, 16384).encode())
+        raw.send(tune_ok + frame(BODY, 0, b"x" * size))
+        raw.expect_close(code, text, (0, 0))
 
 
 @case("CONN-HDR-10", "CONN-HDR-09")

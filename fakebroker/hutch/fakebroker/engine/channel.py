@@ -11,7 +11,7 @@ from hutch.fakebroker.engine.ack_timeout import AckTimeout
 from hutch.fakebroker.engine.confirms import Confirms
 from hutch.fakebroker.engine.connection import Connection, Output, Unheard
 from hutch.fakebroker.engine.consumers import Consumer
-from hutch.fakebroker.engine.errors import HardError, internal_error, precondition_failed
+from hutch.fakebroker.engine.errors import HardError, precondition_failed
 from hutch.fakebroker.engine.message import Message
 from hutch.fakebroker.engine.permissions import Access
 from hutch.fakebroker.engine.queues.publishers import Standing
@@ -356,7 +356,7 @@ class Channel:
         process for the channel ends; what is on its way there comes back.
         """
         output, self.output = self.output, Unheard()
-        self.vhost.node.pending.append(lambda: output.fail(internal_error()))
+        self.vhost.node.pending.append(lambda: output.crash(self.number))
 
     @property
     def closed(self) -> bool:

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Final, Protocol
 
-from hutch.fakebroker.engine.errors import HardError, SoftError
+from hutch.fakebroker.engine.errors import SoftError
 from hutch.wire.codes import ReplyCode
 from hutch.wire.declaration import Method
 
@@ -22,6 +22,11 @@ class Output(Protocol):
     def method(self, channel: int, method: Method) -> None:
         """Send a method without content."""
 
+    def queue_method(self, channel: int, method: Method) -> None:
+        """Send a method that a queue of RabbitMQ's sends: it comes behind the channel's answers to all that the client
+        has sent along.
+        """
+
     def content(self, channel: int, method: Method, message: "Message") -> None:
         """Send a method with a message: basic.return, basic.get-ok."""
 
@@ -38,8 +43,8 @@ class Output(Protocol):
         ``complete``, which may raise a :class:`~hutch.fakebroker.engine.errors.SoftError`.
         """
 
-    def fail(self, error: HardError) -> None:
-        """Close the connection because of an error."""
+    def crash(self, channel: int) -> None:
+        """Close the connection with 541 because of what a queue has said to a channel."""
 
     def close(self, code: ReplyCode, text: str) -> None:
         """Send connection.close, ``text`` being its reply text, and close the engine's side of the connection."""
@@ -49,6 +54,9 @@ class Unheard:
     """The output of a channel that has nothing to say any more."""
 
     def method(self, channel: int, method: Method) -> None:
+        """Nothing."""
+
+    def queue_method(self, channel: int, method: Method) -> None:
         """Nothing."""
 
     def content(self, channel: int, method: Method, message: "Message") -> None:
@@ -65,7 +73,7 @@ class Unheard:
     def committing(self, channel: int, complete: Callable[[], None]) -> None:
         """Nothing."""
 
-    def fail(self, error: HardError) -> None:
+    def crash(self, channel: int) -> None:
         """Nothing."""
 
     def close(self, code: ReplyCode, text: str) -> None:

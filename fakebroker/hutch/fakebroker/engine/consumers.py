@@ -91,7 +91,7 @@ class Consumer:
     def tell_cancelled(self) -> None:
         """Tell the client, if it wants to know, that the consumer has ended with its queue (CONSUME-19)."""
         if self.channel.connection.cancel_notify:
-            self.channel.output.method(self.channel.number, BasicCancel(self.tag, nowait=True))
+            self.channel.output.queue_method(self.channel.number, BasicCancel(self.tag, nowait=True))
 
     def __repr__(self) -> str:
         return f"Consumer({self.tag!r} of {self.queue.name!r})"

@@ -36,7 +36,8 @@ class Event(NamedTuple):
     - ``alarm-raised``, ``alarm-cleared``: ``detail`` is the resource, ``memory`` or ``disk``
     - ``stopped``, ``started``: the broker was, by its operator
     - ``blocked``, ``unblocked``: ``detail`` is the name of the connection that is not read, or is again
-    - ``refused``: ``detail`` is the reply text of a channel or connection that the broker closed
+    - ``refused``: ``detail`` is the reply text of a channel or connection that the broker closed, or why it ended a
+      connection without a word
     """
 
     at: float

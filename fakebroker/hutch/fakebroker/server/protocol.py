@@ -173,7 +173,7 @@ class Client(asyncio.Protocol):
             if self.session is not None:
                 self.session.lost()
             self._broker.notifier.notify()
-        refusal = f" after {self.session.refusal}" if self.session and self.session.refusal else ""
+        refusal = f": {self.session.refusal}" if self.session and self.session.refusal else ""
         _log.info("%s: closed%s", self.peer.name, refusal)
 
     def shut_down(self) -> None:

@@ -81,7 +81,7 @@ def consume(channel: Channel, method: BasicConsume) -> None:
     if channel.vhost.node.events is not None:
         channel.vhost.node.events.consumer_created(consumer)
     if not method.nowait:
-        channel.output.method(channel.number, BasicConsumeOk(tag))
+        channel.output.queue_method(channel.number, BasicConsumeOk(tag))
     queue.begin(consumer)
 
 
@@ -125,7 +125,8 @@ def cancel(channel: Channel, method: BasicCancel) -> None:
             node.events.consumer_cancelled(consumer)
         consumer.queue.remove_consumer(consumer)
     if not method.nowait:
-        channel.output.method(channel.number, BasicCancelOk(method.consumer_tag))
+        answer = channel.output.method if consumer is None else channel.output.queue_method
+        answer(channel.number, BasicCancelOk(method.consumer_tag))
     if consumer is not None and consumer.queue.serves_next_on_cancel:
         consumer.queue.dispatch()
 

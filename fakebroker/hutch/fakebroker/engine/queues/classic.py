@@ -239,7 +239,7 @@ class ClassicQueue(Queue):
 
     def grant(self, consumer: Consumer, credit: int, *, drain: bool) -> None:
         """The same for one that is there, and whose client is told how many messages are ready."""
-        consumer.channel.output.method(consumer.channel.number, BasicCreditOk(self._ready.count))
+        consumer.channel.output.queue_method(consumer.channel.number, BasicCreditOk(self._ready.count))
         self.limit(consumer, credit, drain=drain)
         if consumer.blocked and consumer.has_credit:
             self._rotation.add(consumer)

@@ -390,9 +390,9 @@ class QuorumQueue(Queue):
             given = consumer.grant(credit)
             served = 0 if waits else min(given, self._ready.count)
             output, number = consumer.channel.output, consumer.channel.number
-            output.method(number, BasicCreditOk(self._ready.count - served))
+            output.queue_method(number, BasicCreditOk(self._ready.count - served))
             if drain and not waits:
-                output.method(number, BasicCreditDrained(consumer.tag, given - served))
+                output.queue_method(number, BasicCreditDrained(consumer.tag, given - served))
             self.unblock(consumer)
             self.dispatch()
             if drain and not waits:
