@@ -18,7 +18,7 @@ from hutch.client import (
     spec,
 )
 from hutch.client.serialization import dumps
-from hutch.wire.frames import HEADER, METHOD, Frame
+from hutch.wire.frames import HEADER, METHOD
 from hutch.wire.methods import BasicAck, ConnectionClose, ConnectionCloseOk
 from hutch.wire.properties import encode_properties
 from tests.client.scripted import Server, delivery
@@ -51,28 +51,6 @@ def test_they_may_be_set_while_it_is_open(server: Server) -> None:
     channel.basic_publish(Message(b"x"))
     assert len(seen) == 4
     assert got[-1].body == b"last"
-
-
-def test_they_may_be_set_anywhere_in_a_message(server: Server) -> None:
-    connection = Connection(transport=lambda: server)
-    connection.connect()
-    channel = connection.channel()
-    got: list[Message] = []
-    channel.basic_consume("q", callback=got.append)
-    data = delivery(b"in two parts")
-    on_frame = connection.on_inbound_frame
-
-    def hook(received: Frame) -> bool:
-        return on_frame(received)
-
-    for cut in range(1, len(data)):
-        server.say(data[:cut])
-        with pytest.raises(TimeoutError):
-            connection.drain_events(timeout=1)
-        connection.on_inbound_frame = hook if cut % 2 else on_frame
-        server.say(data[cut:])
-        connection.drain_events(timeout=1)
-    assert [message.body for message in got] == [b"in two parts"] * (len(data) - 1)
 
 
 def test_what_comes_for_a_channel_behind_the_close_does_not_come(server: Server) -> None:

@@ -1,7 +1,7 @@
 """The reader against arbitrary cuts: whatever the pieces, the same methods in the same order."""
 
 from collections.abc import Callable, Iterator
-from itertools import cycle, repeat, zip_longest
+from itertools import chain, cycle, repeat, zip_longest
 
 import pytest
 from hypothesis import given
@@ -232,12 +232,17 @@ def test_a_body_larger_than_allowed() -> None:
 @pytest.mark.parametrize("place", [False, True])
 @pytest.mark.parametrize("size", SIZES)
 def test_a_frame_larger_than_allowed_behind_a_large_one(place: bool, size: int) -> None:
-    body = b"x" * 196_600
+    body = b"x" * 331_064
     whole = delivery(body)
     start = whole.index(b"x") - 7
-    stream = whole[:start] + frame(BODY, 1, body[:65_536]) + frame(BODY, 1, body[65_536:])
+    stream = (
+        whole[:start]
+        + frame(BODY, 1, body[:100_000])
+        + frame(BODY, 1, body[100_000:231_064])
+        + frame(BODY, 1, body[231_064:])
+    )
     with pytest.raises(Violation, match="131064 bytes where 100000 are allowed"):
-        read_into_place(stream, repeat(size if place else len(stream)), 100_000)
+        read_into_place(stream, chain([40_000], repeat(size)) if place else repeat(len(stream)), 100_000)
 
 
 def test_a_method_larger_than_allowed() -> None:

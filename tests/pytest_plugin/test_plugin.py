@@ -182,6 +182,25 @@ def test_a_fixture_of_that_name_that_is_something_else_is_let_alone(pytester: py
     result.stdout.no_fnmatch_line("*INTERNALERROR*")
 
 
+def test_an_error_behind_a_test_shows_nothing_of_the_broker(pytester: pytest.Pytester) -> None:
+    pytester.makepyfile(
+        """
+        import pytest
+
+        @pytest.fixture
+        def broken(fakebroker):
+            yield
+            assert fakebroker is None
+
+        def test_one(broken, fakebroker):
+            fakebroker.connect().channel().queue_declare("orders")
+        """
+    )
+    result = pytester.runpytest(*ALONE)
+    result.assert_outcomes(passed=1, errors=1)
+    result.stdout.no_fnmatch_line("*what happened in fakebroker*")
+
+
 def test_the_report_does_not_wait_for_a_broker_that_is_stuck(pytester: pytest.Pytester) -> None:
     pytester.makepyfile(
         """
