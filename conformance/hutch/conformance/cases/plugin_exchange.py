@@ -1,5 +1,6 @@
 """Exchanges that pick a queue at random, and the one that remembers: x-random, x-local-random, x-recent-history."""
 
+from decimal import Decimal
 from typing import Final
 
 from hutch.conformance.case import case
@@ -206,6 +207,32 @@ def recent_history_that_gets_nowhere(rabbit: Rabbit) -> None:
     is_bound = rabbit.by_profile({"3.10": [], "4.3": [3]})
     for queue in (remembering, queues["a"]):
         equal(_bodies(channel, queue, len(is_bound)), is_bound)
+
+
+@case("EXCH-DECLARE-05", "STREAM-09")
+def recent_history_that_a_stream_cannot_keep(rabbit: Rabbit) -> None:
+    """A stream is given the messages, up to one with a decimal in its headers. Over that 4.x crashes, and the binding
+    stays. Streams of 3.x get none.
+    """
+    needs_type(rabbit, _HISTORY)
+    channel = rabbit.raw().channel()
+    exchange, queue = _remembering(rabbit, channel), rabbit.name()
+    _publish(channel, exchange, 1)
+    channel.publish(b"1", exchange, "key", headers={"n": Decimal("1.5")})
+    _publish(channel, exchange, 1)
+    channel.call(amqp.QueueDeclare(queue=queue, durable=True, arguments={"x-queue-type": "stream"}))
+    bind = amqp.QueueBind(queue=queue, exchange=exchange)
+    if rabbit.profile == "3.10":
+        channel.call(bind)
+    else:
+        channel.send(bind)
+        channel.connection.expect_close(541, "", (0, 0))
+        channel = rabbit.raw().channel()
+    channel.publish(b"2", exchange, "key", mandatory=True)
+    channel.call(amqp.BasicQos(prefetch_count=10))
+    channel.call(amqp.BasicConsume(queue=queue, arguments={"x-stream-offset": "first"}))
+    bodies = [channel.message(amqp.BasicDeliver).body for _ in range(rabbit.by_profile({"3.10": 1, "4.3": 2}))]
+    equal(bodies, rabbit.by_profile({"3.10": [b"2"], "4.3": [b"0", b"2"]}))
 
 
 @case("EXCH-DECLARE-05", "EXCH-BIND-09")

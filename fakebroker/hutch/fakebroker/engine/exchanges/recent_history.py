@@ -88,8 +88,14 @@ class RecentHistoryRouter(FanoutRouter):
             raise internal_error()
 
     def _give(self, gifts: "Iterable[tuple[Message, Target]]") -> None:
-        """Give each message to its queue once the command in hand is done."""
+        """Give each message to its queue once the command in hand is done.
+
+        Raises:
+            HardError: as :meth:`Queue.check_message`; messages before that one are given.
+        """
         for message, target in gifts:
+            if isinstance(target, Queue):
+                target.check_message(message)
             self._vhost.node.pending.append(partial(target.publish, message))
 
     def route(self, routing_key: str, message: Message) -> Iterable[Destination]:

@@ -94,6 +94,9 @@ class Queue(ABC):
         refuses. ``publisher`` is who is told, by a confirm say, ``None`` if nobody is.
         """
 
+    def check_message(self, message: Message) -> None:  # noqa: B027  (most types take any)
+        """Refuse a message of the broker's own that :meth:`publish` cannot take."""
+
     def publish_dead(self, message: Message, publisher: "Publisher | None" = None) -> bool:
         """The same for a dead letter."""
         return self.publish(message, publisher)

@@ -108,6 +108,15 @@ class StreamQueue(Queue):
             self._serve(reader)
         return True
 
+    def check_message(self, message: Message) -> None:
+        """Refuse a message of the broker's own that :meth:`publish` cannot take, unless the profile's streams lose it.
+
+        Raises:
+            HardError: as :meth:`publish`.
+        """
+        if self.vhost.node.profile.has_message_containers:
+            self._form(message)
+
     def publish_dead(self, message: Message, publisher: "Publisher | None" = None) -> bool:
         """The same for a dead letter; one that a stream cannot keep RabbitMQ loses."""
         try:
