@@ -167,11 +167,6 @@ def test_a_login_method_without_a_password(method: str) -> None:
         Connection(login_method=method, password=None)
 
 
-def test_unknown_parameters_are_refused() -> None:
-    with pytest.raises(TypeError, match="insist"):
-        Connection(insist=True)  # type: ignore[call-arg]
-
-
 def test_a_refused_login_says_so(server: Server) -> None:
     text = "ACCESS_REFUSED - Login was refused using authentication mechanism PLAIN."
     server.answers[ConnectionStartOk] = lambda _: ConnectionClose(403, text)

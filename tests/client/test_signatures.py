@@ -13,7 +13,6 @@ import hutch.client.sasl
 #: Parameters of py-amqp that are left out everywhere, and why.
 DROPPED_PARAMETERS = {
     "argsig": "the wire types of a method's fields are declared with the method",
-    "kwargs": "an unknown keyword is an error; py-amqp swallows it, a misspelt one too",
 }
 
 #: Parameters that py-amqp has not, and why.
@@ -70,6 +69,17 @@ def test_signatures_are_py_amqps(qualified: str) -> None:
     if qualified != "Message.__init__":
         theirs = [parameter for parameter in theirs if parameter[0] not in DROPPED_PARAMETERS]
     assert [parameter for parameter in mine if parameter[0] not in added] == theirs
+
+
+def test_unknown_keywords_are_ignored_with_a_warning() -> None:
+    with pytest.warns(DeprecationWarning, match=r"^Connection ignores .* insist, colour, as py-amqp"):
+        connection = hutch.client.Connection("localhost:1", insist=True, colour="red")  # type: ignore[arg-type]
+    with pytest.warns(DeprecationWarning, match=r"^Connection\.Transport ignores .* insist, as py-amqp"):
+        connection.Transport("localhost:1", 1.0, insist=True)  # type: ignore[arg-type]
+
+
+def test_the_class_asks_for_no_heartbeat() -> None:
+    assert hutch.client.Connection.client_heartbeat is amqp.Connection.client_heartbeat is None
 
 
 def test_publishing_with_confirm_takes_what_publishing_takes() -> None:

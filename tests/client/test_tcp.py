@@ -122,6 +122,18 @@ def test_a_deadline_for_sending_pieces(transport: TcpTransport, peer: socket.soc
         transport.send_pieces([b"x"])
 
 
+@pytest.mark.parametrize("deadline", [None, 5])
+def test_a_socket_that_the_application_has_closed(
+    transport: TcpTransport, peer: socket.socket, deadline: float | None
+) -> None:
+    assert transport.sock is not None
+    transport.sock.close()
+    with pytest.raises(OSError, match="Bad file descriptor"):
+        transport.receive(None if deadline is None else transport.monotonic() + deadline)
+    with pytest.raises(OSError, match="Bad file descriptor"):
+        transport.readable()
+
+
 def test_the_deadline_for_sending_holds_while_another_thread_sends(
     transport: TcpTransport, peer: socket.socket
 ) -> None:

@@ -150,7 +150,7 @@ def test_it_says_that_it_is_typed() -> None:
 if TYPE_CHECKING:
 
     def wrong(connection: Connection, channel: Channel, message: Message) -> None:
-        Connection(port=5672)  # type: ignore[call-arg]
+        Connection(port=5672)  # type: ignore[arg-type]
         Connection("localhost", heartbeat="10")  # type: ignore[arg-type]
         Connection(on_open=lambda: None)  # type: ignore[arg-type,misc]
         connect(5672)  # type: ignore[arg-type]

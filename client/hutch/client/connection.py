@@ -1,8 +1,9 @@
 """Connections: opening, closing, waiting (AMQP 0-9-1 specification, section 2.2.4 and class ``connection``)."""
 
 import logging
-from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, ClassVar, Final, NoReturn, Self, cast
+import warnings
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, ClassVar, Final, Never, NoReturn, Self, cast
 
 from hutch.client import negotiation
 from hutch.client.abstract_channel import AbstractChannel, Handler
@@ -70,6 +71,11 @@ def split_host(host: str) -> tuple[str, int]:
         raise ValueError(f"{host!r} is not host:port: {port!r} is no number") from None
 
 
+def _warn_of_ignored(function: str, names: Iterable[str]) -> None:
+    message = f"{function} ignores the unknown keyword(s) {', '.join(names)}, as py-amqp does"
+    warnings.warn(message, DeprecationWarning, stacklevel=3)
+
+
 class Connection(HookMethods, TrafficMethods):
     """A connection to a broker; :meth:`connect`, or a ``with`` statement, opens it.
 
@@ -103,6 +109,7 @@ class Connection(HookMethods, TrafficMethods):
         frame_handler, frame_writer: what frames go through, see :mod:`hutch.client.method_framing`.
         socket_settings: options for the socket, see :class:`hutch.client.transports.tcp.TcpTransport`.
         transport: makes the transport to connect with, in place of a TCP connection to ``host``.
+        **kwargs: ignored with a DeprecationWarning, as py-amqp ignores them. kombu's transport passes ``insist``.
 
     Attributes:
         channels: the open channels by number, with the connection itself as 0; ``None`` once closed.
@@ -152,8 +159,11 @@ class Connection(HookMethods, TrafficMethods):
         frame_writer: FrameWriter = frame_writer,
         *,
         transport: Callable[[], AMQPTransport] | None = None,
+        **kwargs: Never,  # type checkers refuse what is ignored here
     ) -> None:
         super().__init__(self, 0)
+        if kwargs:
+            _warn_of_ignored("Connection", kwargs)
         self.client_properties = {**self.library_properties, **(client_properties or {})}
         self.authentication = negotiation.authentication(authentication, login_method, login_response, userid, password)
         self.host = host
@@ -243,6 +253,7 @@ class Connection(HookMethods, TrafficMethods):
         read_timeout: float | None = None,  # noqa: ARG002
         write_timeout: float | None = None,  # noqa: ARG002
         socket_settings: Mapping[int, Any] | None = None,
+        **kwargs: Never,
     ) -> AMQPTransport:
         """Make what carries the bytes, not yet connected; to be overridden for another kind of transport.
 
@@ -253,6 +264,8 @@ class Connection(HookMethods, TrafficMethods):
             TypeError: ``ssl`` cannot be understood.
             OSError: a file that ``ssl`` names cannot be loaded.
         """
+        if kwargs:
+            _warn_of_ignored("Connection.Transport", kwargs)
         if ssl is False or ssl is None:
             return TcpTransport(*split_host(host), socket_settings)
         from hutch.client.transports.tls import TlsTransport  # noqa: PLC0415  (the ssl module, only when needed)

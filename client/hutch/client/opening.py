@@ -61,7 +61,8 @@ class OpeningMethods(RawMethods):
     client_properties: dict[str, Any]
     locale: str
     virtual_host: str
-    client_heartbeat: float
+    #: Seconds that the client asked for, as the constructor was told; ``None`` on the class, as in py-amqp.
+    client_heartbeat: float | None = None
     on_tune_ok: Any
     channel_max = 65535
     frame_max = 131072

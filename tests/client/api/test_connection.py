@@ -188,7 +188,7 @@ def test_a_transport_of_ones_own(target: Target) -> None:
     asked: list[tuple[object, ...]] = []
 
     class Own(Connection):
-        def Transport(self, *arguments: Any) -> Transport:  # noqa: N802
+        def Transport(self, *arguments: Any, **_: Any) -> Transport:  # noqa: N802
             asked.append(arguments)
             return super().Transport(*arguments)
 

@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future
 from contextlib import contextmanager, suppress
+from errno import EBADF
 from typing import Any, Final, TypeVar
 
 #: How much to receive at once, in bytes: more than came the last time, if that is to be had. Room costs time, too.
@@ -241,7 +242,10 @@ class TcpTransport:
         """Whether :meth:`receive` would return, or fail, at once."""
         return self.sock is not None and self._wait_readable(self.sock, 0)
 
-    def _wait_readable(self, sock: socket.socket, seconds: float) -> bool:
+    @staticmethod
+    def _wait_readable(sock: socket.socket, seconds: float) -> bool:
+        if sock.fileno() < 0:  # somebody else has closed it, which poll and select call a ValueError
+            raise OSError(EBADF, os.strerror(EBADF))
         if hasattr(select, "poll"):
             poll = select.poll()
             poll.register(sock, select.POLLIN)
