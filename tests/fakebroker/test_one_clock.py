@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from hutch.fakebroker import Broker, ManualClock
+from hutch.fakebroker.company import Company
 from hutch.fakebroker.realtime import monotonic
 from hutch.wire.fields import FieldTable
 from hutch.wire.frames import HEARTBEAT_FRAME
@@ -232,17 +233,32 @@ def test_two_older_threads_that_wait_for_two_brokers_do_not_wait_for_each_other(
 
 
 def test_what_arrived_is_read_although_the_deadline_went_by_meanwhile(
-    manual: Broker, clock: ManualClock, pipe: Connect, monkeypatch: pytest.MonkeyPatch
+    manual: Broker, clock: ManualClock, pipe: Connect
 ) -> None:
-    """Another thread moves the clock past message and deadline right behind the look at what is there."""
+    """Somebody moves the clock past message and deadline right behind the look at what is there."""
     reader = pipe(manual)
     climbs(reader)
 
-    def advance_and_refuse() -> bool:
-        clock.advance(60)
-        return False
+    class Mover:
+        """Moves the clock when a read asks who else uses it. Somebody else does."""
 
-    monkeypatch.setattr(clock, "is_left_to_this_thread", advance_and_refuse)
+        def catch_up(self) -> None: ...
+
+        def next_timer_at(self, *, background: bool = True) -> float | None:  # noqa: ARG002
+            return None
+
+        def settle(self) -> None: ...
+
+        @property
+        def company(self) -> Company:
+            clock.advance(60)
+            return Crowd(manual, ())
+
+    class Crowd(Company):
+        def is_only_this_thread(self, strangers: object) -> bool:  # noqa: ARG002
+            return False
+
+    clock.subscribe(Mover())
     assert b"from the ladder" in reader.transport.receive(10.0)
 
 

@@ -309,7 +309,7 @@ def test_a_new_client_gets_in_in_the_midst_of_a_flood(connect: Connect) -> None:
 
 
 def test_two_floods_go_side_by_side(pipe: Connect) -> None:
-    with Broker(clock=ManualClock()) as broker:
+    with Broker(clock=ManualClock(), history_events=None) as broker:
         one, two = pipe(broker), pipe(broker)
         two.declare("two")
         with flooded(broker, one):
