@@ -168,12 +168,14 @@ large_deliveries = st.builds(
 )
 
 
+@pytest.mark.slow
 @given(st.lists(large_deliveries, min_size=1, max_size=4), st.lists(st.sampled_from(SIZES), min_size=1, max_size=6))
 def test_large_bodies_are_received_in_place(parts: list[bytes], sizes: list[int]) -> None:
     stream = b"".join(parts)
     assert read_into_place(stream, cycle(sizes)) == read([stream])
 
 
+@pytest.mark.slow
 @given(st.sampled_from(SIZES), st.sampled_from([65536, 131_072]), st.data())
 def test_frames_of_two_large_bodies_in_turn(size: int, frame_max: int, data: st.DataObject) -> None:
     bodies = [bytes([number]) * data.draw(st.sampled_from([65536, 131_064, 300_000])) for number in (1, 2)]

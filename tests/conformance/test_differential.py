@@ -69,6 +69,7 @@ def test_the_emulator_is_like_itself_with_plugins_and_an_operator(
         assert set(broker.node.vhosts["/"].limits) == set()
 
 
+@pytest.mark.slow
 def test_connections_and_channels_may_be_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     def limit(name: str, value: int) -> Administer:
         return Administer("set_user_limit", {"user": USER, "limit": name, "value": value})

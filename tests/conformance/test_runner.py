@@ -104,6 +104,7 @@ def test_a_live_broker_is_left_as_it_was() -> None:
         assert [name for name in broker.node.vhosts["/"].exchanges if name and not name.startswith("amq.")] == []
 
 
+@pytest.mark.slow
 def test_a_live_broker_behind_tls(tmp_path: Path) -> None:
     with Broker() as broker:
         url = broker.listen_tls(certificates.server_context())

@@ -318,6 +318,7 @@ def test_two_floods_go_side_by_side(pipe: Connect) -> None:
         assert len(turns) > 3
 
 
+@pytest.mark.slow
 def test_catching_up_waits_for_the_end_of_a_flood(tcp: Connect) -> None:
     """What was sent before a question is done before the answer, in however many slices."""
     with Broker(clock=ManualClock()) as broker:
@@ -327,6 +328,7 @@ def test_catching_up_waits_for_the_end_of_a_flood(tcp: Connect) -> None:
         assert broker.queue("q0").ready == MESSAGES
 
 
+@pytest.mark.slow
 def test_what_a_client_sent_before_it_vanished_is_done(tcp: Connect) -> None:
     with Broker(clock=ManualClock()) as broker:
         flooding, other = tcp(broker), tcp(broker)

@@ -94,6 +94,7 @@ def test_bytes_that_read_alike_are_shown_as_they_are() -> None:
     ]
 
 
+@pytest.mark.slow
 def test_an_error_that_both_raise_is_told_of(old: Side, new: Side, monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(*_: object, **__: object) -> None:
         raise KeyError("x")
@@ -113,6 +114,7 @@ def steps(profile: str, seed: int) -> list[str]:
     return [line for script in drawn for line in (str(script.world), *map(str, script.steps))]
 
 
+@pytest.mark.slow
 def test_the_same_seed_draws_the_same_scripts() -> None:
     assert steps("4.3", 7) == steps("4.3", 7)
     assert steps("4.3", 7) != steps("4.3", 8)
@@ -242,6 +244,7 @@ def test_a_way_in_that_lacks_a_method_is_told(old: Side, new: Side, monkeypatch:
 # The command
 
 
+@pytest.mark.slow
 def test_the_command_plays(capsys: pytest.CaptureFixture[str]) -> None:
     assert main([str(ROOT), "--operations", "100", "--seed", "3"]) == 0
     output = capsys.readouterr().out.splitlines()
@@ -256,6 +259,7 @@ def test_the_command_plays(capsys: pytest.CaptureFixture[str]) -> None:
     assert not modules(OLD)
 
 
+@pytest.mark.slow
 def test_a_difference_is_exit_status_1(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     def planting(origin: str, folder: Path) -> str:
         description = extract(origin, folder)
@@ -291,6 +295,7 @@ def test_what_is_not_there_is_exit_status_2(tmp_path: Path, capsys: pytest.Captu
         assert reason in error
 
 
+@pytest.mark.slow
 def test_the_script_can_be_run() -> None:
     done = subprocess.run(
         [sys.executable, str(ROOT / "tools" / "beside"), str(ROOT), "--operations", "20", "--profile", "4.3"],
