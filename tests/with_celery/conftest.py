@@ -103,6 +103,8 @@ def closing(app: Celery) -> Iterator[Celery]:
     app.set_default()
     with ExitStack() as behind:
         behind.callback(app.close)
+        # Celery sets the limit of all pools to the application's.
+        behind.callback(kombu.pools.set_limit, kombu.pools.get_limit())
         behind.callback(kombu.pools.reset)
         behind.callback(Results.close_all)
         yield app
