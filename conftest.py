@@ -7,7 +7,7 @@ from hypothesis import HealthCheck, settings
 from tests.targets import TARGETS
 
 _COMMON = settings(deadline=None, database=None, suppress_health_check=[HealthCheck.too_slow])
-settings.register_profile("fast", _COMMON, derandomize=True, max_examples=40)
+settings.register_profile("fast", _COMMON, derandomize=True, max_examples=25)
 settings.register_profile("gate", _COMMON, derandomize=True, max_examples=200)
 settings.register_profile("nightly", _COMMON, max_examples=1000, print_blob=True)
 settings.load_profile("fast")

@@ -10,7 +10,7 @@ SETTINGS = {
     "task_default_exchange_type": "topic",  # with a direct one the worker keeps it
 }
 
-pytestmark = pytest.mark.usefixtures("worker")
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("worker")]
 
 
 def test_a_task_with_a_countdown_comes_later() -> None:
