@@ -151,6 +151,7 @@ def test_a_callback_that_publishes_with_confirm(broker: Broker) -> None:
     connection.close()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("how", [in_process, over_tcp])
 def test_the_broker_goes_down(broker: Broker, how: Connect) -> None:
     connection = how(broker)

@@ -3,7 +3,11 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from tests.conformance.test_cli import unused_port
+
+pytestmark = pytest.mark.slow
 
 ROOT = Path(__file__).parents[2]
 

@@ -31,6 +31,7 @@ def test_errors_that_are_no_assertions_are_failures() -> None:
     assert result.message.startswith("LookupError: what (test_runner.py:")
 
 
+@pytest.mark.slow
 def test_a_case_that_hangs_is_given_up(emulator: Target) -> None:
     never = threading.Event()
 

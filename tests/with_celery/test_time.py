@@ -59,6 +59,7 @@ def test_a_refused_task_is_tried_again_an_hour_later(fakebroker: FakeBroker) -> 
     fakebroker.published("later", count=1, headers={"retries": 1})
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("worker")
 def test_the_brokers_clock_does_not_move_an_eta(app: Celery, fakebroker: FakeBroker, worker: Any) -> None:
     """The worker takes such a task at once, and keeps it by its own clock."""
@@ -76,6 +77,7 @@ class RunsOnArrival(Request):  # type: ignore[misc, unused-ignore]
     eta = None
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("request_class", [Request, RunsOnArrival])
 def test_what_the_broker_delays_arrives_in_an_hour_and_the_worker_waits_for_its_own_clock(
     url: str, fakebroker: FakeBroker, request_class: type[Request]

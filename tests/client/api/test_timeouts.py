@@ -21,6 +21,7 @@ def test_connect_timeout(target: Target) -> None:
         assert not connection.connected
 
 
+@pytest.mark.slow
 @shows("Connection.__init__(read_timeout)")
 def test_read_timeout(target: Target) -> None:
     with Relay(tcp_address(target)) as relay:
