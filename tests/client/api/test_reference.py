@@ -46,7 +46,7 @@ def test_no_unknown_name_is_shown() -> None:
 def test_what_is_shown_is_shown_on_every_broker() -> None:
     shown = shown_names()
     files = sorted({test.partition("::")[0] for test in shown})
-    options = ["--collect-only", "--matrix", "-q", "-n0", "-p", "no:cacheprovider"]
+    options = ["--collect-only", "--matrix", "-m", "", "-q", "-n0", "-p", "no:cacheprovider"]
     command = [sys.executable, "-m", "pytest", *options, *files]
     collected = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout.splitlines()
     without = [
