@@ -5,7 +5,7 @@ from collections.abc import Iterable
 import pytest
 
 from hutch.fakebroker import Broker, ManualClock
-from hutch.fakebroker.engine.hashing import Atom, Term, jump, phash2
+from hutch.fakebroker.erlang.hashing import Atom, Term, jump, phash2
 from hutch.wire.methods import ExchangeDeclare, ExchangeDeclareOk, QueueBind, QueueBindOk
 
 from .conftest import Connect

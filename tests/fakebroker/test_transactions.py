@@ -3,7 +3,7 @@
 import pytest
 
 from hutch.fakebroker import Broker, ManualClock
-from hutch.fakebroker.engine.terms import print_missing_queue
+from hutch.fakebroker.erlang.terms import print_missing_queue
 from hutch.wire.methods import (
     BasicAck,
     BasicNack,

@@ -6,9 +6,9 @@ import contextlib
 from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, Final
 
-from hutch.fakebroker.engine.definitions import make_policy
-from hutch.fakebroker.engine.limits import USER_LIMITS, VHOST_LIMITS
-from hutch.fakebroker.engine.users import Permissions, TopicPermissions, User, check_pattern
+from hutch.fakebroker.engine.operator.policy_checks import make_policy
+from hutch.fakebroker.engine.access.limits import USER_LIMITS, VHOST_LIMITS
+from hutch.fakebroker.engine.access.users import Permissions, TopicPermissions, User, check_pattern
 
 if TYPE_CHECKING:
     from hutch.fakebroker.broker import Broker

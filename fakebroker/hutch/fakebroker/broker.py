@@ -15,7 +15,7 @@ from hutch.fakebroker.engine.history import History
 from hutch.fakebroker.engine.node import Node
 from hutch.fakebroker.engine.peer import Peer
 from hutch.fakebroker.engine.profiles import Profile
-from hutch.fakebroker.engine.users import User
+from hutch.fakebroker.engine.access.users import User
 from hutch.fakebroker.inprocess import Pipe
 from hutch.fakebroker.line import Line
 from hutch.fakebroker.listeners import Listeners

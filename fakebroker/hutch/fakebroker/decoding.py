@@ -3,8 +3,8 @@
 from typing import Final
 
 from hutch.fakebroker.engine.errors import HardError, internal_error
-from hutch.fakebroker.engine.tables import NotFinite, check_table, too_deep
-from hutch.fakebroker.engine.terms import frame_snippet, print_binary
+from hutch.fakebroker.engine.table_checks import NotFinite, check_table, too_deep
+from hutch.fakebroker.erlang.terms import frame_snippet, print_binary
 from hutch.wire.codes import ReplyCode
 from hutch.wire.fields import FieldError, TruncatedField, UnknownFieldType
 from hutch.wire.frames import BODY, HEADER, HEARTBEAT, METHOD, FrameError, FrameTooLarge, WrongFrameEnd

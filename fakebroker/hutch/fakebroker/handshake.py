@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING, Final
 
 from hutch.fakebroker.decoding import decode
 from hutch.fakebroker.engine.connection import Connection
-from hutch.fakebroker.engine.connection_events import ConnectionEvents
+from hutch.fakebroker.plugins.connection_events import ConnectionEvents
 from hutch.fakebroker.engine.errors import HardError
-from hutch.fakebroker.engine.limits import check_new_connection
+from hutch.fakebroker.engine.access.limits import check_new_connection
 from hutch.fakebroker.engine.names import NODE_NAME
-from hutch.fakebroker.engine.terms import frame_snippet
-from hutch.fakebroker.greeting import HEADER_1_0_SASL, refusal
+from hutch.fakebroker.erlang.terms import frame_snippet
+from hutch.fakebroker.other_protocols import HEADER_1_0_SASL, refusal
 from hutch.fakebroker.heartbeat import Heartbeat
 from hutch.fakebroker.sasl import LoginRefused, MalformedResponse, UnreadableResponse, authenticate
 from hutch.wire.codes import ReplyCode

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from struct import Struct
 from typing import Final
 
-from hutch.fakebroker.afterwards import Afterwards
+from hutch.fakebroker.after_input import Afterwards
 from hutch.fakebroker.engine.channel import Channel
 from hutch.fakebroker.engine.clock import Timer, Timers
 from hutch.fakebroker.engine.commands import COMMANDS
@@ -15,7 +15,7 @@ from hutch.fakebroker.engine.commands.publish import publish
 from hutch.fakebroker.engine.connection import Connection
 from hutch.fakebroker.engine.consumers import Consumer
 from hutch.fakebroker.engine.errors import AMQPError, HardError, SoftError, internal_error, not_implemented
-from hutch.fakebroker.engine.limits import check_new_channel
+from hutch.fakebroker.engine.access.limits import check_new_channel
 from hutch.fakebroker.engine.message import Message
 from hutch.fakebroker.engine.node import Node
 from hutch.fakebroker.engine.peer import Peer

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from hutch.fakebroker import Broker, ManualClock, Message, SystemClock
-from hutch.fakebroker.engine.kept import Kept
+from hutch.fakebroker.engine.event_list import Kept
 from hutch.fakebroker.realtime import monotonic
 from hutch.pytest_plugin.matching import ANYTHING, Published, criteria, in_a_line, not_known, search, wrong_count
 

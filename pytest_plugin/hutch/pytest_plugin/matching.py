@@ -5,7 +5,7 @@ from json import loads
 from typing import Any, Final, NamedTuple, final
 
 from hutch.fakebroker import Event, Message
-from hutch.fakebroker.engine.kept import Kept
+from hutch.fakebroker.engine.event_list import Kept
 from hutch.fakebroker.engine.message import BodilessMessage
 from hutch.pytest_plugin.timeline import body_text, destination, names
 from hutch.wire.properties import FLAGS

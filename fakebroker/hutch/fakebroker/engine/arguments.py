@@ -8,12 +8,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from hutch.fakebroker.engine.ages import checked_milliseconds, milliseconds
+from hutch.fakebroker.engine.queues.retention import checked_milliseconds, milliseconds
 from hutch.fakebroker.engine.deprecated import denied
-from hutch.fakebroker.engine.envelope import MAX_TTL
+from hutch.fakebroker.engine.message_properties import MAX_TTL
 from hutch.fakebroker.engine.errors import internal_error, not_implemented, precondition_failed
 from hutch.fakebroker.engine.profiles import Profile
-from hutch.fakebroker.engine.terms import print_text, type_text
+from hutch.fakebroker.erlang.terms import print_text, type_text
 from hutch.wire.fields import FieldTable, FieldValue
 
 if TYPE_CHECKING:

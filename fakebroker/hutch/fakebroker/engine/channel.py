@@ -13,13 +13,13 @@ from hutch.fakebroker.engine.connection import Connection, Output, Unheard
 from hutch.fakebroker.engine.consumers import Consumer
 from hutch.fakebroker.engine.errors import HardError, precondition_failed
 from hutch.fakebroker.engine.message import Message
-from hutch.fakebroker.engine.permissions import Access
+from hutch.fakebroker.engine.access.permissions import Access
 from hutch.fakebroker.engine.queues.publishers import Standing
 from hutch.fakebroker.engine.queues.queue import Queue
-from hutch.fakebroker.engine.queues.ready import Entry
+from hutch.fakebroker.engine.queues.ready_messages import Entry
 from hutch.fakebroker.engine.replies import ReplyQueue
 from hutch.fakebroker.engine.shared_limit import SharedLimit, serve_waiting
-from hutch.fakebroker.engine.trace import trace_delivery
+from hutch.fakebroker.plugins.firehose import trace_delivery
 from hutch.fakebroker.engine.transactions import ACKED, Outcome, Transaction
 
 

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from hutch.fakebroker.engine.message import Message, with_headers
-from hutch.fakebroker.engine.terms import comparable, seconds
+from hutch.fakebroker.erlang.terms import comparable, seconds
 from hutch.wire.fields import FieldTable, FieldValue, Int64, Timestamp
 
 if TYPE_CHECKING:

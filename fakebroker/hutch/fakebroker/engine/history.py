@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any, Final, NamedTuple
 
 from hutch.fakebroker.engine.clock import Clock
-from hutch.fakebroker.engine.kept import Kept
+from hutch.fakebroker.engine.event_list import Kept
 from hutch.fakebroker.engine.message import BodilessMessage, Message
 
 

@@ -6,17 +6,17 @@ from collections.abc import Callable, Iterable, Mapping
 from random import Random
 from typing import Final
 
-from hutch.fakebroker.engine.alarms import Alarms
+from hutch.fakebroker.engine.operator.alarms import Alarms
 from hutch.fakebroker.engine.clock import Clock, SteppedClock, Timer, Timers
 from hutch.fakebroker.engine.connection import Connection
-from hutch.fakebroker.engine.envelope import Envelopes
-from hutch.fakebroker.engine.events import Events
+from hutch.fakebroker.engine.message_properties import Envelopes
+from hutch.fakebroker.plugins.event_exchange import Events
 from hutch.fakebroker.engine.history import History
 from hutch.fakebroker.engine.names import Names
-from hutch.fakebroker.engine.operator_events import OPERATOR, OperatorEvents
+from hutch.fakebroker.plugins.operator_events import OPERATOR, OperatorEvents
 from hutch.fakebroker.engine.profiles import Profile
 from hutch.fakebroker.engine.replies import Replies
-from hutch.fakebroker.engine.users import ALL, TopicPermissions, User
+from hutch.fakebroker.engine.access.users import ALL, TopicPermissions, User
 from hutch.fakebroker.engine.vhost import VHost
 from hutch.wire.codes import ReplyCode
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from hutch.fakebroker.engine.policy_keys import (
+from hutch.fakebroker.engine.operator.policy_keys import (
     MIRRORING_POLICY_KEYS,
     NEW_POLICY_KEYS,
     NEW_QUORUM_POLICY_KEYS,

@@ -6,11 +6,11 @@ from hutch.fakebroker.engine.bindings import Binding, Destination, binding_ident
 from hutch.fakebroker.engine.consumers import Consumer
 from hutch.fakebroker.engine.deadletter import dead_letter_message, without_cycles
 from hutch.fakebroker.engine.errors import HardError
-from hutch.fakebroker.engine.events import INTERNAL
+from hutch.fakebroker.plugins.event_exchange import INTERNAL
 from hutch.fakebroker.engine.exchanges import PREDECLARED, Exchange
-from hutch.fakebroker.engine.exchanges.recent_history import RecentHistoryRouter
+from hutch.fakebroker.plugins.recent_history_exchange import RecentHistoryRouter
 from hutch.fakebroker.engine.message import Message
-from hutch.fakebroker.engine.policies import Policies
+from hutch.fakebroker.engine.operator.policies import Policies
 from hutch.fakebroker.engine.queues.queue import Queue
 from hutch.fakebroker.engine.routing import Target, route, route_by_queue_name
 from hutch.wire.fields import FieldTable
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 class VHost:
     """One virtual host. ``exchanges`` does not hold the default exchange, which has no properties to speak of.
-    ``limits`` are by name (:mod:`hutch.fakebroker.engine.limits`); ``default_queue_type`` is the type of queues that
+    ``limits`` are by name (:mod:`hutch.fakebroker.engine.access.limits`); ``default_queue_type`` is the type of queues that
     are declared with none, ``None`` for classic.
     """
 
@@ -30,7 +30,7 @@ class VHost:
         self.name: Final = name
         self.limits: Final[dict[str, int]] = {}
         self.default_queue_type: str | None = None
-        #: Whether the firehose is on (:mod:`hutch.fakebroker.engine.trace`).
+        #: Whether the firehose is on (:mod:`hutch.fakebroker.plugins.firehose`).
         self.traced = False
         self.queues: Final[dict[str, Queue]] = {}
         self.exchanges: Final[dict[str, Exchange]] = {

@@ -10,14 +10,14 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from hutch.fakebroker.engine.channel import Channel
-from hutch.fakebroker.engine.commands import basic, credit, exchange, modes, queue, tx
+from hutch.fakebroker.engine.commands import basic, channel_modes, credit, exchange, queue, tx
 from hutch.wire import methods as wire
 
 Command = Callable[[Channel, Any], None]
 
 #: By method; basic.publish, which brings content, is :func:`hutch.fakebroker.engine.commands.publish.publish`.
 COMMANDS: Final[dict[type[wire.Method], Command]] = {
-    wire.AccessRequest: modes.access_request,
+    wire.AccessRequest: channel_modes.access_request,
     wire.BasicAck: basic.ack,
     wire.BasicCancel: basic.cancel,
     wire.BasicConsume: basic.consume,
@@ -28,8 +28,8 @@ COMMANDS: Final[dict[type[wire.Method], Command]] = {
     wire.BasicRecover: basic.recover,
     wire.BasicRecoverAsync: basic.recover_async,
     wire.BasicReject: basic.reject,
-    wire.ChannelFlow: modes.flow,
-    wire.ConfirmSelect: modes.confirm_select,
+    wire.ChannelFlow: channel_modes.flow,
+    wire.ConfirmSelect: channel_modes.confirm_select,
     wire.ExchangeBind: exchange.bind,
     wire.ExchangeDeclare: exchange.declare,
     wire.ExchangeDelete: exchange.delete,

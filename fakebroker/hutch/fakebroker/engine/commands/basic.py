@@ -3,14 +3,14 @@
 from hutch.fakebroker.engine.arguments import erlang_type, why_no_number
 from hutch.fakebroker.engine.channel import Channel
 from hutch.fakebroker.engine.commands import reply_to
-from hutch.fakebroker.engine.commands.access import owned_queue, queue_name
+from hutch.fakebroker.engine.commands.lookup import owned_queue, queue_name
 from hutch.fakebroker.engine.commands.credit import asked_credit
 from hutch.fakebroker.engine.errors import HardError, not_implemented, precondition_failed
-from hutch.fakebroker.engine.queues.offsets import is_offset
+from hutch.fakebroker.engine.queues.stream_offsets import is_offset
 from hutch.fakebroker.engine.queues.queue import Queue
 from hutch.fakebroker.engine.replies import REPLY_TO
 from hutch.fakebroker.engine.shared_limit import serve_waiting
-from hutch.fakebroker.engine.terms import print_term, type_text
+from hutch.fakebroker.erlang.terms import print_term, type_text
 from hutch.wire.codes import ReplyCode
 from hutch.wire.fields import FieldTable
 from hutch.wire.methods import (

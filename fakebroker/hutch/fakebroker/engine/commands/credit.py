@@ -8,7 +8,7 @@ from typing import NamedTuple
 from hutch.fakebroker.engine.channel import Channel
 from hutch.fakebroker.engine.errors import HardError, internal_error, precondition_failed
 from hutch.fakebroker.engine.queues.queue import Queue
-from hutch.fakebroker.engine.terms import type_text
+from hutch.fakebroker.erlang.terms import type_text
 from hutch.wire.codes import ReplyCode
 from hutch.wire.fields import FieldTable
 from hutch.wire.methods import BasicCredit

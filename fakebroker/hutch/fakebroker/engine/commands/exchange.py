@@ -3,7 +3,7 @@
 from hutch.fakebroker.engine.arguments import assert_equivalent, assert_same_argument
 from hutch.fakebroker.engine.bindings import Destination
 from hutch.fakebroker.engine.channel import Channel
-from hutch.fakebroker.engine.commands.access import (
+from hutch.fakebroker.engine.commands.lookup import (
     check_binding_permitted,
     find_exchange,
     refuse_default_exchange,
@@ -12,7 +12,7 @@ from hutch.fakebroker.engine.commands.access import (
 from hutch.fakebroker.engine.errors import precondition_failed, refused
 from hutch.fakebroker.engine.exchanges import EXCHANGE_TYPES, Exchange
 from hutch.fakebroker.engine.exchanges.kinds import check_type
-from hutch.fakebroker.engine.terms import print_atom, type_text
+from hutch.fakebroker.erlang.terms import print_atom, type_text
 from hutch.wire.fields import FieldTable
 from hutch.wire.methods import (
     ExchangeBind,

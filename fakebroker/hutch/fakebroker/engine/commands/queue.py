@@ -12,7 +12,7 @@ from hutch.fakebroker.engine.arguments import (
 )
 from hutch.fakebroker.engine.channel import Channel
 from hutch.fakebroker.engine.commands import reply_to
-from hutch.fakebroker.engine.commands.access import (
+from hutch.fakebroker.engine.commands.lookup import (
     check_binding_permitted,
     check_owner,
     find_exchange,
@@ -25,7 +25,7 @@ from hutch.fakebroker.engine.commands.access import (
 from hutch.fakebroker.engine.commands.exchange import check_binding
 from hutch.fakebroker.engine.deprecated import denied
 from hutch.fakebroker.engine.errors import not_found, not_implemented, refused
-from hutch.fakebroker.engine.limits import check_new_queue
+from hutch.fakebroker.engine.access.limits import check_new_queue
 from hutch.fakebroker.engine.queues import QUEUE_TYPES
 from hutch.fakebroker.engine.queues.queue import Queue
 from hutch.fakebroker.engine.replies import REPLY_TO

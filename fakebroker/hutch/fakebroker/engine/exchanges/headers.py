@@ -8,7 +8,7 @@ from hutch.fakebroker.engine.bindings import Binding, Destination
 from hutch.fakebroker.engine.errors import precondition_failed
 from hutch.fakebroker.engine.exchanges.kinds import ExchangeType
 from hutch.fakebroker.engine.message import Message
-from hutch.fakebroker.engine.terms import comparable, print_term, seconds, type_text
+from hutch.fakebroker.erlang.terms import comparable, print_term, seconds, type_text
 from hutch.wire.fields import FieldTable, FieldValue, Timestamp
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from hutch.fakebroker.engine.consumers import Consumer
 from hutch.fakebroker.engine.errors import precondition_failed, refused
 from hutch.fakebroker.engine.message import Message
 from hutch.fakebroker.engine.queues.queue import Queue
-from hutch.fakebroker.engine.queues.ready import Entry, Ready
+from hutch.fakebroker.engine.queues.ready_messages import Entry, Ready
 from hutch.fakebroker.engine.queues.settings import Settings
 from hutch.wire.fields import FieldTable
 from hutch.wire.methods import BasicCreditOk

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Final
 from hutch.fakebroker.engine.clock import Timer, moment
 from hutch.fakebroker.engine.errors import SoftError
 from hutch.fakebroker.engine.queues.quorum_ready import QuorumEntry
-from hutch.fakebroker.engine.queues.ready import Entry
+from hutch.fakebroker.engine.queues.ready_messages import Entry
 from hutch.wire.codes import ReplyCode
 
 if TYPE_CHECKING:

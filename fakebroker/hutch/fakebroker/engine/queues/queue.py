@@ -9,14 +9,14 @@ from hutch.fakebroker.engine.bindings import Binding
 from hutch.fakebroker.engine.clock import Timer
 from hutch.fakebroker.engine.consumers import Consumer, Rotation
 from hutch.fakebroker.engine.message import Message
-from hutch.fakebroker.engine.queues.ready import Entry
+from hutch.fakebroker.engine.queues.ready_messages import Entry
 from hutch.fakebroker.engine.queues.settings import Settings
 from hutch.wire.fields import FieldTable
 
 if TYPE_CHECKING:
     from hutch.fakebroker.engine.channel import Channel
     from hutch.fakebroker.engine.connection import Connection
-    from hutch.fakebroker.engine.policies import Held
+    from hutch.fakebroker.engine.operator.policies import Held
     from hutch.fakebroker.engine.routing import Publisher
     from hutch.fakebroker.engine.vhost import VHost
 

@@ -19,7 +19,7 @@ from hutch.fakebroker.engine.queues.publishers import Publishers
 from hutch.fakebroker.engine.queues.queue import Queue, Turn
 from hutch.fakebroker.engine.queues.quorum_consumer import QuorumConsumer
 from hutch.fakebroker.engine.queues.quorum_ready import QuorumEntry, QuorumReady
-from hutch.fakebroker.engine.queues.ready import Entry
+from hutch.fakebroker.engine.queues.ready_messages import Entry
 from hutch.fakebroker.engine.queues.settings import Settings
 from hutch.wire.codes import ReplyCode
 from hutch.wire.fields import FieldTable

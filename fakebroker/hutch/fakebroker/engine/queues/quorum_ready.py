@@ -5,9 +5,9 @@ from collections import deque
 from collections.abc import Iterator
 from itertools import chain, islice
 
-from hutch.fakebroker.engine.envelope import Envelopes
+from hutch.fakebroker.engine.message_properties import Envelopes
 from hutch.fakebroker.engine.message import Message, with_headers
-from hutch.fakebroker.engine.queues.ready import Entry
+from hutch.fakebroker.engine.queues.ready_messages import Entry
 from hutch.wire.fields import FieldValue, Int64
 
 

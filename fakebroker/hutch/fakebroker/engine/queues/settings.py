@@ -3,7 +3,7 @@
 import math
 from typing import Final, NamedTuple, Self
 
-from hutch.fakebroker.engine.ages import milliseconds
+from hutch.fakebroker.engine.queues.retention import milliseconds
 from hutch.wire.fields import FieldTable
 
 #: A quorum queue that was full takes messages again once it is no fuller than this.

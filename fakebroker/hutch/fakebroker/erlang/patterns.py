@@ -4,7 +4,7 @@ import re
 import warnings
 from typing import Final
 
-from hutch.fakebroker.engine.pcre import InvalidPattern, translated
+from hutch.fakebroker.erlang.pcre import InvalidPattern, translated
 
 # What PCRE, then PCRE2, says where Python says the first; and where that is: at the place Python tells plus so many
 # bytes, or at the end of the expression (None).

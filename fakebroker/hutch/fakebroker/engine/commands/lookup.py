@@ -3,7 +3,7 @@
 from hutch.fakebroker.engine.channel import Channel
 from hutch.fakebroker.engine.errors import SoftError, not_found, refused
 from hutch.fakebroker.engine.exchanges import Exchange
-from hutch.fakebroker.engine.permissions import Kind
+from hutch.fakebroker.engine.access.permissions import Kind
 from hutch.fakebroker.engine.queues.queue import Queue
 from hutch.wire.codes import ReplyCode
 

@@ -1,19 +1,19 @@
-"""Events of what an operator does (:mod:`hutch.fakebroker.engine.events`): to users, virtual hosts, policies."""
+"""Events of what an operator does (:mod:`hutch.fakebroker.plugins.event_exchange`): to users, virtual hosts, policies."""
 
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Final
 
 from hutch.fakebroker.engine.arguments import erlang_type
-from hutch.fakebroker.engine.events import INTERNAL
+from hutch.fakebroker.plugins.event_exchange import INTERNAL
 from hutch.fakebroker.engine.exchanges import Exchange
 from hutch.fakebroker.engine.names import NODE_NAME
 from hutch.wire.fields import FieldTable, FieldValue, Float32, Int64
 
 if TYPE_CHECKING:
     from hutch.fakebroker.engine.node import Node
-    from hutch.fakebroker.engine.policies import Policy
+    from hutch.fakebroker.engine.operator.policies import Policy
     from hutch.fakebroker.engine.queues.queue import Queue
-    from hutch.fakebroker.engine.users import Permissions, TopicPermissions
+    from hutch.fakebroker.engine.access.users import Permissions, TopicPermissions
     from hutch.fakebroker.engine.vhost import VHost
 
 #: Who does what an operator does, with rabbitmqctl.

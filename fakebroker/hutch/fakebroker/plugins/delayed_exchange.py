@@ -13,7 +13,7 @@ from hutch.fakebroker.engine.bindings import Binding, Destination, Router
 from hutch.fakebroker.engine.errors import internal_error, precondition_failed
 from hutch.fakebroker.engine.exchanges.kinds import ExchangeType, check_type
 from hutch.fakebroker.engine.message import Message, with_headers
-from hutch.fakebroker.engine.terms import erlang_term
+from hutch.fakebroker.erlang.terms import erlang_term
 from hutch.wire.fields import FieldTable, type_name
 
 if TYPE_CHECKING:

@@ -20,7 +20,7 @@ Definition = Mapping[str, Any]
 
 @dataclass(frozen=True)
 class Policy:
-    """One policy, or operator policy; valid (:mod:`hutch.fakebroker.engine.definitions`)."""
+    """One policy, or operator policy; valid (:mod:`hutch.fakebroker.engine.operator.policy_checks`)."""
 
     name: str
     pattern: str

@@ -10,7 +10,7 @@ from hutch.fakebroker.engine.bindings import Binding
 from hutch.fakebroker.engine.exchanges import Exchange
 from hutch.fakebroker.engine.message import Message
 from hutch.fakebroker.engine.names import NODE_NAME
-from hutch.fakebroker.engine.terms import print_binary, print_term
+from hutch.fakebroker.erlang.terms import print_binary, print_term
 from hutch.wire.fields import FieldTable, FieldValue, Int64, type_name
 from hutch.wire.properties import encode_properties
 
@@ -32,8 +32,8 @@ class Events:
     user who made it happen.
 
     Here are those of entities and alarms; of connections and operators there are
-    :class:`~hutch.fakebroker.engine.connection_events.ConnectionEvents` and
-    :class:`~hutch.fakebroker.engine.operator_events.OperatorEvents`.
+    :class:`~hutch.fakebroker.plugins.connection_events.ConnectionEvents` and
+    :class:`~hutch.fakebroker.plugins.operator_events.OperatorEvents`.
     """
 
     def __init__(self, node: "Node", vhost: "VHost") -> None:

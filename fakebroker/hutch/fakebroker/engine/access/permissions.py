@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Final, Literal, TypeVar
 
 from hutch.fakebroker.engine.errors import SoftError, refused
-from hutch.fakebroker.engine.users import matches
+from hutch.fakebroker.engine.access.users import matches
 
 if TYPE_CHECKING:
     from hutch.fakebroker.engine.connection import Connection

@@ -5,8 +5,8 @@ from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from typing import Final, NamedTuple
 
-from hutch.fakebroker.engine.patterns import compile_pattern
-from hutch.fakebroker.engine.pcre import InvalidPattern
+from hutch.fakebroker.erlang.patterns import compile_pattern
+from hutch.fakebroker.erlang.pcre import InvalidPattern
 
 
 class Permissions(NamedTuple):
@@ -34,7 +34,7 @@ ALL: Final = Permissions(".*", ".*", ".*")
 class User:
     """One user. ``password`` is ``None`` for one who cannot log in by password. ``permissions`` are by virtual host,
     ``topic_permissions`` by virtual host and exchange, where there are any, ``limits`` by name
-    (:mod:`hutch.fakebroker.engine.limits`). ``everywhere`` marks one who may do everything in each virtual host that is
+    (:mod:`hutch.fakebroker.engine.access.limits`). ``everywhere`` marks one who may do everything in each virtual host that is
     made while there is the user.
     """
 

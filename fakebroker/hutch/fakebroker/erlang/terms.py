@@ -7,7 +7,7 @@ from decimal import Decimal
 from struct import Struct
 from typing import Any, Final
 
-from hutch.fakebroker.engine.hashing import Atom, Term
+from hutch.fakebroker.erlang.hashing import Atom, Term
 from hutch.wire.fields import FieldValue, Timestamp, UInt64, type_name
 
 _DOUBLE: Final = Struct(">d")

@@ -2,7 +2,7 @@
 which its routing key, a header or a property decides (EXCH-PLUGIN-01 to EXCH-PLUGIN-07).
 
 The destinations stand in a row in the order of their bindings, each with as many buckets as its binding's weight. A
-key always falls into the same of so many buckets (:func:`~hutch.fakebroker.engine.hashing.jump`).
+key always falls into the same of so many buckets (:func:`~hutch.fakebroker.erlang.hashing.jump`).
 """
 
 import re
@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Final
 from hutch.fakebroker.engine.bindings import Binding, Destination
 from hutch.fakebroker.engine.errors import internal_error, precondition_failed
 from hutch.fakebroker.engine.exchanges.kinds import ExchangeType
-from hutch.fakebroker.engine.hashing import Atom, Term, jump, phash2
+from hutch.fakebroker.erlang.hashing import Atom, Term, jump, phash2
 from hutch.fakebroker.engine.message import Message
-from hutch.fakebroker.engine.terms import erlang_term, print_text, print_unicode, typed_term
+from hutch.fakebroker.erlang.terms import erlang_term, print_text, print_unicode, typed_term
 from hutch.wire.fields import FieldTable, type_name
 
 if TYPE_CHECKING:

@@ -6,10 +6,10 @@ from copy import copy
 from typing import Final
 
 from hutch.fakebroker.engine.errors import SoftError, internal_error, precondition_failed
-from hutch.fakebroker.engine.headers import delivered_properties
+from hutch.fakebroker.engine.delivered_properties import delivered_properties
 from hutch.fakebroker.engine.profiles import Profile
-from hutch.fakebroker.engine.tables import NotFinite, check_table, too_deep
-from hutch.fakebroker.engine.terms import type_text
+from hutch.fakebroker.engine.table_checks import NotFinite, check_table, too_deep
+from hutch.fakebroker.erlang.terms import type_text
 from hutch.wire.fields import FieldError, FieldTable, FieldValue, TruncatedField, UnknownFieldType
 from hutch.wire.properties import Properties, PropertyError, PropertyValue
 

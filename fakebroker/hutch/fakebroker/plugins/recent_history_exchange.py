@@ -13,7 +13,7 @@ from hutch.fakebroker.engine.exchanges.fanout import FanoutRouter
 from hutch.fakebroker.engine.exchanges.kinds import ExchangeType
 from hutch.fakebroker.engine.message import Message
 from hutch.fakebroker.engine.queues.queue import Queue
-from hutch.fakebroker.engine.terms import erlang_term, print_term
+from hutch.fakebroker.erlang.terms import erlang_term, print_term
 from hutch.wire.codes import ReplyCode
 from hutch.wire.fields import FieldTable, type_name
 

@@ -1,8 +1,8 @@
-"""Events of one client's connection (:mod:`hutch.fakebroker.engine.events`): its logins, its beginning and its end."""
+"""Events of one client's connection (:mod:`hutch.fakebroker.plugins.event_exchange`): its logins, its beginning and its end."""
 
 from typing import TYPE_CHECKING, Final
 
-from hutch.fakebroker.engine.events import printed
+from hutch.fakebroker.plugins.event_exchange import printed
 from hutch.fakebroker.engine.names import NODE_NAME
 from hutch.fakebroker.engine.peer import TlsDetails
 from hutch.wire.fields import FieldTable, Int64

@@ -5,11 +5,11 @@
 from datetime import datetime
 from typing import Final
 
-from hutch.fakebroker.engine.ages import checked_milliseconds, milliseconds
+from hutch.fakebroker.engine.queues.retention import checked_milliseconds, milliseconds
 from hutch.fakebroker.engine.errors import internal_error
 from hutch.fakebroker.engine.profiles import Profile
-from hutch.fakebroker.engine.queues.log import Log
-from hutch.fakebroker.engine.terms import seconds
+from hutch.fakebroker.engine.queues.stream_log import Log
+from hutch.fakebroker.erlang.terms import seconds
 from hutch.wire.fields import FieldValue, Timestamp, type_name
 
 _NAMES: Final = (b"first", b"last", b"next")
@@ -19,7 +19,7 @@ def is_offset(value: FieldValue, profile: Profile) -> bool:
     """Whether a consumer's x-stream-offset may be this; what is no text is not looked at here (STREAM-07).
 
     Raises:
-        HardError: as :func:`~hutch.fakebroker.engine.ages.checked_milliseconds`.
+        HardError: as :func:`~hutch.fakebroker.engine.queues.retention.checked_milliseconds`.
     """
     if not isinstance(value, str | bytes) or type_name(value) != "longstr":
         return True

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from hutch.fakebroker.engine.message import Message
-from hutch.fakebroker.engine.queues.ready import Entry
+from hutch.fakebroker.engine.queues.ready_messages import Entry
 
 #: What a segment begins with, bytes, and what RabbitMQ writes into each that is not the first: a snapshot of who has
 #: published what, which takes an offset.
