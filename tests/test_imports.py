@@ -43,6 +43,8 @@ class Rule:
 
 WIRE = "hutch.wire"
 ENGINE = "hutch.fakebroker.engine"
+ERLANG = "hutch.fakebroker.erlang"
+PLUGINS = "hutch.fakebroker.plugins"
 BROKER = "hutch.fakebroker"
 CLIENT = "hutch.client"  # for conformance: that module itself and the public names in it
 LIVE_BROKERS = "live_brokers"  # runs with a bare Python, where hutch is not installed
@@ -55,7 +57,9 @@ RULES = (
     Rule(CLIENT, (WIRE, CLIENT)),
     Rule("hutch.client.sasl", (WIRE, CLIENT), others=frozenset({"gssapi"})),
     Rule("hutch.client.kombu", (WIRE, CLIENT), others=frozenset({"kombu"})),
-    Rule(ENGINE, (WIRE, ENGINE), others=SORTED, forbidden=IMPURE),
+    Rule(ERLANG, (WIRE, ERLANG), forbidden=IMPURE),
+    Rule(ENGINE, (WIRE, ENGINE, ERLANG, PLUGINS), others=SORTED, forbidden=IMPURE),
+    Rule(PLUGINS, (WIRE, ENGINE, ERLANG, PLUGINS), forbidden=IMPURE),
     Rule(BROKER, (WIRE, BROKER), others=SORTED),
     Rule("hutch.pytest_plugin", (WIRE, CLIENT, BROKER, "hutch.pytest_plugin"), others=PYTEST),
     Rule("hutch.conformance", (WIRE, "the public names of hutch.client", "hutch.conformance"), others=None),

@@ -48,7 +48,7 @@ def test_it_declares_publishes_consumes_and_acknowledges(broker: Broker) -> None
             assert (broker.queue("q").ready, broker.queue("q").unacked) == (0, 0)
 
     asyncio.run(main())
-    broker.catch_up()
+    broker.drain_clients()
     assert broker.history.of("acked")
 
 

@@ -47,7 +47,7 @@ def connect(request: pytest.FixtureRequest) -> Connect:
 
 def came(broker: Broker, peer: Peer) -> list[object]:
     """What the broker has told a client, once all is done that was sent."""
-    broker.catch_up()
+    broker.drain_clients()
     return list(peer.waiting())
 
 
@@ -248,7 +248,7 @@ def test_deliveries_to_who_is_blocked(manual: Broker, connect: Connect) -> None:
     for number in (b"1", b"2"):
         other.publish("q", number)
         assert consumer.message().body == number
-    manual.catch_up()
+    manual.drain_clients()
     manual.raise_alarm("memory")
     consumer.publish("nowhere", b"x")
     assert consumer.read() == LOW_ON_MEMORY
@@ -312,7 +312,7 @@ def test_a_blocked_client_that_goes_is_not_noticed(manual: Broker, connect: Conn
     peer.publish("q", b"1")
     assert peer.read() == LOW_ON_MEMORY
     peer.vanish()
-    manual.catch_up()
+    manual.drain_clients()
     assert manual.queue("exclusive").ready == 0
     manual.clear_alarm("memory")
     changes = manual.changes

@@ -150,7 +150,7 @@ def test_a_body_that_is_cut_where_it_holds_frames_stays_a_body(broker: Broker, o
     for pieces in ((whole[:start], whole[start:]), (whole[:start], whole[start:end], whole[end:])):
         for piece in pieces:
             peer.send(piece)
-            broker.catch_up()
+            broker.drain_clients()
         assert peer.get("q") == body
     assert peer.get("q") is None
     assert broker.queue("q").unacked == 1

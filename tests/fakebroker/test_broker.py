@@ -283,7 +283,7 @@ def test_who_is_not_yet_in_is_sent_away_without_a_word(manual: Broker, way: str)
             peer.expect(ConnectionTune)
         if stage > 2:
             peer.method(ConnectionTuneOk(2047, 131072, 0), 0)
-    manual.catch_up()
+    manual.drain_clients()
     manual.close()
     for peer in stages:
         assert peer.ended()

@@ -129,7 +129,7 @@ def test_a_client_that_goes_silent_is_given_up_although_a_child_lives(
 ) -> None:
     silent = tcp(manual, heartbeat=1)
     with child_that_lives():
-        manual.catch_up()
+        manual.drain_clients()
         clock.advance(seconds=10)
         silent.fill_until_end()
 
@@ -167,8 +167,8 @@ USES: dict[str, Callable[[FakeBroker, Connection], object]] = {
     "published": lambda broker, _: broker.published("q"),
     "wait_until": lambda broker, _: broker.wait_until(lambda: broker.queue("q").ready),
     "wait_for_change": lambda broker, _: broker.wait_for_change(broker.changes, PATIENCE),
-    "catch_up": lambda broker, _: broker.catch_up(),
-    "settle": lambda broker, _: broker.settle(),
+    "drain_clients": lambda broker, _: broker.drain_clients(),
+    "run_due": lambda broker, _: broker.run_due(),
     "advance": lambda broker, _: broker.clock.advance(1),
     "add_user": lambda broker, _: broker.add_user("ann", "x"),
     "admin": lambda broker, _: broker.admin.set_loopback_users(),
@@ -232,7 +232,7 @@ def test_a_broker_without_a_url_is_of_no_use_in_a_child(broker: Broker) -> None:
 
 
 def test_a_grandchild_is_told_the_same(broker: Broker) -> None:
-    told = in_child(lambda: in_child(broker.catch_up))
+    told = in_child(lambda: in_child(broker.drain_clients))
     assert f"this broker runs in process {os.getpid()};" in told
 
 

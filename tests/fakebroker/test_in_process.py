@@ -156,7 +156,7 @@ def test_while_a_tcp_client_is_there_a_read_waits(
     far = tcp(manual)
     waits_really(peer, clock)
     far.close()
-    manual.catch_up()
+    manual.drain_clients()
     assert b"m" in peer.transport.receive(60.0)
 
 

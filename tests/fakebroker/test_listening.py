@@ -282,7 +282,7 @@ def test_the_loop_dies(trap: Trap, died: list[BaseException | None], error: Base
             end.fill_until_end()
             end.transport.close()
         calls: list[Callable[[], object]] = [
-            broker.catch_up,  # waits for the thread; the clients may be quicker than its end
+            broker.drain_clients,  # waits for the thread; the clients may be quicker than its end
             lambda: broker.url,
             lambda: broker.queue("q"),
             lambda: broker.history,
@@ -372,7 +372,7 @@ CLOSED_DESCRIPTORS = """
     deadline = time.monotonic() + 10
     while time.monotonic() < deadline:
         try:
-            broker.catch_up()
+            broker.drain_clients()
         except RuntimeError as error:
             print(type(error.__cause__).__name__)
             break
@@ -423,7 +423,7 @@ def test_stopping_with_the_lock_held_says_why_that_gets_nowhere(
     """It is stopped all the same; the clients are told when the lock is free."""
     peer = tcp(broker)
     peer.declare("q", durable=True)
-    broker.catch_up()
+    broker.drain_clients()
     with monkeypatch.context() as patch:
         patch.setattr("hutch.fakebroker.server.thread._PATIENCE", 0.05)
         with broker.lock, pytest.raises(TimeoutError, match=r"does this thread hold Broker\.lock\?"):
@@ -447,7 +447,7 @@ def test_what_nobody_waits_for_any_more_is_not_done(trap: Trap, monkeypatch: pyt
             with pytest.raises(TimeoutError):
                 broker.listeners.refuse()
         trap.ready.set()
-        broker.catch_up()
+        broker.drain_clients()
         with Peer.opened(TCP(broker.url)) as other:
             assert other.declare("q").queue == "q"
 
@@ -460,7 +460,7 @@ def test_the_changes_that_other_threads_make_do_not_hide_a_listener_that_is_stuc
     monkeypatch.setattr("hutch.fakebroker.server.thread._PATIENCE", 0.05)
     with Peer.opened(broker.transport()) as near, broker.lock:
         peer.publish("q", b"unread")
-        asked = threading.Thread(target=lambda: told.append(caught(broker.catch_up)))
+        asked = threading.Thread(target=lambda: told.append(caught(broker.drain_clients)))
         told: list[str] = []
         asked.start()
         while asked.is_alive():
@@ -498,7 +498,7 @@ NO_ROOM = """
             pass
         client.connect(("127.0.0.1", port))
         client.sendall(b"AMQP\\0\\0\\x09\\x01")
-        broker.catch_up()
+        broker.drain_clients()
         while len(logged) < 3:
             broker.wait_for_change(broker.changes, 0.05)
         for descriptor in taken:

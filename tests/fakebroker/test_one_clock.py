@@ -126,7 +126,7 @@ class Witness:
         thread.start()
         thread.join()
 
-    catch_up = settle = look
+    drain_clients = run_due = look
 
     def next_timer_at(self, *, background: bool = True) -> None:  # noqa: ARG002
         self.look()
@@ -181,7 +181,7 @@ def test_while_the_other_broker_has_a_tcp_client_a_read_waits(
     climbs(reader)
     waits_really(reader, clock)
     far.close()
-    other.catch_up()
+    other.drain_clients()
     assert b"from the ladder" in reader.transport.receive(10.0)
 
 
@@ -242,12 +242,12 @@ def test_what_arrived_is_read_although_the_deadline_went_by_meanwhile(
     class Mover:
         """Moves the clock when a read asks who else uses it. Somebody else does."""
 
-        def catch_up(self) -> None: ...
+        def drain_clients(self) -> None: ...
 
         def next_timer_at(self, *, background: bool = True) -> float | None:  # noqa: ARG002
             return None
 
-        def settle(self) -> None: ...
+        def run_due(self) -> None: ...
 
         @property
         def company(self) -> Company:
@@ -366,14 +366,14 @@ def test_an_advance_that_would_never_get_its_turn_says_so(
     moving, waited = threading.Event(), threading.Event()
 
     class Slow(Witness):
-        def settle(self) -> None:
+        def run_due(self) -> None:
             moving.set()
             assert waited.wait(3 * PATIENCE)
 
         def next_timer_at(self, *, background: bool = True) -> None:  # noqa: ARG002
             return None
 
-        def catch_up(self) -> None:
+        def drain_clients(self) -> None:
             return None
 
     slow = Slow(manual)

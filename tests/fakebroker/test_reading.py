@@ -218,12 +218,12 @@ def test_bytes_of_a_body_are_nobody_elses_frame(manual: Broker, connect: Connect
     for cuts in ([start], [start, start + len(whole)], [start - 3, start]):
         for begin, end in pairwise([0, *cuts, len(data)]):
             peer.send(data[begin:end])
-            manual.catch_up()
+            manual.drain_clients()
         # And where the body has a frame that ends there.
         first, second = body[: len(b"before")], body[len(b"before") :]
         head = data[: data.index(body) - 7]
         peer.send(head + frame(BODY, 1, first))
-        manual.catch_up()
+        manual.drain_clients()
         peer.send(frame(BODY, 1, second))
     assert [message.body for message in manual.queue("q").messages] == [body] * 6
 

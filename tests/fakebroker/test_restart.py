@@ -163,14 +163,14 @@ def test_clients_are_refused_during_the_downtime(manual: Broker, clock: ManualCl
     class Client:
         """Tries to connect whenever time goes by."""
 
-        def catch_up(self) -> None: ...
+        def drain_clients(self) -> None: ...
 
         company = manual.company
 
         def next_timer_at(self, *, background: bool = True) -> float | None:  # noqa: ARG002
             return clock.monotonic() + 10
 
-        def settle(self) -> None:
+        def run_due(self) -> None:
             told.append((clock.monotonic(), refuses(url)))
 
     clock.subscribe(Client())

@@ -152,7 +152,7 @@ def test_asking_with_the_lock_held_says_why_that_gets_nowhere(
     with broker.lock:
         peer.publish("q", b"unread")
         with pytest.raises(TimeoutError, match=r"does this thread hold Broker\.lock\?"):
-            broker.catch_up()
+            broker.drain_clients()
 
 
 def test_closing_amid_the_traffic_is_orderly(broker: Broker, flood: Callable[[str], threading.Thread]) -> None:

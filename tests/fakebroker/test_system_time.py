@@ -35,13 +35,13 @@ def test_freezegun_makes_messages_and_queues_expire(broker: Broker, way: str, pi
         peer.publish("q", b"m")
         assert peer.count("q") == 1
         frozen.tick(59)
-        broker.settle()
+        broker.run_due()
         assert (broker.queue("q").ready, broker.queue("dead").ready) == (1, 0)
         frozen.tick(1)
-        broker.settle()
+        broker.run_due()
         assert (broker.queue("q").ready, broker.queue("dead").ready) == (0, 1)
         frozen.tick(timedelta(minutes=1))
-        broker.settle()
+        broker.run_due()
         with pytest.raises(LookupError):
             broker.queue("idle")
 
@@ -55,7 +55,7 @@ def test_a_consumer_over_tcp_is_told_once_the_broker_settles(broker: Broker, tcp
         peer.publish("q", b"an hour later")
         assert peer.count("q") == 1
         frozen.tick(3600)
-        broker.settle()
+        broker.run_due()
         assert peer.message().body == b"an hour later"
 
 
@@ -152,7 +152,7 @@ def test_one_tick_takes_a_message_over_a_ladder_each_rung_at_its_moment(
         assert peer.count("first") == 1
         (published,) = broker.history.of("published")
         frozen.tick(180)
-        broker.settle()
+        broker.run_due()
         assert broker.queue("dead").ready == 1
         expired = broker.history.of("expired")
         assert [event.queue for event in expired] == ["first", "second", "third"]
@@ -226,7 +226,7 @@ def test_two_brokers_on_one_frozen_clock_have_each_its_own_moments(pipe: Connect
             peer.publish("first", b"m")
         frozen.tick(180)
         for broker in (one, two):
-            broker.settle()
+            broker.run_due()
             assert [event.at - start for event in broker.history.of("expired")] == pytest.approx([60, 120, 180])
 
 
@@ -256,8 +256,8 @@ def test_a_leap_does_not_make_up_for_heartbeats(broker: Broker, tcp: Connect) ->
         peer = tcp(broker, heartbeat=10)
         peer.declare("q")
         frozen.tick(3600)
-        broker.settle()
-        broker.settle()
+        broker.run_due()
+        broker.run_due()
         assert peer.waiting() == []
         assert peer.declare("q").queue == "q"
 

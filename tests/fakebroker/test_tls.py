@@ -200,7 +200,7 @@ def test_external_is_refused_in_words(client: Client, profile: str, name: str | 
 def test_external_is_refused_in_silence_where_the_client_knows_no_words(client: Client, clock: ManualClock) -> None:
     with Broker(clock=clock) as broker:
         peer = log_in(client(tls_url(broker)), capabilities=False)
-        broker.catch_up()
+        broker.drain_clients()
         clock.advance(seconds=2.9)
         assert not peer.transport.readable()
         clock.advance(seconds=0.1)
@@ -323,7 +323,7 @@ def test_a_handshake_has_five_seconds(clock: ManualClock, log: pytest.LogCapture
     with Broker(clock=clock) as broker, plain(tls_url(broker)) as sock:
         sock.sendall(begin)
         eventually(lambda: "accepted" in log.text or None, "the connection")
-        broker.catch_up()
+        broker.drain_clients()
         clock.advance(seconds=4.9)
         sock.setblocking(False)
         with pytest.raises(BlockingIOError):

@@ -201,7 +201,7 @@ class TestSystemClock:
             channel.basic_publish(Message(b"one"), routing_key="orders")
             assert fakebroker.queue("orders").ready == 1
             frozen.tick(timedelta(minutes=5))
-            fakebroker.settle()
+            fakebroker.run_due()
             assert (fakebroker.queue("orders").ready, fakebroker.queue("dead").ready) == (0, 1)
             channel.basic_publish(Message(b"two"), routing_key="orders")
             assert fakebroker.queue("orders").ready == 1

@@ -209,7 +209,7 @@ def test_the_report_does_not_wait_for_a_broker_that_is_stuck(pytester: pytest.Py
         def test_one(fakebroker, monkeypatch):
             def stuck(self):
                 raise TimeoutError
-            monkeypatch.setattr(type(fakebroker), "catch_up", stuck)
+            monkeypatch.setattr(type(fakebroker), "drain_clients", stuck)
             assert fakebroker.queue("orders").ready == 1
         """
     )

@@ -109,5 +109,5 @@ def test_the_broker_goes_along_with_freezegun(app: Celery, fakebroker: FakeBroke
         tasks.note.apply_async(("an hour later",), queue="later")
         fakebroker.wait_until(lambda: fakebroker.queue("later").ready == 1)
         frozen.tick(3600)
-        fakebroker.settle()
+        fakebroker.run_due()
         assert told() == "an hour later"

@@ -6,9 +6,9 @@ import contextlib
 from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, Final
 
-from hutch.fakebroker.engine.operator.policy_checks import make_policy
 from hutch.fakebroker.engine.access.limits import USER_LIMITS, VHOST_LIMITS
 from hutch.fakebroker.engine.access.users import Permissions, TopicPermissions, User, check_pattern
+from hutch.fakebroker.engine.operator.policy_checks import make_policy
 
 if TYPE_CHECKING:
     from hutch.fakebroker.broker import Broker
@@ -31,11 +31,11 @@ class Administration:
 
     @contextlib.contextmanager
     def _change(self) -> "Iterator[Node]":
-        self._broker.catch_up()
+        self._broker.drain_clients()
         with self._broker.lock:
-            self._broker.node.settle()  # what fell due before comes first
+            self._broker.node.run_due()  # what fell due before comes first
             yield self._broker.node
-            self._broker.node.settle()
+            self._broker.node.run_due()
             self._broker.notifier.notify()
 
     # users

@@ -6,7 +6,7 @@ from typing import Final
 _CONNECTION: Final = 0
 
 
-class Afterwards:
+class AfterInput:
     """What becomes of a connection and its channels once the bytes in hand are used up.
 
     RabbitMQ's reader hands on what a client sends. It hears no earlier what its channels made of it: that one has

@@ -10,12 +10,12 @@ from hutch.fakebroker.administration import Administration
 from hutch.fakebroker.clocks import ManualClock, SystemClock
 from hutch.fakebroker.company import Company
 from hutch.fakebroker.configuration import check_names, check_users, configured
+from hutch.fakebroker.engine.access.users import User
 from hutch.fakebroker.engine.clock import Clock, SteppedClock, Timers
 from hutch.fakebroker.engine.history import History
 from hutch.fakebroker.engine.node import Node
 from hutch.fakebroker.engine.peer import Peer
 from hutch.fakebroker.engine.profiles import Profile
-from hutch.fakebroker.engine.access.users import User
 from hutch.fakebroker.inprocess import Pipe
 from hutch.fakebroker.line import Line
 from hutch.fakebroker.listeners import Listeners
@@ -120,8 +120,8 @@ class Broker:
 
     @property
     def history(self) -> History:
-        """What happened so far, oldest first; see :meth:`catch_up`."""
-        self.catch_up()
+        """What happened so far, oldest first; see :meth:`drain_clients`."""
+        self.drain_clients()
         return self.node.history
 
     # ways in
@@ -226,7 +226,7 @@ class Broker:
         Raises:
             LookupError: there is none of that name; the message names those there are.
         """
-        self.catch_up()
+        self.drain_clients()
         with self.lock:
             queues = self.node.vhosts[vhost].queues if vhost in self.node.vhosts else {}
             queue = queues.get(name)
@@ -249,7 +249,7 @@ class Broker:
         Raises:
             ValueError: there is no such resource.
         """
-        self.catch_up()
+        self.drain_clients()
         with self.lock:
             self.node.raise_alarm(resource)
             self.notifier.notify()
@@ -263,7 +263,7 @@ class Broker:
         """
         with self.lock:
             self.node.clear_alarm(resource)
-            self.node.settle()
+            self.node.run_due()
             self.notifier.notify()
         self.line.finish(list(self._pipes.values()))
 
@@ -288,11 +288,11 @@ class Broker:
         self._set_tracing(vhost, False)
 
     def _set_tracing(self, vhost: str, traced: bool) -> None:
-        self.catch_up()
+        self.drain_clients()
         with self.lock:
             if vhost not in self.node.vhosts:
                 raise LookupError(f"no vhost {vhost!r}; there are: {', '.join(map(repr, self.node.vhosts)) or 'none'}")
-            self.node.settle()
+            self.node.run_due()
             self.node.vhosts[vhost].traced = traced
 
     # stopping and starting
@@ -308,7 +308,7 @@ class Broker:
         Raises:
             RuntimeError: the broker is closed.
         """
-        self.catch_up()
+        self.drain_clients()
         with self.listeners.change():
             if self.closed:
                 raise RuntimeError("the broker is closed")
@@ -358,7 +358,7 @@ class Broker:
 
     # running it
 
-    def settle(self) -> None:
+    def run_due(self) -> None:
         """Do what has fallen due on the clock. Needed only after time was moved by something else than the clock
         itself.
         """
@@ -366,10 +366,10 @@ class Broker:
             if self.peer_timers is not self.node.timers:
                 while timer := self.peer_timers.pop_due():
                     timer.action()
-            self.node.settle()
+            self.node.run_due()
             self.notifier.notify()
 
-    def catch_up(self) -> None:
+    def drain_clients(self) -> None:
         """Return once all is done that TCP clients of this machine have sent by now.
 
         What can be asked here about queues and history begins with that, and so does :meth:`ManualClock.advance`. A
@@ -378,7 +378,7 @@ class Broker:
         """
         forked.check(self)
         if not self.closed:
-            self.listeners.catch_up()
+            self.listeners.drain_clients()
 
     def next_timer_at(self, *, background: bool = True) -> float | None:
         """When something falls due next of itself, in seconds on the clock's ``monotonic``; ``None`` for never.
@@ -406,7 +406,7 @@ class Broker:
                     return False
                 self.wait(left)
                 if self.notifier.count == since:
-                    self.settle()
+                    self.run_due()
             return True
 
     def wait(self, seconds: float | None) -> None:
@@ -420,7 +420,7 @@ class Broker:
         """
         return None if isinstance(self.clock, ManualClock) else self.node.timers.seconds_to_next()
 
-    def seconds_to_alarm(self) -> float | None:
+    def seconds_to_wake_up(self) -> float | None:
         """:meth:`seconds_to_next_timer`, what TCP clients have to do in time included."""
         spans = [self.seconds_to_next_timer()]
         if self.peer_timers is not self.node.timers:
@@ -468,7 +468,7 @@ class Broker:
             forget_name(self)
             for session in self._pipes.values():
                 session.shut_down()
-            self.node.settle()
+            self.node.run_due()
             self.notifier.notify()
         self.listeners.close(grace)
         if isinstance(self.clock, ManualClock):

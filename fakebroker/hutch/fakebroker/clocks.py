@@ -68,7 +68,7 @@ class SystemClock:
 class Follower(Protocol):
     """A broker on a manual clock."""
 
-    def catch_up(self) -> None:
+    def drain_clients(self) -> None:
         """Do what clients have asked for by now: that still belongs to the time before."""
 
     def next_timer_at(self, *, background: bool = True) -> float | None:
@@ -76,7 +76,7 @@ class Follower(Protocol):
         ``background``, housekeeping does not count.
         """
 
-    def settle(self) -> None:
+    def run_due(self) -> None:
         """Do what has fallen due."""
 
     @property
@@ -123,8 +123,8 @@ class ManualClock:
         if not math.isfinite(step):
             raise ValueError(f"a clock takes finite steps, not {step} s")
         for follower in list(self._followers):
-            follower.catch_up()
-        with self._turn_to_move():
+            follower.drain_clients()
+        with self._moving_alone():
             end = moment(self._elapsed + step)
             while (upcoming := self._next_timer_at()) is not None and upcoming <= end:
                 self._move(upcoming)
@@ -145,7 +145,7 @@ class ManualClock:
         Raises:
             TimeoutError: as :meth:`advance`.
         """
-        with self._turn_to_move():
+        with self._moving_alone():
             if self._elapsed != since:
                 return True
             upcoming = self._next_timer_at()
@@ -160,7 +160,7 @@ class ManualClock:
             return True
 
     @contextmanager
-    def _turn_to_move(self) -> Iterator[None]:
+    def _moving_alone(self) -> Iterator[None]:
         before = self._elapsed
         while not self._moving.acquire(timeout=_PATIENCE):
             if self._elapsed == before:
@@ -181,7 +181,7 @@ class ManualClock:
     def _move(self, at: float) -> None:
         self._elapsed = max(self._elapsed, at)
         for follower in list(self._followers):
-            follower.settle()
+            follower.run_due()
 
     def is_left_to_this_thread(self) -> bool:
         """Whether only the calling thread can send something to a broker on this clock. It may let time pass then."""

@@ -4,8 +4,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
 from hutch.fakebroker.engine.deprecated import permitting
-from hutch.fakebroker.engine.plugins import enabling
 from hutch.fakebroker.engine.profiles import PROFILES, Profile
+from hutch.fakebroker.plugins.enabling import enabling
 
 
 def configured(

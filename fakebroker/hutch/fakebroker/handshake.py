@@ -5,14 +5,14 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
 from hutch.fakebroker.decoding import decode
-from hutch.fakebroker.engine.connection import Connection
-from hutch.fakebroker.plugins.connection_events import ConnectionEvents
-from hutch.fakebroker.engine.errors import HardError
 from hutch.fakebroker.engine.access.limits import check_new_connection
+from hutch.fakebroker.engine.connection import Connection
+from hutch.fakebroker.engine.errors import HardError
 from hutch.fakebroker.engine.names import NODE_NAME
 from hutch.fakebroker.erlang.terms import frame_snippet
-from hutch.fakebroker.other_protocols import HEADER_1_0_SASL, refusal
 from hutch.fakebroker.heartbeat import Heartbeat
+from hutch.fakebroker.other_protocols import HEADER_1_0_SASL, refusal
+from hutch.fakebroker.plugins.connection_events import ConnectionEvents
 from hutch.fakebroker.sasl import LoginRefused, MalformedResponse, UnreadableResponse, authenticate
 from hutch.wire.codes import ReplyCode
 from hutch.wire.declaration import Method
@@ -218,7 +218,7 @@ class Handshake:
         if isinstance(method, ConnectionClose):
             self._session.method(0, ConnectionCloseOk())
         elif isinstance(method, ConnectionCloseOk) and self.state is ConnectionState.CLOSED:
-            self._session.afterwards.end(self._session.drop)
+            self._session.after_input.end(self._session.drop)
 
     def _answer_close(self) -> None:
         """Answer the client's connection.close, unless an error was found meanwhile."""
@@ -248,7 +248,7 @@ class Handshake:
             self._session.release()
             self.state = following
             if has_channels:
-                self._session.afterwards.end(self._answer_close)
+                self._session.after_input.end(self._answer_close)
             else:
                 self._answer_close()
 

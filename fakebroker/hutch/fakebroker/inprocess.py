@@ -88,7 +88,7 @@ class Pipe:
                 if session is None:
                     raise OSError("the connection is closed")
                 if node.pending or node.timers.soonest < math.inf:
-                    node.settle()
+                    node.run_due()
                 if data := session.take():
                     return data
                 if session.dropped:

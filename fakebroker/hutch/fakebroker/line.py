@@ -31,7 +31,7 @@ class Line:
 
     def join(self) -> None:
         """Take the lock behind those who wait for it by now; at once if this thread has it already."""
-        if self._broker.notifier.is_held():
+        if self._broker.notifier.holds_lock():
             self._broker.lock.acquire()
         else:
             with self._head:

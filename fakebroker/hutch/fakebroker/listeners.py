@@ -83,10 +83,10 @@ class Listeners:
             raise RuntimeError("the broker is closed, and listens no more")
         return ServerThread(self._broker, host, port, tls)
 
-    def catch_up(self) -> None:
+    def drain_clients(self) -> None:
         """Return once all that clients have sent by now is done."""
         for server in self._all:
-            server.catch_up()
+            server.drain_clients()
 
     def refuse(self) -> None:
         """Refuse new clients, and keep the ports."""

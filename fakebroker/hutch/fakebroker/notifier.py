@@ -26,7 +26,7 @@ class Notifier:
         if self._then is not None:
             self._then()
 
-    def is_held(self) -> bool:
+    def holds_lock(self) -> bool:
         """Whether this thread has the lock."""
         try:
             self._condition.notify(0)  # says so, and does nothing else

@@ -23,7 +23,7 @@ class QueueView:
     @property
     def _now(self) -> threading.RLock:
         """The lock to look under, when all that was sent by now is done."""
-        self._broker.catch_up()
+        self._broker.drain_clients()
         return self._broker.lock
 
     @property

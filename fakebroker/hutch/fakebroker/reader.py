@@ -81,7 +81,7 @@ class Reader:
         pending, alarms, has_slices = self._node.pending, self._alarms, self._now is not None
         self._limit = 0.0
         self.more = False
-        self._session.afterwards.reading = True
+        self._session.after_input.reading = True
         if (connection := self._session.connection) is not None:
             connection.reading = True
         try:
@@ -95,7 +95,7 @@ class Reader:
                     or self._take_frame()
                 )
                 if pending:
-                    self._node.settle()
+                    self._node.run_due()
                 if not goes_on or (parser.offset == parser.size and not parser.chunks):
                     break
                 if has_slices and self._is_over():
@@ -104,13 +104,13 @@ class Reader:
         except FrameError as broken:
             self._session.fail(frame_error(broken))
             handshake.fall_silent()
-        afterwards = self._session.afterwards
-        afterwards.reading = False
+        after_input = self._session.after_input
+        after_input.reading = False
         if (connection := self._session.connection) is not None:
             connection.reading = False
             connection.reads += 1
-        if afterwards.due or (connection is not None and connection.waiting):
-            afterwards.run()
+        if after_input.due or (connection is not None and connection.waiting):
+            after_input.run()
         if self.ended and not self.blocked:
             self._session.lost()
 
@@ -150,7 +150,7 @@ class Reader:
             self._node.alarms.forget(self._on_clear)
             self.blocked = False
             self.proceed()
-            self._node.settle()
+            self._node.run_due()
             self._session.wake()
 
     def _record(self, kind: str) -> None:
@@ -241,7 +241,7 @@ class Reader:
             self._session.note(str(reason))
             self._session.drop()
         if self._alarms and frame_type in {HEADER, BODY} and handshake.state is _RUNNING:
-            self._node.settle()
+            self._node.run_due()
             self._block()
             return False
         return True

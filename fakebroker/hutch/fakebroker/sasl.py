@@ -3,8 +3,8 @@
 from collections.abc import Callable, Mapping
 from typing import Final
 
-from hutch.fakebroker.erlang.terms import print_binary, print_term
 from hutch.fakebroker.engine.access.users import User
+from hutch.fakebroker.erlang.terms import print_binary, print_term
 from hutch.wire.fields import FieldError, read_table
 
 

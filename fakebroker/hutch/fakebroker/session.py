@@ -7,7 +7,8 @@ from collections.abc import Callable
 from struct import Struct
 from typing import Final
 
-from hutch.fakebroker.after_input import Afterwards
+from hutch.fakebroker.after_input import AfterInput
+from hutch.fakebroker.engine.access.limits import check_new_channel
 from hutch.fakebroker.engine.channel import Channel
 from hutch.fakebroker.engine.clock import Timer, Timers
 from hutch.fakebroker.engine.commands import COMMANDS
@@ -15,7 +16,6 @@ from hutch.fakebroker.engine.commands.publish import publish
 from hutch.fakebroker.engine.connection import Connection
 from hutch.fakebroker.engine.consumers import Consumer
 from hutch.fakebroker.engine.errors import AMQPError, HardError, SoftError, internal_error, not_implemented
-from hutch.fakebroker.engine.access.limits import check_new_channel
 from hutch.fakebroker.engine.message import Message
 from hutch.fakebroker.engine.node import Node
 from hutch.fakebroker.engine.peer import Peer
@@ -74,7 +74,7 @@ class Session:
         #: Tells the shell that there is output.
         self.wake: Final = wake
         self._out: list[bytes] = []
-        self.afterwards: Final = Afterwards(self.write, self._hear)
+        self.after_input: Final = AfterInput(self.write, self._hear)
         #: The channel numbers in use.
         self.slots: Final[dict[int, Slot]] = {}
         self._channel_max = 0
@@ -97,7 +97,7 @@ class Session:
         """Take bytes from the client and do what they ask for, a slice of it at most: see ``reader.more``."""
         node, reader, handshake = self.node, self.reader, self._handshake
         if node.pending or node.timers.soonest < math.inf:
-            node.settle()  # what fell due before comes first
+            node.run_due()  # what fell due before comes first
         if self.dropped or handshake.deaf:
             return
         if reader.blocked:
@@ -112,14 +112,14 @@ class Session:
             if not reader.more:
                 reader.proceed()
         if node.pending or node.timers.soonest < math.inf:
-            node.settle()
+            node.run_due()
 
     def proceed(self) -> None:
         """Go on with what :meth:`receive` took and left, for another slice."""
-        self.node.settle()
+        self.node.run_due()
         if self.reader.more:
             self.reader.proceed()
-            self.node.settle()
+            self.node.run_due()
 
     def new_slot(self, number: int) -> Slot:
         """Begin to use a channel number, for any frame on it does.
@@ -184,7 +184,7 @@ class Session:
         elif isinstance(method, ChannelClose):
             self._close_channel(slot)
             slot.state = ChannelState.CLOSING
-            self.afterwards.end(lambda: self._free(number, slot), number)
+            self.after_input.end(lambda: self._free(number, slot), number)
         elif slot.state is ChannelState.OPEN:
             raise not_implemented(method.NAME)
 
@@ -220,7 +220,7 @@ class Session:
         """
         slot = self.slots[channel]
         slot.state = ChannelState.COMMITTING
-        self.afterwards.commit(channel, lambda: self._complete_commit(channel, slot, complete))
+        self.after_input.commit(channel, lambda: self._complete_commit(channel, slot, complete))
 
     def _complete_commit(self, number: int, slot: Slot, complete: Callable[[], None]) -> None:
         if slot.state is ChannelState.COMMITTING and self.slots.get(number) is slot:
@@ -237,7 +237,7 @@ class Session:
     def _close_channel(self, slot: Slot) -> None:
         channel, slot.channel = slot.channel, None
         if channel is not None:
-            self.afterwards.forget(channel.number)
+            self.after_input.forget(channel.number)
             channel.close()
 
     def tuned(self, channel_max: int, frame_max: int) -> None:
@@ -249,7 +249,7 @@ class Session:
 
     def crash(self, channel: int) -> None:
         """Close the connection because of what a queue has said to a channel, behind what it said before."""
-        self.afterwards.send_answers(channel)
+        self.after_input.send_answers(channel)
         self.fail_by(channel, internal_error())
 
     def fail_by(self, channel: int, error: HardError) -> None:
@@ -261,8 +261,8 @@ class Session:
             slot.state = ChannelState.CLOSING
             slot.has_failed = True
             self._close_channel(slot)
-        if self.afterwards.reading:
-            self.afterwards.end(lambda: self.fail(error), channel)
+        if self.after_input.reading:
+            self.after_input.end(lambda: self.fail(error), channel)
         else:
             self.fail(error)
 
@@ -324,7 +324,7 @@ class Session:
     def release(self) -> None:
         """Close the engine's side of the connection."""
         for number in self.slots:
-            self.afterwards.forget(number)
+            self.after_input.forget(number)
         self.slots.clear()
         connection, self.connection = self.connection, None
         if connection is not None:
@@ -370,7 +370,7 @@ class Session:
         if not self.dropped:
             self._out.clear()
             self.drop()
-            self.node.settle()
+            self.node.run_due()
 
     # bytes out
 
@@ -403,8 +403,8 @@ class Session:
 
     def queue_method(self, channel: int, method: Method) -> None:
         """Send a method of a queue's."""
-        if self.afterwards.reading:
-            self.afterwards.answer(channel, method.frame(channel))
+        if self.after_input.reading:
+            self.after_input.answer(channel, method.frame(channel))
         else:
             self.method(channel, method)
 
@@ -427,7 +427,7 @@ class Session:
             + b"\xce"
             + content_frames(channel, message.header, message.body, self._frame_max)
         )
-        if self.afterwards.due and self.afterwards.delays(channel):
-            self.afterwards.answer(channel, data)
+        if self.after_input.due and self.after_input.delays(channel):
+            self.after_input.answer(channel, data)
         else:
             self.write(data)

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from hutch.fakebroker import Broker, ManualClock, Message, SystemClock
-from hutch.fakebroker.engine.event_list import Kept
+from hutch.fakebroker.engine.event_list import EventList
 from hutch.fakebroker.realtime import monotonic
 from hutch.pytest_plugin.matching import ANYTHING, Published, criteria, in_a_line, not_known, search, wrong_count
 
@@ -23,7 +23,7 @@ class FakeBroker(Broker):
     ``clock`` is a :class:`~hutch.fakebroker.ManualClock` unless another one is given: for the broker no time passes but
     by ``clock.advance(minutes=5)``, and by a client of :meth:`connect` that waits. Heartbeats of TCP clients go by real
     time all the same. On a :class:`~hutch.fakebroker.SystemClock` time is what ``time.monotonic`` says, which freezegun
-    moves: call :meth:`catch_up` before a tick if a TCP client has sent something, and :meth:`settle` after it.
+    moves: call :meth:`drain_clients` before a tick if a TCP client has sent something, and :meth:`run_due` after it.
 
     Args:
         profile: the RabbitMQ version to be: ``"4.3"`` or ``"3.10"``.
@@ -161,7 +161,7 @@ class FakeBroker(Broker):
         result = search(self.history.of("published"), asked)
         if count is not None and (count != len(result.found) or not result.is_complete):
             dead = self.history.of("dead-lettered")
-            moved = Kept([event._replace(detail=event.detail[1]) for event in dead], dead.dropped, dead.limits)
+            moved = EventList([event._replace(detail=event.detail[1]) for event in dead], dead.dropped, dead.limits)
             raise AssertionError(wrong_count(result, count, search(moved, asked)))
         if not result.found and not result.is_complete:
             raise AssertionError(not_known(result))

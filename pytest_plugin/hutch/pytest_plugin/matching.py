@@ -5,7 +5,7 @@ from json import loads
 from typing import Any, Final, NamedTuple, final
 
 from hutch.fakebroker import Event, Message
-from hutch.fakebroker.engine.event_list import Kept
+from hutch.fakebroker.engine.event_list import EventList
 from hutch.fakebroker.engine.message import BodilessMessage
 from hutch.pytest_plugin.timeline import body_text, destination, names
 from hutch.wire.properties import FLAGS
@@ -179,7 +179,7 @@ def _bodies(number: int) -> str:
     return "body of 1 published message" if number == 1 else f"bodies of {number} published messages"
 
 
-def search(events: Kept[Event], asked: Sequence[Criterion]) -> Result:
+def search(events: EventList[Event], asked: Sequence[Criterion]) -> Result:
     """Go through events that tell of a message and, in ``detail``, the names of the queues it got into."""
     found: list[Event] = []
     missed: list[tuple[Event, Sequence[str]]] = []

@@ -52,7 +52,7 @@ def test_reconnecting(target: Target, ending: str) -> None:
 
     reconnect(20)  # caches fill
     if target.broker is not None:
-        target.broker.catch_up()
+        target.broker.drain_clients()
     before = client_objects(), threading.active_count()
     open_before = descriptors()
     if target.live:  # the emulator's history is in this process, too, and grows

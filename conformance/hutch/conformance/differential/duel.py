@@ -204,7 +204,7 @@ class Duel:
         self._clock.restart()
         self._restart_live()
         self._on_both(Side.await_the_end)
-        self._catch_up()
+        self._follow_clock()
         self._started = self._awake = time.monotonic()
         return True
 
@@ -257,7 +257,7 @@ class Duel:
         upcoming = self._clock.upcoming()
         return upcoming if upcoming is not None and upcoming < 2 * PATIENCE else None
 
-    def _catch_up(self) -> None:
+    def _follow_clock(self) -> None:
         """Have the emulator's clock show the time that went by on the live broker."""
         elapsed = time.monotonic() - self._began
         self._advance(elapsed - self._elapsed)
@@ -274,7 +274,7 @@ class Duel:
         lag = self._started - self._began - self._elapsed
         if soon is not None and soon - lag < 2 * _MARGIN:
             self._wait(max(soon - lag, 0) + _MARGIN)
-        self._catch_up()
+        self._follow_clock()
         self._started = time.monotonic()
         self._before = self._soon()
 
@@ -291,10 +291,10 @@ class Duel:
         began = time.monotonic()
         time.sleep(seconds)
         while True:
-            self._catch_up()
+            self._follow_clock()
             before = self._soon()
             time.sleep(_MARGIN)
-            self._catch_up()
+            self._follow_clock()
             after = self._soon()
             if before == after or (before is not None and after is not None and before > after > 2 * _MARGIN):
                 break

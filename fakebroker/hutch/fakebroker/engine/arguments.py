@@ -8,11 +8,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from hutch.fakebroker.engine.queues.retention import checked_milliseconds, milliseconds
 from hutch.fakebroker.engine.deprecated import denied
-from hutch.fakebroker.engine.message_properties import MAX_TTL
 from hutch.fakebroker.engine.errors import internal_error, not_implemented, precondition_failed
+from hutch.fakebroker.engine.message_properties import MAX_TTL
 from hutch.fakebroker.engine.profiles import Profile
+from hutch.fakebroker.engine.queues.retention import checked_milliseconds, milliseconds
 from hutch.fakebroker.erlang.terms import print_text, type_text
 from hutch.wire.fields import FieldTable, FieldValue
 

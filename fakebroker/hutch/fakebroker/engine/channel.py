@@ -7,20 +7,20 @@ import math
 from collections.abc import Callable, Iterable, Sequence
 from typing import Final
 
+from hutch.fakebroker.engine.access.permissions import Access
 from hutch.fakebroker.engine.ack_timeout import AckTimeout
 from hutch.fakebroker.engine.confirms import Confirms
 from hutch.fakebroker.engine.connection import Connection, Output, Unheard
 from hutch.fakebroker.engine.consumers import Consumer
 from hutch.fakebroker.engine.errors import HardError, precondition_failed
 from hutch.fakebroker.engine.message import Message
-from hutch.fakebroker.engine.access.permissions import Access
 from hutch.fakebroker.engine.queues.publishers import Standing
 from hutch.fakebroker.engine.queues.queue import Queue
 from hutch.fakebroker.engine.queues.ready_messages import Entry
 from hutch.fakebroker.engine.replies import ReplyQueue
 from hutch.fakebroker.engine.shared_limit import SharedLimit, serve_waiting
-from hutch.fakebroker.plugins.firehose import trace_delivery
 from hutch.fakebroker.engine.transactions import ACKED, Outcome, Transaction
+from hutch.fakebroker.plugins.firehose import trace_delivery
 
 
 class Delivery:
@@ -76,8 +76,8 @@ class Channel:
         connection.channels[number] = self
         #: How many consumers ended with it.
         self._ended = 0
-        if self.vhost.node.events is not None:
-            self.vhost.node.events.channel_created(self)
+        if self.vhost.node.event_exchange is not None:
+            self.vhost.node.event_exchange.channel_created(self)
 
     def deliver(self, consumer: Consumer, entry: Entry) -> None:
         """Send a message to a consumer, which is known to have credit."""
@@ -343,8 +343,8 @@ class Channel:
         queues: dict[Queue, None] = {}
         node = self.vhost.node
         self._ended += len(self.consumers)
-        if node.events is not None:
-            node.events.consumers_ended(self.consumers.values())
+        if node.event_exchange is not None:
+            node.event_exchange.consumers_ended(self.consumers.values())
         for consumer in list(self.consumers.values()):
             del self.consumers[consumer.tag]
             consumer.queue.remove_consumer(consumer)
@@ -376,10 +376,11 @@ class Channel:
         if self.ack_timeout is not None:
             self.ack_timeout.stop()
         lost = sorted(
-            self._settle(0, multiple=True), key=lambda delivery: delivery.queue.turn(delivery.consumer, delivery.tag)
+            self._settle(0, multiple=True),
+            key=lambda delivery: delivery.queue.requeue_order(delivery.consumer, delivery.tag),
         )
         returned = self._requeue(lost, failed=True, lost=True)
         for queue in (*returned, *queues):
             queue.dispatch()
-        if self.vhost.node.events is not None:
-            self.vhost.node.events.channel_closed(self, self._ended)
+        if self.vhost.node.event_exchange is not None:
+            self.vhost.node.event_exchange.channel_closed(self, self._ended)

@@ -35,19 +35,19 @@ class SteppedClock:
     def __init__(self, source: Clock) -> None:
         self.source: Final = source
         #: The moment of what is being done; ``None`` if nothing that fell due is.
-        self.held: float | None = None
+        self.moment: float | None = None
 
     def monotonic(self) -> float:
         """Seconds on the source's ``monotonic``."""
-        held = self.held
-        return self.source.monotonic() if held is None else held
+        at = self.moment
+        return self.source.monotonic() if at is None else at
 
     def time(self) -> float:
         """Seconds since 1970; to the millisecond while something that fell due is done."""
-        held = self.held
-        if held is None:
+        at = self.moment
+        if at is None:
             return self.source.time()
-        return round(self.source.time() - (self.source.monotonic() - held), 3)
+        return round(self.source.time() - (self.source.monotonic() - at), 3)
 
 
 class Timer:

@@ -6,7 +6,7 @@ from typing import Final, TypeVar
 Item = TypeVar("Item")
 
 
-class Kept(list[Item]):
+class EventList(list[Item]):
     """The events that the history still keeps.
 
     ``dropped`` is how many older ones it has dropped, ``limits`` why. The ``repr`` says so, for a failed ``assert``.

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any, Final, NamedTuple
 
 from hutch.fakebroker.engine.clock import Clock
-from hutch.fakebroker.engine.event_list import Kept
+from hutch.fakebroker.engine.event_list import EventList
 from hutch.fakebroker.engine.message import BodilessMessage, Message
 
 
@@ -198,9 +198,9 @@ class History:
         """Those before it are too old."""
         return max(len(self._log.fields) - self._most_events * _WIDTH, 0)
 
-    def of(self, *kinds: str) -> Kept[Event]:
+    def of(self, *kinds: str) -> EventList[Event]:
         """The events of these kinds, oldest first. The ``repr`` of the list says how many older ones were dropped."""
-        return Kept([event for event in self if event.kind in kinds], self.dropped(*kinds), self.limits)
+        return EventList([event for event in self if event.kind in kinds], self.dropped(*kinds), self.limits)
 
     def dropped(self, *kinds: str) -> int:
         """How many events of these kinds, or of all kinds, were dropped since the last :meth:`clear`."""

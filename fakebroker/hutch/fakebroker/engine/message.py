@@ -2,8 +2,8 @@
 
 from functools import lru_cache
 
-from hutch.fakebroker.engine.message_properties import Envelope
 from hutch.fakebroker.engine.delivered_properties import signed
+from hutch.fakebroker.engine.message_properties import Envelope
 from hutch.wire.fields import FieldTable
 from hutch.wire.frames import content_header
 from hutch.wire.properties import Properties, encode_properties

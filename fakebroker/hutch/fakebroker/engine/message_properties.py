@@ -5,8 +5,8 @@ from collections.abc import Mapping
 from copy import copy
 from typing import Final
 
-from hutch.fakebroker.engine.errors import SoftError, internal_error, precondition_failed
 from hutch.fakebroker.engine.delivered_properties import delivered_properties
+from hutch.fakebroker.engine.errors import SoftError, internal_error, precondition_failed
 from hutch.fakebroker.engine.profiles import Profile
 from hutch.fakebroker.engine.table_checks import NotFinite, check_table, too_deep
 from hutch.fakebroker.erlang.terms import type_text

@@ -6,18 +6,18 @@ from collections.abc import Callable, Iterable, Mapping
 from random import Random
 from typing import Final
 
-from hutch.fakebroker.engine.operator.alarms import Alarms
+from hutch.fakebroker.engine.access.users import ALL, TopicPermissions, User
 from hutch.fakebroker.engine.clock import Clock, SteppedClock, Timer, Timers
 from hutch.fakebroker.engine.connection import Connection
-from hutch.fakebroker.engine.message_properties import Envelopes
-from hutch.fakebroker.plugins.event_exchange import Events
 from hutch.fakebroker.engine.history import History
+from hutch.fakebroker.engine.message_properties import Envelopes
 from hutch.fakebroker.engine.names import Names
-from hutch.fakebroker.plugins.operator_events import OPERATOR, OperatorEvents
+from hutch.fakebroker.engine.operator.alarms import Alarms
 from hutch.fakebroker.engine.profiles import Profile
 from hutch.fakebroker.engine.replies import Replies
-from hutch.fakebroker.engine.access.users import ALL, TopicPermissions, User
 from hutch.fakebroker.engine.vhost import VHost
+from hutch.fakebroker.plugins.event_exchange import EventExchange
+from hutch.fakebroker.plugins.operator_events import OPERATOR, OperatorEvents
 from hutch.wire.codes import ReplyCode
 
 
@@ -57,12 +57,12 @@ class Node:
         #: What a command leaves to be done after it: dead-lettering, so that long chains of queues do not nest.
         self.pending: Final[deque[Callable[[], object]]] = deque()
         #: Where events go (rabbitmq_event_exchange); ``None`` where that is not enabled.
-        self.events: Events | None = None
+        self.event_exchange: EventExchange | None = None
         self.operator_events: Final = OperatorEvents(self)
         for name in vhosts:
             self.add_vhost(name)
         if profile.has_event_exchange and self.vhosts:
-            self.events = Events(self, next(iter(self.vhosts.values())))
+            self.event_exchange = EventExchange(self, next(iter(self.vhosts.values())))
 
     def add_vhost(self, name: str, default_queue_type: str | None = None) -> None:
         """Create a vhost; of one that is there, nothing changes."""
@@ -151,12 +151,12 @@ class Node:
             ValueError: there is no such resource.
         """
         self.alarms.check(resource)
-        self.settle()
+        self.run_due()
         if resource not in self.alarms.raised:
             self.alarms.raised.add(resource)
             self.history.record("alarm-raised", "", detail=resource)
-            if self.events is not None:
-                self.events.alarm("set", resource)
+            if self.event_exchange is not None:
+                self.event_exchange.alarm("set", resource)
 
     def clear_alarm(self, resource: str) -> None:
         """Be low on it no more; if it was not, nothing happens.
@@ -165,25 +165,25 @@ class Node:
             ValueError: there is no such resource.
         """
         self.alarms.check(resource)
-        self.settle()
+        self.run_due()
         if resource in self.alarms.raised:
             self.history.record("alarm-cleared", "", detail=resource)
-            if self.events is not None:
-                self.events.alarm("cleared", resource)
+            if self.event_exchange is not None:
+                self.event_exchange.alarm("cleared", resource)
             self.alarms.clear(resource)
 
     # restarts
 
     def end_consumers(self) -> None:
         """End all consumers, before connections end: what one gives back is not for another that ends as well."""
-        self.settle()
+        self.run_due()
         for connection in self.connections:
             for channel in connection.channels.values():
                 channel.end_consumers()
 
     def stop(self) -> None:
         """Keep what RabbitMQ has on disk, and stand still. There must be no connection any more."""
-        self.settle()
+        self.run_due()
         for vhost in self.vhosts.values():
             vhost.stop()
         self.history.record("stopped", "")
@@ -193,11 +193,11 @@ class Node:
         self.history.record("started", "")
         for vhost in self.vhosts.values():
             vhost.start()
-        self.settle()
+        self.run_due()
 
     # running it
 
-    def settle(self) -> None:
+    def run_due(self) -> None:
         """Do what is pending and what has fallen due, until nothing is left. To be called after every command."""
         pending, timers = self.pending, self.timers
         while True:
@@ -212,10 +212,10 @@ class Node:
 
     def _do_at(self, clock: SteppedClock, timer: Timer) -> None:
         """Do what fell due, and what follows from it, at its own moment, although the clock has moved on since."""
-        before, clock.held = clock.held, timer.at
+        before, clock.moment = clock.moment, timer.at
         try:
             timer.action()
             while self.pending:
                 self.pending.popleft()()
         finally:
-            clock.held = before
+            clock.moment = before

@@ -6,13 +6,13 @@ from hutch.fakebroker.engine.bindings import Binding, Destination, binding_ident
 from hutch.fakebroker.engine.consumers import Consumer
 from hutch.fakebroker.engine.deadletter import dead_letter_message, without_cycles
 from hutch.fakebroker.engine.errors import HardError
-from hutch.fakebroker.plugins.event_exchange import INTERNAL
 from hutch.fakebroker.engine.exchanges import PREDECLARED, Exchange
-from hutch.fakebroker.plugins.recent_history_exchange import RecentHistoryRouter
 from hutch.fakebroker.engine.message import Message
 from hutch.fakebroker.engine.operator.policies import Policies
 from hutch.fakebroker.engine.queues.queue import Queue
 from hutch.fakebroker.engine.routing import Target, route, route_by_queue_name
+from hutch.fakebroker.plugins.event_exchange import INTERNAL
+from hutch.fakebroker.plugins.recent_history_exchange import RecentHistoryRouter
 from hutch.wire.fields import FieldTable
 
 if TYPE_CHECKING:
@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 
 class VHost:
     """One virtual host. ``exchanges`` does not hold the default exchange, which has no properties to speak of.
-    ``limits`` are by name (:mod:`hutch.fakebroker.engine.access.limits`); ``default_queue_type`` is the type of queues that
-    are declared with none, ``None`` for classic.
+    ``limits`` are by name (:mod:`hutch.fakebroker.engine.access.limits`). ``default_queue_type`` is the type of queues
+    that are declared without one, ``None`` for classic.
     """
 
     def __init__(self, node: "Node", name: str) -> None:
@@ -86,8 +86,8 @@ class VHost:
         if queue.owner is not None:
             queue.owner.exclusive_queues[queue] = None
         self.node.history.record("declared", self.name, queue.name, detail=("queue", queue.name))
-        if self.node.events is not None:
-            self.node.events.queue_created(queue, by)
+        if self.node.event_exchange is not None:
+            self.node.event_exchange.queue_created(queue, by)
 
     def delete_queue(self, queue: Queue, by: str = INTERNAL) -> list[Consumer]:
         """Delete a queue with its messages and bindings, ``by`` a user or of itself; the consumers it had, which may
@@ -101,7 +101,7 @@ class VHost:
             consumer.channel.consumers.pop(consumer.tag, None)
         queue.consumers.clear()
         queue.close()
-        events = self.node.events
+        events = self.node.event_exchange
         if events is not None:
             events.consumers_orphaned(orphans, by)
         # RabbitMQ tells of the bindings that end an exchange with that exchange.
@@ -144,8 +144,8 @@ class VHost:
         self.exchanges[exchange.name] = exchange
         self.policies.cover_exchange(exchange)
         self.node.history.record("declared", self.name, detail=("exchange", exchange.name))
-        if self.node.events is not None:
-            self.node.events.exchange_created(exchange, by)
+        if self.node.event_exchange is not None:
+            self.node.event_exchange.exchange_created(exchange, by)
 
     def delete_exchange(self, exchange: Exchange, by: str = INTERNAL) -> None:
         """Delete an exchange and the bindings from and to it, ``by`` a user or of itself; auto-delete sources go too
@@ -170,8 +170,8 @@ class VHost:
                 else:
                     bindings.append(binding)
             self.node.history.record("deleted", self.name, detail=("exchange", gone.name))
-            if self.node.events is not None:
-                self.node.events.exchange_deleted(gone, bindings, by)
+            if self.node.event_exchange is not None:
+                self.node.event_exchange.exchange_deleted(gone, bindings, by)
 
     # bindings
 
@@ -181,8 +181,8 @@ class VHost:
         """Bind, ``by`` a user; the same binding again changes nothing (EXCH-BIND-06)."""
         binding = Binding(source, destination, routing_key, arguments)
         is_there = binding.identity in source.outgoing
-        if self.node.events is not None and (not is_there or self.node.profile.has_newer_events):
-            self.node.events.binding("created", binding, by)
+        if self.node.event_exchange is not None and (not is_there or self.node.profile.has_newer_events):
+            self.node.event_exchange.binding("created", binding, by)
         if is_there:
             return
         source.outgoing[binding.identity] = binding
@@ -211,8 +211,8 @@ class VHost:
         source = binding.source
         if source.auto_delete and not source.outgoing:
             self.delete_exchange(source, by)
-        if self.node.events is not None:
-            self.node.events.binding("deleted", binding, by)
+        if self.node.event_exchange is not None:
+            self.node.event_exchange.binding("deleted", binding, by)
 
     def _forget_all(self, *bindings: dict[tuple[object, ...], Binding]) -> None:
         for some in bindings:

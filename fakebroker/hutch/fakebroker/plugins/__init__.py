@@ -1,0 +1,1 @@
+"""RabbitMQ's plugins: the event exchange, the firehose, and the exchange types of plugins."""

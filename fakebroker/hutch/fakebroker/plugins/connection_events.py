@@ -1,10 +1,12 @@
-"""Events of one client's connection (:mod:`hutch.fakebroker.plugins.event_exchange`): its logins, its beginning and its end."""
+"""Events of one client's connection: its logins, its beginning and its end
+(:mod:`hutch.fakebroker.plugins.event_exchange`).
+"""
 
 from typing import TYPE_CHECKING, Final
 
-from hutch.fakebroker.plugins.event_exchange import printed
 from hutch.fakebroker.engine.names import NODE_NAME
 from hutch.fakebroker.engine.peer import TlsDetails
+from hutch.fakebroker.plugins.event_exchange import printed
 from hutch.wire.fields import FieldTable, Int64
 
 if TYPE_CHECKING:
@@ -45,7 +47,7 @@ class ConnectionEvents:
         self._tell_login("failure", {"error": [Int64(octet) for octet in reason.encode()]}, user)
 
     def _tell_login(self, outcome: str, reason: FieldTable, user: str | None) -> None:
-        if self._node.events is None:
+        if self._node.event_exchange is None:
             return
         tls = {**self._certificate, **self._agreed}
         facts: FieldTable = {
@@ -61,11 +63,11 @@ class ConnectionEvents:
             **({} if user is None else {"name": user}),
             "connection_type": "network",
         }
-        self._node.events.publish(f"user.authentication.{outcome}", None, facts)
+        self._node.event_exchange.publish(f"user.authentication.{outcome}", None, facts)
 
     def created(self, user: str, vhost: str) -> None:
         """connection.created."""
-        if self._node.events is None:
+        if self._node.event_exchange is None:
             return
         channel_max, frame_max, heartbeat = self.limits
         facts: FieldTable = {
@@ -87,15 +89,15 @@ class ConnectionEvents:
             "peer_port": Int64(self._peer.peer_port),
             "port": Int64(self._peer.port),
             "name": self._peer.name,
-            "pid": self._node.events.process(self._owner),
+            "pid": self._node.event_exchange.process(self._owner),
             "type": "network",
             **self._given_name,
         }
-        self._node.events.publish("connection.created", user, facts)
+        self._node.event_exchange.publish("connection.created", user, facts)
 
     def closed(self) -> None:
         """connection.closed, be it one that was never open."""
-        events = self._node.events
+        events = self._node.event_exchange
         if events is None:
             return
         facts: FieldTable = {

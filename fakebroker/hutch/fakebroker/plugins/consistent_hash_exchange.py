@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Final
 from hutch.fakebroker.engine.bindings import Binding, Destination
 from hutch.fakebroker.engine.errors import internal_error, precondition_failed
 from hutch.fakebroker.engine.exchanges.kinds import ExchangeType
-from hutch.fakebroker.erlang.hashing import Atom, Term, jump, phash2
 from hutch.fakebroker.engine.message import Message
+from hutch.fakebroker.erlang.hashing import Atom, Term, jump, phash2
 from hutch.fakebroker.erlang.terms import erlang_term, print_text, print_unicode, typed_term
 from hutch.wire.fields import FieldTable, type_name
 

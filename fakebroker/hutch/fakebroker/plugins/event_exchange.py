@@ -27,7 +27,7 @@ EVENTS: Final = "amq.rabbitmq.event"
 INTERNAL: Final = "rmq-internal"
 
 
-class Events:
+class EventExchange:
     """The events of one node. Each method publishes one, or those that go together in RabbitMQ's order; ``by`` is the
     user who made it happen.
 

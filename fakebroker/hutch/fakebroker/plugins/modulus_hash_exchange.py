@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Final
 
 from hutch.fakebroker.engine.bindings import Binding, Destination
 from hutch.fakebroker.engine.exchanges.kinds import ExchangeType
-from hutch.fakebroker.erlang.hashing import phash2
 from hutch.fakebroker.engine.message import Message
 from hutch.fakebroker.engine.queues.queue import Queue
+from hutch.fakebroker.erlang.hashing import phash2
 
 if TYPE_CHECKING:
     from hutch.fakebroker.engine.exchanges import Exchange

@@ -1,19 +1,21 @@
-"""Events of what an operator does (:mod:`hutch.fakebroker.plugins.event_exchange`): to users, virtual hosts, policies."""
+"""Events of what an operator does to users, virtual hosts and policies
+(:mod:`hutch.fakebroker.plugins.event_exchange`).
+"""
 
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Final
 
 from hutch.fakebroker.engine.arguments import erlang_type
-from hutch.fakebroker.plugins.event_exchange import INTERNAL
 from hutch.fakebroker.engine.exchanges import Exchange
 from hutch.fakebroker.engine.names import NODE_NAME
+from hutch.fakebroker.plugins.event_exchange import INTERNAL
 from hutch.wire.fields import FieldTable, FieldValue, Float32, Int64
 
 if TYPE_CHECKING:
+    from hutch.fakebroker.engine.access.users import Permissions, TopicPermissions
     from hutch.fakebroker.engine.node import Node
     from hutch.fakebroker.engine.operator.policies import Policy
     from hutch.fakebroker.engine.queues.queue import Queue
-    from hutch.fakebroker.engine.access.users import Permissions, TopicPermissions
     from hutch.fakebroker.engine.vhost import VHost
 
 #: Who does what an operator does, with rabbitmqctl.
@@ -27,8 +29,8 @@ class OperatorEvents:
         self._node: Final = node
 
     def _publish(self, key: str, facts: FieldTable, by: str = OPERATOR) -> None:
-        if self._node.events is not None:
-            self._node.events.publish(key, by, facts)
+        if self._node.event_exchange is not None:
+            self._node.event_exchange.publish(key, by, facts)
 
     # users
 
@@ -68,10 +70,10 @@ class OperatorEvents:
 
     def vhost_created(self, vhost: "VHost") -> None:
         """vhost.created, and exchange.created for what is in it from the beginning."""
-        if self._node.events is None:
+        if self._node.event_exchange is None:
             return
         for exchange in _with_default_exchange(vhost):
-            self._node.events.exchange_created(exchange, OPERATOR)
+            self._node.event_exchange.exchange_created(exchange, OPERATOR)
         self._tell_vhost("created", vhost, {})
 
     def vhost_updated(self, vhost: "VHost") -> None:
@@ -98,7 +100,7 @@ class OperatorEvents:
 
     def vhost_emptied(self, vhost: "VHost") -> None:
         """What goes with a virtual host that has no queues and permissions any more, and vhost.deleted."""
-        events, is_newer = self._node.events, self._node.profile.has_newer_events
+        events, is_newer = self._node.event_exchange, self._node.profile.has_newer_events
         if events is None:
             return
         for exchange in _with_default_exchange(vhost):

@@ -272,7 +272,7 @@ class Listener:
         self.tls: Final = tls
         self.clients: Final[dict[Client, None]] = {}
         self.url = ""
-        #: The moment of the broker's soonest timer when the alarm was set.
+        #: The moment of the broker's soonest timer when the wake-up was set.
         self.armed_for = math.inf
         #: A number that grows with each thing the listener does.
         self.progress = 0
@@ -280,7 +280,7 @@ class Listener:
         self._ports: list[Port] = []
         self._accepting = False
         self._arriving: Final[set[asyncio.Task[Any]]] = set()
-        self._alarm: asyncio.TimerHandle | None = None
+        self._handle: asyncio.TimerHandle | None = None
         self._thread: Final = threading.get_ident()
         self._idle: Final = asyncio.Event()
 
@@ -317,7 +317,7 @@ class Listener:
         for port in self._ports:
             port.refuse()
 
-    async def settle_arrivals(self) -> None:
+    async def await_arrivals(self) -> None:
         """Return once whoever was accepted by now is one of the clients."""
         if self._arriving:
             await asyncio.wait(self._arriving)
@@ -360,16 +360,16 @@ class Listener:
                 self._loop.call_soon_threadsafe(callback)
 
     def arm(self) -> None:
-        """Set the alarm for the broker's next timer."""
+        """Have the loop wake up for the broker's next timer."""
         with self.broker.line:
             self.armed_for = self.broker.node.timers.soonest
-            seconds = self.broker.seconds_to_alarm()
-        if self._alarm is not None:
-            self._alarm.cancel()
-        self._alarm = None if seconds is None else self._loop.call_later(seconds, self._ring)
+            seconds = self.broker.seconds_to_wake_up()
+        if self._handle is not None:
+            self._handle.cancel()
+        self._handle = None if seconds is None else self._loop.call_later(seconds, self._ring)
 
     def _ring(self) -> None:
-        self.broker.settle()
+        self.broker.run_due()
         self.arm()
 
     def forget(self, client: Client) -> None:
@@ -378,7 +378,7 @@ class Listener:
         if not self.clients:
             self._idle.set()
 
-    async def catch_up(self) -> None:
+    async def drain_clients(self) -> None:
         """Return once all that clients have sent by now is read, and done."""
         await asyncio.sleep(0)
         behind = list(self.clients)
@@ -414,8 +414,8 @@ class Listener:
         for port in self._ports:
             port.close()
         deadline = self._loop.time() + grace
-        await self.settle_arrivals()  # asyncio loses the socket of a client that arrives behind the closing
-        # Another thread may wait for :meth:`catch_up`.
+        await self.await_arrivals()  # asyncio loses the socket of a client that arrives behind the closing
+        # Another thread may wait for :meth:`drain_clients`.
         while (others := asyncio.all_tasks() - {asyncio.current_task()}) and (left := deadline - self._loop.time()) > 0:
             await asyncio.wait(others, timeout=left)
         with self.broker.line:
@@ -427,8 +427,8 @@ class Listener:
                 await asyncio.wait_for(self._idle.wait(), max(deadline - self._loop.time(), 0))
         for client in list(self.clients):
             client.transport.abort()
-        if self._alarm is not None:
-            self._alarm.cancel()
+        if self._handle is not None:
+            self._handle.cancel()
         await asyncio.sleep(0)
 
     def abandon(self) -> None:

@@ -178,7 +178,7 @@ class ServerThread:
         if error is not None:
             raise RuntimeError(f"the broker's listener on {self.url} died of {error!r}") from error
 
-    def catch_up(self) -> None:
+    def drain_clients(self) -> None:
         """Return once all that clients have sent by now is done; at once in the listener's own thread.
 
         Raises:
@@ -186,10 +186,10 @@ class ServerThread:
             TimeoutError: the listener does nothing for ten seconds.
         """
         if threading.current_thread() is not self.thread:
-            self._have(self._listener.catch_up)
+            self._have(self._listener.drain_clients)
 
     def refuse(self) -> None:
-        """Refuse clients until :meth:`accept`; the port stays taken. Raises as :meth:`catch_up`, and OSError."""
+        """Refuse clients until :meth:`accept`; the port stays taken. Raises as :meth:`drain_clients`, and OSError."""
         self._have(self._listener.refuse)
 
     def accept(self) -> None:
@@ -201,7 +201,7 @@ class ServerThread:
         self._listener.cut_clients()
 
     def flush(self) -> None:
-        """Return once what was said to clients by now is sent. Raises as :meth:`catch_up`."""
+        """Return once what was said to clients by now is sent. Raises as :meth:`drain_clients`."""
         self._have(self._listener.flush)
 
     def expect(self, moment: float) -> None:

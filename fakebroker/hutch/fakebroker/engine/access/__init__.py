@@ -1,0 +1,1 @@
+"""Who may do what: users, their permissions, their limits, and those of virtual hosts."""

@@ -9,9 +9,9 @@ from hutch.wire.codes import ReplyCode
 from hutch.wire.methods import ConnectionOpen
 
 if TYPE_CHECKING:
+    from hutch.fakebroker.engine.access.users import User
     from hutch.fakebroker.engine.connection import Connection
     from hutch.fakebroker.engine.node import Node
-    from hutch.fakebroker.engine.access.users import User
     from hutch.fakebroker.engine.vhost import VHost
 
 VHOST_LIMITS: Final = ("max-connections", "max-queues")

@@ -3,8 +3,8 @@
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Final, Literal, TypeVar
 
-from hutch.fakebroker.engine.errors import SoftError, refused
 from hutch.fakebroker.engine.access.users import matches
+from hutch.fakebroker.engine.errors import SoftError, refused
 
 if TYPE_CHECKING:
     from hutch.fakebroker.engine.connection import Connection

@@ -33,9 +33,9 @@ ALL: Final = Permissions(".*", ".*", ".*")
 
 class User:
     """One user. ``password`` is ``None`` for one who cannot log in by password. ``permissions`` are by virtual host,
-    ``topic_permissions`` by virtual host and exchange, where there are any, ``limits`` by name
-    (:mod:`hutch.fakebroker.engine.access.limits`). ``everywhere`` marks one who may do everything in each virtual host that is
-    made while there is the user.
+    ``topic_permissions`` by virtual host and exchange, ``limits`` by name
+    (:mod:`hutch.fakebroker.engine.access.limits`). ``everywhere`` marks a user who gets all permissions in each new
+    virtual host.
     """
 
     def __init__(self, name: str, password: str | None, tags: Iterable[str] = (), *, everywhere: bool = False) -> None:

@@ -3,11 +3,11 @@
 from hutch.fakebroker.engine.arguments import erlang_type, why_no_number
 from hutch.fakebroker.engine.channel import Channel
 from hutch.fakebroker.engine.commands import reply_to
-from hutch.fakebroker.engine.commands.lookup import owned_queue, queue_name
 from hutch.fakebroker.engine.commands.credit import asked_credit
+from hutch.fakebroker.engine.commands.lookup import owned_queue, queue_name
 from hutch.fakebroker.engine.errors import HardError, not_implemented, precondition_failed
-from hutch.fakebroker.engine.queues.stream_offsets import is_offset
 from hutch.fakebroker.engine.queues.queue import Queue
+from hutch.fakebroker.engine.queues.stream_offsets import is_offset
 from hutch.fakebroker.engine.replies import REPLY_TO
 from hutch.fakebroker.engine.shared_limit import serve_waiting
 from hutch.fakebroker.erlang.terms import print_term, type_text
@@ -78,8 +78,8 @@ def consume(channel: Channel, method: BasicConsume) -> None:
     if credit is not None:
         queue.limit(consumer, credit.amount, drain=credit.drain)
     channel.vhost.node.history.record("consuming", channel.vhost.name, queue.name, detail=tag)
-    if channel.vhost.node.events is not None:
-        channel.vhost.node.events.consumer_created(consumer)
+    if channel.vhost.node.event_exchange is not None:
+        channel.vhost.node.event_exchange.consumer_created(consumer)
     if not method.nowait:
         channel.output.queue_method(channel.number, BasicConsumeOk(tag))
     queue.begin(consumer)
@@ -121,8 +121,8 @@ def cancel(channel: Channel, method: BasicCancel) -> None:
     node = channel.vhost.node
     if consumer is not None:
         node.history.record("cancelled", channel.vhost.name, consumer.queue.name, detail=method.consumer_tag)
-        if node.events is not None:
-            node.events.consumer_cancelled(consumer)
+        if node.event_exchange is not None:
+            node.event_exchange.consumer_cancelled(consumer)
         consumer.queue.remove_consumer(consumer)
     if not method.nowait:
         answer = channel.output.method if consumer is None else channel.output.queue_method

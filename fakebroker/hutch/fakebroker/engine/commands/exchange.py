@@ -104,7 +104,7 @@ def delete(channel: Channel, method: ExchangeDelete) -> None:
     if existing is not None:
         if method.if_unused and existing.outgoing:
             raise precondition_failed(f"exchange '{name}' in vhost '{vhost.name}' in use")
-        events, user = vhost.node.events, channel.connection.user
+        events, user = vhost.node.event_exchange, channel.connection.user
         if events is not None:
             events.deletion_of_exchange(existing, user, begins=True)
         vhost.delete_exchange(existing, user)

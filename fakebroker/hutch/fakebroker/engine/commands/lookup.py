@@ -1,9 +1,9 @@
 """Finding the exchange or queue that a method names, or refusing as RabbitMQ refuses."""
 
+from hutch.fakebroker.engine.access.permissions import Kind
 from hutch.fakebroker.engine.channel import Channel
 from hutch.fakebroker.engine.errors import SoftError, not_found, refused
 from hutch.fakebroker.engine.exchanges import Exchange
-from hutch.fakebroker.engine.access.permissions import Kind
 from hutch.fakebroker.engine.queues.queue import Queue
 from hutch.wire.codes import ReplyCode
 

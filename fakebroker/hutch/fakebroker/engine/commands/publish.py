@@ -5,15 +5,15 @@ from typing import Final
 from hutch.fakebroker.engine.channel import Channel
 from hutch.fakebroker.engine.commands.lookup import find_exchange
 from hutch.fakebroker.engine.connection import Connection
-from hutch.fakebroker.engine.message_properties import Envelope
+from hutch.fakebroker.engine.delivered_properties import rewritten_properties
 from hutch.fakebroker.engine.errors import SoftError, not_implemented, precondition_failed, refused
 from hutch.fakebroker.engine.exchanges import Exchange
-from hutch.fakebroker.engine.delivered_properties import rewritten_properties
 from hutch.fakebroker.engine.message import Message
+from hutch.fakebroker.engine.message_properties import Envelope
 from hutch.fakebroker.engine.replies import REPLY_TO
 from hutch.fakebroker.engine.routing import Target
-from hutch.fakebroker.plugins.firehose import trace_publish
 from hutch.fakebroker.engine.transactions import HeldPublish
+from hutch.fakebroker.plugins.firehose import trace_publish
 from hutch.wire.codes import ReplyCode
 from hutch.wire.methods import BasicPublish, BasicReturn
 

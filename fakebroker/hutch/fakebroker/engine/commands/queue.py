@@ -1,5 +1,6 @@
 """queue.declare, bind, unbind, purge and delete."""
 
+from hutch.fakebroker.engine.access.limits import check_new_queue
 from hutch.fakebroker.engine.arguments import (
     assert_equivalent,
     check_master_locator,
@@ -12,6 +13,7 @@ from hutch.fakebroker.engine.arguments import (
 )
 from hutch.fakebroker.engine.channel import Channel
 from hutch.fakebroker.engine.commands import reply_to
+from hutch.fakebroker.engine.commands.exchange import check_binding
 from hutch.fakebroker.engine.commands.lookup import (
     check_binding_permitted,
     check_owner,
@@ -22,10 +24,8 @@ from hutch.fakebroker.engine.commands.lookup import (
     queue_name,
     stripped,
 )
-from hutch.fakebroker.engine.commands.exchange import check_binding
 from hutch.fakebroker.engine.deprecated import denied
 from hutch.fakebroker.engine.errors import not_found, not_implemented, refused
-from hutch.fakebroker.engine.access.limits import check_new_queue
 from hutch.fakebroker.engine.queues import QUEUE_TYPES
 from hutch.fakebroker.engine.queues.queue import Queue
 from hutch.fakebroker.engine.replies import REPLY_TO

@@ -9,8 +9,8 @@ from hutch.fakebroker.engine.errors import HardError, precondition_failed
 from hutch.fakebroker.engine.message import Message
 from hutch.fakebroker.engine.replies import ReplyQueue
 from hutch.fakebroker.engine.routing import Target
-from hutch.fakebroker.erlang.terms import print_missing_queue
 from hutch.fakebroker.engine.transactions import HeldPublish, Transaction
+from hutch.fakebroker.erlang.terms import print_missing_queue
 from hutch.wire.codes import ReplyCode
 from hutch.wire.methods import TxCommit, TxCommitOk, TxRollback, TxRollbackOk, TxSelect, TxSelectOk
 

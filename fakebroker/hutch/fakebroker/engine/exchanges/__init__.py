@@ -3,16 +3,16 @@
 from typing import TYPE_CHECKING, Final
 
 from hutch.fakebroker.engine.bindings import Binding
-from hutch.fakebroker.plugins.consistent_hash_exchange import CONSISTENT_HASH
-from hutch.fakebroker.plugins.delayed_exchange import delaying
 from hutch.fakebroker.engine.exchanges.direct import DirectRouter
 from hutch.fakebroker.engine.exchanges.fanout import FanoutRouter
 from hutch.fakebroker.engine.exchanges.headers import HEADERS
 from hutch.fakebroker.engine.exchanges.kinds import ExchangeType
+from hutch.fakebroker.engine.exchanges.topic import TOPIC
+from hutch.fakebroker.plugins.consistent_hash_exchange import CONSISTENT_HASH
+from hutch.fakebroker.plugins.delayed_exchange import delaying
 from hutch.fakebroker.plugins.modulus_hash_exchange import MODULUS_HASH
 from hutch.fakebroker.plugins.random_exchange import LOCAL_RANDOM, RANDOM
 from hutch.fakebroker.plugins.recent_history_exchange import RECENT_HISTORY
-from hutch.fakebroker.engine.exchanges.topic import TOPIC
 from hutch.wire.fields import FieldTable
 
 if TYPE_CHECKING:

@@ -1,0 +1,1 @@
+"""What an operator sets: policies with their checks, and resource alarms."""

@@ -35,7 +35,7 @@ class Policy:
 
 
 #: A policy and an operator policy; ``None`` for none.
-Held = tuple[Policy | None, Policy | None]
+Applied = tuple[Policy | None, Policy | None]
 
 _KINDS: Final = {
     "classic": frozenset({"all", "queues", "classic_queues"}),
@@ -62,9 +62,9 @@ class Policies:
         for exchange in self._vhost.exchanges.values():
             self.cover_exchange(exchange)
         for queue in self._vhost.queues.values():
-            held, queue.held = queue.held, self.that_hold(queue.type, queue.name)
-            if queue.held != held:
-                queue.change_settings(self.settings(queue.type, queue.arguments, queue.held))
+            applied, queue.applied = queue.applied, self.applied_to(queue.type, queue.name)
+            if queue.applied != applied:
+                queue.change_settings(self.settings(queue.type, queue.arguments, queue.applied))
                 changed.append(queue)
         return changed
 
@@ -74,7 +74,7 @@ class Policies:
         exchange.policy = "" if policy is None else policy.name
         exchange.change_alternate(None if policy is None else policy.definition.get("alternate-exchange"))
 
-    def that_hold(self, queue_type: str, name: str) -> Held:
+    def applied_to(self, queue_type: str, name: str) -> Applied:
         """The policy and the operator policy that hold for a queue of this type and name."""
         refused, kinds = self._profile.policy_keys_refused[queue_type], _KINDS[queue_type]
         # A policy with anything that the type does not have does not hold for such a queue at all.
@@ -84,9 +84,9 @@ class Policies:
         )
         return policy, operator
 
-    def settings(self, queue_type: str, arguments: FieldTable, held: Held) -> Settings:
+    def settings(self, queue_type: str, arguments: FieldTable, applied: Applied) -> Settings:
         """What a queue of this type goes by, which has these arguments, and for which these policies hold."""
-        definition = merge(*({} if policy is None else policy.definition for policy in held))
+        definition = merge(*({} if policy is None else policy.definition for policy in applied))
         if not definition:
             return Settings(arguments)
         return Settings(effective_arguments(queue_type, arguments, definition, self._profile))

@@ -4,12 +4,12 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any, Final
 
-from hutch.fakebroker.engine.queues.retention import milliseconds
-from hutch.fakebroker.erlang.patterns import compile_pattern
-from hutch.fakebroker.erlang.pcre import InvalidPattern
 from hutch.fakebroker.engine.operator.policies import Definition, Policy
 from hutch.fakebroker.engine.operator.policy_keys import MIRRORING_POLICY_KEYS
 from hutch.fakebroker.engine.profiles import Profile
+from hutch.fakebroker.engine.queues.retention import milliseconds
+from hutch.fakebroker.erlang.patterns import compile_pattern
+from hutch.fakebroker.erlang.pcre import InvalidPattern
 from hutch.fakebroker.erlang.terms import print_json, print_latin, print_unicode
 
 _Show = Callable[[Any], str]

@@ -22,7 +22,7 @@ _PREFETCH: Final = 32
 _RETRY: Final = 180.0
 
 
-class _Held:
+class _Kept:
     """One dead letter. ``taken_by`` are the queues that have it; ``published_at`` is when it was published last,
     ``None`` if there was no queue to publish it to.
     """
@@ -45,8 +45,8 @@ class AtLeastOnce:
     def __init__(self, queue: "QuorumQueue") -> None:
         self._queue = queue
         self._node: Final = queue.vhost.node
-        self._waiting: deque[_Held] = deque()
-        self._pending: dict[_Held, None] = {}
+        self._waiting: deque[_Kept] = deque()
+        self._pending: dict[_Kept, None] = {}
         self._retry: Timer | None = None
         self._is_due = False
         self.count = 0
@@ -59,7 +59,7 @@ class AtLeastOnce:
 
     def add(self, entry: QuorumEntry, reason: str) -> None:
         """Take a message that died, and publish it once the command in hand is done."""
-        self._waiting.append(_Held(entry, reason))
+        self._waiting.append(_Kept(entry, reason))
         self.count += 1
         self.size += entry.size
         self._forward_later()
@@ -87,42 +87,42 @@ class AtLeastOnce:
     def _forward(self) -> None:
         self._is_due = False
         for _ in range(min(_PREFETCH - len(self._pending), len(self._waiting))):
-            held = self._waiting.popleft()
-            original, queue = held.entry.original, self._queue
-            held.dead = dead_letter_message(queue, original, held.reason, held.entry.failures)
-            self._pending[held] = None
-            if held.dead is None:
+            kept = self._waiting.popleft()
+            original, queue = kept.entry.original, self._queue
+            kept.dead = dead_letter_message(queue, original, kept.reason, kept.entry.failures)
+            self._pending[kept] = None
+            if kept.dead is None:
                 self._node.history.record("dropped", queue.vhost.name, queue.name, original)
-                self._done(held)
+                self._done(kept)
             else:
-                self._publish(held, held.dead)
+                self._publish(kept, kept.dead)
         if self._waiting and len(self._pending) < _PREFETCH:
             self._forward_later()  # the queues' words on these come before
         if self._pending and self._retry is None:
             self._retry = self._node.timers.set(_RETRY, self._retry_is_due)
 
-    def _publish(self, held: _Held, dead: Message) -> None:
+    def _publish(self, kept: _Kept, dead: Message) -> None:
         queue = self._queue
-        targets = queue.vhost.dead_letter_targets(queue, dead, held.reason)
+        targets = queue.vhost.dead_letter_targets(queue, dead, kept.reason)
         if targets is None:
             return
         if targets:
-            held.published_at = self._node.clock.monotonic()
-        taking = [target for target in targets if target not in held.taken_by and target.publish_dead(dead, self)]
+            kept.published_at = self._node.clock.monotonic()
+        taking = [target for target in targets if target not in kept.taken_by and target.publish_dead(dead, self)]
         if taking:
-            detail = (held.reason, tuple(target.name for target in taking))
+            detail = (kept.reason, tuple(target.name for target in taking))
             self._node.history.record("dead-lettered", queue.vhost.name, queue.name, dead, detail)
-        held.taken_by.update(taking)
+        kept.taken_by.update(taking)
         # Nowhere to go is done only for what has gone somewhere before.
         unheard = queue if self._node.profile.keeps_dead_letters_to_itself else None
-        is_done = held.taken_by.issuperset(targets) and held.taken_by and unheard not in targets
-        if is_done and held in self._pending:
-            self._done(held)
+        is_done = kept.taken_by.issuperset(targets) and kept.taken_by and unheard not in targets
+        if is_done and kept in self._pending:
+            self._done(kept)
 
-    def _done(self, held: _Held) -> None:
-        del self._pending[held]
+    def _done(self, kept: _Kept) -> None:
+        del self._pending[kept]
         self.count -= 1
-        self.size -= held.entry.size
+        self.size -= kept.entry.size
         self._queue.dispatch()
 
     def settings_changed(self) -> None:
@@ -136,12 +136,12 @@ class AtLeastOnce:
         """Publish what found no queue, or none that took it in time, with the exchange and key that there are now."""
         now = self._node.clock.monotonic()
         settings = self._queue.settings
-        for held in list(self._pending):
-            if held.dead is not None and (held.published_at is None or held.published_at + _RETRY <= now):
+        for kept in list(self._pending):
+            if kept.dead is not None and (kept.published_at is None or kept.published_at + _RETRY <= now):
                 key = settings.dead_letter_routing_key
-                key = held.entry.original.routing_key if key is None else key
-                held.dead = held.dead.readdressed(settings.dead_letter_exchange or "", key)
-                self._publish(held, held.dead)
+                key = kept.entry.original.routing_key if key is None else key
+                kept.dead = kept.dead.readdressed(settings.dead_letter_exchange or "", key)
+                self._publish(kept, kept.dead)
 
     def _retry_is_due(self) -> None:
         self._retry = None

@@ -16,13 +16,13 @@ from hutch.wire.fields import FieldTable
 if TYPE_CHECKING:
     from hutch.fakebroker.engine.channel import Channel
     from hutch.fakebroker.engine.connection import Connection
-    from hutch.fakebroker.engine.operator.policies import Held
+    from hutch.fakebroker.engine.operator.policies import Applied
     from hutch.fakebroker.engine.routing import Publisher
     from hutch.fakebroker.engine.vhost import VHost
 
 
 #: Where a delivery stands among others of its queue; the lesser comes first.
-Turn = tuple[int, bytes]
+RequeueOrder = tuple[int, bytes]
 
 
 class Queue(ABC):
@@ -60,8 +60,8 @@ class Queue(ABC):
         self.auto_delete: Final = auto_delete
         self.arguments: Final = arguments
         #: The policies that hold for it.
-        self.held: Held = vhost.policies.that_hold(self.type, name)
-        self.settings = vhost.policies.settings(self.type, arguments, self.held)
+        self.applied: Applied = vhost.policies.applied_to(self.type, name)
+        self.settings = vhost.policies.settings(self.type, arguments, self.applied)
         self.incoming: Final[dict[tuple[object, ...], Binding]] = {}
         self.consumers: Final[dict[Consumer, None]] = {}
         #: How many deliveries wait for their acknowledgement.
@@ -123,7 +123,7 @@ class Queue(ABC):
             AMQPError: the queue's type takes none back.
         """
 
-    def turn(self, consumer: Consumer | None, delivery_tag: int) -> Turn:  # noqa: ARG002
+    def requeue_order(self, consumer: Consumer | None, delivery_tag: int) -> RequeueOrder:  # noqa: ARG002
         """Where a delivery to a consumer, ``None`` for basic.get, stands among those that are lost at once. Here the
         messages' own order counts.
         """

@@ -16,7 +16,7 @@ from hutch.fakebroker.engine.message import Message
 from hutch.fakebroker.engine.queues.at_least_once import AtLeastOnce
 from hutch.fakebroker.engine.queues.consumer_timeouts import ConsumerTimeouts, Released
 from hutch.fakebroker.engine.queues.publishers import Publishers
-from hutch.fakebroker.engine.queues.queue import Queue, Turn
+from hutch.fakebroker.engine.queues.queue import Queue, RequeueOrder
 from hutch.fakebroker.engine.queues.quorum_consumer import QuorumConsumer
 from hutch.fakebroker.engine.queues.quorum_ready import QuorumEntry, QuorumReady
 from hutch.fakebroker.engine.queues.ready_messages import Entry
@@ -64,7 +64,7 @@ class QuorumQueue(Queue):
         self._positions = 0
         #: How many consumers have come.
         self._arrivals = 0
-        self._alarm: Timer | None = None
+        self._wake_up: Timer | None = None
         #: Consumers that ended and may have deliveries outstanding.
         self._ended: Final[list[QuorumConsumer]] = []
         #: Whom messages came from.
@@ -210,7 +210,7 @@ class QuorumQueue(Queue):
                 if not consumer.has_credit:
                     self._rotation.block(consumer)
         if len(deliveries) > 1:
-            deliveries.sort(key=lambda delivery: self.turn(delivery[0], 0))
+            deliveries.sort(key=lambda delivery: self.requeue_order(delivery[0], 0))
         for consumer, entry in deliveries:
             consumer.promised -= 1
             if consumer.crashes:
@@ -230,9 +230,9 @@ class QuorumQueue(Queue):
         """Stand still; all messages are on disk (QUORUM-16)."""
         super().stop()
         self._timeouts.stop()
-        if self._alarm is not None:
-            self.vhost.node.timers.cancel(self._alarm)
-            self._alarm = None
+        if self._wake_up is not None:
+            self.vhost.node.timers.cancel(self._wake_up)
+            self._wake_up = None
 
     # limits
 
@@ -297,14 +297,14 @@ class QuorumQueue(Queue):
             moments.append(self._delayed[0][0])
         soonest = min((at for at in moments if at is not None), default=None)
         timers = self.vhost.node.timers
-        if self._alarm is not None:
-            if self._alarm.at == soonest:
+        if self._wake_up is not None:
+            if self._wake_up.at == soonest:
                 return
-            timers.cancel(self._alarm)
-        self._alarm = None if soonest is None else timers.set_at(soonest, self._wake)
+            timers.cancel(self._wake_up)
+        self._wake_up = None if soonest is None else timers.set_at(soonest, self._on_wake_up)
 
-    def _wake(self) -> None:
-        self._alarm = None
+    def _on_wake_up(self) -> None:
+        self._wake_up = None
         if not self.deleted:
             self.dispatch()
 
@@ -342,7 +342,7 @@ class QuorumQueue(Queue):
         gotten = self.unacked - sum(consumer.unacked for consumer in (*self.consumers, *self._ended))
         return consumers + len(self._ended) + gotten
 
-    def turn(self, consumer: Consumer | None, delivery_tag: int) -> Turn:
+    def requeue_order(self, consumer: Consumer | None, delivery_tag: int) -> RequeueOrder:
         """By their tags, or as they came and then each basic.get, whose tag is that of its delivery."""
         tag = str(delivery_tag) if consumer is None else consumer.tag
         if self._profile.quorum_consumers_by_tag:
@@ -479,8 +479,8 @@ class QuorumQueue(Queue):
     def close(self) -> None:
         """Forget everything, once the vhost has let go of the queue."""
         super().close()
-        if self._alarm is not None:
-            self.vhost.node.timers.cancel(self._alarm)
+        if self._wake_up is not None:
+            self.vhost.node.timers.cancel(self._wake_up)
         self._ready.clear()
         self._delayed.clear()
         self._dead.clear()

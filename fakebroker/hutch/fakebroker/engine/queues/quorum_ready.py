@@ -5,8 +5,8 @@ from collections import deque
 from collections.abc import Iterator
 from itertools import chain, islice
 
-from hutch.fakebroker.engine.message_properties import Envelopes
 from hutch.fakebroker.engine.message import Message, with_headers
+from hutch.fakebroker.engine.message_properties import Envelopes
 from hutch.fakebroker.engine.queues.ready_messages import Entry
 from hutch.wire.fields import FieldValue, Int64
 

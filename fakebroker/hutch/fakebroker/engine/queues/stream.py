@@ -5,14 +5,14 @@ from typing import TYPE_CHECKING, ClassVar, Final
 
 from hutch.fakebroker.engine.clock import Timer
 from hutch.fakebroker.engine.consumers import Consumer
-from hutch.fakebroker.engine.message_properties import Envelope
 from hutch.fakebroker.engine.errors import HardError, internal_error, not_implemented, precondition_failed
 from hutch.fakebroker.engine.message import Message
-from hutch.fakebroker.engine.queues.stream_log import Log, Record
-from hutch.fakebroker.engine.queues.stream_offsets import begin
+from hutch.fakebroker.engine.message_properties import Envelope
 from hutch.fakebroker.engine.queues.queue import Queue
 from hutch.fakebroker.engine.queues.ready_messages import Entry
 from hutch.fakebroker.engine.queues.settings import Settings
+from hutch.fakebroker.engine.queues.stream_log import Log, Record
+from hutch.fakebroker.engine.queues.stream_offsets import begin
 from hutch.fakebroker.engine.queues.stream_properties import Stored
 from hutch.wire.fields import FieldTable, FieldValue, type_name
 from hutch.wire.methods import BasicCreditDrained, BasicCreditOk

@@ -5,9 +5,9 @@
 from datetime import datetime
 from typing import Final
 
-from hutch.fakebroker.engine.queues.retention import checked_milliseconds, milliseconds
 from hutch.fakebroker.engine.errors import internal_error
 from hutch.fakebroker.engine.profiles import Profile
+from hutch.fakebroker.engine.queues.retention import checked_milliseconds, milliseconds
 from hutch.fakebroker.engine.queues.stream_log import Log
 from hutch.fakebroker.erlang.terms import seconds
 from hutch.wire.fields import FieldValue, Timestamp, type_name

@@ -5,8 +5,8 @@ from decimal import Decimal
 from struct import Struct
 from typing import Final
 
-from hutch.fakebroker.engine.message_properties import Envelope
 from hutch.fakebroker.engine.errors import internal_error
+from hutch.fakebroker.engine.message_properties import Envelope
 from hutch.fakebroker.engine.profiles import Profile
 from hutch.wire.fields import ByteArray, FieldTable, FieldValue, join_table, read_table, split_table, write_table
 from hutch.wire.properties import join_properties, split_properties
