@@ -59,6 +59,25 @@ def room_in_a_queue_of_three(rabbit: Rabbit) -> None:
     rabbit.eventually(lambda: yard.offer(queue), "the queue does not tell that it has room")
 
 
+@case("QUORUM-12")
+def first_message_of_a_channel(rabbit: Rabbit) -> None:
+    """A channel's first message to a quorum queue arrives behind what another queue dead-letters of it; later ones
+    arrive ahead of that.
+    """
+    yard = Yard(rabbit)
+    queue = yard.queue()
+    both = rabbit.name("x")
+    yard.channel.call(amqp.ExchangeDeclare(exchange=both, type="fanout"))
+    for each in (queue, yard.queue(queue, kind="classic", message_ttl=0)):
+        yard.channel.call(amqp.QueueBind(queue=each, exchange=both))
+    for wanted in ((True, False), (False, True)):
+        yard.channel.publish(b"x", exchange=both)
+        yard.channel.expect_ready(queue, 2)
+        found = [yard.get(queue, no_ack=True) for _ in wanted]
+        headers = [properties_of(content).get("headers") for content in found]
+        equal(tuple("x-death" in str(each) for each in headers), wanted, "which of the two is a dead letter")
+
+
 @case("QUORUM-12", "QUEUE-ARG-12")
 def head_is_dropped(rabbit: Rabbit) -> None:
     """Too many messages, or bytes, drop the head; reject-publish-dlx does so too, quorum queues do not have it."""

@@ -56,6 +56,7 @@ class Node:
         self.connections: Final[dict[Connection, None]] = {}
         #: What a command leaves to be done after it: dead-lettering, so that long chains of queues do not nest.
         self.pending: Final[deque[Callable[[], object]]] = deque()
+        self._last: Final[deque[Callable[[], object]]] = deque()
         #: Where events go (rabbitmq_event_exchange); ``None`` where that is not enabled.
         self.event_exchange: EventExchange | None = None
         self.operator_events: Final = OperatorEvents(self)
@@ -209,6 +210,21 @@ class Node:
                 self._do_at(self.clock, timer)
             else:
                 timer.action()
+
+    def do_last(self, action: Callable[[], object]) -> None:
+        """Do something behind all that is pending, and behind all that follows from that."""
+        self._last.append(action)
+        if len(self._last) == 1:
+            self.pending.append(self._do_last)
+
+    def _do_last(self) -> None:
+        if self.pending:
+            self.pending.append(self._do_last)
+            return
+        self._last[0]()
+        self._last.popleft()
+        if self._last:
+            self.pending.append(self._do_last)
 
     def _do_at(self, clock: SteppedClock, timer: Timer) -> None:
         """Do what fell due, and what follows from it, at its own moment, although the clock has moved on since."""

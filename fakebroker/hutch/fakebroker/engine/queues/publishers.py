@@ -1,4 +1,4 @@
-"""What the publishers of a quorum queue know of it: whether it is full (QUORUM-13)."""
+"""The publishers of a quorum queue: what each knows of it, and whether its first message has arrived (QUORUM-13)."""
 
 from typing import TYPE_CHECKING, Final
 
@@ -8,13 +8,15 @@ if TYPE_CHECKING:
 
 class Standing:
     """What one publisher knows: ``is_full`` is what it has heard, ``told`` what the queue has told it last, which may
-    be on its way.
+    be on its way. ``registering`` is how many of its messages have not arrived yet, because the queue does not know
+    the publisher yet.
     """
 
-    __slots__ = ("is_full", "told")
+    __slots__ = ("is_full", "registering", "told")
 
     def __init__(self, is_full: bool) -> None:
         self.is_full = self.told = is_full
+        self.registering = 0
 
     def hear(self, is_full: bool) -> None:
         """The queue's word arrives."""

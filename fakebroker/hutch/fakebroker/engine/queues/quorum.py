@@ -15,7 +15,7 @@ from hutch.fakebroker.engine.errors import SoftError, not_implemented
 from hutch.fakebroker.engine.message import Message
 from hutch.fakebroker.engine.queues.at_least_once import AtLeastOnce
 from hutch.fakebroker.engine.queues.consumer_timeouts import ConsumerTimeouts, Released
-from hutch.fakebroker.engine.queues.publishers import Publishers
+from hutch.fakebroker.engine.queues.publishers import Publishers, Standing
 from hutch.fakebroker.engine.queues.queue import Queue, RequeueOrder
 from hutch.fakebroker.engine.queues.quorum_consumer import QuorumConsumer
 from hutch.fakebroker.engine.queues.quorum_ready import QuorumEntry, QuorumReady
@@ -89,11 +89,30 @@ class QuorumQueue(Queue):
     def publish(self, message: Message, publisher: "Publisher | None" = None) -> bool:
         """Take in a message, and hand it on at once where a consumer waits; ``False`` if this publisher has heard that
         the queue is full (QUORUM-13).
+
+        The queue has to know a publisher before it takes the first message. That takes longer than anything else that
+        follows from the command, so the message arrives behind all that (QUORUM-18).
         """
-        if self._rejects and publisher is not None:
-            standing = self._publishers.get(publisher) or self._publishers.add(publisher, self._is_full)
-            if standing.is_full:
+        if publisher is not None:
+            standing = self._publishers.get(publisher)
+            is_new = standing is None
+            if standing is None:
+                standing = self._publishers.add(publisher, self._rejects and self._is_full)
+            if standing.is_full and self._rejects:
                 return False
+            if is_new or standing.registering:
+                standing.registering += 1
+                self.vhost.node.do_last(lambda: self._register(standing, message))
+                return True
+        self._take_in(message)
+        return True
+
+    def _register(self, standing: Standing, message: Message) -> None:
+        standing.registering -= 1
+        if not self.deleted:
+            self._take_in(message)
+
+    def _take_in(self, message: Message) -> None:
         self._positions += 1
         size = message.body_size
         if self._profile.quorum_size_has_properties:
@@ -102,7 +121,6 @@ class QuorumQueue(Queue):
         priority = message.properties.values.get("priority")
         self._ready.append(entry, priority if isinstance(priority, int) else _DEFAULT_PRIORITY)
         self.dispatch()
-        return True
 
     def _expires_at(self, message: Message) -> float | None:
         ttl = message.envelope.ttl
