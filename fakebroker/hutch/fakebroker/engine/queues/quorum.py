@@ -90,22 +90,33 @@ class QuorumQueue(Queue):
         """Take in a message, and hand it on at once where a consumer waits; ``False`` if this publisher has heard that
         the queue is full (QUORUM-13).
 
-        The queue has to know a publisher before it takes the first message. That takes longer than anything else that
-        follows from the command, so the message arrives behind all that (QUORUM-18).
+        The queue has to know a channel before it takes the first message. That takes longer than anything else that
+        follows from the command, so the message arrives behind all that (QUORUM-12).
         """
-        if publisher is not None:
-            standing = self._publishers.get(publisher)
-            is_new = standing is None
-            if standing is None:
-                standing = self._publishers.add(publisher, self._rejects and self._is_full)
-            if standing.is_full and self._rejects:
-                return False
-            if is_new or standing.registering:
-                standing.registering += 1
-                self.vhost.node.do_last(lambda: self._register(standing, message))
-                return True
+        if publisher is None:
+            self._take_in(message)
+            return True
+        is_new = self._publishers.get(publisher) is None
+        standing = self._standing(publisher)
+        if self._rejects and standing.is_full:
+            return False
+        if is_new or standing.registering:
+            standing.registering += 1
+            self.vhost.node.do_last(lambda: self._register(standing, message))
+        else:
+            self._take_in(message)
+        return True
+
+    def publish_dead(self, message: Message, publisher: "Publisher | None" = None) -> bool:
+        """The same for a dead letter, which never waits."""
+        if publisher is not None and self._rejects and self._standing(publisher).is_full:
+            return False
         self._take_in(message)
         return True
+
+    def _standing(self, publisher: "Publisher") -> Standing:
+        known = self._publishers.get(publisher)
+        return known or self._publishers.add(publisher, self._rejects and self._is_full)
 
     def _register(self, standing: Standing, message: Message) -> None:
         standing.registering -= 1
