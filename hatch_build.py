@@ -2,10 +2,11 @@
 
     HATCH_BUILD_HOOK_ENABLE_CUSTOM=true pip install .
 
-needs a C compiler. pyproject.toml lists the modules; docs/performance.md tells what it gives.
+needs a C compiler. pyproject.toml lists the folders and modules; docs/performance.md tells what it gives.
 """
 
 import os
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -20,6 +21,25 @@ _MYPY: Final = (
     "--namespace-packages",
     "--explicit-package-bases",
 )
+
+
+def chosen(config: Mapping[str, Sequence[str]], root: Path) -> list[str]:
+    """The modules to compile, as paths below ``root``: those in ``folders``, and ``modules``, but not
+    ``interpreted``.
+
+    Raises:
+        ValueError: a path of ``modules`` or ``interpreted`` is no file, or one of ``folders`` has no modules.
+    """
+    for path in (*config["modules"], *config["interpreted"]):
+        if not (root / path).is_file():
+            raise ValueError(f"pyproject.toml names {path}, which is no file")
+    found = set(config["modules"])
+    for folder in config["folders"]:
+        modules = {path.relative_to(root).as_posix() for path in (root / folder).glob("*.py")}
+        if not modules:
+            raise ValueError(f"pyproject.toml names {folder}, which is no folder with modules")
+        found |= modules
+    return sorted(found - set(config["interpreted"]))
 
 
 class CompiledWheel(BuildHookInterface[Any]):
@@ -43,7 +63,8 @@ class CompiledWheel(BuildHookInterface[Any]):
         from setuptools.command.build_ext import build_ext  # noqa: PLC0415
 
         os.environ["MYPYPATH"] = os.pathsep.join(self.build_config.target_config["dev-mode-dirs"])
-        extensions = mypycify([*_MYPY, *self.config["modules"]], target_dir=str(built / "c"))
+        modules = chosen(self.config, Path(self.root))
+        extensions = mypycify([*_MYPY, *modules], target_dir=str(built / "c"))
         build = build_ext(Distribution({"name": "hutch", "ext_modules": extensions}))
         build.build_lib, build.build_temp = str(built / "lib"), str(built / "objects")
         build.ensure_finalized()

@@ -54,6 +54,7 @@ SORTED = frozenset({"sortedcontainers"})
 #: For each module, the rule with the longest prefix holds.
 RULES = (
     Rule(WIRE, (WIRE,), forbidden=IMPURE),
+    Rule("hutch.wire.interfaces", (), others=frozenset({"mypy_extensions"}), forbidden=IMPURE),  # for mypyc alone
     Rule(CLIENT, (WIRE, CLIENT)),
     Rule("hutch.client.sasl", (WIRE, CLIENT), others=frozenset({"gssapi"})),
     Rule("hutch.client.kombu", (WIRE, CLIENT), others=frozenset({"kombu"})),

@@ -7,7 +7,7 @@ from contextlib import suppress
 
 import pytest
 
-from hutch.fakebroker import Broker, Event, ManualClock
+from hutch.fakebroker import Broker, Clock, Event, ManualClock
 from hutch.wire.fields import FieldTable
 from hutch.wire.methods import BasicNack
 
@@ -98,7 +98,7 @@ def test_a_negative_limit_is_a_mistake(limits: dict[str, int]) -> None:
 
 
 def test_the_dates_of_events_never_go_back(pipe: Connect) -> None:
-    class Unsteady:
+    class Unsteady(Clock):
         now = 100.0
 
         def monotonic(self) -> float:

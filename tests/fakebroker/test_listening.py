@@ -13,7 +13,7 @@ from typing import Any, NoReturn, Self
 
 import pytest
 
-from hutch.fakebroker import Broker, ManualClock, SystemClock
+from hutch.fakebroker import Broker, Clock, ManualClock, SystemClock
 from hutch.fakebroker.server import ports
 from hutch.wire.methods import ConnectionClose
 from hutch.wire.url import parse_url
@@ -233,7 +233,7 @@ def test_all_addresses_of_a_host_have_the_same_port(broker: Broker, host: str) -
 # a listener that dies
 
 
-class Trap:
+class Trap(Clock):
     """A clock that raises ``error`` in the listener's thread, once, as soon as there is one."""
 
     error: BaseException | None = None

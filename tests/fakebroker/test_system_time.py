@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from freezegun import freeze_time
 
-from hutch.fakebroker import Broker, SystemClock
+from hutch.fakebroker import Broker, Clock, SystemClock
 from hutch.fakebroker.realtime import monotonic
 from hutch.wire.fields import FieldTable
 from hutch.wire.frames import HEARTBEAT
@@ -231,7 +231,7 @@ def test_two_brokers_on_one_frozen_clock_have_each_its_own_moments(pipe: Connect
 
 
 def test_a_clock_of_ones_own_that_leaps_does_the_same(pipe: Connect) -> None:
-    class Leaping:
+    class Leaping(Clock):
         now = 100.0
 
         def monotonic(self) -> float:

@@ -9,12 +9,12 @@ from datetime import timedelta
 from typing import Final, NoReturn, Protocol
 
 from hutch.fakebroker.company import Company
-from hutch.fakebroker.engine.clock import moment
+from hutch.fakebroker.engine.clock import Clock, moment
 
 _PATIENCE: Final = 10.0  # seconds
 
 
-class SystemClock:
+class SystemClock(Clock):
     """The machine's clock, read late: what patches ``time.monotonic`` and ``time.time`` (freezegun) moves it.
 
     When time is frozen, or runs again, another function stands behind ``time.monotonic``, which counts from elsewhere.
@@ -84,7 +84,7 @@ class Follower(Protocol):
         """Who uses it."""
 
 
-class ManualClock:
+class ManualClock(Clock):
     """A clock that moves when it is told to. ``start`` is its first ``time()``, seconds since 1970.
 
     Several brokers may run on it. The clock moves from timer to timer over all of them, so each thing happens at its

@@ -1,10 +1,12 @@
 """A binding, and what an exchange type has to do with it."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, Protocol, TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 from hutch.fakebroker.engine.message import Message
 from hutch.wire.fields import FieldTable, FieldValue, write_table
+from hutch.wire.interfaces import mypyc_attr
 
 if TYPE_CHECKING:
     from hutch.fakebroker.engine.exchanges import Exchange
@@ -49,14 +51,18 @@ def _in_order(table: FieldTable) -> dict[str, FieldValue]:
     }
 
 
-class Router(Protocol):
+@mypyc_attr(allow_interpreted_subclasses=True)
+class Router(ABC):
     """An exchange type at work: keeps the bindings of one exchange so that it finds the matching ones fast."""
 
+    @abstractmethod
     def add(self, binding: Binding) -> None:
         """Take in a binding; it is not there yet."""
 
+    @abstractmethod
     def remove(self, binding: Binding) -> None:
         """Take out a binding that is there."""
 
+    @abstractmethod
     def route(self, routing_key: str, message: Message) -> Iterable[Destination]:
         """The destinations for one routing key of a message; one may come up more than once."""

@@ -19,6 +19,7 @@ from hutch.fakebroker.engine.queues.queue import Queue
 from hutch.fakebroker.engine.queues.ready_messages import Entry
 from hutch.fakebroker.engine.replies import ReplyQueue
 from hutch.fakebroker.engine.shared_limit import SharedLimit, serve_waiting
+from hutch.fakebroker.engine.targets import Publisher
 from hutch.fakebroker.engine.transactions import ACKED, Outcome, Transaction
 from hutch.fakebroker.plugins.firehose import trace_delivery
 
@@ -35,7 +36,7 @@ class Delivery:
         self.consumer = consumer
 
 
-class Channel:
+class Channel(Publisher):
     """One open channel.
 
     ``prefetch`` is what consumers started from now on get; ``shared_limit`` the limit over the whole channel where the

@@ -1,21 +1,27 @@
 """Time: what the engine asks of a clock, and the one sorted list of what is to happen later."""
 
 import math
+from abc import ABC, abstractmethod
 from collections.abc import Callable
-from typing import Final, Protocol
+from typing import Final
 
 from sortedcontainers import SortedKeyList
+
+from hutch.wire.interfaces import mypyc_attr
 
 #: Seconds that a timer may be early on a clock that moves by itself: freezegun adds up microseconds in floats.
 _RESOLUTION: Final = 1e-6
 
 
-class Clock(Protocol):
+@mypyc_attr(allow_interpreted_subclasses=True)
+class Clock(ABC):
     """What the engine asks the time. Both are in seconds."""
 
+    @abstractmethod
     def monotonic(self) -> float:
         """A clock that never goes back, for intervals."""
 
+    @abstractmethod
     def time(self) -> float:
         """Seconds since 1970, for timestamps."""
 
@@ -25,7 +31,7 @@ def moment(seconds: float) -> float:
     return round(seconds, 9)
 
 
-class SteppedClock:
+class SteppedClock(Clock):
     """The clock of one node, on top of a clock that moves by itself or by freezegun.
 
     It says what that clock says. While the node does what fell due, it says the moment when that fell due: one leap

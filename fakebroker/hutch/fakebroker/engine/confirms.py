@@ -8,7 +8,7 @@ from hutch.wire.methods import BasicAck, BasicNack
 
 if TYPE_CHECKING:
     from hutch.fakebroker.engine.channel import Channel
-    from hutch.fakebroker.engine.routing import Target
+    from hutch.fakebroker.engine.targets import Target
 
 
 class Confirms:

@@ -14,7 +14,7 @@ from hutch.wire.fields import FieldTable, FieldValue, Int64, Timestamp
 
 if TYPE_CHECKING:
     from hutch.fakebroker.engine.queues.queue import Queue
-    from hutch.fakebroker.engine.routing import Target
+    from hutch.fakebroker.engine.targets import Target
 
 Death = FieldTable
 

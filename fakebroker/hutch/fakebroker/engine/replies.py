@@ -9,12 +9,12 @@ from base64 import b64decode
 from typing import TYPE_CHECKING, Final
 
 from hutch.fakebroker.engine.errors import internal_error
+from hutch.fakebroker.engine.targets import Publisher, Target
 
 if TYPE_CHECKING:
     from hutch.fakebroker.engine.channel import Channel
     from hutch.fakebroker.engine.message import Message
     from hutch.fakebroker.engine.names import Names
-    from hutch.fakebroker.engine.routing import Publisher
     from hutch.fakebroker.engine.vhost import VHost
 
 #: The pseudo queue.
@@ -23,18 +23,14 @@ REPLY_TO: Final = "amq.rabbitmq.reply-to"
 REPLY_PREFIX: Final = REPLY_TO + "."
 
 
-class ReplyQueue:
-    """A name that replies are sent to, and the consumer that gets them; ``channel`` is ``None`` once that has ended."""
-
-    __slots__ = ("channel", "name", "tag", "tag_bytes")
-
-    #: It is never deleted, though its consumer may end (RPC-09).
-    deleted: Final = False
-    #: It takes everything.
-    refuses_at_once: Final = False
+class ReplyQueue(Target):
+    """A name that replies are sent to, and the consumer that gets them; ``channel`` is ``None`` once that has ended.
+    The name is never deleted, though its consumer may end (RPC-09).
+    """
 
     def __init__(self, name: str, channel: "Channel | None", tag: str) -> None:
         self.name = name
+        self.deleted = False
         self.channel = channel
         self.tag = tag
         raw = tag.encode()
@@ -45,10 +41,6 @@ class ReplyQueue:
         if self.channel is not None:
             self.channel.vhost.node.pending.append(lambda: self._deliver(message))
         return True
-
-    def publish_dead(self, message: "Message", publisher: "Publisher | None" = None) -> bool:
-        """Send a dead letter as any message."""
-        return self.publish(message, publisher)
 
     def _deliver(self, message: "Message") -> None:
         if self.channel is not None:

@@ -1,48 +1,15 @@
 """From an exchange to the queues: bindings between exchanges and alternate exchanges included."""
 
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from hutch.fakebroker.engine.exchanges import Exchange
 from hutch.fakebroker.engine.message import Message
 from hutch.fakebroker.engine.replies import REPLY_PREFIX
+from hutch.fakebroker.engine.targets import Target
 
 if TYPE_CHECKING:
-    from hutch.fakebroker.engine.queues.publishers import Standing
     from hutch.fakebroker.engine.queues.queue import Queue
     from hutch.fakebroker.engine.vhost import VHost
-
-
-class Publisher(Protocol):
-    """Who publishes to a queue and is told when it is full: a channel, or what forwards a queue's dead letters."""
-
-    @property
-    def closed(self) -> bool:
-        """Whether it has ended."""
-
-    def tell(self, standing: "Standing", is_full: bool) -> None:
-        """Have ``standing`` hear a queue's word, when the publisher comes to that."""
-
-
-class Target(Protocol):
-    """What a message can be routed to: a queue, or a name that replies are sent to."""
-
-    @property
-    def name(self) -> str:
-        """Its name."""
-
-    @property
-    def deleted(self) -> bool:
-        """Whether it takes nothing any more."""
-
-    @property
-    def refuses_at_once(self) -> bool:
-        """Whether what it refuses is refused before it hears of it."""
-
-    def publish(self, message: Message, publisher: Publisher | None = None) -> bool:
-        """Take in a message; ``False`` if it is refused. ``publisher`` is who is told, ``None`` if nobody is."""
-
-    def publish_dead(self, message: Message, publisher: Publisher | None = None) -> bool:
-        """The same for a dead letter."""
 
 
 def route(vhost: "VHost", exchange: Exchange, message: Message, keys: tuple[str, ...]) -> list[Target]:

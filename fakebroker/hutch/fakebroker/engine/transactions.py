@@ -7,7 +7,7 @@ from hutch.fakebroker.engine.message import Message
 
 if TYPE_CHECKING:
     from hutch.fakebroker.engine.channel import Delivery
-    from hutch.fakebroker.engine.routing import Target
+    from hutch.fakebroker.engine.targets import Target
 
 
 class HeldPublish(NamedTuple):

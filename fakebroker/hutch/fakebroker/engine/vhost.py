@@ -10,7 +10,8 @@ from hutch.fakebroker.engine.exchanges import PREDECLARED, Exchange
 from hutch.fakebroker.engine.message import Message
 from hutch.fakebroker.engine.operator.policies import Policies
 from hutch.fakebroker.engine.queues.queue import Queue
-from hutch.fakebroker.engine.routing import Target, route, route_by_queue_name
+from hutch.fakebroker.engine.routing import route, route_by_queue_name
+from hutch.fakebroker.engine.targets import Target
 from hutch.fakebroker.plugins.event_exchange import INTERNAL
 from hutch.fakebroker.plugins.recent_history_exchange import RecentHistoryRouter
 from hutch.wire.fields import FieldTable

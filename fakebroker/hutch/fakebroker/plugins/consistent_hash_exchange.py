@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Final
 
-from hutch.fakebroker.engine.bindings import Binding, Destination
+from hutch.fakebroker.engine.bindings import Binding, Destination, Router
 from hutch.fakebroker.engine.errors import internal_error, precondition_failed
 from hutch.fakebroker.engine.exchanges.kinds import ExchangeType
 from hutch.fakebroker.engine.message import Message
@@ -49,7 +49,7 @@ def _check_binding(_: "Exchange", node: "Node", _destination: Destination, key: 
         raise precondition_failed(f"The binding key must not exceed {limit}")
 
 
-class ConsistentHashRouter:
+class ConsistentHashRouter(Router):
     """Destinations with their weights.
 
     A destination counts once, with the weight it was bound with first; whichever of its bindings goes, it leaves

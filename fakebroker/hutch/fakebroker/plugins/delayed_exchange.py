@@ -62,7 +62,7 @@ def _delayed_type(arguments: FieldTable) -> str | None:
     return value if isinstance(value, str) else None
 
 
-class DelayedRouter:
+class DelayedRouter(Router):
     """Lets ``inner`` route what is not delayed. The rest gets nowhere, so that it goes to the alternate exchange or
     back to whoever publishes it as mandatory; when its time has come it is routed as if it came anew.
     """

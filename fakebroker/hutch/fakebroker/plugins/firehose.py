@@ -12,7 +12,7 @@ from hutch.wire.properties import PropertyValue, encode_properties
 
 if TYPE_CHECKING:
     from hutch.fakebroker.engine.channel import Channel
-    from hutch.fakebroker.engine.routing import Target
+    from hutch.fakebroker.engine.targets import Target
 
 #: The exchange of every vhost that the firehose goes to (EXCH-SYS-01).
 TRACE: Final = "amq.rabbitmq.trace"

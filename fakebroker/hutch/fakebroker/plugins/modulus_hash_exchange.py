@@ -6,7 +6,7 @@ from bisect import insort
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Final
 
-from hutch.fakebroker.engine.bindings import Binding, Destination
+from hutch.fakebroker.engine.bindings import Binding, Destination, Router
 from hutch.fakebroker.engine.exchanges.kinds import ExchangeType
 from hutch.fakebroker.engine.message import Message
 from hutch.fakebroker.engine.queues.queue import Queue
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from hutch.fakebroker.engine.vhost import VHost
 
 
-class ModulusHashRouter:
+class ModulusHashRouter(Router):
     """Bindings in the order of their destinations: exchanges, then queues, by name. In 3.10 the binding key comes first
     in that order.
     """

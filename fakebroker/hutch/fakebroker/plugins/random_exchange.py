@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Final
 
 from hutch.fakebroker.engine.arguments import erlang_type
-from hutch.fakebroker.engine.bindings import Binding, Destination
+from hutch.fakebroker.engine.bindings import Binding, Destination, Router
 from hutch.fakebroker.engine.errors import precondition_failed
 from hutch.fakebroker.engine.exchanges.kinds import ExchangeType
 from hutch.fakebroker.engine.message import Message
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from hutch.fakebroker.engine.vhost import VHost
 
 
-class RandomRouter:
+class RandomRouter(Router):
     """All bindings, each as likely as any; a queue that is bound twice is twice as likely."""
 
     def __init__(self, _exchange: "Exchange", vhost: "VHost") -> None:

@@ -20,7 +20,7 @@ from hutch.wire.fields import FieldTable, type_name
 if TYPE_CHECKING:
     from hutch.fakebroker.engine.exchanges import Exchange
     from hutch.fakebroker.engine.node import Node
-    from hutch.fakebroker.engine.routing import Target
+    from hutch.fakebroker.engine.targets import Target
     from hutch.fakebroker.engine.vhost import VHost
 
 _LENGTH: Final = "x-recent-history-length"

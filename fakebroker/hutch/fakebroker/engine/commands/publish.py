@@ -11,7 +11,7 @@ from hutch.fakebroker.engine.exchanges import Exchange
 from hutch.fakebroker.engine.message import Message
 from hutch.fakebroker.engine.message_properties import Envelope
 from hutch.fakebroker.engine.replies import REPLY_TO
-from hutch.fakebroker.engine.routing import Target
+from hutch.fakebroker.engine.targets import Target
 from hutch.fakebroker.engine.transactions import HeldPublish
 from hutch.fakebroker.plugins.firehose import trace_publish
 from hutch.wire.codes import ReplyCode

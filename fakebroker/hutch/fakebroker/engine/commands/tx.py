@@ -8,7 +8,7 @@ from hutch.fakebroker.engine.commands.publish import return_unroutable
 from hutch.fakebroker.engine.errors import HardError, precondition_failed
 from hutch.fakebroker.engine.message import Message
 from hutch.fakebroker.engine.replies import ReplyQueue
-from hutch.fakebroker.engine.routing import Target
+from hutch.fakebroker.engine.targets import Target
 from hutch.fakebroker.engine.transactions import HeldPublish, Transaction
 from hutch.fakebroker.erlang.terms import print_missing_queue
 from hutch.wire.codes import ReplyCode

@@ -2,11 +2,11 @@
 
 from collections.abc import Iterable
 
-from hutch.fakebroker.engine.bindings import Binding, Destination
+from hutch.fakebroker.engine.bindings import Binding, Destination, Router
 from hutch.fakebroker.engine.message import Message
 
 
-class DirectRouter:
+class DirectRouter(Router):
     """Destinations by binding key."""
 
     def __init__(self) -> None:

@@ -4,7 +4,7 @@ from collections.abc import Hashable, Iterable
 from datetime import datetime
 from typing import TYPE_CHECKING, Final
 
-from hutch.fakebroker.engine.bindings import Binding, Destination
+from hutch.fakebroker.engine.bindings import Binding, Destination, Router
 from hutch.fakebroker.engine.errors import precondition_failed
 from hutch.fakebroker.engine.exchanges.kinds import ExchangeType
 from hutch.fakebroker.engine.message import Message
@@ -36,7 +36,7 @@ def _check_match(
         raise precondition_failed(text)
 
 
-class HeadersRouter:
+class HeadersRouter(Router):
     """All bindings, tried one by one (EXCH-HEADERS-05 to EXCH-HEADERS-07).
 
     ``int_equals_float`` is whether 1 matches 1.0; ``timestamps_in_ms`` whether a message's timestamps count in

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Final
 
-from hutch.fakebroker.engine.bindings import Binding, Destination
+from hutch.fakebroker.engine.bindings import Binding, Destination, Router
 from hutch.fakebroker.engine.errors import precondition_failed
 from hutch.fakebroker.engine.exchanges.kinds import ExchangeType
 from hutch.fakebroker.engine.message import Message
@@ -27,7 +27,7 @@ def _words(key: str) -> list[str]:
     return key.split(".") if key else []
 
 
-class TopicRouter:
+class TopicRouter(Router):
     """A trie over the words of the binding keys, so that bindings that cannot match cost nothing."""
 
     def __init__(self) -> None:

@@ -10,11 +10,12 @@ from hutch.fakebroker.engine.clock import Timer
 from hutch.fakebroker.engine.deadletter import dead_letter_message
 from hutch.fakebroker.engine.message import Message
 from hutch.fakebroker.engine.queues.quorum_ready import QuorumEntry
+from hutch.fakebroker.engine.targets import Publisher
 
 if TYPE_CHECKING:
     from hutch.fakebroker.engine.queues.publishers import Standing
     from hutch.fakebroker.engine.queues.quorum import QuorumQueue
-    from hutch.fakebroker.engine.routing import Target
+    from hutch.fakebroker.engine.targets import Target
 
 #: dead_letter_worker_consumer_prefetch: how many are published at once.
 _PREFETCH: Final = 32
@@ -37,7 +38,7 @@ class _Kept:
         self.taken_by: set[Target] = set()
 
 
-class AtLeastOnce:
+class AtLeastOnce(Publisher):
     """What died in one quorum queue. ``count`` is how many messages there are, ``size`` the sum of theirs; both count
     towards the queue's limits.
     """

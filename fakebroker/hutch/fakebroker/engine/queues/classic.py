@@ -16,7 +16,7 @@ from hutch.wire.methods import BasicCreditOk
 if TYPE_CHECKING:
     from hutch.fakebroker.engine.channel import Channel
     from hutch.fakebroker.engine.connection import Connection
-    from hutch.fakebroker.engine.routing import Publisher
+    from hutch.fakebroker.engine.targets import Publisher
     from hutch.fakebroker.engine.vhost import VHost
 
 

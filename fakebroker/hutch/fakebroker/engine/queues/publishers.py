@@ -3,20 +3,22 @@
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from hutch.fakebroker.engine.routing import Publisher
+    from hutch.fakebroker.engine.message import Message
+    from hutch.fakebroker.engine.queues.quorum import QuorumQueue
+    from hutch.fakebroker.engine.targets import Publisher
 
 
 class Standing:
     """What one publisher knows: ``is_full`` is what it has heard, ``told`` what the queue has told it last, which may
-    be on its way. ``registering`` is how many of its messages have not arrived yet, because the queue does not know
-    the publisher yet.
+    be on its way. ``arriving`` is how many of its messages the queue has not received, because it registers the
+    publisher first; ``None`` before the first message.
     """
 
-    __slots__ = ("is_full", "registering", "told")
+    __slots__ = ("arriving", "is_full", "told")
 
     def __init__(self, is_full: bool) -> None:
         self.is_full = self.told = is_full
-        self.registering = 0
+        self.arriving: int | None = None
 
     def hear(self, is_full: bool) -> None:
         """The queue's word arrives."""
@@ -26,7 +28,8 @@ class Standing:
 class Publishers:
     """The publishers of one queue."""
 
-    def __init__(self) -> None:
+    def __init__(self, queue: "QuorumQueue") -> None:
+        self._queue: Final = queue
         self._standings: Final[dict[Publisher, Standing]] = {}
 
     def get(self, publisher: "Publisher") -> Standing | None:
@@ -39,6 +42,23 @@ class Publishers:
             del self._standings[closed]
         standing = self._standings[publisher] = Standing(is_full)
         return standing
+
+    def receive(self, publisher: "Publisher", message: "Message") -> None:
+        """Take in a message of a publisher that was added. The first one waits until the publisher is registered, which
+        takes longer than anything else that follows from a command (QUORUM-12).
+        """
+        standing = self._standings[publisher]
+        if standing.arriving == 0:
+            self._queue.take_in(message)
+            return
+        standing.arriving = (standing.arriving or 0) + 1
+
+        def arrive() -> None:
+            standing.arriving = (standing.arriving or 0) - 1
+            if not self._queue.deleted:
+                self._queue.take_in(message)
+
+        self._queue.vhost.node.do_last(arrive)
 
     def tell(self, is_full: bool, but: "Publisher | None") -> None:
         """Tell all ``but`` one, if they were told otherwise before."""

@@ -1,7 +1,7 @@
 """What queues of every type have: a name and properties, bindings, consumers and whose turn it is, a lease."""
 
 import builtins
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, ClassVar, Final
 
@@ -11,13 +11,13 @@ from hutch.fakebroker.engine.consumers import Consumer, Rotation
 from hutch.fakebroker.engine.message import Message
 from hutch.fakebroker.engine.queues.ready_messages import Entry
 from hutch.fakebroker.engine.queues.settings import Settings
+from hutch.fakebroker.engine.targets import Target
 from hutch.wire.fields import FieldTable
 
 if TYPE_CHECKING:
     from hutch.fakebroker.engine.channel import Channel
     from hutch.fakebroker.engine.connection import Connection
     from hutch.fakebroker.engine.operator.policies import Applied
-    from hutch.fakebroker.engine.routing import Publisher
     from hutch.fakebroker.engine.vhost import VHost
 
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 RequeueOrder = tuple[int, bytes]
 
 
-class Queue(ABC):
+class Queue(Target):
     """One queue of a vhost; ``arguments`` are valid for its type (:mod:`hutch.fakebroker.engine.arguments`).
 
     A queue type is a subclass, entered in :data:`~hutch.fakebroker.engine.queues.QUEUE_TYPES`.
@@ -35,8 +35,6 @@ class Queue(ABC):
     type: ClassVar[str]
     #: What its consumers are.
     consumer_type: ClassVar[builtins.type[Consumer]] = Consumer
-    #: Whether a message that is refused is refused before the queue hears of it.
-    refuses_at_once: ClassVar[bool] = False
     #: Whether a consumer is served as it gets credit, which with others is up to :meth:`dispatch`.
     serves_at_once: ClassVar[bool] = False
     #: Whether its consumers heed the limit that those of their channel share.
@@ -53,7 +51,8 @@ class Queue(ABC):
         arguments: FieldTable,
     ) -> None:
         self.vhost: Final = vhost
-        self.name: Final = name
+        self.name = name
+        self.deleted = False
         self.durable: Final = durable
         #: The connection it is exclusive to, ``None`` where it is not exclusive.
         self.owner: Final = owner
@@ -66,7 +65,6 @@ class Queue(ABC):
         self.consumers: Final[dict[Consumer, None]] = {}
         #: How many deliveries wait for their acknowledgement.
         self.unacked = 0
-        self.deleted = False
         #: Whether one consumer at a time is served, the next one when that ends (CONSUME-29).
         self.single_active: Final = arguments.get("x-single-active-consumer") is True
         self._active: Consumer | None = None
@@ -88,18 +86,8 @@ class Queue(ABC):
     def messages(self) -> list[Message]:
         """The ready messages, head first."""
 
-    @abstractmethod
-    def publish(self, message: Message, publisher: "Publisher | None" = None) -> bool:
-        """Take in a message, and hand it on at once where a consumer waits; ``False`` if the queue is full and
-        refuses. ``publisher`` is who is told, by a confirm say, ``None`` if nobody is.
-        """
-
-    def check_message(self, message: Message) -> None:  # noqa: B027  (most types take any)
+    def check_message(self, message: Message) -> None:
         """Refuse a message of the broker's own that :meth:`publish` cannot take."""
-
-    def publish_dead(self, message: Message, publisher: "Publisher | None" = None) -> bool:
-        """The same for a dead letter."""
-        return self.publish(message, publisher)
 
     @abstractmethod
     def take(self) -> Entry | None:
@@ -116,7 +104,7 @@ class Queue(ABC):
         basic.recover.
         """
 
-    def check_return(self, *, recovering: bool) -> None:  # noqa: B027  (most types take everything back)
+    def check_return(self, *, recovering: bool) -> None:
         """Refuse deliveries that a client hands back, by basic.recover or else by basic.nack or basic.reject.
 
         Raises:

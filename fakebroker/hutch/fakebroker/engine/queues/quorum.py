@@ -15,7 +15,7 @@ from hutch.fakebroker.engine.errors import SoftError, not_implemented
 from hutch.fakebroker.engine.message import Message
 from hutch.fakebroker.engine.queues.at_least_once import AtLeastOnce
 from hutch.fakebroker.engine.queues.consumer_timeouts import ConsumerTimeouts, Released
-from hutch.fakebroker.engine.queues.publishers import Publishers, Standing
+from hutch.fakebroker.engine.queues.publishers import Publishers
 from hutch.fakebroker.engine.queues.queue import Queue, RequeueOrder
 from hutch.fakebroker.engine.queues.quorum_consumer import QuorumConsumer
 from hutch.fakebroker.engine.queues.quorum_ready import QuorumEntry, QuorumReady
@@ -27,7 +27,7 @@ from hutch.wire.methods import BasicCreditDrained, BasicCreditOk
 
 if TYPE_CHECKING:
     from hutch.fakebroker.engine.connection import Connection
-    from hutch.fakebroker.engine.routing import Publisher
+    from hutch.fakebroker.engine.targets import Publisher
     from hutch.fakebroker.engine.vhost import VHost
 
 #: What a message without a priority counts as where there are priorities (QUORUM-11).
@@ -41,7 +41,7 @@ class QuorumQueue(Queue):
 
     type: ClassVar = "quorum"
     consumer_type = QuorumConsumer
-    refuses_at_once: ClassVar = True
+    refuses_at_once: ClassVar[bool] = True
 
     def __init__(
         self,
@@ -67,8 +67,7 @@ class QuorumQueue(Queue):
         self._wake_up: Timer | None = None
         #: Consumers that ended and may have deliveries outstanding.
         self._ended: Final[list[QuorumConsumer]] = []
-        #: Whom messages came from.
-        self._publishers: Final = Publishers()
+        self._publishers: Final = Publishers(self)
         self._created_at: Final = vhost.node.clock.monotonic()
         self._used_at = self._created_at
         super().__init__(vhost, name, durable=durable, owner=owner, auto_delete=auto_delete, arguments=arguments)
@@ -88,42 +87,29 @@ class QuorumQueue(Queue):
 
     def publish(self, message: Message, publisher: "Publisher | None" = None) -> bool:
         """Take in a message, and hand it on at once where a consumer waits; ``False`` if this publisher has heard that
-        the queue is full (QUORUM-13).
-
-        The queue has to know a channel before it takes the first message. That takes longer than anything else that
-        follows from the command, so the message arrives behind all that (QUORUM-12).
+        the queue is full (QUORUM-13). A channel's first message arrives behind all else that the command does
+        (QUORUM-12).
         """
         if publisher is None:
-            self._take_in(message)
-            return True
-        is_new = self._publishers.get(publisher) is None
-        standing = self._standing(publisher)
-        if self._rejects and standing.is_full:
+            return self.publish_dead(message)
+        if self._refuses(publisher):
             return False
-        if is_new or standing.registering:
-            standing.registering += 1
-            self.vhost.node.do_last(lambda: self._register(standing, message))
-        else:
-            self._take_in(message)
+        self._publishers.receive(publisher, message)
         return True
 
     def publish_dead(self, message: Message, publisher: "Publisher | None" = None) -> bool:
         """The same for a dead letter, which never waits."""
-        if publisher is not None and self._rejects and self._standing(publisher).is_full:
+        if publisher is not None and self._refuses(publisher):
             return False
-        self._take_in(message)
+        self.take_in(message)
         return True
 
-    def _standing(self, publisher: "Publisher") -> Standing:
-        known = self._publishers.get(publisher)
-        return known or self._publishers.add(publisher, self._rejects and self._is_full)
+    def _refuses(self, publisher: "Publisher") -> bool:
+        standing = self._publishers.get(publisher) or self._publishers.add(publisher, self._rejects and self._is_full)
+        return self._rejects and standing.is_full
 
-    def _register(self, standing: Standing, message: Message) -> None:
-        standing.registering -= 1
-        if not self.deleted:
-            self._take_in(message)
-
-    def _take_in(self, message: Message) -> None:
+    def take_in(self, message: Message) -> None:
+        """Take in a message that has arrived."""
         self._positions += 1
         size = message.body_size
         if self._profile.quorum_size_has_properties:
@@ -259,9 +245,7 @@ class QuorumQueue(Queue):
         """Stand still; all messages are on disk (QUORUM-16)."""
         super().stop()
         self._timeouts.stop()
-        if self._wake_up is not None:
-            self.vhost.node.timers.cancel(self._wake_up)
-            self._wake_up = None
+        self._wake_up_at(None)
 
     # limits
 
@@ -324,13 +308,14 @@ class QuorumQueue(Queue):
         moments = [row[0].expires_at for row in self._ready.watched()]
         if self._delayed:
             moments.append(self._delayed[0][0])
-        soonest = min((at for at in moments if at is not None), default=None)
-        timers = self.vhost.node.timers
-        if self._wake_up is not None:
-            if self._wake_up.at == soonest:
-                return
-            timers.cancel(self._wake_up)
-        self._wake_up = None if soonest is None else timers.set_at(soonest, self._on_wake_up)
+        self._wake_up_at(min((at for at in moments if at is not None), default=None))
+
+    def _wake_up_at(self, at: float | None) -> None:
+        timers, timer = self.vhost.node.timers, self._wake_up
+        if timer is None or timer.at != at:
+            if timer is not None:
+                timers.cancel(timer)
+            self._wake_up = None if at is None else timers.set_at(at, self._on_wake_up)
 
     def _on_wake_up(self) -> None:
         self._wake_up = None
@@ -508,8 +493,7 @@ class QuorumQueue(Queue):
     def close(self) -> None:
         """Forget everything, once the vhost has let go of the queue."""
         super().close()
-        if self._wake_up is not None:
-            self.vhost.node.timers.cancel(self._wake_up)
+        self._wake_up_at(None)
         self._ready.clear()
         self._delayed.clear()
         self._dead.clear()

@@ -19,7 +19,7 @@ from hutch.wire.methods import BasicCreditDrained, BasicCreditOk
 
 if TYPE_CHECKING:
     from hutch.fakebroker.engine.connection import Connection
-    from hutch.fakebroker.engine.routing import Publisher
+    from hutch.fakebroker.engine.targets import Publisher
     from hutch.fakebroker.engine.vhost import VHost
 
 #: What a message takes up in RabbitMQ's file beside body, properties and address, bytes: the head of its chunk, the

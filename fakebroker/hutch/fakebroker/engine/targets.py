@@ -1,0 +1,46 @@
+"""What a message can be routed to, and who publishes it there."""
+
+from abc import ABC, abstractmethod
+from typing import TYPE_CHECKING, ClassVar
+
+from hutch.fakebroker.engine.message import Message
+from hutch.wire.interfaces import mypyc_attr
+
+if TYPE_CHECKING:
+    from hutch.fakebroker.engine.queues.publishers import Standing
+
+
+@mypyc_attr(allow_interpreted_subclasses=True)
+class Publisher(ABC):
+    """Who publishes to a queue and is told when it is full: a channel, or what forwards a queue's dead letters."""
+
+    @property
+    @abstractmethod
+    def closed(self) -> bool:
+        """Whether it has ended."""
+
+    @abstractmethod
+    def tell(self, standing: "Standing", is_full: bool) -> None:
+        """Have ``standing`` hear a queue's word, when the publisher comes to that."""
+
+
+@mypyc_attr(allow_interpreted_subclasses=True)
+class Target(ABC):
+    """What a message can be routed to: a queue, or a name that replies are sent to."""
+
+    #: Whether a message that is refused is refused before the target hears of it.
+    refuses_at_once: ClassVar[bool] = False
+
+    name: str
+    #: Whether it takes nothing any more.
+    deleted: bool
+
+    @abstractmethod
+    def publish(self, message: Message, publisher: Publisher | None = None) -> bool:
+        """Take in a message, and hand it on at once where a consumer waits; ``False`` if it is refused. ``publisher``
+        is who is told, by a confirm for example, ``None`` if nobody is.
+        """
+
+    def publish_dead(self, message: Message, publisher: Publisher | None = None) -> bool:
+        """The same for a dead letter."""
+        return self.publish(message, publisher)

@@ -1,0 +1,59 @@
+"""The modules that the compiled wheel has compiled, which pyproject.toml chooses by folders."""
+
+import ast
+import tomllib
+from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
+
+import hutch.fakebroker.session
+
+ROOT = Path(__file__).parents[1]
+CONFIG = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["hatch"]["build"]["targets"]["wheel"]["hooks"]
+CHOICE: dict[str, list[str]] = CONFIG["custom"]
+
+#: The channel's side of a session is an interface that goes with its methods of the wire.
+NOT_YET = {"fakebroker/hutch/fakebroker/engine/connection.py: Output"}
+
+
+def in_folders() -> list[str]:
+    """The modules in the chosen folders, as paths below the root."""
+    return sorted(
+        path.relative_to(ROOT).as_posix() for each in CHOICE["folders"] for path in (ROOT / each).glob("*.py")
+    )
+
+
+def hot() -> list[str]:
+    """The modules to compile."""
+    return sorted({*in_folders(), *CHOICE["modules"]} - {*CHOICE["interpreted"]})
+
+
+def test_what_is_named_is_there() -> None:
+    missing = [path for path in (*CHOICE["modules"], *CHOICE["interpreted"]) if not (ROOT / path).is_file()]
+    assert not missing, f"pyproject.toml names {missing}"
+    assert {*CHOICE["interpreted"]} <= {*in_folders()}, "only a module of a folder needs to be left out by name"
+    assert not {*CHOICE["modules"]} & {*in_folders()}, "a module of a folder needs no naming"
+
+
+@pytest.mark.skipif(
+    str(hutch.fakebroker.session.__file__).endswith(".py"), reason="hutch is not installed from a compiled wheel"
+)
+@pytest.mark.parametrize("path", hot())
+def test_a_hot_module_is_compiled(path: str) -> None:
+    _, _, name = path.removesuffix(".py").removesuffix("/__init__").partition("/")
+    spec = find_spec(name.replace("/", "."))
+    assert spec is not None
+    assert not str(spec.origin).endswith(".py"), f"{name} is interpreted, and pyproject.toml does not say so"
+
+
+def test_the_folders_have_no_protocols() -> None:
+    """A call of a Protocol costs compiled code as much as interpreted code; an ABC costs next to nothing."""
+    found = {
+        f"{path}: {node.name}"
+        for path in in_folders()
+        for node in ast.walk(ast.parse((ROOT / path).read_text()))
+        if isinstance(node, ast.ClassDef)
+        and any(isinstance(base, ast.Name) and base.id == "Protocol" for base in node.bases)
+    }
+    assert found == NOT_YET
