@@ -39,10 +39,14 @@ from hutch.client.exceptions import (
     error_for_code,
 )
 from hutch.client.message import Message, ReceivedMessage
+from hutch.client.negotiation import VERSION as _VERSION
 from hutch.client.promise import promise
 from hutch.client.protocol import queue_declare_ok_t
 from hutch.client.transports.tcp import TcpTransport
 from hutch.client.urls import connect, connection_to
+
+#: py-amqp's name; kombu tells it as the driver's version.
+__version__ = _VERSION
 
 __all__ = [
     "AMQPError",

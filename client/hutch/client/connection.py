@@ -473,6 +473,8 @@ class Connection(HookMethods, TrafficMethods):
         if link is not None:
             link.closed = True
             link.heartbeats = None  # whoever waits further out has none to send any more
+            if link.watched is not None:
+                link.watched.forget()
             try:
                 link.transport.close()
             except OSError as error:

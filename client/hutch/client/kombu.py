@@ -15,7 +15,6 @@ the hyphen.
 """
 
 import os
-import socket
 from collections.abc import Mapping
 from typing import Any, ClassVar, Final, TypeAlias
 
@@ -122,64 +121,42 @@ class Channel(hutch.client.Channel, base.StdChannel):
 class _Watch:
     """A connection that an event loop watches (:class:`kombu.asynchronous.Hub`).
 
-    One read may bring many messages, and calls that wait for an answer read too. The loop, which looks at the socket,
-    knows nothing of what was read and not yet handed on; a bell tells it.
+    The loop also has to hear of a loss that another call noticed, for then there is no socket any more.
     """
 
     def __init__(self, connection: "Connection", loop: Any) -> None:
-        fd = None if connection.transport is None else connection.transport.fileno()
-        if fd is None:
+        sock = connection.sock
+        if sock is None:
             raise NotImplementedError(f"{connection} has no file descriptor that an event loop can watch: drain events")
         self._connection = connection
         self._loop = loop
-        self._fd: int | None = fd
+        self._fd: int | None = sock.fileno()
         self._process = os.getpid()
-        #: Readable for ever, for its other end is closed.
-        self._bell, other_end = socket.socketpair()
-        other_end.close()
-        #: How many reads there were when half a frame was all that was left.
-        self.half_after: int | None = None
 
     def start(self, on_readable: Any) -> None:
         self._loop.add_reader(self._fd, on_readable, self._connection, self._loop)
         self._loop.on_tick.add(self.tick)
 
-    def forget_sockets(self) -> None:
-        """Have the loop look at no socket any more; before it is closed, for then its number may be another's."""
+    def forget_socket(self) -> None:
+        """Have the loop look at the socket no more; before it is closed, for then its number may be another's."""
         fd, self._fd = self._fd, None
-        if fd is not None:
-            self._remove(fd)
-            self._remove(self._bell.fileno())
-            self._bell.close()
-
-    def _remove(self, fd: int) -> None:
         # In a forked process, the system's part of the loop is the parent's too. A closed loop knows no readers.
-        if self._process == os.getpid() and fd in self._loop.readers:
+        if fd in self._loop.readers and self._process == os.getpid():
             self._loop.remove_reader(fd)
 
     def stop(self) -> None:
-        self.forget_sockets()
+        self.forget_socket()
         self._loop.on_tick.discard(self.tick)
 
     def tick(self) -> None:
-        """Ring, where something was read already. The loop calls this each time before it sleeps.
-
-        It is not handed on right here: the loop has made up its mind how long to sleep, and would let a timer that a
-        callback sets, or what it wants called soon, wait as long.
+        """Look whether the connection is still open. The loop calls this each time before it sleeps.
 
         Raises:
             RecoverableConnectionError: the connection was lost, wherever that was noticed.
         """
-        connection = self._connection
-        if not connection.connected:
-            connection.unwatch()
+        if not self._connection.connected:
+            self._connection.unwatch()
             raise RecoverableConnectionError("the connection that the event loop watched was lost")
-        if connection.holds_unread and not (connection.bytes_recv == self.half_after and connection.has_no_more):
-            self._loop.add_reader(self._bell, self._on_bell)
-
-    def _on_bell(self) -> None:
-        self._remove(self._bell.fileno())
-        self._connection.hand_on()
 
 
 class Connection(hutch.client.Connection):
@@ -196,11 +173,6 @@ class Connection(hutch.client.Connection):
         link = self._link
         return link is not None and link.holds_unread
 
-    @property
-    def has_no_more(self) -> bool:
-        """Whether reading would bring nothing yet; TLS may have taken from the socket what completes a frame."""
-        return self.transport is None or not self.transport.readable()
-
     def hand_on(self) -> None:
         """Hand on what has come, and all that was read with it.
 
@@ -210,9 +182,8 @@ class Connection(hutch.client.Connection):
             self.drain_events(timeout=0)
             while self.holds_unread:
                 self.drain_events(timeout=0)
-        except TimeoutError:  # it was half a frame
-            if self._watch is not None:
-                self._watch.half_after = self.bytes_recv
+        except TimeoutError:
+            pass  # it was half a frame
         except Exception:
             if not self.connected:
                 self.unwatch()
@@ -242,7 +213,7 @@ class Connection(hutch.client.Connection):
     def collect(self) -> None:
         """Forget it, as its base class does, also where it was lost: then an event loop that watches it is told."""
         if self._watch is not None:
-            self._watch.forget_sockets()
+            self._watch.forget_socket()
         super().collect()
 
 

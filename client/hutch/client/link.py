@@ -12,6 +12,7 @@ from hutch.client.heartbeats import Heartbeats
 from hutch.client.message import ReceivedMessage
 from hutch.client.reader import Reader, Violation
 from hutch.client.turn import Awaited, HandedOn, Turn, is_settled
+from hutch.client.watched import WatchedSocket
 from hutch.wire.declaration import Method
 from hutch.wire.frames import FRAME_MIN_SIZE, HEARTBEAT_FRAME, OVERHEAD
 from hutch.wire.methods import ConnectionClose
@@ -70,6 +71,8 @@ class Link:
         self._turn = Turn()
         self.requesting = threading.RLock()
         self.closed = False
+        #: The socket as :attr:`sock`, once somebody has asked for it.
+        self.watched: WatchedSocket | None = None
         self._on_lost = on_lost
         self._pause: float = getattr(transport, "poll_interval", 0.0)
         self._next_look = 0.0
@@ -389,6 +392,27 @@ class Link:
         """Whether something was read that has not been handed on, if only half a frame; no socket tells of it."""
         return bool(self._deferred) or self.reader.buffered or getattr(self.transport, "holds_unread", False)
 
+    def _holds_more(self) -> bool:
+        """Whether something was read that can be handed on, or an error that can be raised, without another read."""
+        if self._deferred or self.reader.buffered:
+            return True
+        # TLS may hold a part of what it decrypts as a whole; only trying tells.
+        return getattr(self.transport, "holds_unread", False) and self.transport.readable()
+
+    def _limit_waits(self, seconds: float | None) -> None:
+        self.read_timeout = seconds
+        self.write_timeout = seconds or None
+
+    @property
+    def sock(self) -> WatchedSocket | None:
+        """The socket, for whoever watches it; ``None`` where there is none."""
+        with self.requesting:
+            if self.watched is None:
+                sock = getattr(self.transport, "sock", None)
+                if sock is not None:
+                    self.watched = self._turn.watched = WatchedSocket(sock, self._holds_more, self._limit_waits)
+            return self.watched
+
     def look_alive(self) -> None:
         """Take in what has come, and hand on nothing; also nothing if another thread is reading.
 
@@ -424,3 +448,5 @@ class Link:
             raise
         if due:
             self.send(HEARTBEAT_FRAME)
+        if self.watched is not None:
+            self.watched.update()  # TLS may have decrypted something to find out

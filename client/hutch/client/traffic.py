@@ -23,8 +23,17 @@ class TrafficMethods(RawMethods):
 
     @property
     def sock(self) -> Any:
-        """The socket; ``None`` while closed, and where there is none."""
-        return getattr(self.transport, "sock", None)
+        """The socket; ``None`` while closed, and where there is none.
+
+        An event loop may watch it: it is readable as long as :meth:`Connection.drain_events` has something to hand on,
+        also what an earlier call has read.
+        """
+        return self._link.sock if self._link is not None else None
+
+    @property
+    def _transport(self) -> Any:
+        """py-amqp's private name for the transport. Celery sets a timeout of its ``sock`` for closing a connection."""
+        return self._link
 
     @property
     def bytes_sent(self) -> int:

@@ -4,6 +4,8 @@ import threading
 from threading import get_ident
 from typing import Final, Protocol
 
+from hutch.client.watched import WatchedSocket
+
 _MAKING: Final = threading.Lock()
 
 
@@ -55,7 +57,7 @@ class Turn:
     *follows*: it sleeps until its answer is there or the turn is free.
     """
 
-    __slots__ = ("_free", "_news", "draining", "followers", "handed_on", "holder")
+    __slots__ = ("_free", "_news", "draining", "followers", "handed_on", "holder", "watched")
 
     def __init__(self) -> None:
         #: Holds one thing while the turn is free. To take that is atomic, and quicker than a lock.
@@ -68,6 +70,8 @@ class Turn:
         #: How many threads follow, and a count of what was handed on while some did.
         self.followers = 0
         self.handed_on = 0
+        #: What to tell, once somebody has read, whether something is left to hand on; for event loops.
+        self.watched: WatchedSocket | None = None
 
     def take(self) -> bool:
         """Take it, if it is free."""
@@ -85,6 +89,8 @@ class Turn:
         self._free.append(True)
         if self.followers:
             self.announce()
+        if self.watched is not None:
+            self.watched.update()
 
     def announce(self) -> None:
         """Have those who follow look whether their answer is there."""
