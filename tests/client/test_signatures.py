@@ -72,10 +72,10 @@ def test_signatures_are_py_amqps(qualified: str) -> None:
 
 
 def test_unknown_keywords_are_ignored_with_a_warning() -> None:
-    with pytest.warns(DeprecationWarning, match=r"^Connection ignores .* insist, colour, as py-amqp"):
-        connection = hutch.client.Connection("localhost:1", insist=True, colour="red")  # type: ignore[arg-type]
-    with pytest.warns(DeprecationWarning, match=r"^Connection\.Transport ignores .* insist, as py-amqp"):
-        connection.Transport("localhost:1", 1.0, insist=True)  # type: ignore[arg-type]
+    with pytest.warns(DeprecationWarning, match=r"^Connection ignores .*\) colour, taste, as py-amqp"):
+        connection = hutch.client.Connection("localhost:1", colour="red", insist=True, taste="salty")  # type: ignore[arg-type]
+    with pytest.warns(DeprecationWarning, match=r"^Connection\.Transport ignores .* colour, as py-amqp"):
+        connection.Transport("localhost:1", 1.0, colour="red")  # type: ignore[arg-type]
 
 
 def test_the_class_asks_for_no_heartbeat() -> None:

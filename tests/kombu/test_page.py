@@ -1,6 +1,8 @@
 """docs/kombu.md: its code runs, on every broker."""
 
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -13,7 +15,9 @@ PAGE = (Path(__file__).parents[2] / "docs" / "kombu.md").read_text()
 BLOCKS = re.findall(r"^```python\n(.*?)^```$", PAGE, re.DOTALL | re.MULTILINE)
 TESTS = [block for block in BLOCKS if "def test_" in block]
 OF_TLS = [block for block in BLOCKS if "hutchs://" in block]
-SCRIPTS = [block for block in BLOCKS if block not in TESTS + OF_TLS]
+#: What changes the whole program, and has one of its own.
+ALIASED = [block for block in BLOCKS if "sys.modules" in block]
+SCRIPTS = [block for block in BLOCKS if block not in TESTS + OF_TLS + ALIASED]
 
 
 def run(block: str) -> dict[str, object]:
@@ -25,7 +29,7 @@ def run(block: str) -> dict[str, object]:
 
 def test_there_is_code() -> None:
     assert len(BLOCKS) == PAGE.count("```") // 2
-    assert min(len(TESTS), len(OF_TLS), len(SCRIPTS)) > 0
+    assert min(len(TESTS), len(OF_TLS), len(ALIASED), len(SCRIPTS)) > 0
 
 
 @pytest.mark.parametrize("block", SCRIPTS, ids=range(len(SCRIPTS)))
@@ -34,6 +38,15 @@ def test_scripts(target: Target, block: str) -> None:
         block = block.replace(f"{scheme}guest:guest@localhost:5672//", tcp_url(target, scheme))
     assert "localhost" not in block
     run(block)
+
+
+@pytest.mark.parametrize("block", ALIASED, ids=range(len(ALIASED)))
+def test_programs(target: Target, block: str) -> None:
+    code = block.replace("amqp://guest:guest@localhost:5672//", tcp_url(target, "amqp://"))
+    assert "localhost" not in code
+    command = [sys.executable, "-W", "error", "-c", code]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
+    assert done.returncode == 0, done.stderr
 
 
 @pytest.mark.parametrize("block", OF_TLS, ids=range(len(OF_TLS)))

@@ -72,8 +72,10 @@ def split_host(host: str) -> tuple[str, int]:
 
 
 def _warn_of_ignored(function: str, names: Iterable[str]) -> None:
-    message = f"{function} ignores the unknown keyword(s) {', '.join(names)}, as py-amqp does"
-    warnings.warn(message, DeprecationWarning, stacklevel=3)
+    unknown = [name for name in names if name != "insist"]
+    if unknown:
+        message = f"{function} ignores the unknown keyword(s) {', '.join(unknown)}, as py-amqp does"
+        warnings.warn(message, DeprecationWarning, stacklevel=3)
 
 
 class Connection(HookMethods, TrafficMethods):
@@ -109,7 +111,8 @@ class Connection(HookMethods, TrafficMethods):
         frame_handler, frame_writer: what frames go through, see :mod:`hutch.client.method_framing`.
         socket_settings: options for the socket, see :class:`hutch.client.transports.tcp.TcpTransport`.
         transport: makes the transport to connect with, in place of a TCP connection to ``host``.
-        **kwargs: ignored with a DeprecationWarning, as py-amqp ignores them. kombu's transport passes ``insist``.
+        **kwargs: ignored with a DeprecationWarning, as py-amqp ignores them; ``insist``, which kombu's transport always
+            passes, without one.
 
     Attributes:
         channels: the open channels by number, with the connection itself as 0; ``None`` once closed.
