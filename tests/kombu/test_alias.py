@@ -70,7 +70,7 @@ with connect() as connection:
     with connection.Consumer(queue, callbacks=[on_message], prefetch_count=1):
         connection.register_with_event_loop(hub)
         hub.call_later(20, give_up)
-        hub.call_repeatedly(0.01, int)  # kombu's loop overlooks a timer that a timer sets, until it wakes up for another
+        hub.call_repeatedly(0.01, int)  # kombu's loop overlooks a timer that a timer sets until it wakes
         while len(numbers) < 60:
             hub.run_once()
     hub.close()

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from celery import Celery
 from celery.exceptions import CPendingDeprecationWarning
+from celery.utils.threads import bound_open_broker_sockets
 
 from hutch.fakebroker import Broker
 from tests.client.api.admin import eventually
@@ -86,6 +87,17 @@ def test_heartbeats_tell_a_silent_network_from_an_idle_one(stand: Stand, slow_re
         slow_relay.silence()
         eventually(lambda: slow_relay.count > connections or None, "a new connection")
         assert tasks.add.delay(3, 4).get(timeout=PATIENCE) == 7
+
+
+def test_a_silent_broker_does_not_hold_up_a_worker_that_ends(stand: Stand, relay: Relay) -> None:
+    """The worker puts a timeout on the socket before it closes the connection, which asks the broker."""
+    with closing(through(relay, stand)) as app, app.connection_for_read() as connection:
+        channel = connection.default_channel
+        relay.silence()
+        bound_open_broker_sockets(connection, 0.1)
+        with pytest.raises(TimeoutError):
+            channel.close()
+        connection.collect()
 
 
 @pytest.mark.slow

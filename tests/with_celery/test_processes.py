@@ -1,4 +1,7 @@
-"""Real workers: ``celery worker`` with its processes and its event loop, asked over the broker alone."""
+"""Real workers: ``celery worker`` with its processes and its event loop, asked over the broker alone.
+
+They run on the transport of hutch, and on kombu's own one with hutch's client in py-amqp's place (docs/celery.md).
+"""
 
 import json
 import os
@@ -7,6 +10,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,20 +23,35 @@ from tests.client.api.admin import eventually
 from tests.with_celery import app as tasks
 from tests.with_celery.app import VARIABLE
 from tests.with_celery.conftest import PATIENCE, Stand, closing
+from tests.with_celery.test_page import ALIASED
 
 pytestmark = pytest.mark.slow
 
 ROOT = Path(__file__).parents[2]
+#: The script of the page, which makes sure that it does what it is for.
+(SCRIPT,) = ALIASED
+IMPORT = "from celery.__main__ import main\n"
+CHECKED = f"{IMPORT}from kombu.transport import pyamqp\n\nassert issubclass(pyamqp.Connection, client.Connection)\n"
+
+
+def aliased(folder: Path) -> list[str]:
+    """The command that starts ``celery`` with the client under the name ``amqp``."""
+    assert IMPORT in SCRIPT
+    script = folder / "worker.py"
+    script.write_text(SCRIPT.replace(IMPORT, CHECKED))
+    return [sys.executable, str(script)]
 
 
 @contextmanager
-def worker_process(settings: dict[str, Any], output: Path) -> Iterator["subprocess.Popen[bytes]"]:
+def worker_process(
+    command: list[str], settings: dict[str, Any], output: Path, pool: str = "prefork"
+) -> Iterator["subprocess.Popen[bytes]"]:
     """``celery worker`` as a process of its own; its output is shown where a test fails."""
-    command = [sys.executable, "-m", "celery", "-A", "tests.with_celery.app", "worker", "--concurrency=2"]
     environment = {**os.environ, VARIABLE: json.dumps(settings)}
+    options = ["-A", "tests.with_celery.app", "worker", "--concurrency=2", f"--pool={pool}", "--loglevel=INFO"]
     with output.open("wb") as file:
         process = subprocess.Popen(
-            [*command, "--pool=prefork", "--loglevel=INFO"],
+            [*command, *options],
             cwd=ROOT,
             env=environment,
             stdout=file,
@@ -47,12 +66,20 @@ def worker_process(settings: dict[str, Any], output: Path) -> Iterator["subproce
             process.wait()
 
 
+@pytest.fixture(scope="module", params=["transport", "alias"])
+def way(request: pytest.FixtureRequest) -> str:
+    """How the worker comes to this client."""
+    return str(request.param)
+
+
 @pytest.fixture(scope="module")
-def settings(stand: Stand) -> dict[str, Any]:
+def settings(stand: Stand, way: str) -> dict[str, Any]:
     if stand.in_process:
         pytest.skip("another process does not reach a broker in this one")
     if stand.transport != "hutch" or stand.target.id == "live-4.3-tls":
         pytest.skip("shown by another worker; they take seconds to start")
+    if way == "alias" and stand.target.id not in {"tcp-4.3", "live-4.3"}:
+        pytest.skip("shown on two brokers; they take seconds to start")
     return {**stand.settings, "broker_url": stand.url, "task_default_queue": stand.target.name("processes")}
 
 
@@ -63,13 +90,19 @@ def app(stand: Stand, settings: dict[str, Any]) -> Iterator[Celery]:
 
 
 @pytest.fixture(scope="module")
-def output(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def output(way: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("worker") / "output"
 
 
 @pytest.fixture(scope="module")
-def process(app: Celery, settings: dict[str, Any], output: Path) -> Iterator["subprocess.Popen[bytes]"]:
-    with worker_process(settings, output) as process:
+def process(
+    stand: Stand, way: str, app: Celery, settings: dict[str, Any], output: Path
+) -> Iterator["subprocess.Popen[bytes]"]:
+    command = [sys.executable, "-m", "celery"]
+    if way == "alias":
+        command = aliased(output.parent)
+        settings = {**settings, "broker_url": replace(stand, transport="pyamqp").url}
+    with worker_process(command, settings, output) as process:
         yield process
         process.send_signal(signal.SIGTERM)
         assert process.wait(PATIENCE) == 0, output.read_text()
@@ -174,3 +207,20 @@ def test_workers_see_each_other(worker: str, output: Path) -> None:
     """It looked for neighbours as it started (mingle), over the broker; gossip and heartbeats are on as well."""
     assert "mingle: all alone" in output.read_text()
     assert worker in output.read_text()
+
+
+def test_a_worker_without_processes_has_the_event_loop(stand: Stand, tmp_path: Path) -> None:
+    """The pool ``solo`` runs tasks in the loop itself, and acknowledges them there."""
+    if stand.target.id != "tcp-4.3" or stand.transport != "pyamqp":
+        pytest.skip("shown once")
+    settings = {"broker_url": stand.url, "task_default_queue": stand.target.name("solo"), "task_acks_late": True}
+    output = tmp_path / "output"
+    with (
+        closing(stand.app(**settings)),
+        worker_process(aliased(tmp_path), {**settings, "worker_prefetch_multiplier": 1}, output, "solo") as process,
+    ):
+        ids = {result.get(timeout=PATIENCE) for result in [tasks.process_id.delay() for _ in range(20)]}
+        assert ids == {process.pid}
+        assert tasks.flaky.delay(2).get(timeout=PATIENCE) == 2
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(PATIENCE) == 0, output.read_text()
