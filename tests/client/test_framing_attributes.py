@@ -18,7 +18,7 @@ from hutch.client import (
     spec,
 )
 from hutch.client.serialization import dumps
-from hutch.wire.frames import HEADER, METHOD
+from hutch.wire.frames import HEADER, METHOD, OVERHEAD, Frame, FrameParser
 from hutch.wire.methods import BasicAck, ConnectionClose, ConnectionCloseOk
 from hutch.wire.properties import encode_properties
 from tests.client.scripted import Server, delivery
@@ -51,6 +51,46 @@ def test_they_may_be_set_while_it_is_open(server: Server) -> None:
     channel.basic_publish(Message(b"x"))
     assert len(seen) == 4
     assert got[-1].body == b"last"
+
+
+@pytest.mark.parametrize("size", [0, 6, 70_000, 300_000])
+def test_one_that_is_set_amid_messages_gets_them_from_their_beginning(size: int) -> None:
+    """All but the last frame of one channel's message came between two frames of another one's, cut anywhere."""
+    body = bytes(number % 251 for number in range(size))
+    one, other = delivery(body), delivery(b"of another channel", channel=2)
+    (_, _, payload), *_ = FrameParser().feed(one)
+    begin = len(payload) + OVERHEAD
+    other, last_frame = other[: -len(b"of another channel") - OVERHEAD], other[-len(b"of another channel") - OVERHEAD :]
+    cuts = {*range(begin, min(begin + 40, len(one))), len(one) // 2, len(one) - 2, len(one) - 1}
+    for cut in sorted(cut for cut in cuts if cut >= begin):
+        server = Server()
+        connection = Connection(transport=lambda server=server: server)  # type: ignore[misc]
+        connection.connect()
+        bodies: list[str | bytes] = []
+        for channel in connection.channel(), connection.channel():
+            channel.basic_consume("q", callback=lambda message, bodies=bodies: bodies.append(message.body))  # type: ignore[misc]
+        server.say(one[:begin] + other + one[begin:cut])
+        with pytest.raises(TimeoutError):
+            connection.drain_events(timeout=1)
+
+        seen: list[tuple[int, int]] = []
+        connection.on_inbound_frame = noting(seen, connection.on_inbound_frame)
+        server.say(one[cut:] + last_frame)
+        while len(bodies) < 2:
+            connection.drain_events(timeout=1)
+        assert bodies == [body, b"of another channel"]
+        assert seen.count((METHOD, 1)) == seen.count((METHOD, 2)) == 1
+
+
+def noting(seen: list[tuple[int, int]], on_frame: Any) -> Any:
+    """A handler that notes type and channel of each frame, and passes it on."""
+
+    def note(received: Frame) -> bool:
+        seen.append(received[:2])
+        taken: bool = on_frame(received)
+        return taken
+
+    return note
 
 
 def test_what_comes_for_a_channel_behind_the_close_does_not_come(server: Server) -> None:

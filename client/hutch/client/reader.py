@@ -134,9 +134,13 @@ class Reader:
 
     @property
     def unread(self) -> bytes:
-        """All bytes that have not been handed on; another reader may go on with them."""
+        """All bytes that have not been handed on, those of messages that came in part from their beginning.
+
+        Another reader may go on with them.
+        """
+        begun = [content.frames(number, self.frame_max) for number, content in self._assemblers.items()]
         prefix = _PREFIX.pack(*self._begun) if self._begun else b""
-        return prefix + (b"".join(self._chunks) or self._data[self._offset :])
+        return b"".join(begun) + prefix + (b"".join(self._chunks) or self._data[self._offset :])
 
     def feed(self, data: bytes) -> None:
         """Take bytes, in any cut."""

@@ -7,7 +7,7 @@ from typing import Final, NamedTuple
 
 from hutch.wire.codes import ReplyCode
 from hutch.wire.declaration import Method
-from hutch.wire.frames import BODY, END, HEADER, METHOD
+from hutch.wire.frames import BODY, END, HEADER, METHOD, content_frames
 
 _CONTENT_HEADER = Struct(">HHQ")
 _method_start: Final = Struct(">BHI").unpack_from
@@ -126,6 +126,16 @@ class ContentAssembler:
             self._body = None
         header, self._header, self.method = self._header, None, None
         return Content(method, header, body)
+
+    def frames(self, channel: int, frame_max: int) -> bytes:
+        """The frames of what was taken so far, none of them larger than ``frame_max`` bytes (0 for no limit)."""
+        if self.method is None:
+            return b""
+        method = self.method.frame(channel)
+        if self._header is None:
+            return method
+        body = self._body.getvalue()[: self._body.tell()] if self._body is not None else b""
+        return content_frames(channel, self._header, body, frame_max, method)
 
     def room(self, size: int) -> memoryview | None:
         """Where the next ``size`` bytes of a body that is begun belong, or fewer: as many as there is room for now, if
