@@ -11,18 +11,18 @@ from typing import Any
 class WatchedSocket:
     """A connection's socket. It is readable as long as there is something to hand on.
 
-    One read may bring several methods, and a call that waits for an answer hands on no more than that. What stays in
-    the client's buffer has left the socket, so an event loop that watches the plain socket would sleep. The descriptor
-    here is one of a selector (epoll, kqueue). It watches the socket and a bell, which rings while something is in the
-    buffer. Windows has no such descriptor: there it is the plain socket's.
+    One read may bring several methods, and a call that waits for an answer stops behind the answer. The rest stays in
+    the client's buffer and has left the socket, so an event loop that watches the plain socket would sleep. The
+    descriptor here belongs to a selector (epoll, kqueue). The selector watches the socket and a bell. The bell rings
+    while something is in the buffer. Windows has no such descriptor; there it is the plain socket's.
 
-    A timeout set here limits what the connection waits for; on the plain socket it would only cut reads into pieces.
-    Everything else is the plain socket's. Nothing is made before somebody asks for the descriptor.
+    A timeout that is set here limits the waits of the connection. All else is the plain socket's. The descriptor is
+    made when somebody asks for it.
 
     Args:
         sock: the plain socket.
         holds_more: whether something was read and can be handed on without another read.
-        limit_waits: limits each wait without a timeout of its own to so many seconds, or to nothing.
+        limit_waits: limits each wait without a timeout of its own to so many seconds; ``None`` for no limit.
     """
 
     def __init__(
@@ -46,9 +46,9 @@ class WatchedSocket:
         return f"<WatchedSocket of {self._sock!r}>"
 
     def settimeout(self, seconds: float | None) -> None:
-        """Limit each wait of the connection that has no timeout of its own, and each send; ``None`` for no limit.
+        """Limit each send, and each wait of the connection that has no timeout of its own, to so many seconds.
 
-        0 has no wait wait, and sends as long as there is no limit.
+        ``None`` is no limit. With 0 a wait only looks, and sends have no limit.
         """
         self._timeout = seconds
         self._limit_waits(seconds)
@@ -84,10 +84,10 @@ class WatchedSocket:
         return selector
 
     def update(self) -> None:
-        """Have the bell ring, or no longer. Whoever has read calls this, and whoever may have put something aside."""
+        """Ring the bell if something is left in the buffer, else silence it. To be called after each read."""
         if self._bell is None:
             return
-        with self._lock:  # what was found out and what follows from it: never older news behind newer
+        with self._lock:  # else one thread's older finding could come behind another one's newer
             if self._closed:
                 return
             ours, theirs = self._bell
@@ -99,7 +99,7 @@ class WatchedSocket:
             self._rings = rings
 
     def forget(self) -> None:
-        """Close what was made to watch it. The socket is its transport's to close."""
+        """Close the descriptor. The transport closes the socket."""
         with self._lock:
             self._closed = True
             if self._selector is not None and self._bell is not None:
