@@ -94,17 +94,17 @@ def test_a_large_message(hub: Hub, connection: kombu.Connection, queue: kombu.Qu
     assert got == ["0123456789" * 100_000]
 
 
-def test_what_was_read_while_looking_whether_there_is_something(
-    hub: Hub, connection: kombu.Connection, queue: kombu.Queue, target: Target
-) -> None:
+def test_what_was_read_while_looking_whether_there_is_something(hub: Hub, target: Target) -> None:
     """TLS takes from the socket what it looks at, and the loop, which looks at the socket, sees nothing there."""
     got: list[str] = []
-    opened = connection.connection
+    connection = connect(target, heartbeat=60)
+    queue = kombu.Queue(target.name("queue"), exclusive=True, durable=False)(connection)
+    queue.declare()
     connection.register_with_event_loop(hub)
     publisher = connect(target).Producer(routing_key=queue.name)
 
     def done() -> bool:
-        opened.transport.readable()  # as publishing and heartbeats do, at any time
+        connection.heartbeat_check()  # looks for a sign of life, as publishing looks for news
         return len(got) == 20
 
     with connection.Consumer(queue, callbacks=[lambda body, _: got.append(body)], no_ack=True):
