@@ -12,7 +12,8 @@ import pytest
 from tests.live import LiveBroker
 
 from hutch.conformance.case import PROFILES, all_cases
-from hutch.conformance.targets import InProcess, Live, Target, TargetError, TargetUnreachable, Tcp
+from hutch.conformance.live import Live
+from hutch.conformance.targets import InProcess, Target, TargetError, TargetUnreachable, Tcp
 
 EMULATORS: Final[dict[str, Callable[[], Target]]] = {
     "memory-3.10": lambda: InProcess("3.10"),

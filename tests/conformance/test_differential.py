@@ -26,7 +26,7 @@ from hutch.conformance.differential.operations import (
 )
 from hutch.conformance.differential.shrinking import shrink, simpler
 from hutch.conformance.differential.vocabulary import Vocabulary
-from hutch.conformance.targets import Live
+from hutch.conformance.live import Live
 from hutch.fakebroker import Broker
 from hutch.fakebroker.engine import profiles
 from hutch.wire import methods as wire

@@ -6,9 +6,10 @@ from pathlib import Path
 import pytest
 
 from hutch.conformance.case import PROFILES, all_cases, select
+from hutch.conformance.live import Live
 from hutch.conformance.rabbit import Rabbit
 from hutch.conformance.runner import Outcome, run, run_case
-from hutch.conformance.targets import InProcess, Live, Target, TargetError, TargetUnreachable, Tcp
+from hutch.conformance.targets import InProcess, Target, TargetError, TargetUnreachable, Tcp
 from hutch.fakebroker import Broker
 from tests import certificates
 from tests.conformance.conftest import failing, made, passing

@@ -2,17 +2,21 @@
 
 import argparse
 import secrets
+import signal
 import sys
-from collections.abc import Sequence
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 from hutch.conformance.case import PROFILES, Case, all_cases, select
 from hutch.conformance.compatibility import page, shown
 from hutch.conformance.differential.command import play
+from hutch.conformance.live import Live
 from hutch.conformance.management import ManagementError
-from hutch.conformance.report import junit, markdown, summary
+from hutch.conformance.report import junit, markdown, reasons, summary
 from hutch.conformance.runner import Outcome, Result, run
-from hutch.conformance.targets import InProcess, Live, Target, TargetError, Tcp
+from hutch.conformance.targets import InProcess, Target, TargetError, Tcp
 
 _DESCRIPTION = """Run the conformance suite: on the emulator, in-process and over TCP, or on the live broker at URL."""
 
@@ -25,9 +29,15 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run the conformance suite on the emulator or on a live broker.
 
     ``argv`` comes without the program's name and is by default the process's. Returns 0 when no case failed, 1 when
-    one did or the target cannot be used; options that cannot be read are a :class:`SystemExit` of 2.
+    one did, something was left on the broker, or the target cannot be used; options that cannot be read are a
+    :class:`SystemExit` of 2.
     """
     options = _parser().parse_args(argv)
+    with _interrupted_by_sigterm():
+        return _carry_out(options)
+
+
+def _carry_out(options: argparse.Namespace) -> int:
     try:
         if options.compatibility or options.differential:
             return _write_page(*options.compatibility) if options.compatibility else _play(options)
@@ -42,6 +52,9 @@ def main(argv: Sequence[str] | None = None) -> int:
             _try_writing(path)
         targets = _targets(options.url, options.management, options.profile, options.rabbitmqctl)
         results = [result for target in targets for result in _run(cases, target)]
+        left = [line for target in targets for line in target.left_behind()]
+        for line in left:
+            print(f"LEFT BEHIND: {line}")
         for path, write in reports:
             _write(path, write(results))
     except (TargetError, ManagementError, _ReportError, ValueError, OSError) as error:
@@ -49,7 +62,20 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         print()
         return _refuse("interrupted")
-    return int(any(result.outcome is Outcome.FAILED for result in results))
+    return int(bool(left) or any(result.outcome is Outcome.FAILED for result in results))
+
+
+@contextmanager
+def _interrupted_by_sigterm() -> Iterator[None]:
+    """A context in which SIGTERM does what Ctrl-C does: a case that is ended removes what it has made."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -150,6 +176,8 @@ def _run(cases: Sequence[Case], target: Target) -> list[Result]:
         print("." if result.outcome is Outcome.PASSED else "-", end="\n" if column == 80 else "", flush=True)
         column %= 80
     print(f"{chr(10) if column else ''}{summary(results)} in {sum(result.seconds for result in results):.1f} s")
+    for line in reasons(results):
+        print(f"  {line}")
     return results
 
 

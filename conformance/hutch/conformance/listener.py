@@ -5,9 +5,11 @@ from collections.abc import Callable, Sequence
 from itertools import permutations
 from typing import Any, Final
 
+from hutch.client import AMQPError
 from hutch.conformance.check import equal, true, typed
 from hutch.conformance.rabbit import Rabbit, body
 from hutch.conformance.site import Inapplicable
+from hutch.wire.codes import ReplyCode
 from hutch.wire.fields import FieldTable, type_name
 
 #: The exchange that events are published to.
@@ -22,12 +24,18 @@ class Listener:
 
     def __init__(self, rabbit: Rabbit, key: str) -> None:
         self._rabbit = rabbit
-        connection = rabbit.connect(virtual_host="/")
-        if rabbit.vhost == "/" or not rabbit.has_exchange(EVENTS, connection):
-            raise Inapplicable("needs the plugin rabbitmq_event_exchange, and the management API")
-        self._channel = connection.channel()
-        self._queue = self._channel.queue_declare("", exclusive=True).queue
-        self._channel.queue_bind(self._queue, EVENTS, key)
+        rabbit.needs_own_vhost()
+        try:
+            connection = rabbit.connect(virtual_host="/")
+            if not rabbit.has_exchange(EVENTS, connection):
+                raise Inapplicable("needs the plugin rabbitmq_event_exchange")
+            self._channel = connection.channel()
+            self._queue = self._channel.queue_declare("", exclusive=True).queue
+            self._channel.queue_bind(self._queue, EVENTS, key)
+        except AMQPError as error:
+            if error.reply_code not in {ReplyCode.ACCESS_REFUSED, ReplyCode.NOT_ALLOWED}:
+                raise
+            raise Inapplicable(f"needs to hear of events in the virtual host '/': {error.reply_text}") from None
 
     def next(self, wanted: Callable[[str, dict[str, Any]], bool]) -> tuple[str, dict[str, Any]]:
         """The next event that is wanted, by its key, and its headers, but for the moment and names of processes and of

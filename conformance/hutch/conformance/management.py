@@ -8,7 +8,7 @@ import urllib.request
 from collections.abc import Iterable, Mapping
 from http import HTTPStatus
 from http.client import HTTPException
-from typing import Any
+from typing import Any, Final
 from urllib.parse import quote, unquote, urlsplit
 
 
@@ -20,8 +20,15 @@ class BadRequest(ManagementError, ValueError):
     """The management API does not take what it is given; the reason that it tells."""
 
 
+class NotPermitted(ManagementError):
+    """The user may log in, but lacks a tag."""
+
+
 class NotFound(ManagementError, LookupError):
     """There is no such thing."""
+
+
+_WORDS: Final = {"users": "user", "vhosts": "virtual host"}
 
 
 class Management:
@@ -40,16 +47,36 @@ class Management:
             raise ManagementError(f"{url!r} is no URL of a management API: http://host:15672 is wanted")
         host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
         self._base = f"{parts.scheme}://{host}:{port or 15672}{parts.path.rstrip('/')}/api/"
-        login = f"{unquote(parts.username or userid)}:{unquote(parts.password or password)}"
+        #: Who administers.
+        self.user = unquote(parts.username or userid)
+        login = f"{self.user}:{unquote(parts.password or password)}"
         self._headers = {
             "Authorization": "Basic " + base64.b64encode(login.encode()).decode(),
             "Content-Type": "application/json",
         }
 
+        #: The users and virtual hosts that were made here.
+        self._made: set[tuple[str, str]] = set()
+
+    # what there is
+
+    def is_administrator(self) -> bool:
+        """Whether the user may do what an operator does. The tag ``administrator`` says so."""
+        try:
+            return "administrator" in self._call("GET", "whoami")["tags"]
+        except NotPermitted:
+            return False
+
+    def left(self) -> list[str]:
+        """The users and virtual hosts that were made here and still exist, in words."""
+        there = {(kind, each["name"]) for kind in ("users", "vhosts") for each in self._call("GET", kind)}
+        return [f"{_WORDS[kind]} '{name}'" for kind, name in sorted(self._made & there)]
+
     # users
 
     def add_user(self, name: str, password: str | None, tags: Iterable[str] = ()) -> None:
         """Create a user without permissions, or change its password and tags."""
+        self._made.add(("users", name))
         secret = {"password_hash": ""} if password is None else {"password": password}
         self._call("PUT", _path("users", name), {**secret, "tags": ",".join(tags)})
 
@@ -89,6 +116,7 @@ class Management:
 
     def add_vhost(self, name: str, *, default_queue_type: str | None = None) -> None:
         """Create a virtual host; its creator may do everything in it."""
+        self._made.add(("vhosts", name))
         body = {} if default_queue_type is None else {"default_queue_type": default_queue_type}
         self._call("PUT", _path("vhosts", name), body)
 
@@ -179,6 +207,9 @@ class Management:
                 if error.code == HTTPStatus.BAD_REQUEST:
                     # 3.10 puts the reason into HTML's words.
                     raise BadRequest(html.unescape(json.load(error)["reason"])) from None
+                # A wrong password is told as "not_authorized".
+                if error.code == HTTPStatus.UNAUTHORIZED and b'"not_authorised"' in error.read():
+                    raise NotPermitted(f"{self._base}{path}: {self.user!r} lacks a tag") from None
                 if error.code == HTTPStatus.NOT_FOUND:
                     raise NotFound(f"{self._base}{path}: there is nothing") from None
                 raise ManagementError(

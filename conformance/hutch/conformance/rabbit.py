@@ -113,6 +113,10 @@ class Rabbit:
             self._admin = Administration(self._site.operator(), self.vhost, self.eventually)
         return self._admin
 
+    def needs_own_vhost(self) -> None:
+        """Have the case apply only where nobody else uses its virtual host: where an operator can make one."""
+        self._site.operator()
+
     def restart(self, downtime: float = 0.0) -> None:
         """Restart the broker, which is down for so many seconds of its time at least. The connections from before are
         the case's no more, though what the broker told them can still be read.

@@ -1,6 +1,7 @@
 """Results as JUnit XML and as a Markdown table."""
 
 import re
+from collections import Counter
 from collections.abc import Sequence
 from xml.etree import ElementTree as ET
 
@@ -14,6 +15,12 @@ def summary(results: Sequence[Result]) -> str:
     """The counts, in words."""
     counts = [(outcome, sum(result.outcome is outcome for result in results)) for outcome in Outcome]
     return ", ".join(f"{count} {outcome}" for outcome, count in counts if count) or "no cases"
+
+
+def reasons(results: Sequence[Result]) -> list[str]:
+    """Why cases did not apply: a line for each reason with the number of cases, most first."""
+    skipped = Counter(result.message for result in results if result.outcome is Outcome.NOT_APPLICABLE)
+    return [f"{count} not applicable: {reason}" for reason, count in skipped.most_common()]
 
 
 def junit(results: Sequence[Result]) -> str:

@@ -77,7 +77,7 @@ def run_case(case: Case, target: Target, deadline: float = CASE_DEADLINE) -> Res
         message = f"no end after {deadline:g} s{_whereabouts(play)}"
         error = TimeoutError(message)
         play.abandon()
-        play.ended.wait(1.0)
+        play.ended.wait(_CLEAN_UP)
     if isinstance(error, Inapplicable):
         return Result(case, target.name, Outcome.NOT_APPLICABLE, str(error), time.monotonic() - began)
     outcome = Outcome.FAILED if error else Outcome.PASSED

@@ -1,18 +1,14 @@
-"""Where the suite runs: the emulator in this process, the emulator over TCP, or a live broker."""
+"""Where the suite runs: the emulator in this process or over TCP; :mod:`hutch.conformance.live` has live brokers."""
 
-import contextlib
-import secrets
-import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from typing import Any, Final, Protocol
 
-from hutch.client import AMQPError, Connection, TcpTransport, connection_to
+from hutch.client import Connection, TcpTransport, connection_to
 from hutch.conformance.administration import Operator
 from hutch.conformance.case import PROFILES
-from hutch.conformance.control import Control, ControlError, RabbitmqCtl
-from hutch.conformance.management import Management, ManagementError
-from hutch.conformance.site import Inapplicable, Site
+from hutch.conformance.control import Control
+from hutch.conformance.site import Site
 from hutch.fakebroker import Broker, ManualClock
 from hutch.wire.transport import Transport
 from hutch.wire.url import Address, InvalidURL, parse_url
@@ -56,8 +52,17 @@ class Target(Protocol):
     def site(self) -> AbstractContextManager[Site]:
         """A fresh place for one case, gone without a trace afterwards."""
 
+    def left_behind(self) -> list[str]:
+        """What is still there of what cases have made, in words. It should be nothing."""
 
-class InProcess:
+
+class _Emulator:
+    def left_behind(self) -> list[str]:
+        """Nothing: each case has a broker of its own."""
+        return []
+
+
+class InProcess(_Emulator):
     """The emulator in this process, over a pipe; its clock moves by hand. A new broker for every case.
 
     Raises:
@@ -65,7 +70,7 @@ class InProcess:
     """
 
     def __init__(self, profile: str = "4.3") -> None:
-        self.profile = _known(profile)
+        self.profile = known_profile(profile)
         self.name = f"in-process {profile}"
         self.is_live = False
 
@@ -77,11 +82,11 @@ class InProcess:
             yield _EmulatorSite(self.profile, broker, clock)
 
 
-class Tcp:
+class Tcp(_Emulator):
     """The emulator behind a TCP port of this machine; else as :class:`InProcess`."""
 
     def __init__(self, profile: str = "4.3") -> None:
-        self.profile = _known(profile)
+        self.profile = known_profile(profile)
         self.name = f"tcp {profile}"
         self.is_live = False
 
@@ -94,119 +99,7 @@ class Tcp:
             yield _TcpSite(self.profile, broker, clock, address)
 
 
-class Live:
-    """A live broker at an ``amqp://`` or ``amqps://`` URL, whose options are those of :func:`hutch.client.connect`.
-
-    With ``management_url`` every case gets a virtual host of its own; without, all cases share the URL's, under names
-    that nobody else has, and what they made is deleted. ``profile`` is read from the broker's version unless given.
-    With ``rabbitmqctl``, a command line that is it for that very node, the cases that need it disturb everybody who is
-    connected there; without, they do not apply.
-
-    Raises:
-        TargetUnreachable: nobody listens there.
-        TargetError: the login or the virtual host is refused, the management API or rabbitmqctl is not usable, or no
-            profile fits the version.
-    """
-
-    def __init__(
-        self,
-        url: str,
-        management_url: str | None = None,
-        profile: str | None = None,
-        rabbitmqctl: str | None = None,
-    ) -> None:
-        self._address = _address(url)
-        address = self._address
-        self.version, self._cluster_name, named = self._ask(profile)
-        self.profile = named
-        self.name = f"{address.host}:{address.port} (RabbitMQ {self.version} as {named})"
-        self.is_live = True
-        self._management: Management | None = None
-        self._rabbitmqctl: RabbitmqCtl | None = None
-        if management_url is not None:
-            try:
-                self._management = Management(management_url, address.userid, address.password)
-                self._try_management()
-            except ManagementError as error:
-                raise TargetError(str(error)) from None
-        if rabbitmqctl is not None:
-            try:
-                self._rabbitmqctl = RabbitmqCtl(rabbitmqctl)
-                self._try_rabbitmqctl(self._rabbitmqctl)
-            except ControlError as error:
-                raise TargetError(str(error)) from None
-
-    def _ask(self, profile: str | None) -> tuple[str, str, str]:
-        """The broker's version, the name of its cluster, and the profile that fits it."""
-        address = self._address
-        connection = _client(address, address.virtual_host)
-        where = f"{address.host}:{address.port}"
-        try:
-            connection.connect()
-        except AMQPError as error:
-            raise TargetError(f"{where}: {error.reply_text or error}") from None
-        except OSError as error:
-            reason = error.strerror or str(error)
-            raise TargetUnreachable(reason if where in reason else f"{where}: {reason}") from None
-        try:
-            properties = connection.server_properties
-            version = str(properties.get("version", "of unknown version"))
-            cluster_name = str(properties.get("cluster_name", ""))
-            if profile is not None:
-                return version, cluster_name, _known(profile)
-            major = version.partition(".")[0]
-            for known in PROFILES:
-                if properties.get("product") == "RabbitMQ" and known.partition(".")[0] == major:
-                    return version, cluster_name, known
-            raise TargetError(
-                f"{where}: no profile fits {properties.get('product')} {version}; name one of {_PROFILES}"
-            )
-        finally:
-            connection.close()
-
-    def _try_management(self) -> None:
-        """One virtual host comes and goes, so that an API that is refused or another broker's is told of at once."""
-        with self.site() as site:
-            connection = site.connection()
-            try:
-                connection.connect()
-            except (AMQPError, OSError) as error:
-                raise TargetError(
-                    f"a virtual host made by the management API cannot be opened; is it this broker's? {error}"
-                ) from None
-            finally:
-                connection.collect()
-
-    def _try_rabbitmqctl(self, rabbitmqctl: RabbitmqCtl) -> None:
-        """No other node than the one at the URL is to be restarted."""
-        if (name := rabbitmqctl.cluster_name()) != self._cluster_name:
-            raise TargetError(f"rabbitmqctl is that of {name!r}, and the broker at the URL is {self._cluster_name!r}")
-
-    @contextmanager
-    def site(self) -> Iterator[Site]:
-        """A new virtual host, or names of its own in the URL's."""
-        address = self._address
-        unique = f"hutch-{secrets.token_hex(4)}"
-        management = self._management
-        if management is None:
-            site = _LiveSite(self.profile, address, address.virtual_host, f"{unique}-", None, self._rabbitmqctl)
-            with contextlib.ExitStack() as cleanup:
-                cleanup.callback(site.clear)
-                self._undo_after(cleanup)
-                yield site
-            return
-        with contextlib.ExitStack() as cleanup:
-            management.add_vhost(unique)
-            cleanup.callback(management.delete_vhost, unique)
-            self._undo_after(cleanup)
-            yield _LiveSite(self.profile, address, unique, "", management, self._rabbitmqctl)
-
-    def _undo_after(self, cleanup: contextlib.ExitStack) -> None:
-        if self._rabbitmqctl is not None:
-            cleanup.callback(self._rabbitmqctl.undo)
-
-
-class _Names:
+class Names:
     """Names with a common beginning, counted."""
 
     def __init__(self, beginning: str = "") -> None:
@@ -214,15 +107,17 @@ class _Names:
         self.given: list[str] = []
 
     def name(self, prefix: str) -> str:
+        """A new name."""
         self.given.append(f"{self._beginning}{prefix}{len(self.given) + 1}")
         return self.given[-1]
 
     def remember(self, queue: str) -> None:
+        """Have a name that the broker chose among those given."""
         if queue not in self.given:
             self.given.append(queue)
 
 
-class _EmulatorSite(_Names):
+class _EmulatorSite(Names):
     vhost = _VHOST
     userid = "guest"
     password = "guest"
@@ -264,7 +159,7 @@ class _TcpSite(_EmulatorSite):
         self._allowed = 0.0
 
     def connection(self, **kwargs: Any) -> Connection:
-        return _client(self._address, **{"virtual_host": self.vhost, **kwargs})
+        return client_to(self._address, **{"virtual_host": self.vhost, **kwargs})
 
     def transport(self) -> Transport:
         return _TickingStream(self._address, self._tick)
@@ -297,92 +192,23 @@ class _TickingStream(TcpTransport):
                 self._tick()
 
 
-class _LiveSite(_Names):
-    patience = 8.0
-    settled = False
-
-    def __init__(
-        self,
-        profile: str,
-        address: Address,
-        vhost: str,
-        beginning: str,
-        management: Management | None,
-        rabbitmqctl: RabbitmqCtl | None,
-    ) -> None:
-        super().__init__(beginning)
-        self._management = management
-        self._rabbitmqctl = rabbitmqctl
-        self.profile = profile
-        self.vhost = vhost
-        self.userid = address.userid
-        self.password = address.password
-        self.secure = address.scheme == "amqps"
-        self._address = address
-
-    def connection(self, **kwargs: Any) -> Connection:
-        return _client(self._address, **{"virtual_host": self.vhost, **kwargs})
-
-    def transport(self) -> Transport:
-        return _stream(self._address)
-
-    def advance(self, seconds: float) -> None:
-        """Wait: on a live broker time passes by itself."""
-        time.sleep(seconds)
-
-    def allow(self, seconds: float) -> None:
-        """Nothing: the wait that follows takes its time."""
-
-    def operator(self) -> Operator:
-        if self._management is None:
-            raise Inapplicable("needs the management API")
-        return self._management
-
-    def control(self) -> Control:
-        if self._rabbitmqctl is None:
-            raise Inapplicable("needs --rabbitmqctl, to control the broker itself")
-        return self._rabbitmqctl
-
-    def clear(self) -> None:
-        """Delete what may have been made under the names given out."""
-        connection = self.connection()
-        connection.connect()
-        try:
-            for name in self.given:
-                with contextlib.suppress(AMQPError):
-                    connection.channel().queue_delete(name)
-                with contextlib.suppress(AMQPError):
-                    connection.channel().exchange_delete(name)
-        finally:
-            connection.close()
+KNOWN_PROFILES = ", ".join(PROFILES)
 
 
-_PROFILES = ", ".join(PROFILES)
+def known_profile(profile: str) -> str:
+    """The profile, if there is one of this name.
 
-
-def _known(profile: str) -> str:
+    Raises:
+        TargetError: there is none.
+    """
     if profile not in PROFILES:
-        raise TargetError(f"unknown profile {profile!r}; there are {_PROFILES}")
+        raise TargetError(f"unknown profile {profile!r}; there are {KNOWN_PROFILES}")
     return profile
 
 
-def _address(url: str) -> Address:
-    try:
-        addresses = parse_url(url)
-    except InvalidURL as error:
-        raise TargetError(str(error)) from None
-    if len(addresses) != 1 or addresses[0].scheme not in {"amqp", "amqps"}:
-        raise TargetError("the suite runs on one broker, at an amqp:// or amqps:// URL")
-    return addresses[0]
-
-
-def _client(address: Address, virtual_host: str, **kwargs: Any) -> Connection:
+def client_to(address: Address, virtual_host: str, **kwargs: Any) -> Connection:
+    """A client's connection to a virtual host at an address, not yet connected."""
     try:
         return connection_to(address, **{"connect_timeout": _CONNECT_TIMEOUT, "virtual_host": virtual_host, **kwargs})
     except InvalidURL as error:
         raise TargetError(str(error)) from None
-
-
-def _stream(address: Address) -> Transport:
-    connection = _client(address, address.virtual_host)
-    return connection.Transport(connection.host, None, connection.ssl)

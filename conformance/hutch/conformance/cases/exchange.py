@@ -157,7 +157,7 @@ def passive_declare_ignores_everything_but_the_name(rabbit: Rabbit) -> None:
     channel.call(amqp.ExchangeDeclare(exchange=exchange))
     looks = [
         amqp.ExchangeDeclare(exchange=exchange, type="fanout", passive=True),
-        amqp.ExchangeDeclare(exchange=exchange, type="nope", passive=True),
+        amqp.ExchangeDeclare(exchange=exchange, type="no-such-type", passive=True),
         amqp.ExchangeDeclare(exchange=exchange, passive=True, durable=True, auto_delete=True, internal=True),
         amqp.ExchangeDeclare(exchange=exchange, passive=True, arguments={"alternate-exchange": 5}),
     ]
@@ -177,7 +177,8 @@ def _expect_bad_type(rabbit: Rabbit, method: amqp.ExchangeDeclare, text: str) ->
 @case("EXCH-DECLARE-05")
 def unknown_exchange_types(rabbit: Rabbit) -> None:
     """An unknown type closes the connection with 503 in 3.x, the channel with 406 in 4.x."""
-    for unknown in ("nope", "DIRECT", "x-nope"):
+    # No broker knows these words. One that is an atom to RabbitMQ, whatever for, is called invalid.
+    for unknown in ("no-such-type", "DIRECT", "x-no-such-type"):
         _expect_bad_type(
             rabbit, amqp.ExchangeDeclare(exchange=rabbit.name("x"), type=unknown), f"unknown exchange type '{unknown}'"
         )
@@ -194,8 +195,8 @@ def unknown_types_of_existing_exchanges(rabbit: Rabbit) -> None:
     """The type is looked at before the exchange is, and with nowait too."""
     exchange = rabbit.exchange(rabbit.channel())
     for nowait in (False, True):
-        method = amqp.ExchangeDeclare(exchange=exchange, type="nope", nowait=nowait)
-        _expect_bad_type(rabbit, method, "unknown exchange type 'nope'")
+        method = amqp.ExchangeDeclare(exchange=exchange, type="no-such-type", nowait=nowait)
+        _expect_bad_type(rabbit, method, "unknown exchange type 'no-such-type'")
 
 
 @case("EXCH-DECLARE-08")

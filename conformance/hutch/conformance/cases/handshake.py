@@ -6,6 +6,7 @@ from hutch.conformance.case import case
 from hutch.conformance.check import equal, reply_text
 from hutch.conformance.rabbit import Rabbit
 from hutch.conformance.raw import CAPABILITIES, EndOfStream, RawConnection
+from hutch.conformance.site import Inapplicable
 from hutch.wire import methods as amqp
 from hutch.wire.fields import FieldTable, type_name, write_table
 from hutch.wire.frames import BODY, HEARTBEAT_FRAME, frame, method_frame
@@ -25,6 +26,15 @@ def _expect_header(rabbit: Rabbit, sent: bytes, wanted: bytes) -> None:
             answer += raw.receive()
     except EndOfStream:
         equal(answer, wanted, f"answer to {sent!r}")
+
+
+def _needs_no_amqp_1_0(rabbit: Rabbit) -> None:
+    """Have the case apply to brokers of 3.x alone that do not speak AMQP 1.0; 4.x always does."""
+    if rabbit.profile == "3.10":
+        raw = rabbit.raw_unopened()
+        raw.send(_SASL_10)
+        if raw.receive().startswith(_SASL_10):
+            raise Inapplicable("needs the plugin rabbitmq_amqp1_0 to be disabled")
 
 
 @case("CONN-HDR-01")
@@ -64,6 +74,7 @@ def wrong_revision_is_answered_with_0_9_1(rabbit: Rabbit) -> None:
 @case("CONN-HDR-05")
 def unknown_versions_are_answered_with_a_header(rabbit: Rabbit) -> None:
     """Unknown protocol versions are answered with the header that the broker prefers, and the end of the stream."""
+    _needs_no_amqp_1_0(rabbit)
     wanted = rabbit.by_profile({"3.10": _091, "4.3": _SASL_10})
     for version in (b"\x01\x01\x00\x0a", b"\x01\x01\x00\x00", b"\x02\x01\x00\x00"):
         _expect_header(rabbit, b"AMQP" + version, wanted)
@@ -72,12 +83,14 @@ def unknown_versions_are_answered_with_a_header(rabbit: Rabbit) -> None:
 @case("CONN-HDR-06")
 def amqp_1_0_without_sasl_is_refused(rabbit: Rabbit) -> None:
     """AMQP 1.0 without SASL is answered with a header and the end of the stream."""
+    _needs_no_amqp_1_0(rabbit)
     _expect_header(rabbit, b"AMQP\x00\x01\x00\x00", rabbit.by_profile({"3.10": _091, "4.3": _SASL_10}))
 
 
 @case("CONN-HDR-07", profiles=["3.10"])
 def amqp_1_0_with_sasl_is_refused(rabbit: Rabbit) -> None:
     """3.x without its plugin answers AMQP 1.0 with the 0-9-1 header and the end of the stream."""
+    _needs_no_amqp_1_0(rabbit)
     _expect_header(rabbit, _SASL_10, _091)
 
 
