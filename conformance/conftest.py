@@ -5,7 +5,7 @@ Without options the targets are the emulator in-process, as both profiles. ``--t
 """
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Final
 
 import pytest
@@ -54,12 +54,18 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 
 @pytest.fixture(scope="session")
-def target(request: pytest.FixtureRequest) -> Target:
-    """The broker under test.
+def target(request: pytest.FixtureRequest) -> Iterator[Target]:
+    """The broker under test. Nothing may be left on it in the end.
 
     Where a live one cannot be reached the tests are skipped, or failed if the environment has ``CI`` as ``true``.
     """
-    name: str = request.param
+    target = _target(request.param, request.config)
+    yield target
+    if left := target.left_behind():
+        pytest.fail(f"left behind on {target.name}: {', '.join(left)}", pytrace=False)
+
+
+def _target(name: str, config: pytest.Config) -> Target:
     if name in EMULATORS:
         return EMULATORS[name]()
     try:
@@ -67,7 +73,7 @@ def target(request: pytest.FixtureRequest) -> Target:
             # Without rabbitmqctl: other tests may use that broker at the same time.
             live = LiveBroker.named(name.removeprefix("live-"))
             return Live(live.url, live.management)
-        options = (request.config.getoption(option) for option in ("--management", "--profile", "--rabbitmqctl"))
+        options = (config.getoption(option) for option in ("--management", "--profile", "--rabbitmqctl"))
         return Live(name, *options)
     except TargetError as error:
         unreachable = isinstance(error, TargetUnreachable)

@@ -1,4 +1,7 @@
 import socket
+import subprocess
+import sys
+import time
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
@@ -6,6 +9,7 @@ import pytest
 
 from hutch.conformance.cli import main
 from hutch.fakebroker import Broker
+from tests.conformance.management_api import management_api
 
 
 def unused_port() -> int:
@@ -31,6 +35,40 @@ def test_a_live_broker(capsys: pytest.CaptureFixture[str]) -> None:
     with Broker("3.10") as broker:
         assert main([broker.url, "-k", "get-01"]) == 0
     assert "(RabbitMQ 3.10.8 as 3.10): 1 case\n.\n1 passed" in capsys.readouterr().out
+
+
+def test_why_cases_do_not_apply(capsys: pytest.CaptureFixture[str]) -> None:
+    with Broker("3.10") as broker:
+        assert main([broker.url, "-k", "restart-02 or perm-01 or get-01"]) == 0
+    *_, first, second = capsys.readouterr().out.splitlines()
+    assert first == "  4 not applicable: needs the management API (--management)"
+    assert second == "  2 not applicable: needs --rabbitmqctl, to control the broker itself"
+
+
+def test_what_is_left_behind_fails_the_run(capsys: pytest.CaptureFixture[str]) -> None:
+    with Broker() as broker, management_api(broker, "guest", deletes=False) as management:
+        assert main([broker.url, "--management", management, "-k", "get-01"]) == 1
+        left = sorted(broker.node.vhosts.keys() - {"/"})
+    output = capsys.readouterr().out
+    assert "1 passed in " in output
+    assert output.splitlines()[-2:] == [f"LEFT BEHIND: virtual host '{name}'" for name in left]
+
+
+def test_a_run_that_is_terminated_cleans_up() -> None:
+    """SIGTERM is what ends a job in CI."""
+    with Broker() as broker, management_api(broker, "guest") as management:
+        command = [sys.executable, "-u", "-c", "from hutch.conformance.cli import main; raise SystemExit(main())"]
+        command += [broker.url, "--management", management, "-k", "no_heartbeats"]
+        with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as run:
+            assert run.stdout is not None
+            assert run.stdout.readline().endswith(": 1 case\n")
+            deadline = time.monotonic() + 20
+            while not broker.node.connections:  # the case's own
+                assert broker.wait_for_change(broker.changes, deadline - time.monotonic()), "the case does not begin"
+            run.terminate()
+            _, told = run.communicate(timeout=30)
+        assert (run.returncode, told) == (1, "hutch conformance: interrupted\n")
+        assert list(broker.node.vhosts) == ["/"]
 
 
 def test_a_broker_that_behaves_otherwise(capsys: pytest.CaptureFixture[str]) -> None:

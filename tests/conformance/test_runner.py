@@ -171,7 +171,7 @@ def test_a_case_that_needs_what_the_target_lacks_does_not_apply() -> None:
     with Broker() as broker:
         result = run_case(made(between_two), Live(broker.url))
     assert (result.outcome, result.error) == (Outcome.NOT_APPLICABLE, None)
-    assert result.message == "needs the management API"
+    assert result.message == "needs the management API (--management)"
     assert run_case(made(between_two), InProcess()).outcome is Outcome.PASSED
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from live_brokers.configuration import environment, rabbitmq_conf, server_command, write_ctl, write_files
+from live_brokers.configuration import environment, rabbitmq_conf, server_command, write_commands, write_files
 from live_brokers.node import Node
 from live_brokers.ports import PORT_NAMES
 from live_brokers.releases import RELEASES
@@ -91,12 +91,13 @@ def test_in_a_chroot_the_server_gets_its_environment_and_mounts_of_its_own() -> 
         ("4.3", ["nsenter", "--target", "17", "--mount", "chroot", "/chroot", "env", "-i"]),
     ],
 )
-def test_rabbitmqctl_runs_where_the_broker_runs(series: str, begins: list[str], tmp_path: Path) -> None:
+def test_its_commands_run_where_the_broker_runs(series: str, begins: list[str], tmp_path: Path) -> None:
     node = node_of(series, tmp_path)
     node.folder.mkdir()
-    write_ctl(node, {"HOME": "/with space"})
-    shebang, command = node.ctl.read_text().splitlines()
-    words = ["exec", *begins, "HOME=/with space", "/usr/lib/rabbitmq/bin/rabbitmqctl", "$@"]
-    assert shlex.split(command) == words
-    assert shebang == "#!/bin/sh"
-    assert node.ctl.stat().st_mode & 0o100
+    write_commands(node, {"HOME": "/with space"})
+    for script, program in ((node.ctl, "rabbitmqctl"), (node.plugins, "rabbitmq-plugins")):
+        shebang, command = script.read_text().splitlines()
+        words = ["exec", *begins, "HOME=/with space", f"/usr/lib/rabbitmq/bin/{program}", "$@"]
+        assert shlex.split(command) == words
+        assert shebang == "#!/bin/sh"
+        assert script.stat().st_mode & 0o100

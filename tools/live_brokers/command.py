@@ -29,6 +29,7 @@ free.
 The folder of certificates has ca.pem, which the broker's certificate for localhost, 127.0.0.1
 and ::1 is checked with, and client.pem with client.key, which log in as guest by the mechanism
 EXTERNAL. A client needs no certificate. The command is rabbitmqctl for this node; it needs root.
+Beside it is rabbitmq-plugins, which enables and disables plugins of this node.
 
 3.10 is the rabbitmq-server package of Debian bookworm, installed with apt-get if absent; the
 system's service is stopped. 4.0 is the package of Debian trixie and 4.3 that of Debian forky,

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from live_brokers.certificates import make_certificates
 from live_brokers.node import Node
 from live_brokers.processes import MARK, PRIVATE_MOUNTS
-from live_brokers.releases import CTL
+from live_brokers.releases import CTL, PLUGINS_COMMAND
 
 
 def folder_inside(node: Node) -> str:
@@ -103,13 +103,14 @@ def server_command(node: Node, server: str, variables: Mapping[str, str]) -> Seq
     return [*PRIVATE_MOUNTS, *shell, *_with_environment(variables), server]
 
 
-def write_ctl(node: Node, variables: Mapping[str, str]) -> None:
-    """Write the script that runs rabbitmqctl on a launched node."""
-    command = [*_with_environment(variables), CTL]
-    if node.chroot:
-        command = ["nsenter", "--target", str(node.pid), "--mount", "chroot", node.chroot, *command]
-    node.ctl.write_text(f'#!/bin/sh\nexec {shlex.join(command)} "$@"\n')
-    node.ctl.chmod(0o755)
+def write_commands(node: Node, variables: Mapping[str, str]) -> None:
+    """Write the scripts that run rabbitmqctl and rabbitmq-plugins on a launched node."""
+    for script, program in ((node.ctl, CTL), (node.plugins, PLUGINS_COMMAND)):
+        command = [*_with_environment(variables), program]
+        if node.chroot:
+            command = ["nsenter", "--target", str(node.pid), "--mount", "chroot", node.chroot, *command]
+        script.write_text(f'#!/bin/sh\nexec {shlex.join(command)} "$@"\n')
+        script.chmod(0o755)
 
 
 def _with_environment(variables: Mapping[str, str]) -> list[str]:

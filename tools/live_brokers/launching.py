@@ -6,7 +6,7 @@ import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from live_brokers.configuration import environment, server_command, write_ctl, write_files
+from live_brokers.configuration import environment, server_command, write_commands, write_files
 from live_brokers.node import Node
 from live_brokers.ports import free_ports, lost_port
 from live_brokers.processes import POLL_SECONDS, end, new_mark
@@ -52,7 +52,7 @@ def launch(node: Node, server: str = SERVER) -> subprocess.Popen[bytes]:
         )
     node.pid = process.pid
     node.save()
-    write_ctl(node, variables)
+    write_commands(node, variables)
     return process
 
 

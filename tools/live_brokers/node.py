@@ -55,6 +55,11 @@ class Node:
         return self.folder / "rabbitmqctl"
 
     @property
+    def plugins(self) -> Path:
+        """The script that runs rabbitmq-plugins on this node."""
+        return self.folder / "rabbitmq-plugins"
+
+    @property
     def erlang_name(self) -> str:
         """The Erlang node name."""
         return f"hutch_{self.release.series.replace('.', '_')}@localhost"

@@ -8,6 +8,7 @@ HOST = "bookworm"
 #: Where each Debian package has its commands.
 SERVER = "/usr/lib/rabbitmq/bin/rabbitmq-server"
 CTL = "/usr/lib/rabbitmq/bin/rabbitmqctl"
+PLUGINS_COMMAND = "/usr/lib/rabbitmq/bin/rabbitmq-plugins"
 
 PLUGINS = (
     "rabbitmq_management",

@@ -63,6 +63,8 @@ class Live:
                 self._operator = self._administrator(Management(management_url, address.userid, address.password))
             except ManagementError as error:
                 raise TargetError(str(error)) from None
+        if isinstance(self._operator, str):
+            self._try_default_queue_type()
         if rabbitmqctl is not None:
             try:
                 self._rabbitmqctl = RabbitmqCtl(rabbitmqctl)
@@ -115,6 +117,25 @@ class Live:
             finally:
                 connection.collect()
         return management
+
+    def _try_default_queue_type(self) -> None:
+        """Cases expect a classic queue where they name no type."""
+        with self.site() as site:
+            connection, name = site.connection(), site.name("q")
+            connection.connect()
+            try:
+                connection.channel().queue_declare(name, durable=True, auto_delete=False)
+                classic = {"x-queue-type": "classic"}
+                connection.channel().queue_declare(name, durable=True, auto_delete=False, arguments=classic)
+            except AMQPError as error:
+                if error.reply_code != ReplyCode.PRECONDITION_FAILED:
+                    raise TargetError(f"a queue cannot be declared: {error.reply_text}") from None
+                raise TargetError(
+                    f"the virtual host {site.vhost!r} has a default queue type, and the cases expect classic queues; "
+                    "name another virtual host, or give --management"
+                ) from None
+            finally:
+                connection.collect()
 
     def _try_rabbitmqctl(self, rabbitmqctl: RabbitmqCtl) -> None:
         """No other node than the one at the URL is to be restarted."""

@@ -46,6 +46,8 @@ What RabbitMQ itself does not determine is kept out, or not compared:
 - what several channels give back at once when the broker is restarted: one might get it from another that ends later.
   There is no restart then, nor when something falls due meanwhile, nor where an ``x-recent-history`` exchange may be:
   3.10 may not start with one;
+- which of several wrong values of a policy is told, if different parts of RabbitMQ look at their keys: that depends on
+  the plugins, and in a policy only one part's values may be wrong;
 - values of policies over which RabbitMQ itself crashes or falls silent: a ``max-age`` that is no text, and to 3.10 a
   ``queue-master-locator`` or ``ha-mode`` that is none;
 - whether a channel of a user whose permissions change still remembers what it was permitted, after a second without

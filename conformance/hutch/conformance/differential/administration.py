@@ -59,6 +59,12 @@ _OTHERS: Final[dict[str, tuple[object, ...]]] = {
     "x-max-length": (1,),
     "bogus": (1, "a"),
 }
+#: The keys that RabbitMQ's other parts look at. Which part is asked first depends on the version and its plugins.
+_PARTS: Final = (
+    ("ha-mode", "ha-params", "ha-sync-mode"),
+    ("queue-master-locator",),
+    ("delayed-retry-type", "delayed-retry-min", "delayed-retry-max", "target-group-size"),
+)
 #: What the HTTP API finds missing, and is nothing to rabbitmqctl.
 _NOTHING: Final = frozenset({"clear_permissions", "clear_topic_permissions"})
 #: What RabbitMQ itself gives reasons for, and not its HTTP API.
@@ -170,10 +176,14 @@ class Operations:
         # What is not short enough to be over at once, but too short to be told from it.
         values["message-ttl"] = st.sampled_from([value for value in _ODD if value is True or value != 1])
         values["expires"] = values["message-ttl"]
+        legal = {key: st.sampled_from(known) for key, known in self._legal.items()}
+        parts = [{key: values.pop(key) for key in keys} for keys in _PARTS]
         arguments = st.fixed_dictionaries(
             {
                 "pattern": st.one_of(self._pattern, st.sampled_from(("[", "(", "*", ")", "a\\", "a**"))),
-                "definition": _definitions(values, 3),
+                "definition": st.one_of(
+                    *[_definitions(values, 3)] * 4, *(_definitions({**legal, **part}, 3) for part in parts)
+                ),
             },
             optional={
                 "priority": st.sampled_from(
