@@ -149,7 +149,7 @@ def others_empty_a_queue_that_is_drained(rabbit: Rabbit) -> None:
     """It is the same when somebody else takes the last message, purges the queue, or the message expires."""
     for how in ("get", "purge", "expire", "consume"):
         other, queue = rabbit.raw_queue(1)
-        other.publish(b"1", routing_key=queue, expiration="300" if how == "expire" else "60000")
+        other.publish(b"1", routing_key=queue, expiration="1000" if how == "expire" else "60000")
         other.expect_ready(queue, 2)
         channel = rabbit.raw().channel()
         channel.call(amqp.BasicQos(prefetch_count=1, global_=True))
@@ -164,7 +164,7 @@ def others_empty_a_queue_that_is_drained(rabbit: Rabbit) -> None:
             equal(_told(other.read()), b"1")
             equal(_told(other.read()), b"0")
         elif how == "expire":
-            rabbit.allow(1)
+            rabbit.allow(1.5)
         channel.connection.expect_close(541, "", (0, 0))
         if how != "consume":
             equal(_left(other, queue, 1), [(b"0", True)])

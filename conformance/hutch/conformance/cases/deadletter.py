@@ -397,12 +397,12 @@ def dying_of_several_causes_in_one_queue(rabbit: Rabbit) -> None:
     """Two deaths in one queue of different causes are told apart, each with its own count."""
     yard = _Yard(rabbit)
     back = rabbit.name()
-    queue = yard.queue(back, message_ttl=300)
+    queue = yard.queue(back, message_ttl=1000)
     yard.queue(queue, back)
     yard.publish(queue)
     yard.reject(queue)
     yard.reject(back)
-    rabbit.advance(0.4)
+    rabbit.advance(1.1)
     content = yard.get(back)
     deaths = [(death["queue"], death["reason"], death["count"]) for death in yard.deaths(content)]
     wanted = [(queue, "expired", 1), (back, "rejected", 1), (queue, "rejected", 1)]

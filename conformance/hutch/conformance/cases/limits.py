@@ -396,12 +396,12 @@ def expired_messages_make_room(rabbit: Rabbit) -> None:
     """A message that expires at the head leaves room for another; behind a live one it takes it up."""
     publisher = _Publisher(rabbit)
     queue = publisher.queue(max_length=1, overflow="reject-publish")
-    publisher.fill(queue, b"short", expiration="200")
+    publisher.fill(queue, b"short", expiration="1000")
     equal(publisher.accepts(b"early", queue), False)
     behind = publisher.queue(max_length=2, overflow="reject-publish")
     publisher.fill(behind, b"live")
     publisher.fill(behind, b"short", expiration="100")
-    rabbit.advance(0.4)
+    rabbit.advance(1.2)
     equal((publisher.accepts(b"late", queue), publisher.accepts(b"late", behind)), (True, False))
     equal((publisher.bodies(queue), publisher.bodies(behind)), ([b"late"], [b"live"]))
 

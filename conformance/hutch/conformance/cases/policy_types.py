@@ -131,11 +131,11 @@ def delayed_retries_by_policies(rabbit: Rabbit) -> None:
     """
     yard = Yard(rabbit)
     queue = yard.queue(delayed_retry_type="all", delayed_retry_min=60000)
-    _set(rabbit, "p", queue, {"delayed-retry-min": 300})
+    _set(rabbit, "p", queue, {"delayed-retry-min": 1000})
     yard.publish(queue)
     yard.reject(yard.get(queue))
     yard.channel.expect_ready(queue, 0)
-    rabbit.advance(0.5)
+    rabbit.advance(1.2)
     yard.channel.expect_ready(queue, 1)
     for set_policy, kind in ((rabbit.admin.set_policy, "disabled"), (rabbit.admin.set_operator_policy, "all")):
         set_policy("p", f"^{queue}$", {"delayed-retry-type": kind, "delayed-retry-min": 60000})

@@ -145,11 +145,11 @@ def a_higher_priority_before_a_message_with_a_time(rabbit: Rabbit) -> None:
     """A message at the head goes when its time is over, and then those of lower priorities that have expired."""
     channel, queue = _declared(rabbit, max_priority=5)
     channel.publish(b"low", routing_key=queue, priority=1, expiration="100")
-    channel.publish(b"high", routing_key=queue, priority=5, expiration="300")
+    channel.publish(b"high", routing_key=queue, priority=5, expiration="1000")
     channel.publish(b"none", routing_key=queue)
     rabbit.advance(0.2)
     channel.expect_ready(queue, 3)
-    rabbit.advance(0.2)
+    rabbit.advance(0.9)
     channel.expect_ready(queue, 1)
     equal(_bodies(channel, queue), [b"none"])
 

@@ -362,12 +362,12 @@ def an_unused_queue_expires(rabbit: Rabbit) -> None:
     """A queue with x-expires goes when it was not used that long; publishing is no use of it."""
     channel = rabbit.channel()
     dead = rabbit.queue(channel)
-    arguments = {"x-expires": 600, "x-dead-letter-exchange": "", "x-dead-letter-routing-key": dead}
+    arguments = {"x-expires": 1200, "x-dead-letter-exchange": "", "x-dead-letter-routing-key": dead}
     queue = rabbit.queue(channel, arguments=arguments)
-    used = rabbit.queue(channel, arguments={"x-expires": 600})
+    used = rabbit.queue(channel, arguments={"x-expires": 1200})
     rabbit.publish(channel, b"x", routing_key=queue)
     for _ in range(2):
-        rabbit.advance(0.35)
+        rabbit.advance(0.7)
         rabbit.publish(channel, b"x", routing_key=queue)
         channel.queue_declare(used, passive=True)
     rabbit.eventually(lambda: not rabbit.has_queue(queue), "the queue did not expire")
@@ -379,15 +379,15 @@ def an_unused_queue_expires(rabbit: Rabbit) -> None:
 def a_consumer_keeps_a_queue(rabbit: Rabbit) -> None:
     """A queue does not expire while it has a consumer or is got from; its time begins when the consumer ends."""
     channel = rabbit.channel()
-    consumed, got = (rabbit.queue(channel, arguments={"x-expires": 500}) for _ in range(2))
+    consumed, got = (rabbit.queue(channel, arguments={"x-expires": 1200}) for _ in range(2))
     consumer = rabbit.consume(channel, consumed)
     for _ in range(3):
-        rabbit.advance(0.3)
+        rabbit.advance(0.7)
         channel.basic_get(got)
     channel.basic_cancel(consumer.tag)
     true(rabbit.has_queue(got), "a queue that was got from expired")
-    rabbit.advance(0.3)
+    rabbit.advance(0.7)
     rabbit.publish(channel, b"x", routing_key=consumed)
     equal([body(message) for message in [rabbit.get(channel, consumed)]], [b"x"], "after the consumer's end")
-    rabbit.advance(0.7)
+    rabbit.advance(1.4)
     rabbit.eventually(lambda: not rabbit.has_queue(consumed), "the queue did not expire")

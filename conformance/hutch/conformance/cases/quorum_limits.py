@@ -280,10 +280,10 @@ def expiration_behind_a_message_that_came_back(rabbit: Rabbit) -> None:
     queue = yard.queue(delivery_limit=5)
     yard.publish(queue, b"back")
     content = yard.get(queue)
-    yard.publish(queue, b"expires", expiration="100")
+    yard.publish(queue, b"expires", expiration="1000")
     yard.channel.expect_ready(queue, 1)
     yard.reject(content)
-    rabbit.advance(0.3)
+    rabbit.advance(1.2)
     yard.channel.expect_ready(queue, 2 if rabbit.profile == "3.10" else 1)
     equal([yard.get(queue, no_ack=True).body, yard.channel.get(queue)], [b"back", None])
 

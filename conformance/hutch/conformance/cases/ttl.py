@@ -26,9 +26,9 @@ def expired_messages_at_the_head(rabbit: Rabbit) -> None:
     channel = rabbit.channel()
     queue = rabbit.queue(channel)
     for payload in (b"one", b"two"):
-        rabbit.publish(channel, payload, routing_key=queue, expiration="200")
+        rabbit.publish(channel, payload, routing_key=queue, expiration="1000")
     rabbit.expect_ready(channel, queue, 2)
-    rabbit.advance(0.3)
+    rabbit.advance(1.1)
     rabbit.expect_ready(channel, queue, 0)
     equal(channel.basic_get(queue), None)
 
@@ -65,12 +65,12 @@ def no_time_to_live(rabbit: Rabbit) -> None:
 def unacknowledged_messages_do_not_expire(rabbit: Rabbit) -> None:
     """A message that was delivered does not expire; if it is requeued after its time it goes at once."""
     channel = rabbit.channel()
-    queue = rabbit.queue(channel, arguments={"x-message-ttl": 200})
+    queue = rabbit.queue(channel, arguments={"x-message-ttl": 1000})
     for payload in (b"one", b"two"):
         rabbit.publish(channel, payload, routing_key=queue)
     rabbit.get(channel, queue)
     rabbit.get(channel, queue)
-    rabbit.advance(0.3)
+    rabbit.advance(1.1)
     channel.basic_ack(1)
     channel.basic_reject(2, requeue=True)
     rabbit.expect_ready(channel, queue, 0)
@@ -81,12 +81,12 @@ def unacknowledged_messages_do_not_expire(rabbit: Rabbit) -> None:
 def requeueing_does_not_prolong(rabbit: Rabbit) -> None:
     """A requeued message keeps the end of its time."""
     channel = rabbit.channel()
-    queue = rabbit.queue(channel, arguments={"x-message-ttl": 600})
+    queue = rabbit.queue(channel, arguments={"x-message-ttl": 1200})
     rabbit.publish(channel, b"x", routing_key=queue)
     rabbit.get(channel, queue)
-    rabbit.advance(0.3)
+    rabbit.advance(0.5)
     channel.basic_reject(1, requeue=True)
     equal(delivered(rabbit.get(channel, queue)), (b"x", True))
     channel.basic_reject(2, requeue=True)
-    rabbit.advance(0.4)
+    rabbit.advance(0.8)
     rabbit.expect_ready(channel, queue, 0)
