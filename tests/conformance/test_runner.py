@@ -164,6 +164,28 @@ def test_an_interrupted_case_cleans_up_behind_itself() -> None:
         assert broker.node.connections == {}
 
 
+@pytest.mark.slow
+@pytest.mark.usefixtures("interruptible")
+def test_an_interrupted_case_starts_the_broker_again(tmp_path: Path) -> None:
+    """However long that takes. The command stands in for rabbitmqctl."""
+    called, script = tmp_path / "called", tmp_path / "rabbitmqctl"
+    script.write_text(
+        f"""#!/bin/sh\necho $1 >> {called}; test $1 = eval && echo '<<"aHV0Y2hAbG9jYWxob3N0">>' || sleep 4\n"""
+    )
+    script.chmod(0o755)
+    main = threading.main_thread().ident
+    assert main is not None
+
+    def interrupted(rabbit: Rabbit) -> None:
+        signal.pthread_kill(main, signal.SIGINT)
+        rabbit.restart()
+
+    with Broker() as broker:
+        with pytest.raises(KeyboardInterrupt):
+            run_case(made(interrupted), Live(broker.url, rabbitmqctl=str(script)))
+        assert called.read_text().split() == ["eval", "stop_app", "start_app"]
+
+
 def test_a_case_that_needs_what_the_target_lacks_does_not_apply() -> None:
     def between_two(rabbit: Rabbit) -> None:
         assert rabbit.admin.add_vhost() != rabbit.vhost
@@ -179,7 +201,7 @@ def test_a_case_that_moves_a_live_broker_needs_its_rabbitmqctl(tmp_path: Path) -
     """The command stands in for rabbitmqctl: it notes how it was called, and names the cluster."""
     called = tmp_path / "called"
     script = tmp_path / "rabbitmq ctl"
-    script.write_text(f"""#!/bin/sh\necho "$@" >> {called}; echo '<<"hutch@localhost">>'\n""")
+    script.write_text(f"""#!/bin/sh\necho "$@" >> {called}; echo '<<"aHV0Y2hAbG9jYWxob3N0">>'\n""")
     script.chmod(0o755)
 
     def alarmed(rabbit: Rabbit) -> None:
@@ -192,7 +214,7 @@ def test_a_case_that_moves_a_live_broker_needs_its_rabbitmqctl(tmp_path: Path) -
         target = Live(broker.url, rabbitmqctl=f"'{script}' --node here")
         assert run_case(made(alarmed), target).outcome is Outcome.PASSED
     assert called.read_text().splitlines() == [
-        "--node here eval rabbit_nodes:cluster_name().",
+        "--node here eval base64:encode(rabbit_nodes:cluster_name()).",
         "--node here eval rabbit_alarm:set_alarm({{resource_limit, memory, node()}, []}).",
         "--node here eval rabbit_alarm:clear_alarm({resource_limit, memory, node()}).",
     ]
@@ -205,8 +227,8 @@ def test_a_rabbitmqctl_that_is_of_no_use() -> None:
             "/no/such --node here": r"^/no/such --node here cannot be run: No such file or directory$",
             "false": r"^rabbitmqctl eval gave exit status 1: it says nothing$",
             "'open": r"^\"'open\" is no command line: No closing quotation$",
-            "echo": r"^rabbitmqctl is that of 'eval rabbit_nodes:cluster_name\(\)\.', "
-            r"and the broker at the URL is 'hutch@localhost'$",
+            "echo": r"^rabbitmqctl eval printed 'eval base64:.*', not the cluster's name$",
+            "printf '<<\"w7w=\">>'": r"^rabbitmqctl is that of 'ü', and the broker at the URL is 'hutch@localhost'$",
         }.items():
             with pytest.raises(TargetError, match=told):
                 Live(broker.url, rabbitmqctl=command)

@@ -1,5 +1,7 @@
 """What a case may have the broker itself go through, which everybody who is connected to it notices."""
 
+import base64
+import re
 import shlex
 import subprocess
 import time
@@ -58,7 +60,11 @@ class RabbitmqCtl:
 
     def cluster_name(self) -> str:
         """The name that the broker's clients are told, too."""
-        return self._eval("rabbit_nodes:cluster_name()").removeprefix('<<"').removesuffix('">>')
+        # Erlang prints a binary that is no ASCII as numbers.
+        printed = self._eval("base64:encode(rabbit_nodes:cluster_name())")
+        if not (name := re.fullmatch('<<"(.*)">>', printed)):
+            raise ControlError(f"rabbitmqctl eval printed {printed!r}, not the cluster's name")
+        return base64.b64decode(name[1]).decode()
 
     def restart(self, downtime: float = 0.0) -> None:
         """Stop the broker within the node, and start it again (stop_app, start_app), whatever comes between."""
@@ -110,7 +116,10 @@ class RabbitmqCtl:
         """What rabbitmqctl prints, without the blanks around."""
         command = [*self._command, *arguments]
         try:
-            done = subprocess.run(command, capture_output=True, text=True, timeout=_PATIENCE, check=False)
+            # In a process group of its own, Ctrl-C does not end it halfway.
+            done = subprocess.run(
+                command, capture_output=True, text=True, timeout=_PATIENCE, check=False, process_group=0
+            )
         except OSError as error:
             raise ControlError(f"{shlex.join(self._command)} cannot be run: {error.strerror}") from None
         except subprocess.TimeoutExpired:

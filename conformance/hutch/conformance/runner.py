@@ -14,10 +14,12 @@ from hutch.conformance.rabbit import Rabbit
 from hutch.conformance.site import Inapplicable
 from hutch.conformance.targets import Target
 
-#: Seconds that a case may take.
-CASE_DEADLINE: Final = 30.0
+#: Seconds that a case may take. Restarts of a busy live broker take longest.
+CASE_DEADLINE: Final = 50.0
 #: Seconds that a case which is given up may take to clean up behind itself.
 _CLEAN_UP: Final = 5.0
+#: The same at the end of the run: a broker that the case has stopped has to be started again.
+_LAST_CLEAN_UP: Final = 60.0
 
 
 class Outcome(StrEnum):
@@ -70,7 +72,7 @@ def run_case(case: Case, target: Target, deadline: float = CASE_DEADLINE) -> Res
         play.ended.wait(deadline)
     except KeyboardInterrupt:
         play.abandon()
-        play.ended.wait(_CLEAN_UP)
+        play.ended.wait(_LAST_CLEAN_UP)
         raise
     message, error = play.message, play.error
     if not play.ended.is_set():

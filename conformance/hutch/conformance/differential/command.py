@@ -6,14 +6,17 @@ from hutch.conformance.targets import Target
 
 def play(target: Target, operations: int, number: int) -> int:
     """Play ``operations`` on the emulator of the target's profile and on the target, seeded by ``number``; 1 if they
-    differ.
+    differ, or something is left on the target.
     """
     print(f"{target.name} and the emulator: {operations} operations, --seed {number}", flush=True)
     with target.site() as site:
         outcome = run(Arena(site, target.profile), operations, number)
     for line in told(outcome):
         print(line)
-    return int(outcome.difference is not None)
+    left = target.left_behind()
+    for line in left:
+        print(f"LEFT BEHIND: {line}")
+    return int(bool(left) or outcome.difference is not None)
 
 
 def told(outcome: Outcome) -> list[str]:
