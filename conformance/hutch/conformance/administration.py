@@ -183,8 +183,10 @@ class Administration:
 
     # virtual hosts
 
-    def add_vhost(self, default_queue_type: str | None = None) -> str:
-        """Create a virtual host, in which the suite's user may do everything; the name."""
+    def add_vhost(self, default_queue_type: str | None = "classic") -> str:
+        """Create a virtual host, in which the suite's user may do everything; the name. ``None`` leaves the default
+        queue type to the node.
+        """
         name = f"hutch-vhost-{secrets.token_hex(4)}"
         self._operator.add_vhost(name, default_queue_type=default_queue_type)
         self._vhosts.append(name)

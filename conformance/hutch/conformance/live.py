@@ -153,8 +153,6 @@ class Live:
             # Whatever the node's default is.
             management.add_vhost(unique, default_queue_type="classic")
             cleanup.callback(management.delete_vhost, unique)
-            if management.user != self._address.userid:
-                management.set_permissions(self._address.userid, vhost=unique)
             self._undo_after(cleanup)
             yield _LiveSite(self.profile, self._address, unique, "", management, self._rabbitmqctl)
 

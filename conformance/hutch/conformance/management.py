@@ -34,7 +34,8 @@ _WORDS: Final = {"users": "user", "vhosts": "virtual host"}
 class Management:
     """RabbitMQ's HTTP API at ``url``, ``http://[user:password@]host:port`` (https://www.rabbitmq.com/docs/http-api-reference).
 
-    Without credentials in the URL, ``userid`` and ``password`` are used.
+    Without credentials in the URL, ``userid`` and ``password`` are used. With others, ``userid`` gets all permissions
+    in each virtual host that is made.
     """
 
     def __init__(self, url: str, userid: str, password: str) -> None:
@@ -47,6 +48,7 @@ class Management:
             raise ManagementError(f"{url!r} is no URL of a management API: http://host:15672 is wanted")
         host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
         self._base = f"{parts.scheme}://{host}:{port or 15672}{parts.path.rstrip('/')}/api/"
+        self._userid = userid
         #: Who administers.
         self.user = unquote(parts.username or userid)
         login = f"{self.user}:{unquote(parts.password or password)}"
@@ -115,10 +117,12 @@ class Management:
     # virtual hosts
 
     def add_vhost(self, name: str, *, default_queue_type: str | None = None) -> None:
-        """Create a virtual host; its creator may do everything in it."""
+        """Create a virtual host, in which its creator and the suite's user may do everything."""
         self._made.add(("vhosts", name))
         body = {} if default_queue_type is None else {"default_queue_type": default_queue_type}
         self._call("PUT", _path("vhosts", name), body)
+        if self.user != self._userid:
+            self.set_permissions(self._userid, vhost=name)
 
     def delete_vhost(self, name: str) -> None:
         """Delete a virtual host with all that is in it."""

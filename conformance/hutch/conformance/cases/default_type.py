@@ -2,8 +2,10 @@
 
 # ruff: noqa: B023  (what is handed to refused() is called before the loop goes on)
 
+from hutch.client import AMQPError
 from hutch.conformance.case import case
 from hutch.conformance.rabbit import Rabbit
+from hutch.conformance.site import Inapplicable
 
 _TYPES = ("quorum", "stream")
 
@@ -11,6 +13,16 @@ _TYPES = ("quorum", "stream")
 def _differs(vhost: str, queue: str, received: str, current: str) -> str:
     where = f"for queue '{queue}' in vhost '{vhost}'"
     return f"inequivalent arg 'x-queue-type' {where}: received '{received}' but current is '{current}'"
+
+
+def _needs_classic(rabbit: Rabbit) -> None:
+    """Have the case apply to nodes alone whose own default is classic."""
+    connection = rabbit.connect(virtual_host=rabbit.admin.add_vhost(None))
+    queue = rabbit.queue(connection.channel(), durable=True)
+    try:
+        rabbit.queue(connection.channel(), queue, durable=True, arguments={"x-queue-type": "classic"})
+    except AMQPError:
+        raise Inapplicable("needs a node whose default_queue_type is classic") from None
 
 
 @case("QUEUE-DECLARE-28", profiles=["3.10"])
@@ -139,6 +151,7 @@ def an_empty_queue_type_is_the_default_type(rabbit: Rabbit) -> None:
 @case("QUEUE-DECLARE-28", profiles=["4.3"])
 def a_virtual_host_that_is_set_anew(rabbit: Rabbit) -> None:
     """A virtual host that an operator sets again has the default queue type that is given then, or none."""
+    _needs_classic(rabbit)
     vhost = rabbit.admin.add_vhost("quorum")
     connection = rabbit.connect(virtual_host=vhost)
     for default, other in (("stream", "quorum"), (None, "stream")):
