@@ -2,6 +2,7 @@
 
 from hutch.conformance.case import case
 from hutch.conformance.check import equal, true
+from hutch.conformance.plugins import declare
 from hutch.conformance.rabbit import Rabbit
 from hutch.conformance.raw import RawChannel
 from hutch.wire import methods as amqp
@@ -58,7 +59,8 @@ def routed_messages_are_confirmed(rabbit: Rabbit) -> None:
 def unroutable_messages_are_confirmed(rabbit: Rabbit) -> None:
     """A message that no queue takes is confirmed."""
     channel, _ = _confirming(rabbit)
-    for number, exchange in enumerate(("", "amq.direct", "amq.fanout", "amq.topic", "amq.headers"), 1):
+    exchanges = [declare(rabbit, channel, type_) for type_ in ("direct", "fanout", "topic", "headers")]
+    for number, exchange in enumerate(["", *exchanges], 1):
         channel.publish(b"x", exchange, "no-such-queue")
         equal(channel.read(), amqp.BasicAck(number))
 

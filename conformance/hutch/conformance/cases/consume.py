@@ -4,6 +4,7 @@ import re
 
 from hutch.conformance.case import case
 from hutch.conformance.check import equal, true
+from hutch.conformance.plugins import declare
 from hutch.conformance.rabbit import Rabbit, body, delivered, tag_of
 from hutch.conformance.raw import CAPABILITIES, RawChannel, delivery_tag, fields
 from hutch.wire import methods as amqp
@@ -339,10 +340,11 @@ def every_queue_gets_its_own_copy(rabbit: Rabbit) -> None:
     channel, queue = rabbit.raw_queue()
     other = rabbit.name()
     channel.call(amqp.QueueDeclare(queue=other))
+    exchange = declare(rabbit, channel, "fanout")
     for name in (queue, other):
-        channel.call(amqp.QueueBind(queue=name, exchange="amq.fanout"))
+        channel.call(amqp.QueueBind(queue=name, exchange=exchange))
         channel.call(amqp.BasicConsume(queue=name, consumer_tag=name))
-    channel.publish(b"x", "amq.fanout")
+    channel.publish(b"x", exchange)
     contents = [channel.message(amqp.BasicDeliver) for _ in range(2)]
     tags = sorted(fields(content).consumer_tag for content in contents)
     equal(tags, sorted([queue, other]))

@@ -345,8 +345,8 @@ def publishing_needs_the_write_permission(rabbit: Rabbit) -> None:
     amq.default in that.
     """
     channel = rabbit.channel()
-    exchange, queue = rabbit.exchange(channel), rabbit.queue(channel)
-    rabbit.raw().channel().call(amqp.ExchangeDeclare(exchange="internal", type="fanout", internal=True))
+    exchange, queue, internal = rabbit.exchange(channel), rabbit.queue(channel), rabbit.name("internal")
+    rabbit.raw().channel().call(amqp.ExchangeDeclare(exchange=internal, type="fanout", internal=True))
     user = rabbit.admin.add_permitted_user(".*", "^w", ".*")
     connection = rabbit.connect_as(user)
     expect_access_refused(
@@ -356,7 +356,7 @@ def publishing_needs_the_write_permission(rabbit: Rabbit) -> None:
         [
             (publishing(exchange), "write", f"exchange '{exchange}'", (60, 40)),
             (publishing(exchange, expiration="never"), "write", f"exchange '{exchange}'", (60, 40)),
-            (publishing("internal"), "write", "exchange 'internal'", (60, 40)),
+            (publishing(internal), "write", f"exchange '{internal}'", (60, 40)),
             (publishing("missing"), "write", "exchange 'missing'", (60, 40)),
             (publishing("", queue), "write", "exchange 'amq.default'", (60, 40)),
         ],

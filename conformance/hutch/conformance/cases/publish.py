@@ -4,6 +4,7 @@ from typing import Any
 
 from hutch.conformance.case import case
 from hutch.conformance.check import equal, same_table
+from hutch.conformance.plugins import declare
 from hutch.conformance.rabbit import Rabbit
 from hutch.conformance.raw import RawChannel, fields, properties_of
 from hutch.wire import methods as amqp
@@ -23,7 +24,8 @@ def _taken(channel: RawChannel, queue: str) -> list[bytes]:
 def unroutable_messages_are_dropped(rabbit: Rabbit) -> None:
     """A message that no queue takes is dropped without a word."""
     channel, _ = rabbit.raw_queue()
-    for exchange in ("", "amq.direct", "amq.fanout", "amq.topic", "amq.headers"):
+    for type_ in ("", "direct", "fanout", "topic", "headers"):
+        exchange = type_ and declare(rabbit, channel, type_)
         channel.publish(b"x", exchange, "no-such-queue")
     channel.expect_nothing()
 

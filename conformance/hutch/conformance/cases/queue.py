@@ -7,6 +7,7 @@ from typing import Any
 
 from hutch.conformance.case import case
 from hutch.conformance.check import equal, true
+from hutch.conformance.plugins import declare
 from hutch.conformance.rabbit import Rabbit, body, delivered, tag_of
 from hutch.wire import methods as amqp
 from hutch.wire.fields import FieldTable, Int8, Int16, Int64
@@ -101,11 +102,11 @@ def passive_queue_declare_ignores_everything_but_the_name(rabbit: Rabbit) -> Non
 def queue_methods_without_a_reply(rabbit: Rabbit) -> None:
     """With nowait, declare, purge, bind and delete are carried out and not answered."""
     channel = rabbit.raw().channel()
-    queue = rabbit.name()
+    queue, exchange = rabbit.name(), declare(rabbit, channel, "fanout")
     channel.send(amqp.QueueDeclare(queue=queue, nowait=True))
     channel.send(amqp.QueueDeclare(queue=queue, passive=True, nowait=True))
-    channel.send(amqp.QueueBind(queue=queue, exchange="amq.fanout", nowait=True))
-    channel.publish(b"x", "amq.fanout")
+    channel.send(amqp.QueueBind(queue=queue, exchange=exchange, nowait=True))
+    channel.publish(b"x", exchange)
     channel.send(amqp.QueuePurge(queue=queue, nowait=True))
     equal(channel.get(queue), None)
     channel.send(amqp.QueueDelete(queue=queue, nowait=True))

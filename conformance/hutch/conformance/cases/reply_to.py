@@ -4,6 +4,7 @@ import re
 
 from hutch.conformance.case import case
 from hutch.conformance.check import equal, true
+from hutch.conformance.plugins import declare
 from hutch.conformance.rabbit import Rabbit
 from hutch.conformance.raw import delivery_tag, fields, properties_of
 from hutch.conformance.replies import PSEUDO, consume_replies, expect_reply, reply_name, requester
@@ -101,14 +102,16 @@ def the_name_in_requests(rabbit: Rabbit) -> None:
     connection = rabbit.raw()
     channel, queue = connection.channel(1), rabbit.name()
     channel.call(amqp.QueueDeclare(queue=queue))
-    for exchange in ("amq.fanout", "amq.topic"):
+    exchanges = [declare(rabbit, channel, type_) for type_ in ("fanout", "topic")]
+    for exchange in exchanges:
         channel.call(amqp.QueueBind(queue=queue, exchange=exchange, routing_key="#"))
     consume_replies(channel, "t")
     names = {reply_name(channel)}
-    for exchange in ("", "amq.fanout", "amq.topic"):
-        headers = {"a": 1, "BCC": ["x"], "CC": [queue]}
+    for exchange in ("", *exchanges):
+        headers = {"a": 1, "BCC": [rabbit.name("b")], "CC": [queue]}
+        key = rabbit.name("k")
         channel.publish(
-            b"x", exchange, "k", content_type="text/plain", headers=headers, reply_to=PSEUDO, correlation_id="7"
+            b"x", exchange, key, content_type="text/plain", headers=headers, reply_to=PSEUDO, correlation_id="7"
         )
         properties = dict(properties_of(channel.got(queue, no_ack=True)))
         names.add(str(properties.pop("reply_to")))
@@ -167,9 +170,8 @@ def replies_by_way_of_other_exchanges(rabbit: Rabbit) -> None:
     """The default exchange alone knows the names that replies are sent to, not even as an alternate exchange."""
     channel, name = requester(rabbit)
     replier = rabbit.raw().channel()
-    exchange = rabbit.name("x")
-    replier.call(amqp.ExchangeDeclare(exchange=exchange, type="fanout", arguments={"alternate-exchange": ""}))
-    for wrong in ("amq.direct", "amq.fanout", exchange):
+    exchange = declare(rabbit, replier, "fanout", {"alternate-exchange": ""})
+    for wrong in (declare(rabbit, replier, "direct"), declare(rabbit, replier, "fanout"), exchange):
         replier.publish(exchange=wrong, routing_key=name, mandatory=True)
         equal(replier.message(amqp.BasicReturn).method, amqp.BasicReturn(312, "NO_ROUTE", wrong, name))
     channel.expect_nothing()

@@ -144,8 +144,8 @@ def tables_and_arrays_in_a_stream(rabbit: Rabbit) -> None:
     """
     table: FieldTable = {"b": [1, "s"], "a": None}
     array: FieldValue = [{"b": 1}, 2]
-    lost: FieldTable = {"table": table, "array": array, "none": {}, "X-array": array, "BCC": ["k"]}
-    kept: FieldTable = {"x-table": table, "x-array": array, "x-none": [], "CC": ["k"]}
+    lost: FieldTable = {"table": table, "array": array, "none": {}, "X-array": array, "BCC": ["no-such-queue"]}
+    kept: FieldTable = {"x-table": table, "x-array": array, "x-none": [], "CC": ["no-such-queue"]}
     newer = rabbit.profile == "4.3"
     published: list[FieldTable] = [{**lost, **kept, "s": "t"}, {"x-death": [{"a": 1}]}, {"x-stream-offset": "mine"}]
     wanted: list[FieldTable] = [{**(kept if newer else {}), "s": "t"}, {}, {}]

@@ -21,6 +21,13 @@ from hutch.wire.content import Content
 from hutch.wire.fields import FieldTable
 
 
+def _fanout(rabbit: Rabbit, channel: RawChannel) -> str:
+    """A new exchange; its name."""
+    exchange = rabbit.name("x")
+    channel.call(amqp.ExchangeDeclare(exchange=exchange, type="fanout"))
+    return exchange
+
+
 @case("TX-03")
 def messages_appear_at_the_commit(rabbit: Rabbit) -> None:
     """What is published is nowhere to be seen until the commit, on whatever channel; then it is there in its order."""
@@ -179,16 +186,15 @@ def publishing_immediate_in_a_transaction(rabbit: Rabbit) -> None:
 def messages_are_routed_when_they_are_published(rabbit: Rabbit) -> None:
     """The bindings at the time of the publish count; that a binding or the exchange goes before the commit does not."""
     channel, queue = transactional(rabbit)
-    exchange, late = rabbit.name("x"), declare(rabbit, channel)
-    for name in ("amq.fanout", exchange):
-        channel.call(amqp.ExchangeDeclare(exchange=name, type="fanout", passive=name != exchange))
+    kept, exchange, late = _fanout(rabbit, channel), _fanout(rabbit, channel), declare(rabbit, channel)
+    for name in (kept, exchange):
         channel.call(amqp.QueueBind(queue=queue, exchange=name))
         channel.publish(name.encode(), name)
         channel.call(amqp.QueueBind(queue=late, exchange=name))
-    channel.call(amqp.QueueUnbind(queue=queue, exchange="amq.fanout"))
+    channel.call(amqp.QueueUnbind(queue=queue, exchange=kept))
     channel.call(amqp.ExchangeDelete(exchange=exchange))
     commit(channel)
-    equal(bodies(channel, queue, 2), [b"amq.fanout", exchange.encode()])
+    equal(bodies(channel, queue, 2), [kept.encode(), exchange.encode()])
     equal(channel.get(late), None)
 
 
@@ -256,10 +262,10 @@ def a_queue_that_comes_too_late(rabbit: Rabbit) -> None:
 def committing_to_a_deleted_queue_loses_the_message(rabbit: Rabbit) -> None:
     """A queue that was deleted before the commit is left out; a mandatory message that no other gets is returned."""
     channel, queue = transactional(rabbit)
-    gone = declare(rabbit, channel)
+    gone, exchange = declare(rabbit, channel), _fanout(rabbit, channel)
     for name in (queue, gone):
-        channel.call(amqp.QueueBind(queue=name, exchange="amq.fanout"))
-    channel.publish(b"both", "amq.fanout", mandatory=True)
+        channel.call(amqp.QueueBind(queue=name, exchange=exchange))
+    channel.publish(b"both", exchange, mandatory=True)
     channel.publish(b"one", routing_key=gone, mandatory=True)
     channel.call(amqp.QueueDelete(queue=gone))
     channel.send(amqp.TxCommit())
@@ -286,12 +292,12 @@ def committing_to_a_deleted_queue_fails(rabbit: Rabbit) -> None:
     their queues, those behind are not, its other queues and its publisher get nothing, and nothing is acknowledged.
     """
     channel, queue = transactional(rabbit, 1, fetched=1)
-    gone = declare(rabbit, channel)
+    gone, exchange = declare(rabbit, channel), _fanout(rabbit, channel)
     channel.send(amqp.BasicAck(1))
     for name in (queue, gone):
-        channel.call(amqp.QueueBind(queue=name, exchange="amq.fanout"))
+        channel.call(amqp.QueueBind(queue=name, exchange=exchange))
     channel.publish(b"before", routing_key=queue)
-    channel.publish(b"x", "amq.fanout", mandatory=True)
+    channel.publish(b"x", exchange, mandatory=True)
     channel.publish(b"behind", routing_key=queue)
     channel.call(amqp.QueueDelete(queue=gone))
     channel.send(amqp.TxCommit())
