@@ -1,10 +1,13 @@
 """How cases compare: failures that say what was seen and what RabbitMQ does."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
 from hutch.wire.codes import ReplyCode
 from hutch.wire.fields import FieldValue, type_name
+
+#: Bytes of a short string.
+_LONGEST: Final = 255
 
 
 def equal(got: object, wanted: object, what: str = "") -> None:
@@ -20,9 +23,11 @@ def true(holds: object, what: str) -> None:
 
 
 def reply_text(code: int, text: str) -> str:
-    """The reply text as RabbitMQ writes it: the code's name, then the explanation if there is one."""
+    """The reply text as RabbitMQ writes it: the code's name, then the explanation if any, cut to 255 bytes."""
     name = str(ReplyCode(code))
-    return f"{name} - {text}" if text else name
+    whole = f"{name} - {text}" if text else name
+    raw = whole.encode()
+    return whole if len(raw) <= _LONGEST else raw[: _LONGEST - 3].decode(errors="ignore") + "..."
 
 
 def typed(value: FieldValue) -> Any:

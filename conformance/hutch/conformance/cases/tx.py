@@ -1,5 +1,7 @@
 """Selecting, committing and rolling back transactions (TX)."""
 
+from typing import Final
+
 from hutch.conformance.case import case
 from hutch.conformance.check import equal
 from hutch.conformance.rabbit import Rabbit
@@ -7,6 +9,9 @@ from hutch.conformance.raw import RawChannel
 from hutch.conformance.transactional import transactional
 from hutch.wire import methods as amqp
 from hutch.wire.frames import method_frame
+
+#: How many there are in a transaction whose commit takes time.
+_MESSAGES: Final = 100
 
 
 @case("TX-01", "TX-05")
@@ -72,7 +77,7 @@ def a_method_behind_a_commit(rabbit: Rabbit) -> None:
         channel.connection.send(_frames(channel, amqp.TxCommit(), method))
         ids = (method.CLASS_ID, method.METHOD_ID)
         channel.connection.expect_close(504, "unexpected command while processing 'tx.commit'", ids)
-        watch.expect_ready(queue, 1)
+        watch.expect_ready(queue, _MESSAGES)
 
 
 @case("TX-16", "CONN-CHAN-06")
@@ -90,7 +95,7 @@ def closing_a_channel_that_commits(rabbit: Rabbit) -> None:
     channel.connection.send(_frames(channel, amqp.TxCommit(), amqp.ChannelClose(200)))
     equal(channel.read(), amqp.ChannelCloseOk())
     again = channel.connection.channel(channel.number)
-    again.expect_ready(queue, 1)
+    again.expect_ready(queue, _MESSAGES)
     again.expect_nothing()
 
 
@@ -102,7 +107,7 @@ def other_channels_behind_a_commit(rabbit: Rabbit) -> None:
     channel.connection.send(_frames(channel, amqp.TxCommit()) + _frames(other, amqp.BasicQos()))
     equal(other.read(), amqp.BasicQosOk())
     equal(channel.read(), amqp.TxCommitOk())
-    other.expect_ready(queue, 1)
+    other.expect_ready(queue, _MESSAGES)
 
 
 @case("TX-16", "TX-05")
@@ -118,11 +123,14 @@ def a_method_behind_a_commit_without_messages(rabbit: Rabbit) -> None:
 
 
 def _durable(rabbit: Rabbit) -> tuple[RawChannel, str]:
-    """A transactional channel with one message published to a new queue that keeps it on a disk, which takes time."""
+    """A transactional channel with messages published to a new queue that keeps them on a disk. There are so many that
+    the commit has not ended when the next method is looked at.
+    """
     channel, queue = rabbit.raw().channel(), rabbit.name()
     channel.call(amqp.QueueDeclare(queue=queue, durable=True))
     channel.call(amqp.TxSelect())
-    channel.publish(b"x", routing_key=queue, delivery_mode=2)
+    for _ in range(_MESSAGES):
+        channel.publish(b"x", routing_key=queue, delivery_mode=2)
     return channel, queue
 
 
