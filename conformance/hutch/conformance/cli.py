@@ -52,11 +52,11 @@ def _carry_out(options: argparse.Namespace) -> int:
             _try_writing(path)
         targets = _targets(options.url, options.management, options.profile, options.rabbitmqctl)
         results = [result for target in targets for result in _run(cases, target)]
+        for path, write in reports:
+            _write(path, write(results))
         left = [line for target in targets for line in target.left_behind()]
         for line in left:
             print(f"LEFT BEHIND: {line}")
-        for path, write in reports:
-            _write(path, write(results))
     except (TargetError, ManagementError, _ReportError, ValueError, OSError) as error:
         return _refuse(str(error))
     except KeyboardInterrupt:
