@@ -110,6 +110,7 @@ def an_empty_queue_type_is_the_default_type(rabbit: Rabbit) -> None:
     """In 4.x an empty x-queue-type stands for the default type whatever the queue is like, which that type may refuse,
     and with a server-named queue too. To declare it again is to leave it empty.
     """
+    _needs_classic(rabbit)
     empty = {"x-queue-type": ""}
     for default, foreign in (("quorum", "x-max-age"), ("stream", "x-delivery-limit")):
         vhost = rabbit.admin.add_vhost(default)
