@@ -54,6 +54,7 @@ TOPICS: Final = (
     "qos",
     "shared_prefetch",
     "fairness",
+    "slow_readers",
     "confirm",
     "bursts",
     "tx",

@@ -52,8 +52,8 @@ class AfterInput:
 
     def send_answers(self, channel: int) -> None:
         """Send at once what queues have said to a channel."""
-        if frames := self._answers.pop(channel, None):
-            self._write(b"".join(frames))
+        for frames in self._answers.pop(channel, ()):
+            self._write(frames)
 
     def run(self) -> None:
         """The bytes in hand are used up."""

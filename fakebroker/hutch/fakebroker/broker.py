@@ -16,7 +16,7 @@ from hutch.fakebroker.engine.history import History
 from hutch.fakebroker.engine.node import Node
 from hutch.fakebroker.engine.peer import Peer
 from hutch.fakebroker.engine.profiles import Profile
-from hutch.fakebroker.inprocess import Pipe
+from hutch.fakebroker.inprocess import PIPE_SIZE, Pipe
 from hutch.fakebroker.line import Line
 from hutch.fakebroker.listeners import Listeners
 from hutch.fakebroker.memory import forget_name, publish_name
@@ -47,9 +47,9 @@ class Broker:
         history_events: how many events :attr:`history` keeps: the newest ones. ``None`` keeps all. Default 10,000.
         history_bytes: how many bytes of message bodies the history keeps. If there are more, it drops the oldest
             bodies and keeps their events. ``None`` keeps all. Default 16 MiB.
-        peer_clock: what the heartbeats of TCP clients, and the limits on their handshakes, go by; default ``clock``.
-            Beside a manual clock, a :class:`SystemClock` keeps clients that live in real time from being given up for
-            silent when the other leaps.
+        peer_clock: what the heartbeats of TCP clients go by, and the limits on their handshakes and on how long they do
+            not read; default ``clock``. Beside a manual clock, a :class:`SystemClock` keeps clients that live in real
+            time from being given up for silent when the other leaps.
         permit_deprecated_features: what ``deprecated_features.permit.NAME`` is in RabbitMQ's configuration, where it is
             not the default: ``{"transient_nonexcl_queues": False}`` has 4.3 refuse queues that are neither durable nor
             exclusive.
@@ -441,7 +441,9 @@ class Broker:
         if self.closed or self.stopped:
             raise ConnectionRefusedError(f"the in-process broker is {'closed' if self.closed else 'stopped'}")
         peer = Peer(f"in-process client {len(self._pipes) + 1}")
-        session = self._pipes[pipe] = Session(self.node, peer, self.notifier.notify, now=monotonic)
+        session = self._pipes[pipe] = Session(
+            self.node, peer, self.notifier.notify, now=monotonic, stream_size=PIPE_SIZE
+        )
         return session
 
     def remove_pipe(self, pipe: Pipe, session: Session) -> None:

@@ -22,6 +22,9 @@ from hutch.fakebroker.session import Session
 if TYPE_CHECKING:
     from hutch.fakebroker.broker import Broker
 
+#: How many bytes the pipe holds for a client that does not read; those of Linux's sockets hold that much (CONSUME-33).
+PIPE_SIZE: Final = 3_900_000
+
 
 class Pipe:
     """A :class:`~hutch.wire.transport.Transport` to a broker in this process."""

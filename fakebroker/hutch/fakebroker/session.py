@@ -44,6 +44,8 @@ _pack_delivery: Final = Struct(">QB").pack
 _DELIVER_ID: Final = 60 << 16 | 60
 _GREETING: Final = ConnectionState.GREETING  # asked for with all that comes, and an enumeration is slow to give it
 _RUNNABLE: Final = frozenset({BasicPublish, *COMMANDS})
+#: How many bytes of output are taken at once; more where one message is larger.
+_CHUNK: Final = 256 * 1024
 
 
 class Session:
@@ -53,7 +55,8 @@ class Session:
     session ends: then :meth:`take` it. After ``dropped`` turns true and the output is taken, the stream is to be reset
     (CONN-HDR-14). ``timers`` are those of the time that the client lives in; default the node's. ``identity`` is the
     user that the client is by its certificate, ``""`` for one without; ``None`` where nobody presents any. ``now`` is a
-    clock, in seconds, by which slices of reading end; by default they do not.
+    clock, in seconds, by which slices of reading end; by default they do not. ``stream_size`` is how many bytes of
+    output the stream to the client holds, though nobody has taken them yet, as the buffers of sockets do.
     """
 
     def __init__(
@@ -64,6 +67,7 @@ class Session:
         timers: Timers | None = None,
         identity: str | None = None,
         now: Callable[[], float] | None = None,
+        stream_size: int = 0,
     ) -> None:
         self.node: Final = node
         self.timers: Final = node.timers if timers is None else timers
@@ -74,6 +78,9 @@ class Session:
         #: Tells the shell that there is output.
         self.wake: Final = wake
         self._out: list[bytes] = []
+        #: How many bytes that is.
+        self._size = 0
+        self._stream_size: Final = stream_size
         self.after_input: Final = AfterInput(self.write, self._hear)
         #: The channel numbers in use.
         self.slots: Final[dict[int, Slot]] = {}
@@ -231,8 +238,11 @@ class Session:
                 self.refuse(slot, number, error, TxCommit)
 
     def _hear(self) -> None:
-        if self.connection is not None and self.connection.waiting:
-            self.connection.hear()
+        connection = self.connection
+        if connection is not None and connection.waiting:
+            connection.hear()
+        if connection is not None and connection.unsent:
+            self._tell_sent(connection)
 
     def _close_channel(self, slot: Slot) -> None:
         channel, slot.channel = slot.channel, None
@@ -369,6 +379,7 @@ class Session:
         """The client is gone."""
         if not self.dropped:
             self._out.clear()
+            self._size = 0
             self.drop()
             self.node.run_due()
 
@@ -379,19 +390,47 @@ class Session:
         """Whether :meth:`take` has something to give."""
         return bool(self._out)
 
+    @property
+    def is_behind(self) -> bool:
+        """Whether some of the output is not in the stream yet."""
+        return self._size > self._stream_size or self.after_input.due
+
     def take(self) -> bytes:
-        """The output since the last call."""
-        data = b"".join(self._out)
-        self._out.clear()
+        """The next of the output, which goes into the stream; queues that had to wait for that are served."""
+        if self._size > _CHUNK:
+            data = self._take_chunk()
+        else:
+            data = b"".join(self._out)
+            self._out = []
+            self._size = 0
+        if self.connection is not None and self.connection.unsent:
+            self._tell_sent(self.connection)
         return data
+
+    def _take_chunk(self) -> bytes:
+        size = count = 0
+        while size < _CHUNK and count < len(self._out):
+            size += len(self._out[count])
+            count += 1
+        data = b"".join(self._out[:count])
+        del self._out[:count]
+        self._size -= size
+        return data
+
+    def _tell_sent(self, connection: Connection) -> None:
+        if not self.is_behind:
+            connection.sent()
+            self.node.run_due()
 
     def write(self, data: bytes) -> None:
         """Add to the output."""
         out = self._out
+        was_empty = not out
         out.append(data)
+        self._size += len(data)
         if self._handshake.heartbeat is not None:
             self._handshake.heartbeat.sent = True
-        if len(out) == 1:
+        if was_empty:
             self.wake()
 
     def method(self, channel: int, method: Method) -> None:

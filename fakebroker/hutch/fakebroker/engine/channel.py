@@ -21,6 +21,7 @@ from hutch.fakebroker.engine.replies import ReplyQueue
 from hutch.fakebroker.engine.shared_limit import SharedLimit, serve_waiting
 from hutch.fakebroker.engine.targets import Publisher
 from hutch.fakebroker.engine.transactions import ACKED, Outcome, Transaction
+from hutch.fakebroker.engine.unsent import STEP, Unsent
 from hutch.fakebroker.plugins.firehose import trace_delivery
 
 
@@ -45,6 +46,7 @@ class Channel(Publisher):
     connection's read that the last one came with, and ``credit_ends`` the one at which the channel hears its queues,
     be there more at hand or not. ``last_queue`` is the queue declared last, which an empty name stands for
     (EXCH-BIND-12, EXCH-BIND-13). ``reply_queue`` is where replies to its requests go, if it consumes those (RPC).
+    ``unsent`` is what queues have handed to it and not heard of as sent.
     """
 
     def __init__(self, connection: Connection, number: int) -> None:
@@ -54,6 +56,7 @@ class Channel(Publisher):
         self.output: Output = connection.output
         self.access: Final = Access(connection)
         self.consumers: Final[dict[str, Consumer]] = {}
+        self.unsent: Final[dict[Queue, Unsent]] = {}
         self.last_queue: str | None = None
         self.reply_queue: ReplyQueue | None = None
         self.prefetch = 0
@@ -95,6 +98,10 @@ class Channel(Publisher):
             consumer.credit -= 1
         self._history.record("delivered", self.vhost.name, queue.name, message, (consumer.tag, tag, entry.redelivered))
         self.output.deliver(self.number, consumer, tag, entry.redelivered, message)
+        if (unsent := consumer.unsent) is not None:
+            unsent.count += 1
+            if unsent.count % STEP == 0:
+                unsent.add()
         if self.vhost.traced:
             trace_delivery(self, queue.name, message, entry.redelivered)
 

@@ -13,11 +13,16 @@ if TYPE_CHECKING:
     from hutch.fakebroker.engine.message import Message
     from hutch.fakebroker.engine.queues.queue import Queue
     from hutch.fakebroker.engine.replies import ReplyQueue
+    from hutch.fakebroker.engine.unsent import Unsent
     from hutch.fakebroker.engine.vhost import VHost
 
 
 class Output(Protocol):
     """Where the engine sends what a client is to see; the session implements it."""
+
+    @property
+    def is_behind(self) -> bool:
+        """Whether some of it is not sent, because the client does not read, or not yet."""
 
     def method(self, channel: int, method: Method) -> None:
         """Send a method without content."""
@@ -52,6 +57,8 @@ class Output(Protocol):
 
 class Unheard:
     """The output of a channel that has nothing to say any more."""
+
+    is_behind: Final = False
 
     def method(self, channel: int, method: Method) -> None:
         """Nothing."""
@@ -102,6 +109,8 @@ class Connection:
         self.reads = 0
         #: The channels that have something to hear behind that.
         self.waiting: dict[Channel, None] = {}
+        #: The queues that have something to hear once all output is sent.
+        self.unsent: list[Unsent] = []
         vhost.node.connections[self] = None
         vhost.node.history.record("connected", vhost.name, detail=name)
 
@@ -110,6 +119,12 @@ class Connection:
         channels, self.waiting = self.waiting, {}
         for channel in channels:
             channel.hear()
+
+    def sent(self) -> None:
+        """All output was sent: have the queues hear that."""
+        waiting, self.unsent = self.unsent, []
+        for unsent in waiting:
+            unsent.sent()
 
     def close(self) -> None:
         """Give back what the connection holds: unacknowledged messages, consumers, exclusive queues (CONN-CLOSE-06)."""

@@ -4,6 +4,7 @@ from bisect import insort
 from collections import deque
 from typing import TYPE_CHECKING
 
+from hutch.fakebroker.engine.unsent import LIMIT, Unsent
 from hutch.wire.fields import FieldTable
 from hutch.wire.methods import BasicCancel
 
@@ -19,7 +20,7 @@ class Consumer:
     ``blocked`` is set while it is out of its queue's rotation for want of credit; ``blocked_as`` then tells the order
     in which the queue's consumers were blocked. ``credit`` is how many more it may have where the client hands those
     out (CONSUME-26), ``None`` where what is acknowledged decides; ``draining`` is set while it wants to hear that there
-    is nothing for the rest of them.
+    is nothing for the rest of them. ``unsent`` is what it was handed and not sent, ``None`` where that does not count.
     """
 
     __slots__ = (
@@ -37,6 +38,7 @@ class Consumer:
         "tag",
         "tag_bytes",
         "unacked",
+        "unsent",
     )
 
     def __init__(
@@ -65,6 +67,7 @@ class Consumer:
         self.credit: int | None = None
         self.draining = False
         self.unacked = 0
+        self.unsent: Unsent | None = None
         self.blocked = False
         self.blocked_as = 0
 
@@ -77,9 +80,11 @@ class Consumer:
 
     @property
     def has_credit(self) -> bool:
-        """Whether a delivery may be sent, by both limits (QOS-07); the channel's holds up even a consumer that has
-        nothing to acknowledge (CONSUME-15).
+        """Whether a delivery may be sent: by both limits (QOS-07), of which the channel's holds up even a consumer that
+        has nothing to acknowledge (CONSUME-15), and because the client reads (CONSUME-33).
         """
+        if self.unsent is not None and self.unsent.count >= LIMIT:
+            return False
         if self.credit is not None:
             if self.credit <= 0:
                 return False

@@ -100,6 +100,7 @@ class VHost:
         orphans = list(queue.consumers)
         for consumer in orphans:
             consumer.channel.consumers.pop(consumer.tag, None)
+            consumer.channel.unsent.pop(queue, None)
         queue.consumers.clear()
         queue.close()
         events = self.node.event_exchange

@@ -6,7 +6,6 @@ import math
 import selectors
 import socket
 import ssl
-import struct
 import threading
 from collections.abc import Callable, Iterable
 from contextlib import suppress
@@ -19,6 +18,7 @@ from hutch.fakebroker.engine.clock import Timer
 from hutch.fakebroker.engine.peer import Peer, print_address
 from hutch.fakebroker.realtime import monotonic
 from hutch.fakebroker.server.ports import Address, Port
+from hutch.fakebroker.server.stall import SEND_TIMEOUT, Stall, reset_on_close
 from hutch.fakebroker.server.tls import HANDSHAKE_TIMEOUT, NOT_TLS, Encryption, Tls
 from hutch.fakebroker.session import Session
 
@@ -31,6 +31,10 @@ _log = logging.getLogger("hutch.fakebroker")
 #: enough for 16 MiB, which is more than sockets hold. Clients may go on sending meanwhile.
 _ROUNDS: Final = 64
 
+#: How often the loop then sends, 200 messages of each queue at a time: enough for 50,000, which is more than sockets
+#: hold. Clients may go on publishing meanwhile.
+_SENDINGS: Final = 256
+
 #: Seconds without accepting, after the system had no room for one more client.
 _ACCEPT_AGAIN: Final = 1.0
 
@@ -38,7 +42,6 @@ _ACCEPT_AGAIN: Final = 1.0
 _Selector: Final[type[selectors.BaseSelector]] = getattr(selectors, "PollSelector", selectors.SelectSelector)
 
 _EVERYWHERE: Final = frozenset({"", "0.0.0.0", "::"})
-_RESET_ON_CLOSE = struct.pack("ii", 1, 0)
 
 
 class Client(asyncio.Protocol):
@@ -53,6 +56,8 @@ class Client(asyncio.Protocol):
         self.paused = False
         #: Whether there is more to do of what was read, which goes on in the next turn of the loop.
         self.behind = False
+        #: While the client does not read, output stays in the session.
+        self._stall: Final = Stall(self._broker.peer_timers, self._give_up)
         self._is_lost = False
         self._encryption: Encryption | None = None
         self._handshake_timer: Timer | None = None
@@ -66,6 +71,7 @@ class Client(asyncio.Protocol):
         if not isinstance(transport, asyncio.Transport):
             raise TypeError(f"a stream transport is needed, not {transport!r}")
         self.transport = transport
+        transport.set_write_buffer_limits(0)
         try:
             self._welcome(transport)
         except BaseException:  # asyncio tells it, and leaves the client waiting
@@ -164,12 +170,37 @@ class Client(asyncio.Protocol):
             self.forget()
             self._listener.arm()
 
+    @property
+    def is_sending(self) -> bool:
+        """Whether there is something to send, which goes on in the next turn of the loop."""
+        return self._flush_is_due and not self._stall.is_there
+
+    def pause_writing(self) -> None:
+        """The stream takes no more: the client does not read."""
+        with self._broker.line:
+            self._stall.begin()
+        self._listener.arm()
+
+    def resume_writing(self) -> None:
+        """The stream has taken what it was given."""
+        with self._broker.line:
+            self._stall.end()
+        self._flush()
+
+    def _give_up(self) -> None:
+        # Called with the broker's lock held.
+        if self.session is not None and not self.session.dropped:
+            self.session.note(f"the client does not read: nothing could be sent to it for {SEND_TIMEOUT:g} seconds")
+            self.session.drop()
+        self._listener.call_soon(self._abort)
+
     def forget(self) -> None:
         """End the session of a client that is gone."""
         self._listener.forget(self)
         with self._broker.line:
             self._broker.company.peers -= 1
             self._end_handshake()
+            self._stall.end()
             if self.session is not None:
                 self.session.lost()
             self._broker.notifier.notify()
@@ -192,10 +223,13 @@ class Client(asyncio.Protocol):
 
     def _wake(self) -> None:
         # Called with the broker's lock held, by whatever thread made the session speak.
+        self._flush_soon()
+        self._broker.notifier.notify()
+
+    def _flush_soon(self) -> None:
         if not self._flush_is_due:
             self._flush_is_due = True
             self._listener.call_soon(self._flush)
-        self._broker.notifier.notify()
 
     def _flush(self) -> None:
         session, encryption = self.session, self._encryption
@@ -203,8 +237,8 @@ class Client(asyncio.Protocol):
             return
         with self._broker.line:
             self._flush_is_due = False
-            data = session.take()
-            dropped = session.dropped
+            data = b"" if self._stall.is_there else session.take()
+            dropped = session.dropped and not session.has_output
             blocked, more = session.reader.blocked, session.reader.more
         if more and not self.behind:
             self.behind = True
@@ -218,12 +252,17 @@ class Client(asyncio.Protocol):
             if dropped:
                 encryption.end()
             data = encryption.take()
-        if data:
-            self.transport.write(data)
+        self._write(data)
         if dropped and encryption is not None:
             self.transport.close()
         elif dropped:
             self._reset()
+
+    def _write(self, data: bytes) -> None:
+        if data:
+            self.transport.write(data)
+        if self.session is not None and self.session.has_output and not self._stall.is_there:
+            self._flush_soon()
 
     def _pause(self, paused: bool) -> None:
         """Leave the socket unread, or read it again."""
@@ -235,10 +274,13 @@ class Client(asyncio.Protocol):
 
     def _reset(self) -> None:
         """End the stream by RST, once what was sent is out (CONN-HDR-14)."""
-        sock = self.transport.get_extra_info("socket")
-        if sock is not None and not self.transport.is_closing():
-            sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_ON_CLOSE)
+        reset_on_close(self.transport)
         self.transport.close()
+
+    def _abort(self) -> None:
+        """End the stream by RST, and what was not sent never is."""
+        reset_on_close(self.transport)
+        self.transport.abort()
 
 
 def _peer(client: Address | None, server: Address | None) -> Peer:
@@ -379,7 +421,15 @@ class Listener:
             self._idle.set()
 
     async def drain_clients(self) -> None:
-        """Return once all that clients have sent by now is read, and done."""
+        """Return once all that clients have sent by now is read, and done, and sent to those who read."""
+        await self._read_all()
+        for _ in range(_SENDINGS):
+            if not any(client.is_sending for client in self.clients):
+                return
+            self.progress += 1
+            await asyncio.sleep(0)
+
+    async def _read_all(self) -> None:
         await asyncio.sleep(0)
         behind = list(self.clients)
         for _ in range(_ROUNDS):

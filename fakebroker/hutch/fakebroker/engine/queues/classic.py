@@ -10,6 +10,7 @@ from hutch.fakebroker.engine.message import Message
 from hutch.fakebroker.engine.queues.queue import Queue
 from hutch.fakebroker.engine.queues.ready_messages import Entry, Ready
 from hutch.fakebroker.engine.queues.settings import Settings
+from hutch.fakebroker.engine.unsent import Unsent
 from hutch.wire.fields import FieldTable
 from hutch.wire.methods import BasicCreditOk
 
@@ -193,8 +194,19 @@ class ClassicQueue(Queue):
         if alone or (consumer.exclusive and (self.consumers or self.single_active)):
             raise refused(f"queue '{self.name}' in vhost '{self.vhost.name}' in exclusive use")
 
+    def add_consumer(self, consumer: Consumer) -> None:
+        """Put a consumer into the rotation, which shares what is unsent with others of its channel."""
+        channel = consumer.channel
+        if self not in channel.unsent:
+            channel.unsent[self] = Unsent(channel, self)
+        consumer.unsent = unsent = channel.unsent[self]
+        unsent.consumers += 1
+        super().add_consumer(consumer)
+
     def remove_consumer(self, consumer: Consumer) -> None:
         """Take a consumer out; what it has outstanding is of use to the next one of its tag."""
+        if consumer in self.consumers and consumer.unsent is not None:
+            consumer.unsent.end()
         super().remove_consumer(consumer)
         consumer.blocked = True
 

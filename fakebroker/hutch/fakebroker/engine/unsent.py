@@ -1,0 +1,55 @@
+"""What a client that does not read is handed (CONSUME-33): a bound beside prefetch, of which RabbitMQ's classic queues
+alone know.
+"""
+
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from hutch.fakebroker.engine.channel import Channel
+    from hutch.fakebroker.engine.queues.queue import Queue
+
+#: How many messages a queue hands to a channel before it hears that some were sent; it hears of so many together.
+#: RabbitMQ calls them UNSENT_MESSAGE_LIMIT and MORE_CONSUMER_CREDIT_AFTER.
+LIMIT: Final = 200
+STEP: Final = 50
+
+
+class Unsent:
+    """The messages that a queue has handed to a channel and not heard of as sent.
+
+    The queue's consumers on that channel share it: ``consumers`` is how many there are, ``count`` how many messages.
+    """
+
+    __slots__ = ("channel", "consumers", "count", "queue")
+
+    def __init__(self, channel: "Channel", queue: "Queue") -> None:
+        self.channel = channel
+        self.queue = queue
+        self.consumers = 0
+        self.count = 0
+
+    def add(self) -> None:
+        """Another step is reached: hear at once that its messages were sent, or wait for :meth:`sent`."""
+        connection = self.channel.connection
+        if not connection.output.is_behind:
+            self.count = 0
+        elif self.count == STEP:
+            connection.unsent.append(self)
+
+    def end(self) -> None:
+        """A consumer has ended."""
+        self.consumers -= 1
+        if self.count < STEP:
+            self._forget()
+
+    def sent(self) -> None:
+        """All was sent: those who waited for room are served."""
+        had_room = self.count < LIMIT
+        self.count %= STEP
+        self._forget()
+        if not had_room and self.queue.readmit(self.channel):
+            self.queue.dispatch()
+
+    def _forget(self) -> None:
+        if not self.consumers:
+            self.channel.unsent.pop(self.queue, None)
