@@ -1,5 +1,6 @@
 """Clients that do not read: what they are handed, and when they are cut off. The numbers are those of live brokers."""
 
+import gc
 import logging
 import ssl
 import tracemalloc
@@ -9,7 +10,18 @@ import pytest
 
 from hutch.client.transports.tls import TlsTransport
 from hutch.fakebroker import Broker, ManualClock
-from hutch.wire.methods import BasicAck, BasicNack, BasicQos, BasicQosOk
+from hutch.wire.methods import (
+    BasicAck,
+    BasicCancel,
+    BasicCancelOk,
+    BasicConsume,
+    BasicConsumeOk,
+    BasicNack,
+    BasicQos,
+    BasicQosOk,
+    QueueDelete,
+    QueueDeleteOk,
+)
 from hutch.wire.url import parse_url
 from tests import certificates
 
@@ -90,6 +102,16 @@ def test_a_client_that_reads_again_in_time_gets_everything(manual: Broker, clock
     assert numbers(stalled, 1) == [HANDED + 60]
 
 
+def test_messages_that_come_one_by_one(manual: Broker, tcp: Connect, pipe: Connect) -> None:
+    peer, publisher = tcp(manual), pipe(manual)
+    peer.declare("q")
+    peer.consume("q", no_ack=True)
+    for _ in range(HANDED + 60):
+        publisher.publish("q", bytes(SIZE))
+        manual.drain_clients()
+    assert manual.queue("q").ready == 60
+
+
 def test_the_time_begins_anew_with_each_stall(manual: Broker, clock: ManualClock, stalled: Peer) -> None:
     clock.advance(seconds=20)
     numbers(stalled, HANDED + 60)
@@ -160,14 +182,21 @@ def test_a_client_that_reads_is_handed_everything(broker: Broker, tcp: Connect) 
 # in-process
 
 
-def test_the_bound_holds_in_process_and_nobody_is_cut_off(manual: Broker, clock: ManualClock, pipe: Connect) -> None:
+@pytest.mark.parametrize("before", [True, False])
+def test_the_bound_holds_in_process_and_nobody_is_cut_off(
+    manual: Broker, clock: ManualClock, pipe: Connect, before: bool
+) -> None:
     peer = pipe(manual)
     peer.declare("q")
-    peer.consume("q", no_ack=True)
-    fill(manual, 0, 400)
+    if before:
+        fill(manual, 0, 400)
+    peer.method(BasicConsume(queue="q", no_ack=True))
+    if not before:
+        fill(manual, 0, 400)
     assert manual.queue("q").ready == 400 - HANDED
     clock.advance(hours=1)
     assert manual.queue("q").ready == 400 - HANDED
+    peer.expect(BasicConsumeOk)
     assert numbers(peer, 400) == list(range(400))
     assert manual.queue("q").ready == 0
 
@@ -179,6 +208,25 @@ def test_the_pipe_holds_what_sockets_hold(manual: Broker, pipe: Connect, size: i
     peer.consume("q", "t10", no_ack=True)
     fill(manual, 0, handed + 10, size=size)
     assert manual.queue("q").ready == 10
+
+
+def test_a_queue_hears_of_50_at_a_time(manual: Broker, pipe: Connect) -> None:
+    peer = pipe(manual)
+    peer.declare("q")
+    peer.consume("q", no_ack=True)
+    fill(manual, 0, 130)
+    numbers(peer, 130)
+    fill(manual, 130, 430)
+    # 130 were sent, and the pipe holds 38: the queue has heard of 150.
+    assert manual.queue("q").ready == 430 - 150 - HANDED
+
+
+def test_small_messages_all_go_into_the_pipe(manual: Broker, pipe: Connect) -> None:
+    peer = pipe(manual)
+    peer.declare("q")
+    fill(manual, 0, 1000, size=10)
+    peer.method(BasicConsume(queue="q", no_ack=True))
+    assert manual.queue("q").ready == 0
 
 
 @pytest.mark.parametrize("before", [True, False])
@@ -233,3 +281,36 @@ def test_acknowledgements_alone_make_no_room(manual: Broker, pipe: Connect) -> N
     assert manual.queue("q").ready == 300
     assert numbers(peer, 300) == list(range(300))
     assert manual.queue("q").unacked == 100
+
+
+def test_consumers_that_have_ended_leave_nothing_behind(clock: ManualClock) -> None:
+    with Broker(clock=clock, history_events=0) as broker, Peer.opened(broker.transport()) as peer:
+
+        def come_and_go(queue: str) -> None:
+            peer.declare(queue)
+            for _ in range(2):
+                peer.consume(queue, "a", no_ack=True)
+                fill(broker, 0, 60, queue, size=1)
+                numbers(peer, 60)
+                peer.method(BasicCancel("a"))
+                peer.expect(BasicCancelOk)
+            peer.method(QueueDelete(0, queue))
+            peer.expect(QueueDeleteOk)
+            peer.declare(queue)
+            peer.consume(queue, "b")
+            peer.method(QueueDelete(0, queue))
+            peer.expect(QueueDeleteOk)
+            peer.expect(BasicCancel)
+
+        for number in range(10):
+            come_and_go(f"before-{number}")
+        gc.collect()
+        tracemalloc.start()
+        try:
+            for number in range(50):
+                come_and_go(f"queue-{number}")
+            gc.collect()
+            held, _ = tracemalloc.get_traced_memory()
+        finally:
+            tracemalloc.stop()
+        assert held < 50 * 1000, held

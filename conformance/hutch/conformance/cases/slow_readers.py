@@ -88,6 +88,32 @@ def the_limit_of_channels_and_queues(rabbit: Rabbit) -> None:
 
 
 @case("CONSUME-33")
+def consumers_of_a_client_that_does_not_read(rabbit: Rabbit) -> None:
+    """Another consumer on the channel makes no room, whether it comes beside the first or in its place."""
+    channel, queue = rabbit.raw_queue()
+    channel.call(amqp.BasicConsume(queue=queue, no_ack=True, consumer_tag="a"))
+    publisher = _publish(rabbit, queue, 220)
+    publisher.expect_ready(queue, 220 - _LIMIT)
+
+    def expect(ready: int, consumers: int) -> None:
+        wanted = amqp.QueueDeclareOk(queue, ready, consumers)
+        rabbit.eventually(
+            lambda: publisher.call(amqp.QueueDeclare(queue=queue, passive=True)) == wanted, f"expected {wanted}"
+        )
+
+    channel.send(amqp.BasicCancel("a"))
+    expect(20, 0)
+    channel.send(amqp.BasicConsume(queue=queue, no_ack=True, consumer_tag="b"))
+    expect(20, 1)
+    publisher.publish(b"220", routing_key=queue)
+    expect(21, 1)
+    channel.send(amqp.BasicConsume(queue=queue, no_ack=True, consumer_tag="c"))
+    expect(21, 2)
+    publisher.publish(b"221", routing_key=queue)
+    expect(22, 2)
+
+
+@case("CONSUME-33")
 def messages_that_another_consumer_gets(rabbit: Rabbit) -> None:
     """What a client that does not read is not handed goes to a consumer that reads, be that one's priority lower."""
     channel, queue = rabbit.raw_queue()

@@ -100,8 +100,8 @@ class Channel(Publisher):
         self.output.deliver(self.number, consumer, tag, entry.redelivered, message)
         if (unsent := consumer.unsent) is not None:
             unsent.count += 1
-            if unsent.count % STEP == 0:
-                unsent.add()
+            if unsent.count == STEP:
+                unsent.step()
         if self.vhost.traced:
             trace_delivery(self, queue.name, message, entry.redelivered)
 

@@ -28,13 +28,13 @@ class Unsent:
         self.consumers = 0
         self.count = 0
 
-    def add(self) -> None:
-        """Another step is reached: hear at once that its messages were sent, or wait for :meth:`sent`."""
+    def step(self) -> None:
+        """A step is reached: hear at once that its messages were sent, or wait for :meth:`sent`."""
         connection = self.channel.connection
-        if not connection.output.is_behind:
-            self.count = 0
-        elif self.count == STEP:
+        if connection.output.is_behind:
             connection.unsent.append(self)
+        else:
+            self.count = 0
 
     def end(self) -> None:
         """A consumer has ended."""
