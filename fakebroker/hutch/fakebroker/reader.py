@@ -32,7 +32,9 @@ ACK_ID: Final = BasicAck.ID.to_bytes(4)
 PUBLISH_ID: Final = BasicPublish.ID.to_bytes(4)
 _ACK_ARGUMENTS: Final = Struct(">QB")
 _CACHED_PUBLISHES: Final = 256
-_RUNNING: Final = ConnectionState.RUNNING  # asked for with each frame, and an enumeration is slow to give it
+# Asked for with each frame, and an enumeration is slow to give it.
+_RUNNING: Final = ConnectionState.RUNNING
+_OPEN: Final = ChannelState.OPEN
 
 
 class Slot:
@@ -169,7 +171,7 @@ class Reader:
             return False
         number, payload, header, body, behind = whole
         slot = self._slots.get(number)
-        if slot is None or slot.channel is None or slot.content.method is not None:
+        if slot is None or slot.channel is None or slot.state is not _OPEN or slot.content.method is not None:
             return False
         try:
             method = self._publishes.get(payload) or self._decode_publish(payload, number)
@@ -198,7 +200,7 @@ class Reader:
         end: int
         kind, number, size, _, tag, multiple, end = _unpack_ack(parser.data, parser.offset)
         slot = self._slots.get(number)
-        if slot is None or slot.channel is None or slot.content.method is not None:
+        if slot is None or slot.channel is None or slot.state is not _OPEN or slot.content.method is not None:
             return False
         if kind != METHOD or size != ACK_SIZE or end != END:
             return False

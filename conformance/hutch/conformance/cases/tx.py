@@ -72,9 +72,20 @@ def a_method_behind_a_commit(rabbit: Rabbit) -> None:
     messages are in their queue.
     """
     watch = rabbit.raw().channel()
-    for method in (amqp.BasicQos(), amqp.TxSelect(), amqp.TxCommit(), amqp.ChannelCloseOk(), amqp.QueueDeclareOk("q")):
+    for method in (
+        amqp.BasicQos(),
+        amqp.TxSelect(),
+        amqp.TxCommit(),
+        amqp.ChannelCloseOk(),
+        amqp.QueueDeclareOk("q"),
+        amqp.BasicAck(1),
+        amqp.BasicPublish(),
+    ):
         channel, queue = _durable(rabbit)
-        channel.connection.send(_frames(channel, amqp.TxCommit(), method))
+        behind = _frames(channel, method)
+        if isinstance(method, amqp.BasicPublish):
+            behind = channel.publishing(b"y", "", queue)
+        channel.connection.send(_frames(channel, amqp.TxCommit()) + behind)
         ids = (method.CLASS_ID, method.METHOD_ID)
         channel.connection.expect_close(504, "unexpected command while processing 'tx.commit'", ids)
         watch.expect_ready(queue, _MESSAGES)
