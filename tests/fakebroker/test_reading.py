@@ -12,6 +12,8 @@ from hutch.fakebroker.engine.peer import Peer as Client
 from hutch.fakebroker.reader import SLICE
 from hutch.fakebroker.realtime import monotonic
 from hutch.fakebroker.session import Session
+from hutch.wire.content import Content
+from hutch.wire.cutter import Commands
 from hutch.wire.fields import FieldTable
 from hutch.wire.frames import BODY, FrameParser, frame, method_frame
 from hutch.wire.methods import (
@@ -204,6 +206,37 @@ def test_a_session_without_a_clock_has_no_slices(manual: Broker) -> None:
     whole.receive(publishing("q", b"x") * 1000)
     assert not whole.reader.more
     assert sliced.ready == 1000
+
+
+class Dropping(Commands):
+    """Stands in the place where every command passes, notes it and drops it."""
+
+    def __init__(self) -> None:
+        self.dropped: list[type[Method]] = []
+
+    def command(self, channel: int, method: Method, content: Content | None) -> None:  # noqa: ARG002
+        assert (content is not None) == method.CONTENT
+        self.dropped.append(type(method))
+
+
+def test_every_command_passes_one_place(sliced: Sliced) -> None:
+    """Whole or in pieces, with content or without."""
+    cutter = sliced.session.reader.cutter
+    gate, commands = Dropping(), cutter.commands
+    cutter.commands = gate
+    data = publishing("q", b"x") + b"".join(
+        method_frame(1, method.encode()) for method in (BasicAck(1), QueueDeclare(queue="other"), BasicQos())
+    )
+    sliced.session.receive(data)
+    while sliced.session.reader.more:
+        sliced.session.proceed()
+    for byte in data:
+        sliced.session.receive(bytes((byte,)))
+    cutter.commands = commands
+    assert gate.dropped == [BasicPublish, BasicAck, QueueDeclare, BasicQos] * 2
+    assert sliced.heard() == []
+    sliced.session.receive(publishing("q", b"x"))
+    assert sliced.ready == 1
 
 
 @pytest.mark.parametrize("whole", [publishing("q", b"", channel=2), method_frame(2, BasicAck(1).encode())])

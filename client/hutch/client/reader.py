@@ -14,7 +14,7 @@ from typing import Any, Final, Protocol
 from hutch.client.exceptions import AMQPError, ConnectionError, error_for_code  # noqa: A004
 from hutch.client.message import Envelope, ReceivedMessage
 from hutch.wire.codes import ReplyCode
-from hutch.wire.content import Content, ContentAssembler, ContentError, MalformedHeader, whole_content
+from hutch.wire.content import Content, ContentAssembler, ContentError, whole_content
 from hutch.wire.declaration import Method, decode_method
 from hutch.wire.frames import BODY, END, HEADER, HEARTBEAT, METHOD, OVERHEAD
 from hutch.wire.methods import METHODS, BasicAck, BasicDeliver, BasicGetOk, ConnectionClose, ConnectionStart
@@ -378,8 +378,6 @@ class Reader:
             content = assembler.add(frame_type, payload)
         except ContentError as error:
             raise Violation.of(error.code, error.text, type(error.method) if error.method else None) from None
-        except MalformedHeader as malformed:
-            raise Violation.of(ReplyCode.FRAME_ERROR, str(malformed), type(assembler.method)) from None
         if content is None:
             return False
         del self._assemblers[number]

@@ -5,17 +5,16 @@ client; it goes on from there later.
 """
 
 from collections.abc import Callable
-from struct import Struct
 from typing import TYPE_CHECKING, Final
 
 from hutch.fakebroker.decoding import Unanswerable, check_frame, decode, frame_error
-from hutch.fakebroker.engine.channel import Channel
-from hutch.fakebroker.engine.commands.publish import publish
-from hutch.fakebroker.engine.errors import HardError, SoftError, internal_error
-from hutch.wire.content import ContentAssembler, ContentError, whole_content
-from hutch.wire.frames import BODY, END, HEADER, METHOD, FrameError, FrameParser
-from hutch.wire.methods import BasicAck, BasicPublish, Method
-from hutch.wire.states import ChannelState, ConnectionState
+from hutch.fakebroker.engine.errors import HardError
+from hutch.wire.codes import ReplyCode
+from hutch.wire.content import NO_METHOD, ContentError
+from hutch.wire.cutter import NOTHING, Commands, Cutter, Role
+from hutch.wire.frames import BODY, HEADER, METHOD, FrameError
+from hutch.wire.methods import BasicPublish, Method
+from hutch.wire.states import ConnectionState
 
 if TYPE_CHECKING:
     from hutch.fakebroker.handshake import Handshake
@@ -24,35 +23,10 @@ if TYPE_CHECKING:
 #: How long a slice is, seconds of the clock that the session was given. It ends behind the command that passes it.
 SLICE: Final = 0.002
 
-#: The frame of a basic.ack, and the size of its payload.
-ACK: Final = Struct(">BHIIQBB")
-_unpack_ack: Final = ACK.unpack_from
-ACK_SIZE: Final = 13
-ACK_ID: Final = BasicAck.ID.to_bytes(4)
-PUBLISH_ID: Final = BasicPublish.ID.to_bytes(4)
-_ACK_ARGUMENTS: Final = Struct(">QB")
-_CACHED_PUBLISHES: Final = 256
-# Asked for with each frame, and an enumeration is slow to give it.
-_RUNNING: Final = ConnectionState.RUNNING
-_OPEN: Final = ChannelState.OPEN
+_RUNNING: Final = ConnectionState.RUNNING  # asked for with each frame, and an enumeration is slow to give it
 
 
-class Slot:
-    """A channel number in use: its state, its content under way and, while it is open, the engine's channel.
-
-    ``has_failed`` is set once an error of the channel is to close the connection; it takes nothing more then.
-    """
-
-    __slots__ = ("channel", "content", "has_failed", "state")
-
-    def __init__(self, max_body_size: int | None) -> None:
-        self.state = ChannelState.CLOSED
-        self.content = ContentAssembler(max_body_size)
-        self.channel: Channel | None = None
-        self.has_failed = False
-
-
-class Reader:
+class Reader(Role):
     """The reading half of a session.
 
     ``more`` is set when a slice ended before all that is at hand was done: call :meth:`proceed`. ``blocked`` is set
@@ -61,51 +35,48 @@ class Reader:
     not.
     """
 
-    def __init__(self, session: "Session", handshake: "Handshake", now: Callable[[], float] | None) -> None:
+    def __init__(
+        self, session: "Session", handshake: "Handshake", commands: Commands, now: Callable[[], float] | None
+    ) -> None:
         self.more = False
         self.blocked = False
         self.ended = False
-        self.parser: Final = FrameParser(session.node.profile.frame_min)  # until another limit is agreed on
         self._session: Final = session
         self._handshake: Final = handshake
         self._node: Final = session.node
         self._slots: Final = session.slots
+        profile = session.node.profile
+        #: Its limit for frames holds until another one is agreed on.
+        self.cutter: Final = Cutter(
+            self, commands, session.slots, BasicPublish, profile.max_body_size, profile.frame_min
+        )
         self._alarms: Final = session.node.alarms.raised
         self._now: Final = now
         #: When the slice is over; 0 before that is known.
         self._limit = 0.0
-        self._publishes: Final[dict[bytes, BasicPublish]] = {}
         self._on_clear: Final[Callable[[], None]] = self._unblock
 
     def proceed(self) -> None:
         """Do what is at hand until it is used up, the slice is over, or an alarm blocks the client."""
-        parser, handshake, slots = self.parser, self._handshake, self._slots
+        cutter, handshake = self.cutter, self._handshake
         pending, alarms, has_slices = self._node.pending, self._alarms, self._now is not None
         self._limit = 0.0
         self.more = False
         self._session.after_input.reading = True
         if (connection := self._session.connection) is not None:
             connection.reading = True
-        try:
-            while not handshake.deaf:
-                # Whole publishes and acknowledgements, which most of what clients send are, are not cut into frames.
-                # There are no slots before the connection runs, and none after.
-                ids = parser.data[parser.offset + 7 : parser.offset + 11] if slots and not alarms else b""
-                goes_on = (
-                    (ids == PUBLISH_ID and self._publish_whole())
-                    or (ids == ACK_ID and self._ack_whole())
-                    or self._take_frame()
-                )
-                if pending:
-                    self._node.run_due()
-                if not goes_on or (parser.offset == parser.size and not parser.chunks):
-                    break
-                if has_slices and self._is_over():
-                    self.more = True
-                    return
-        except FrameError as broken:
-            self._session.fail(frame_error(broken))
-            handshake.fall_silent()
+        while not handshake.deaf:
+            try:
+                goes_on = self._take_under_alarm() if alarms else cutter.next() != NOTHING
+            except (HardError, FrameError, Unanswerable) as error:
+                goes_on = self._refuse(error)
+            if pending:
+                self._node.run_due()
+            if not goes_on or (cutter.offset == cutter.size and not cutter.chunks):
+                break
+            if has_slices and self._is_over():
+                self.more = True
+                return
         after_input = self._session.after_input
         after_input.reading = False
         if (connection := self._session.connection) is not None:
@@ -115,6 +86,20 @@ class Reader:
             after_input.run()
         if self.ended and not self.blocked:
             self._session.lost()
+
+    def _refuse(self, error: Exception) -> bool:
+        """Answer an error in what was read; whether reading goes on."""
+        session = self._session
+        if isinstance(error, FrameError):
+            session.fail(frame_error(error))
+            self._handshake.fall_silent()
+            return False
+        if isinstance(error, HardError):
+            session.fail(error)
+        else:
+            session.note(str(error))
+            session.drop()
+        return True
 
     def _is_over(self) -> bool:
         """Whether others are to have their turn; the first command of a slice counts for nothing."""
@@ -141,6 +126,17 @@ class Reader:
         self._record("blocked")
         self._handshake.block(alarms.reason)
 
+    def _take_under_alarm(self) -> bool:
+        """Take a frame. Whoever publishes is blocked with the first header or body: the rest stays where it is."""
+        cutter = self.cutter
+        if cutter.next(by_frames=True) == NOTHING:
+            return False
+        if cutter.frame_type in {HEADER, BODY} and self._handshake.state is _RUNNING:
+            self._node.run_due()
+            self._block()
+            return False
+        return True
+
     def _unblock(self) -> None:
         self._record("unblocked")
         self._handshake.block(None)
@@ -160,120 +156,31 @@ class Reader:
         vhost = connection.vhost.name if connection else ""
         self._node.history.record(kind, vhost, detail=self._session.peer.name)
 
-    # whole commands
-
-    # Both look at what stands where the next frame begins, and take it if all of it is at hand and in its place. While
-    # a channel's content is under way, whatever comes on that channel belongs to it, or is an error.
-
-    def _publish_whole(self) -> bool:
-        whole = whole_content(self.parser.data, self.parser.offset, self.parser.frame_max)
-        if whole is None:
-            return False
-        number, payload, header, body, behind = whole
-        slot = self._slots.get(number)
-        if slot is None or slot.channel is None or slot.state is not _OPEN or slot.content.method is not None:
-            return False
-        try:
-            method = self._publishes.get(payload) or self._decode_publish(payload, number)
-        except HardError:
-            return False
-        self.parser.offset = behind
-        try:
-            publish(slot.channel, method, header, body)
-        except SoftError as error:
-            self._session.refuse(slot, number, error, BasicPublish)
-        except HardError as fatal:
-            self._session.blame(fatal, BasicPublish)
-            self._session.fail_by(number, fatal)
-        return True
-
-    def _ack_whole(self) -> bool:
-        parser = self.parser
-        behind = parser.offset + ACK.size
-        if behind > parser.size:
-            return False
-        kind: int
-        number: int
-        size: int
-        tag: int
-        multiple: int
-        end: int
-        kind, number, size, _, tag, multiple, end = _unpack_ack(parser.data, parser.offset)
-        slot = self._slots.get(number)
-        if slot is None or slot.channel is None or slot.state is not _OPEN or slot.content.method is not None:
-            return False
-        if kind != METHOD or size != ACK_SIZE or end != END:
-            return False
-        parser.offset = behind
-        try:
-            slot.channel.ack(tag, multiple & 1 != 0)
-        except SoftError as error:
-            self._session.refuse(slot, number, error, BasicAck)
-        return True
-
-    def _decode_publish(self, payload: bytes, number: int) -> BasicPublish:
-        """basic.publish; publishers repeat themselves, so that the payloads seen last are kept decoded."""
-        method = decode(payload, number)
-        if not isinstance(method, BasicPublish):
-            raise internal_error()
-        if len(self._publishes) >= _CACHED_PUBLISHES:
-            self._publishes.clear()
-        self._publishes[payload] = method
-        return method
-
     # frames
 
-    def _take_frame(self) -> bool:
-        """Do what the next frame asks for; ``False`` while some of it is missing, and if it is the last for now: an
-        alarm blocks who publishes.
+    def method(self, channel: int, payload: bytes) -> Method | None:
+        """Have the handshake deal with what is on channel 0, or comes while the connection is not open. Any frame on
+        another channel begins to use that number.
         """
-        frame = self.parser.next()
-        if frame is None:
-            return False
-        frame_type, number, payload = frame
-        handshake = self._handshake
-        try:
-            if number and handshake.state is _RUNNING:
-                self._channel_frame(frame_type, number, payload)
-            else:
-                handshake.frame(frame_type, number, payload)
-        except HardError as error:
-            self._session.fail(error)
-        except Unanswerable as reason:
-            self._session.note(str(reason))
-            self._session.drop()
-        if self._alarms and frame_type in {HEADER, BODY} and handshake.state is _RUNNING:
-            self._node.run_due()
-            self._block()
-            return False
-        return True
+        if not channel or self._handshake.state is not _RUNNING:
+            self._handshake.frame(METHOD, channel, payload)
+            return None
+        if channel not in self._slots:
+            check_frame(METHOD, payload)
+            self._session.new_slot(channel)
+        return decode(payload, channel)
 
-    def _channel_frame(self, frame_type: int, number: int, payload: bytes) -> None:
-        slot = self._slots.get(number)
-        if slot is None or frame_type != METHOD or slot.content.method is not None:
-            check_frame(frame_type, payload)
-            slot = slot or self._session.new_slot(number)
-            if frame_type != METHOD or slot.content.method is not None:
-                self._content_frame(number, slot, frame_type, payload)
-                return
-        method: Method
-        if payload[:4] == PUBLISH_ID:
-            method = self._publishes.get(payload) or self._decode_publish(payload, number)
-        elif payload[:4] == ACK_ID and len(payload) == ACK_SIZE:
-            tag, multiple = _ACK_ARGUMENTS.unpack_from(payload, 4)
-            method = BasicAck(tag, multiple & 1 != 0)
-        else:
-            method = decode(payload, number)
-        if method.CONTENT:
-            slot.content.begin(method)
-        else:
-            self._session.command(number, slot, method, None)
+    def stray(self, frame_type: int, channel: int, payload: bytes) -> None:
+        """Pass over a heartbeat, and refuse all else, in RabbitMQ's order."""
+        if not channel or self._handshake.state is not _RUNNING:
+            self._handshake.frame(frame_type, channel, payload)
+            return
+        check_frame(frame_type, payload)
+        if channel not in self._slots:
+            self._session.new_slot(channel)
+        raise HardError(ReplyCode.UNEXPECTED_FRAME, NO_METHOD, blame=False)
 
-    def _content_frame(self, number: int, slot: Slot, frame_type: int, payload: bytes) -> None:
-        try:
-            complete = slot.content.add(frame_type, payload)
-        except ContentError as error:
-            method_type = type(error.method) if error.method else None
-            raise HardError(error.code, error.text, method=method_type, blame=method_type is not None) from None
-        if complete is not None:
-            self._session.command(number, slot, complete.method, complete)
+    def misplaced(self, frame_type: int, payload: bytes, error: ContentError) -> Exception:
+        """What RabbitMQ says of the frame, or else of what it stands in."""
+        check_frame(frame_type, payload)
+        return HardError(error.code, error.text, method=type(error.method) if error.method else None)

@@ -8,42 +8,34 @@ from struct import Struct
 from typing import Final
 
 from hutch.fakebroker.after_input import AfterInput
+from hutch.fakebroker.channel_commands import ChannelCommands, Slot
 from hutch.fakebroker.engine.access.limits import check_new_channel
-from hutch.fakebroker.engine.channel import Channel
 from hutch.fakebroker.engine.clock import Timer, Timers
-from hutch.fakebroker.engine.commands import COMMANDS
-from hutch.fakebroker.engine.commands.publish import publish
 from hutch.fakebroker.engine.connection import Connection
 from hutch.fakebroker.engine.consumers import Consumer
-from hutch.fakebroker.engine.errors import AMQPError, HardError, SoftError, internal_error, not_implemented
+from hutch.fakebroker.engine.errors import AMQPError, HardError, SoftError, internal_error
 from hutch.fakebroker.engine.message import Message
 from hutch.fakebroker.engine.node import Node
 from hutch.fakebroker.engine.peer import Peer
 from hutch.fakebroker.engine.replies import ReplyQueue
 from hutch.fakebroker.handshake import FRAME_MAX, Handshake
-from hutch.fakebroker.reader import ACK, ACK_SIZE, Reader, Slot
+from hutch.fakebroker.reader import Reader
 from hutch.wire.codes import ReplyCode
-from hutch.wire.content import Content
+from hutch.wire.cutter import ACK, ACK_SIZE
 from hutch.wire.frames import METHOD, content_frames
 from hutch.wire.methods import (
     BasicAck,
-    BasicCancelOk,
-    BasicPublish,
     ChannelClose,
-    ChannelCloseOk,
-    ChannelOpen,
-    ChannelOpenOk,
     ConnectionClose,
     Method,
     TxCommit,
 )
-from hutch.wire.states import ChannelState, ConnectionState, IllegalMethod, next_channel_state
+from hutch.wire.states import ChannelState, ConnectionState
 
 _pack_deliver: Final = Struct(">BHII").pack
 _pack_delivery: Final = Struct(">QB").pack
 _DELIVER_ID: Final = 60 << 16 | 60
 _GREETING: Final = ConnectionState.GREETING  # asked for with all that comes, and an enumeration is slow to give it
-_RUNNABLE: Final = frozenset({BasicPublish, *COMMANDS})
 #: How many bytes of output are taken at once; more where one message is larger.
 _CHUNK: Final = 256 * 1024
 
@@ -91,7 +83,7 @@ class Session:
         #: Whether connection.close was sent.
         self._told = False
         self._handshake: Final = Handshake(self, identity)
-        self.reader: Final = Reader(self, self._handshake, now)
+        self.reader: Final = Reader(self, self._handshake, ChannelCommands(self), now)
 
     @property
     def state(self) -> ConnectionState:
@@ -108,14 +100,14 @@ class Session:
         if self.dropped or handshake.deaf:
             return
         if reader.blocked:
-            reader.parser.add(data)
+            reader.cutter.add(data)
             return
         if handshake.heartbeat is not None:
             handshake.heartbeat.received = True
         if handshake.state is _GREETING:
             data = handshake.greet(data)
         if data and not self.dropped:
-            reader.parser.add(data)
+            reader.cutter.add(data)
             if not reader.more:
                 reader.proceed()
         if node.pending or node.timers.soonest < math.inf:
@@ -128,7 +120,7 @@ class Session:
             self.reader.proceed()
             self.node.run_due()
 
-    def new_slot(self, number: int) -> Slot:
+    def new_slot(self, number: int) -> None:
         """Begin to use a channel number, for any frame on it does.
 
         Raises:
@@ -143,78 +135,18 @@ class Session:
             text = f"number of channels opened ({limit}) has reached the negotiated channel_max ({limit})"
             raise HardError(ReplyCode.NOT_ALLOWED, text, blame=False)
         check_new_channel(connection)
-        slot = self.slots[number] = Slot(self.node.profile.max_body_size)
-        return slot
+        self.slots[number] = Slot()
 
-    # commands
-
-    def command(self, number: int, slot: Slot, method: Method, content: Content | None) -> None:
-        """Do what a complete command asks for, if the channel's state allows it."""
-        try:
-            channel = slot.channel
-            if channel is None or slot.state is not ChannelState.OPEN or type(method) not in _RUNNABLE:
-                self._step(number, slot, method)
-            elif content is not None and isinstance(method, BasicPublish):
-                publish(channel, method, content.header, content.body)
-            else:
-                COMMANDS[type(method)](channel, method)
-        except SoftError as error:
-            self.refuse(slot, number, error, type(method))
-        except HardError as fatal:
-            self.blame(fatal, type(method))
-            self.fail_by(number, fatal)
-
-    def _step(self, number: int, slot: Slot, method: Method) -> None:
-        """Open or close a channel, or refuse or pass over what does not fit its state.
-
-        Raises:
-            HardError: it is not legal in the channel's state, or not implemented.
-        """
-        if slot.has_failed:
-            return
-        if isinstance(method, ChannelCloseOk):
-            del self.slots[number]  # by RabbitMQ's reader, whatever the channel makes of it
-        try:
-            following = next_channel_state(slot.state, type(method))
-        except IllegalMethod as error:
-            if error.method is BasicCancelOk and slot.channel and self.node.profile.crashes_on_cancel_ok:
-                raise internal_error() from None
-            raise HardError(error.code, error.text, method=error.method) from None
-        if isinstance(method, ChannelOpen):
-            if self.connection is None:
-                raise internal_error()
-            slot.channel = Channel(self.connection, number)
-            slot.state = following
-            self.method(number, ChannelOpenOk())
-        elif isinstance(method, ChannelClose) and slot.state is ChannelState.CLOSING:
-            self.method(number, ChannelCloseOk())
-        elif isinstance(method, ChannelClose):
-            self._close_channel(slot)
-            slot.state = ChannelState.CLOSING
-            self.after_input.end(lambda: self._free(number, slot), number)
-        elif slot.state is ChannelState.OPEN:
-            raise not_implemented(method.NAME)
-
-    def _free(self, number: int, slot: Slot) -> None:
-        """Answer a client's channel.close; the number may be opened again."""
-        if self.slots.get(number) is slot:
-            del self.slots[number]
-            self.method(number, ChannelCloseOk())
+    # channels
 
     def refuse(self, slot: Slot, number: int, error: SoftError, cause: type[Method]) -> None:
         """Close a channel because of an error of ``cause``, unless that names another."""
         cause = error.method or cause
-        self._close_channel(slot)
+        self.close_channel(slot)
         slot.state = ChannelState.CLOSING
         self._note(error)
         ids = (cause.CLASS_ID, cause.METHOD_ID) if error.blame else (0, 0)
         self.method(number, ChannelClose(error.code, error.reply_text, *ids))
-
-    @staticmethod
-    def blame(error: HardError, method: type[Method]) -> None:
-        """Have the method named that an error came of, unless another is, or none."""
-        if error.blame and error.method is None:
-            error.method = method
 
     def fail_channel(self, channel: int, error: SoftError) -> None:
         """Close a channel because of an error that no method of the client's has caused."""
@@ -244,7 +176,8 @@ class Session:
         if connection is not None and connection.unsent:
             self._tell_sent(connection)
 
-    def _close_channel(self, slot: Slot) -> None:
+    def close_channel(self, slot: Slot) -> None:
+        """End the engine's side of a channel."""
         channel, slot.channel = slot.channel, None
         if channel is not None:
             self.after_input.forget(channel.number)
@@ -253,7 +186,7 @@ class Session:
     def tuned(self, channel_max: int, frame_max: int) -> None:
         """The limits that hold from now on: channels open at once, and bytes a frame."""
         self._channel_max = channel_max
-        self._frame_max = self.reader.parser.frame_max = frame_max
+        self._frame_max = self.reader.cutter.frame_max = frame_max
 
     # the end
 
@@ -262,15 +195,18 @@ class Session:
         self.after_input.send_answers(channel)
         self.fail_by(channel, internal_error())
 
-    def fail_by(self, channel: int, error: HardError) -> None:
-        """Close the connection because of an error that a channel has found. That channel ends at once; the connection
-        closes when the bytes in hand are used up, for RabbitMQ's reader does not hear of it before (CONN-CLOSE-03).
+    def fail_by(self, channel: int, error: HardError, cause: type[Method] | None = None) -> None:
+        """Close the connection because of an error that a channel has found, of ``cause`` unless that names another.
+        That channel ends at once; the connection closes when the bytes in hand are used up, for RabbitMQ's reader does
+        not hear of it before (CONN-CLOSE-03).
         """
+        if error.blame and error.method is None:
+            error.method = cause
         slot = self.slots.get(channel)
         if slot is not None:
             slot.state = ChannelState.CLOSING
             slot.has_failed = True
-            self._close_channel(slot)
+            self.close_channel(slot)
         if self.after_input.reading:
             self.after_input.end(lambda: self.fail(error), channel)
         else:
@@ -336,6 +272,7 @@ class Session:
         for number in self.slots:
             self.after_input.forget(number)
         self.slots.clear()
+        self.reader.cutter.contents.clear()
         connection, self.connection = self.connection, None
         if connection is not None:
             connection.close()

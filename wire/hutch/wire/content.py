@@ -22,6 +22,9 @@ _ROOM: Final = 1 << 24
 #: The size from which on a body is large, in bytes.
 _LARGE: Final = 1 << 18
 
+#: RabbitMQ's text for a header or a body where a method is expected.
+NO_METHOD: Final = "expected method frame, got non method frame instead"
+
 #: The largest body that RabbitMQ 4.3 lets a content header announce, in bytes (CONN-FRAME-26).
 MAX_BODY_SIZE: Final = 536870912
 
@@ -51,12 +54,13 @@ class ContentError(ValueError):
         self.method = method
 
 
-class MalformedHeader(ValueError):
-    """A header frame too short for class, weight and body size; ``payload`` is the frame's (CONN-FRAME-14)."""
+class MalformedHeader(ContentError):
+    """A header frame too short for class, weight and body size (CONN-FRAME-14). RabbitMQ has no text for it: it refuses
+    such frames before it looks for their channel.
+    """
 
-    def __init__(self, payload: bytes) -> None:
-        super().__init__(f"content header of {len(payload)} bytes")
-        self.payload = payload
+    def __init__(self, payload: bytes, method: Method) -> None:
+        super().__init__(ReplyCode.FRAME_ERROR, f"content header of {len(payload)} bytes", method)
 
 
 class ContentAssembler:
@@ -97,7 +101,7 @@ class ContentAssembler:
         """
         method = self.method
         if method is None:
-            raise ContentError(ReplyCode.UNEXPECTED_FRAME, "expected method frame, got non method frame instead", None)
+            raise ContentError(ReplyCode.UNEXPECTED_FRAME, NO_METHOD, None)
         if self._header is None:
             return self._add_header(method, frame_type, bytes(payload))
         if frame_type != BODY:
@@ -163,7 +167,7 @@ class ContentAssembler:
         try:
             class_id, weight, size = _CONTENT_HEADER.unpack_from(payload)
         except StructError:
-            raise MalformedHeader(payload) from None
+            raise MalformedHeader(payload, method) from None
         if weight:
             raise ContentError(ReplyCode.UNEXPECTED_FRAME, wanted + "non content header frame instead", method)
         if class_id != method.CLASS_ID:

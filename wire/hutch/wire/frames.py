@@ -91,7 +91,7 @@ class FrameParser:
             self.chunks.append(data)
             self._held += len(data)
 
-    def next(self) -> Frame | None:
+    def next_frame(self) -> Frame | None:
         """Take out the next frame, ``None`` while some of it is missing.
 
         Raises:
@@ -127,10 +127,10 @@ class FrameParser:
 
     def feed(self, data: bytes) -> Iterator[Frame]:
         """The frames that ``data`` completes; what is left over waits for the next call. For the errors see
-        :meth:`next`; frames before a bad one come first.
+        :meth:`next_frame`; frames before a bad one come first.
         """
         self.add(data)
-        return iter(self.next, None)
+        return iter(self.next_frame, None)
 
     def _join(self) -> None:
         self.data = b"".join((self.data[self.offset :], *self.chunks))

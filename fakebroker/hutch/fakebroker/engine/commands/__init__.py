@@ -18,7 +18,6 @@ Command = Callable[[Channel, Any], None]
 #: By method; basic.publish, which brings content, is :func:`hutch.fakebroker.engine.commands.publish.publish`.
 COMMANDS: Final[dict[type[wire.Method], Command]] = {
     wire.AccessRequest: channel_modes.access_request,
-    wire.BasicAck: basic.ack,
     wire.BasicCancel: basic.cancel,
     wire.BasicConsume: basic.consume,
     wire.BasicCredit: credit.credit,

@@ -14,7 +14,6 @@ from hutch.fakebroker.erlang.terms import print_term, type_text
 from hutch.wire.codes import ReplyCode
 from hutch.wire.fields import FieldTable
 from hutch.wire.methods import (
-    BasicAck,
     BasicCancel,
     BasicCancelOk,
     BasicConsume,
@@ -148,11 +147,6 @@ def get(channel: Channel, method: BasicGet) -> None:
         queue.drop_expired()  # as with every acknowledgement
     reply = BasicGetOk(tag, entry.redelivered, message.exchange, message.routing_key, len(queue))
     channel.output.content(channel.number, reply, message)
-
-
-def ack(channel: Channel, method: BasicAck) -> None:
-    """Acknowledge (ACK-01 to ACK-05)."""
-    channel.ack(method.delivery_tag, method.multiple)
 
 
 def nack(channel: Channel, method: BasicNack) -> None:

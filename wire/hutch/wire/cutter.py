@@ -1,0 +1,290 @@
+"""From bytes to commands, for a broker and for a client.
+
+A command is a method, with its content if it carries one. A :class:`Cutter` is pulled, one command at a time: each call
+of :meth:`Cutter.next` hands on one at most, and what is behind it stays. Every command goes to :class:`Commands`, by
+one way in: so whatever is put in its place meets them all.
+
+A command that is wholly at hand, and that comes often (a publish, a delivery, an acknowledgement), is recognised
+without cutting it into frames. It is the same command, and it goes the same way from there. The bytes of a body are
+never taken for a command: the cutter looks only where a frame begins, and not on a channel whose content is under way.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Container
+from struct import Struct
+from struct import error as StructError
+from typing import Final
+
+from hutch.wire.content import Content, ContentAssembler, ContentError
+from hutch.wire.declaration import Method
+from hutch.wire.frames import BODY, END, HEADER, HEARTBEAT, METHOD, FrameParser
+from hutch.wire.methods import BasicAck, BasicDeliver, BasicPublish
+from hutch.wire.mypyc import mypyc_attr
+
+#: What :meth:`Cutter.next` has handed on: nothing, for the bytes at hand hold no whole frame; a frame that completed no
+#: command; a command.
+NOTHING: Final = 0
+PART: Final = 1
+COMMAND: Final = 2
+
+#: What a delivery says beside its tag: consumer tag, redelivered, exchange, routing key.
+Envelope = tuple[str, bool, str, str]
+
+#: The frame of a basic.ack, and the size of its payload.
+ACK: Final = Struct(">BHIIQBB")
+ACK_SIZE: Final = 13
+_unpack_ack: Final = ACK.unpack_from
+_ACK_ID: Final = BasicAck.ID.to_bytes(4)
+
+_method_start: Final = Struct(">BHI").unpack_from
+#: From the end octet of the method's frame up to the properties.
+_header_start: Final = Struct(">BBHIHHQ").unpack_from
+#: From the end octet of the header's frame up to the body.
+_body_start: Final = Struct(">BBHI").unpack_from
+_unpack_tag: Final = Struct(">Q").unpack_from
+
+_NO_LIMIT: Final = (1 << 64) - 1
+_CACHED_PUBLISHES: Final = 256
+_CACHED_ENVELOPES: Final = 1024
+
+
+@mypyc_attr(allow_interpreted_subclasses=True)
+class Commands(ABC):
+    """Takes commands. What comes most has methods of its own; unless they are overridden, :meth:`command` gets it."""
+
+    @abstractmethod
+    def command(self, channel: int, method: Method, content: Content | None) -> None:
+        """Take a method, with its content if it carries one."""
+
+    def publish(self, channel: int, method: BasicPublish, header: bytes, body: bytes) -> None:
+        """Take a basic.publish. ``header`` is the payload of the content header's frame."""
+        self.command(channel, method, Content(method, header, body))
+
+    def deliver(self, channel: int, delivery_tag: int, envelope: Envelope, header: bytes, body: bytes) -> None:
+        """Take a basic.deliver; ``header`` as of :meth:`publish`."""
+        consumer_tag, redelivered, exchange, routing_key = envelope
+        method = BasicDeliver(consumer_tag, delivery_tag, redelivered, exchange, routing_key)
+        self.command(channel, method, Content(method, header, body))
+
+    def ack(self, channel: int, delivery_tag: int, multiple: bool) -> None:
+        """Take a basic.ack."""
+        self.command(channel, BasicAck(delivery_tag, multiple), None)
+
+
+@mypyc_attr(allow_interpreted_subclasses=True)
+class Role(ABC):
+    """How a broker, or a client, takes frames: what it makes of them, and its words for what is wrong with them."""
+
+    @abstractmethod
+    def method(self, channel: int, payload: bytes) -> Method | None:
+        """The method of a frame, where no content is under way. ``None`` if the role has dealt with it.
+
+        Raises:
+            Exception: it is not a method that may come here. The frame counts as taken.
+        """
+
+    @abstractmethod
+    def stray(self, frame_type: int, channel: int, payload: bytes) -> None:
+        """Take a frame that is part of no command: a heartbeat, or one that is out of place.
+
+        Raises:
+            Exception: it must not come here. The frame counts as taken.
+        """
+
+    @abstractmethod
+    def misplaced(self, frame_type: int, payload: bytes, error: ContentError) -> Exception:
+        """The exception to raise for a frame that does not continue the content of its channel."""
+
+
+class Cutter(FrameParser):
+    """Cuts bytes, which come with :meth:`add`, into commands, and hands them on, one with each call of :meth:`next`.
+
+    ``content`` is the type of method that comes most with content: BasicPublish or BasicDeliver. ``channels`` holds the
+    channel numbers in use; what comes on others goes by :class:`Role` first. ``max_body_size`` is as of
+    :class:`~hutch.wire.content.ContentAssembler`, ``frame_max`` as of FrameParser.
+
+    Attributes:
+        commands: where commands go. Another may be put there at any time.
+        contents: by channel number, the content that is under way.
+        frame_type: the type of the frame that :meth:`take_frame` took last.
+    """
+
+    def __init__(
+        self,
+        role: Role,
+        commands: Commands,
+        channels: Container[int],
+        content: type[BasicPublish | BasicDeliver],
+        max_body_size: int | None,
+        frame_max: int = 0,
+    ) -> None:
+        super().__init__(frame_max)
+        self.commands = commands
+        self.contents: Final[dict[int, ContentAssembler]] = {}
+        self.frame_type = 0
+        self._role: Final = role
+        self._channels: Final = channels
+        self._content_id: Final = content.ID.to_bytes(4)
+        self._takes_publishes: Final = content is BasicPublish
+        self._max_body_size: Final = max_body_size
+        #: What was decoded, by payload, and by payload without the delivery tag.
+        self._publishes: Final[dict[bytes, BasicPublish]] = {}
+        self._envelopes: Final[dict[bytes, Envelope]] = {}
+
+    def next(self, by_frames: bool = False) -> int:
+        """Hand on the next command, or take the next frame: :data:`NOTHING`, :data:`PART` or :data:`COMMAND`.
+
+        With ``by_frames``, it takes one frame even where a whole command is at hand.
+
+        Raises:
+            FrameTooLarge, WrongFrameEnd: as :meth:`next_frame`.
+            Exception: what the role, or whoever takes the command, raises. It counts as taken.
+        """
+        if not by_frames:
+            offset = self.offset
+            ids = self.data[offset + 7 : offset + 11]
+            if (ids == self._content_id and self._take_content()) or (ids == _ACK_ID and self._take_ack()):
+                return COMMAND
+        frame = self.next_frame()
+        if frame is None:
+            return NOTHING
+        frame_type, channel, payload = frame
+        self.frame_type = frame_type
+        if frame_type != HEARTBEAT and channel in self.contents:
+            return self._continue(frame_type, channel, payload)
+        taken = COMMAND
+        if frame_type != METHOD:
+            self._role.stray(frame_type, channel, payload)
+            taken = PART
+        elif (method := self._role.method(channel, payload)) is None:
+            pass
+        elif method.CONTENT:
+            self.contents[channel] = content = ContentAssembler(self._max_body_size)
+            content.begin(method)
+            taken = PART
+        elif type(method) is BasicAck:
+            self.commands.ack(channel, method.delivery_tag, method.multiple)
+        else:
+            self.commands.command(channel, method, None)
+        return taken
+
+    def _continue(self, frame_type: int, channel: int, payload: bytes) -> int:
+        """Take a frame on a channel whose content is under way."""
+        try:
+            content = self.contents[channel].add(frame_type, payload)
+        except ContentError as error:
+            raise self._role.misplaced(frame_type, payload, error) from None
+        if content is None:
+            return PART
+        del self.contents[channel]
+        method = content.method
+        if type(method) is BasicPublish:
+            self.commands.publish(channel, method, content.header, content.body)
+        elif type(method) is BasicDeliver:
+            envelope = (method.consumer_tag, method.redelivered, method.exchange, method.routing_key)
+            self.commands.deliver(channel, method.delivery_tag, envelope, content.header, content.body)
+        else:
+            self.commands.command(channel, method, content)
+        return COMMAND
+
+    # whole commands
+
+    # If it is not all at hand, or not valid, or not simple, nothing is taken: then it goes frame by frame.
+    # Numbers are declared, for those of a struct are of any type, and such are slow where this is compiled.
+
+    def _take_ack(self) -> bool:
+        """Hand on an acknowledgement."""
+        kind: int
+        channel: int
+        size: int
+        tag: int
+        multiple: int
+        end: int
+        behind = self.offset + ACK.size
+        if behind > self.size:
+            return False
+        kind, channel, size, _, tag, multiple, end = _unpack_ack(self.data, self.offset)
+        if kind != METHOD or size != ACK_SIZE or end != END:
+            return False
+        if not channel or channel not in self._channels or channel in self.contents:
+            return False
+        self.offset = behind
+        self.commands.ack(channel, tag, multiple & 1 != 0)
+        return True
+
+    def _take_content(self) -> bool:
+        """Hand on a publish or a delivery whose body has one frame, or none."""
+        kind: int
+        channel: int
+        size: int
+        end: int
+        header_kind: int
+        owner: int
+        header_size: int
+        class_id: int
+        weight: int
+        body_size: int
+        data, offset = self.data, self.offset
+        try:
+            kind, channel, size = _method_start(data, offset)
+            middle = offset + 7 + size
+            end, header_kind, owner, header_size, class_id, weight, body_size = _header_start(data, middle)
+            finish = middle + 8 + header_size
+            behind = finish + 8 + body_size if body_size else finish
+            is_valid = (
+                kind == METHOD
+                and header_kind == HEADER
+                and owner == channel
+                and class_id == 60
+                and not weight
+                and size > 4
+                and header_size >= 14
+                and (not body_size or _body_start(data, finish) == (END, BODY, channel, body_size))
+                and end == END == data[behind]
+            )
+        except (IndexError, StructError):
+            return False
+        limit = self.frame_max or _NO_LIMIT
+        if not is_valid or (behind - offset > limit and max(size, header_size, body_size) > limit):
+            return False
+        if not channel or channel not in self._channels or channel in self.contents:
+            return False
+        payload, header = data[offset + 7 : middle], data[middle + 8 : finish]
+        body = data[finish + 8 : behind] if body_size else b""
+        if self._takes_publishes:
+            is_known = payload in self._publishes or self._learn_publish(payload)
+            if is_known:
+                self.offset = behind + 1
+                self.commands.publish(channel, self._publishes[payload], header, body)
+            return is_known
+        tag_end = 5 + payload[4]
+        key = payload[4:tag_end] + payload[tag_end + 8 :]
+        is_known = key in self._envelopes or self._learn_envelope(key, payload)
+        if is_known:
+            self.offset = behind + 1
+            delivery_tag: int
+            (delivery_tag,) = _unpack_tag(payload, tag_end)
+            self.commands.deliver(channel, delivery_tag, self._envelopes[key], header, body)
+        return is_known
+
+    def _learn_publish(self, payload: bytes) -> bool:
+        """Keep a publish decoded, for publishers repeat themselves; ``False`` if it cannot be decoded."""
+        try:
+            publish = BasicPublish.decode(payload)
+        except ValueError:
+            return False
+        if len(self._publishes) >= _CACHED_PUBLISHES:
+            self._publishes.clear()
+        self._publishes[payload] = publish
+        return True
+
+    def _learn_envelope(self, key: bytes, payload: bytes) -> bool:
+        """Keep what a delivery says beside its tag, as :meth:`_learn_publish` does."""
+        try:
+            deliver = BasicDeliver.decode(payload)
+        except ValueError:
+            return False
+        if len(self._envelopes) >= _CACHED_ENVELOPES:
+            self._envelopes.clear()
+        self._envelopes[key] = deliver.consumer_tag, deliver.redelivered, deliver.exchange, deliver.routing_key
+        return True
