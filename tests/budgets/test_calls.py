@@ -10,8 +10,9 @@ import sys
 
 import pytest
 
-from hutch.client.reader import Reader
+from hutch.client.reader import ToPeers
 from hutch.fakebroker import session
+from hutch.wire.cutter import Envelope
 
 from . import budget, counting
 from .scripts import MESSAGES, SCRIPTS
@@ -55,25 +56,27 @@ def test_the_total_is_what_cprofile_counts(script: str) -> None:
     assert sum(entry.callcount for entry in profile.getstats()) - of_the_script_itself == total
 
 
-feed = Reader.feed
+deliver = ToPeers.deliver
 
 
-def feed_slowly(reader: Reader, data: bytes) -> None:
-    repr(data)
-    feed(reader, data)
+def deliver_slowly(
+    peers: ToPeers, channel: int, delivery_tag: int, envelope: Envelope, header: bytes, body: bytes
+) -> None:
+    repr(body)
+    deliver(peers, channel, delivery_tag, envelope, header, body)
 
 
 def test_the_table_begins_with_the_module_that_grew(monkeypatch: pytest.MonkeyPatch) -> None:
     script = SCRIPTS["a hundred messages"]
     before = budget.budget_of(counting.count(script))
-    monkeypatch.setattr(Reader, "feed", feed_slowly)
+    monkeypatch.setattr(ToPeers, "deliver", deliver_slowly)
     calls = counting.count(script)
     headline, _, _, grown, *made = budget.explain("a hundred messages", before, calls).splitlines()
     assert f"({2 * MESSAGES:+}). Remove the new calls." in headline
-    assert grown.split(maxsplit=2)[2] == "+200  hutch.client.link"
+    assert grown.split(maxsplit=2)[2] == "+200  hutch.wire.cutter"
     callers = [line.split(maxsplit=1) for line in made]
-    assert ["100", "Link._read -> repr"] in callers
-    assert ["100", f"Link._read -> {__name__}.feed_slowly"] in callers
+    assert ["100", "Cutter._take_content -> repr"] in callers
+    assert ["100", f"Cutter._take_content -> {__name__}.deliver_slowly"] in callers
 
 
 def test_fewer_calls_ask_for_new_numbers() -> None:

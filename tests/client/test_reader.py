@@ -8,10 +8,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hutch.client.message import ReceivedMessage
-from hutch.client.reader import Reader, Violation
+from hutch.client.reader import ToPeers, Violation, reader_of, violation_of
 from hutch.wire.content import Content
+from hutch.wire.cutter import COMMAND, PART, Cutter
 from hutch.wire.declaration import Method
-from hutch.wire.frames import BODY, END, HEARTBEAT_FRAME, METHOD, FrameParser, frame, method_frame
+from hutch.wire.frames import BODY, END, HEARTBEAT_FRAME, METHOD, FrameError, FrameParser, frame, method_frame
 from hutch.wire.methods import BasicAck, BasicNack, ConnectionUnblocked, QueueDeclareOk
 from hutch.wire.properties import NO_PROPERTIES, Properties
 from tests.client.scripted import delivery
@@ -42,12 +43,22 @@ class Log:
         self._events.append((self._number, method, content))
 
 
+def next_method(reader: Cutter) -> bool:
+    """Whether a method was handed on."""
+    try:
+        while (taken := reader.next()) == PART:
+            pass
+    except FrameError as error:
+        raise violation_of(error, reader.frame_max) from None
+    return taken == COMMAND
+
+
 def read(pieces: list[bytes]) -> list[Event]:
     events: list[Event] = []
-    reader = Reader({number: Log(number, events) for number in range(3)})
+    reader = reader_of(ToPeers({number: Log(number, events) for number in range(3)}))
     for piece in pieces:
-        reader.feed(piece)
-        while reader.next_method():
+        reader.add(piece)
+        while next_method(reader):
             assert events
         assert not reader.buffered
     return events
@@ -140,21 +151,21 @@ def test_a_changed_octet_is_read_otherwise_or_refused(
 def read_into_place(stream: bytes, sizes: Iterator[int], frame_max: int = 0) -> list[Event]:
     """As from a socket that brings so many bytes at a time, received right into a body where there is room for it."""
     events: list[Event] = []
-    reader = Reader({number: Log(number, events) for number in range(3)})
+    reader = reader_of(ToPeers({number: Log(number, events) for number in range(3)}))
     reader.frame_max = frame_max
     rest = memoryview(stream)
     while rest:
         room = reader.room()
         if room is None:
             size = next(sizes)
-            reader.feed(bytes(rest[:size]))
+            reader.add(bytes(rest[:size]))
         else:
             with room:
                 size = min(next(sizes), len(room), len(rest))
                 room[:size] = rest[:size]
                 reader.filled(room, size)
         rest = rest[size:]
-        while reader.next_method():
+        while next_method(reader):
             assert events
     return events
 
@@ -223,11 +234,11 @@ def test_a_body_larger_than_the_room_made_at_once() -> None:
 
 def test_a_body_larger_than_allowed() -> None:
     events: list[Event] = []
-    reader = Reader({1: Log(1, events)})
+    reader = reader_of(ToPeers({1: Log(1, events)}))
     reader.frame_max = 60
-    reader.feed(delivery(b"x" * 61))
+    reader.add(delivery(b"x" * 61))
     with pytest.raises(Violation, match="61 bytes where 60 are allowed"):
-        reader.next_method()
+        next_method(reader)
     assert events == []
 
 
@@ -249,30 +260,31 @@ def test_a_frame_larger_than_allowed_behind_a_large_one(place: bool, size: int) 
 
 def test_a_method_larger_than_allowed() -> None:
     events: list[Event] = []
-    reader = Reader({1: Log(1, events)})
+    reader = reader_of(ToPeers({1: Log(1, events)}))
     reader.frame_max = 60
-    reader.feed(method_frame(1, QueueDeclareOk("q" * 48, 1, 2).encode()))
+    reader.add(method_frame(1, QueueDeclareOk("q" * 48, 1, 2).encode()))
     with pytest.raises(Violation, match="61 bytes where 60 are allowed"):
-        reader.next_method()
+        next_method(reader)
     assert events == []
 
 
 def test_more_bytes_while_some_are_waiting() -> None:
     events: list[Event] = []
-    reader = Reader({1: Log(1, events)})
-    reader.feed(delivery(b"1", 1) + delivery(b"2", 2)[:20])
-    reader.feed(delivery(b"2", 2)[20:] + delivery(b"3", 3))
-    while reader.next_method():
+    reader = reader_of(ToPeers({1: Log(1, events)}))
+    reader.add(delivery(b"1", 1) + delivery(b"2", 2)[:20])
+    reader.add(delivery(b"2", 2)[20:] + delivery(b"3", 3))
+    while next_method(reader):
         assert events
     assert [event[4] for event in events] == [b"1", b"2", b"3"]
 
 
 def test_dropping_what_is_for_channels() -> None:
     events: list[Event] = []
-    reader = Reader({number: Log(number, events) for number in range(2)})
-    reader.drop_channels()
+    peers = ToPeers({number: Log(number, events) for number in range(2)})
+    reader = reader_of(peers)
+    peers.drop_channels()
     unblocked = method_frame(0, ConnectionUnblocked().encode())
-    reader.feed(delivery() + method_frame(1, BasicAck(1).encode()) + method_frame(1, BasicNack(1).encode()) + unblocked)
-    while reader.next_method():
+    reader.add(delivery() + method_frame(1, BasicAck(1).encode()) + method_frame(1, BasicNack(1).encode()) + unblocked)
+    while next_method(reader):
         pass
     assert events == [(0, ConnectionUnblocked(), None)]

@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from random import Random
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from hutch.wire.content import Content, ContentError
@@ -18,7 +18,6 @@ from hutch.wire.frames import (
     HEARTBEAT_FRAME,
     METHOD,
     FrameError,
-    content_frames,
     content_header,
     frame,
     method_frame,
@@ -71,16 +70,20 @@ class Log(Commands, Role):
         return LookupError(f"a frame of type {frame_type}, {payload!r}: {error}")
 
 
-def cutter_of(log: Log, content: Sort = BasicPublish, frame_max: int = 0) -> Cutter:
-    return Cutter(log, log, {0, 1, 2, 3}, content, None, frame_max)
+def cutter_of(log: Log, content: Sort = BasicPublish, frame_max: int = 0, in_parts: bool = False) -> Cutter:
+    return Cutter(log, log, {0, 1, 2, 3}, content, 1 << 64, frame_max, in_parts)
 
 
 def run(
-    pieces: Sequence[bytes], content: Sort, by_frames: Callable[[], bool] = lambda: False, frame_max: int = 0
+    pieces: Sequence[bytes],
+    content: Sort,
+    by_frames: Callable[[], bool] = lambda: False,
+    frame_max: int = 0,
+    in_parts: bool = False,
 ) -> list[Event]:
     """The commands in the bytes, and at the end the error that they lead to, if they do."""
     log = Log()
-    cutter = cutter_of(log, content, frame_max)
+    cutter = cutter_of(log, content, frame_max, in_parts)
     try:
         for piece in pieces:
             cutter.add(piece)
@@ -94,14 +97,13 @@ def run(
 # Commands as bytes, each in frames that others may come between
 
 
-def with_content(method: Method, channel: int, raw: bytes, body: bytes, frame_max: int) -> list[bytes]:
-    head = method_frame(channel, method.encode())
-    content = content_frames(channel, content_header(len(body), raw), body, frame_max)
-    if frame_max and len(body) > frame_max - 8:
-        limit = frame_max - 8
-        parts = [frame(BODY, channel, body[start : start + limit]) for start in range(0, len(body), limit)]
-        return [head, frame(HEADER, channel, content_header(len(body), raw)), *parts]
-    return [head, content] if not body else [head, content[: -len(body) - 8], content[-len(body) - 8 :]]
+def with_content(method: Method, channel: int, raw: bytes, body: bytes, limit: int, empty: bool = False) -> list[bytes]:
+    """``limit`` is for the payload of a body's frame; ``empty`` frames may stand before them (CONN-FRAME-13)."""
+    pieces = [method_frame(channel, method.encode()), frame(HEADER, channel, content_header(len(body), raw))]
+    for start in range(0, len(body), limit):
+        pieces += [frame(BODY, channel, b"")] * empty
+        pieces.append(frame(BODY, channel, body[start : start + limit]))
+    return pieces
 
 
 channels = st.integers(1, 3)
@@ -125,7 +127,7 @@ heartbeats = st.just([HEARTBEAT_FRAME])
 
 
 def contentful(bodies: st.SearchStrategy[bytes]) -> st.SearchStrategy[list[bytes]]:
-    return st.builds(with_content, contents, channels, raws, bodies, st.sampled_from([0, 16, 60]))
+    return st.builds(with_content, contents, channels, raws, bodies, st.sampled_from([8, 52, 1 << 20]), st.booleans())
 
 
 def flat(commands: Sequence[Sequence[bytes]]) -> bytes:
@@ -167,7 +169,8 @@ def test_any_cut_gives_the_same_commands(stream: bytes, data: st.DataObject, con
     expected = run([stream], content, lambda: True)
     assert not any(event[0] is LookupError for event in expected)
     for pieces in ([stream], data.draw(cut(stream)), one_by_one(stream)):
-        assert run(pieces, content) == expected
+        for in_parts in (False, True):
+            assert run(pieces, content, in_parts=in_parts) == expected
     assert run([stream], content, lambda: random.random() < 0.5) == expected
 
 
@@ -181,7 +184,36 @@ def test_damaged_bytes_give_the_same_commands_and_error(
         damaged[place : place + data.draw(st.integers(0, 3))] = data.draw(st.binary(max_size=3))
     expected = run([bytes(damaged)], content, lambda: True, frame_max)
     for pieces in ([bytes(damaged)], data.draw(cut(bytes(damaged)))):
-        assert run(pieces, content, frame_max=frame_max) == expected
+        for in_parts in (False, True):
+            assert run(pieces, content, frame_max=frame_max, in_parts=in_parts) == expected
+
+
+def publishing(channels: tuple[int, int, int], size: int, count: int) -> bytes:
+    """The first frames of a publish, each on a channel of its own."""
+    frames = [
+        method_frame(channels[0], BasicPublish().encode()),
+        frame(HEADER, channels[1], content_header(size, NO_PROPERTIES)),
+        frame(BODY, channels[2], bytes(size)),
+    ]
+    return b"".join(frames[:count])
+
+
+ACK_FRAME = method_frame(1, BasicAck(1).encode())
+one_or_two = st.sampled_from([1, 1, 1, 2])
+odd = st.one_of(
+    st.builds(publishing, st.tuples(one_or_two, one_or_two, one_or_two), st.integers(0, 1), st.integers(1, 3)),
+    st.builds(lambda channel: method_frame(channel, BasicAck(1).encode()), one_or_two),
+)
+
+
+@example([publishing((1, 1, 1), 0, 1), ACK_FRAME])
+@example([publishing((1, 1, 1), 0, 1), publishing((1, 1, 1), 0, 2)])
+@example([publishing((1, 2, 2), 0, 2)])
+@given(st.lists(odd, min_size=1, max_size=4))
+def test_odd_frames_give_the_same_commands_and_error(pieces: list[bytes]) -> None:
+    """What looks whole is not, if a frame in it is of another channel, or if its channel awaits something else."""
+    stream = b"".join(pieces)
+    assert run([stream], BasicPublish) == run([stream], BasicPublish, lambda: True)
 
 
 PUBLISH = BasicPublish(0, "x", "q")
@@ -189,7 +221,7 @@ DELIVER = BasicDeliver("c", 7, True, "x", "q")
 
 
 def whole(method: Method = PUBLISH, channel: int = 1, body: bytes = b"body") -> bytes:
-    return b"".join(with_content(method, channel, NO_PROPERTIES, body, 0))
+    return b"".join(with_content(method, channel, NO_PROPERTIES, body, 1 << 20))
 
 
 def header_of(body: bytes) -> bytes:

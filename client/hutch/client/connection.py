@@ -27,7 +27,7 @@ from hutch.client.link import Link
 from hutch.client.message import ReceivedMessage
 from hutch.client.method_framing import FrameHandler, FrameWriter, frame_handler, frame_writer
 from hutch.client.promise import Thenable, break_promise, ensure_promise
-from hutch.client.reader import Reader
+from hutch.client.reader import holds_close
 from hutch.client.sasl import SASL
 from hutch.client.traffic import TrafficMethods
 from hutch.client.transports.tcp import TcpTransport
@@ -233,9 +233,8 @@ class Connection(HookMethods, TrafficMethods):
         self._closed_for = None
         self._requests.clear()
         self.is_closing = False
-        reader = Reader(self.channels)
-        reader.frame_max = self.frame_max
-        self._link = link = Link(transport, reader, self.collect, self.read_timeout, self.write_timeout)
+        self._link = link = Link(transport, self.channels, self.collect, self.read_timeout, self.write_timeout)
+        link.reader.frame_max = self.frame_max
         deadline = link.deadline(self.connect_timeout)
         try:
             transport.connect(deadline)
@@ -395,7 +394,7 @@ class Connection(HookMethods, TrafficMethods):
                 link.look_alive()
             except (OSError, ConnectionForced, RecoverableConnectionError):
                 return False
-            return not link.reader.holds_close
+            return not holds_close(link.reader)
         return False
 
     # news
@@ -434,7 +433,7 @@ class Connection(HookMethods, TrafficMethods):
         try:
             if self._state is ConnectionState.RUNNING:
                 self.is_closing = True
-                self._link.reader.drop_channels()
+                self._link.peers.drop_channels()
                 if self._requests:
                     self._fail_requests(RecoverableConnectionError("the connection was closed meanwhile"))
                 self._state = ConnectionState.CLOSING

@@ -153,7 +153,7 @@ class HookMethods(OpeningMethods):
         if isinstance(link.reader, HookedReader):
             link.reader.on_frame = on_frame
         else:
-            link.reader = HookedReader(link.reader, on_frame)
+            link.reader = HookedReader(link.reader, link.peers, on_frame)
 
     @property
     def frame_writer(self) -> WriteFrame:

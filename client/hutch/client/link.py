@@ -3,18 +3,19 @@
 import logging
 import threading
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from threading import get_ident
 from typing import Any, Final
 
 from hutch.client.exceptions import RecoverableConnectionError
 from hutch.client.heartbeats import Heartbeats
 from hutch.client.message import ReceivedMessage
-from hutch.client.reader import Reader, Violation
+from hutch.client.reader import ToPeers, Violation, reader_of, violation_of
 from hutch.client.turn import Awaited, HandedOn, Turn, is_settled
 from hutch.client.watched import WatchedSocket
+from hutch.wire.cutter import COMMAND, NOTHING, PART
 from hutch.wire.declaration import Method
-from hutch.wire.frames import FRAME_MIN_SIZE, HEARTBEAT_FRAME, OVERHEAD
+from hutch.wire.frames import FRAME_MIN_SIZE, HEARTBEAT_FRAME, OVERHEAD, FrameError
 from hutch.wire.methods import ConnectionClose
 from hutch.wire.transport import Transport
 
@@ -32,7 +33,7 @@ OnMessage = Callable[[ReceivedMessage], object]
 
 
 class Link:
-    """A transport with its reader, heartbeats and deadlines.
+    """A transport with its reader, heartbeats and deadlines. What is read goes to ``peers``, by channel number.
 
     ``read_timeout`` and ``write_timeout`` are seconds for a whole wait, or a whole write, ``None`` for no limit.
     ``on_lost`` is called once the stream is of no more use, before the error that tells so is raised.
@@ -48,13 +49,14 @@ class Link:
     def __init__(
         self,
         transport: Transport,
-        reader: Reader,
+        peers: Mapping[int, Any],
         on_lost: Callable[[], None],
         read_timeout: float | None,
         write_timeout: float | None,
     ) -> None:
         self.transport = transport
-        self.reader = reader
+        self.peers = ToPeers(peers)
+        self.reader = reader_of(self.peers)
         self.heartbeats: Heartbeats | None = None
         self.read_timeout = read_timeout
         self.write_timeout = write_timeout
@@ -114,16 +116,16 @@ class Link:
     def _last_words(self) -> None:
         """Hand on what came before the stream broke: it may be the broker's connection.close, which raises."""
         transport = self.transport
-        self.reader.drop_channels()
+        self.peers.drop_channels()
         try:
             while True:
-                while self.reader.next_method():
+                while self.reader.next() != NOTHING:
                     pass
                 data = transport.receive(transport.monotonic())
                 if not data:
                     return
-                self.reader.feed(data)
-        except (OSError, Violation):
+                self.reader.add(data)
+        except (OSError, Violation, FrameError):
             return
 
     def deadline(self, timeout: float | None) -> float | None:
@@ -140,11 +142,15 @@ class Link:
         if self._deferred and not self._deferring:
             handed_on = self._deliver_deferred()
         else:
+            reader = self.reader
             try:
-                handed_on = self.reader.next_method()
+                while (taken := reader.next()) == PART:
+                    pass
+            except FrameError as broken:
+                raise self.refuse(violation_of(broken, reader.frame_max)) from None
             except Violation as violation:
-                self.refuse(violation)
-                raise violation.error from None
+                raise self.refuse(violation) from None
+            handed_on = taken == COMMAND
         if self._turn.followers:
             self._turn.handed_on += handed_on
             self._turn.announce()
@@ -177,13 +183,17 @@ class Link:
         with self.requesting:
             self._deferred = deque(pair for pair in self._deferred if pair[1].channel is not channel)
 
-    def refuse(self, violation: Violation) -> None:
-        """Tell the peer which rule it broke, and give the connection up without waiting for its answer."""
+    def refuse(self, violation: Violation) -> Exception:
+        """Tell the peer which rule it broke, and give the connection up without waiting for its answer.
+
+        Returns the error to raise.
+        """
         error = violation.error
         class_id, method_id = error.method_sig or (0, 0)
         text = (error.reply_text or "").encode()[:255].decode(errors="ignore")
         self.farewell(ConnectionClose(error.reply_code, text, class_id, method_id))
         self._on_lost()
+        return error
 
     def farewell(self, method: Method) -> None:
         """Send a last method of channel 0, if that goes without waiting."""
@@ -341,7 +351,7 @@ class Link:
         """Give the reader what comes, a large body right where it belongs; ``False`` at the end of the stream."""
         transport: Any = self.transport
         reader = self.reader
-        room = reader.room()
+        room = reader.room() if reader.missing else None
         if room is not None and hasattr(transport, "receive_into"):
             with room:
                 size: int = transport.receive_into(room, deadline)
@@ -349,7 +359,7 @@ class Link:
             return size > 0
         data: bytes = transport.receive(deadline)
         if data:
-            reader.feed(data)
+            reader.add(data)
         return data != b""
 
     def _not_if_closed(self, awaited: object) -> None:

@@ -195,7 +195,7 @@ class OpeningMethods(RawMethods):
             if not (link.reader.buffered and link.next_method()):
                 link.receive(deadline, _NEXT_STEP[self._state])
                 if self._state is ConnectionState.GREETING:
-                    _check_greeting(link.reader.peek(8))
+                    _check_greeting(link.reader.rest[:8])
         return self._answer
 
     def _start_ok(self, start: ConnectionStart) -> bytes:

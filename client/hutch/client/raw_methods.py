@@ -6,7 +6,7 @@ here, on their way out or in, but share the order of requests and answers.
 
 from collections.abc import Sequence
 from contextlib import suppress
-from typing import Any, cast
+from typing import Any
 
 from hutch.client.abstract_channel import AbstractChannel
 from hutch.client.exceptions import AMQPError, AMQPNotImplementedError, FrameSyntaxError, MethodSig
@@ -15,7 +15,7 @@ from hutch.client.link import Link
 from hutch.client.message import wire_content
 from hutch.client.method_framing import method_frames
 from hutch.client.promise import promise
-from hutch.client.reader import Peer, Violation, hand_on, server_method
+from hutch.client.reader import ToPeers, Violation, server_method
 from hutch.client.serialization import dumps
 from hutch.client.waiting import Request, Waiting
 from hutch.wire.content import Content
@@ -135,7 +135,7 @@ class RawMethods(AbstractChannel):
                     raise FrameSyntaxError(f"{method.NAME} without its content", method_sig)
                 properties, body = wire_content(content)
                 whole = Content(method, content_header(len(body), properties), body)
-            hand_on(cast("Peer", self), self._number, method, whole)
+            ToPeers({self._number: self}).take(self._number, method, whole)
         except Violation as violation:
             raise violation.error from violation
 

@@ -7,14 +7,9 @@ from typing import Final, NamedTuple
 
 from hutch.wire.codes import ReplyCode
 from hutch.wire.declaration import Method
-from hutch.wire.frames import BODY, END, HEADER, METHOD, content_frames
+from hutch.wire.frames import BODY, HEADER, content_frames
 
 _CONTENT_HEADER = Struct(">HHQ")
-_method_start: Final = Struct(">BHI").unpack_from
-#: From the end octet of the method's frame up to the properties.
-_header_start: Final = Struct(">BBHIHHQ").unpack_from
-#: From the end octet of the header's frame up to the body.
-_body_start: Final = Struct(">BBHI").unpack_from
 
 #: The room that is made at once for a body, in bytes, at most: a header may announce what never comes.
 _ROOM: Final = 1 << 24
@@ -194,52 +189,3 @@ def _room_for(size: int) -> BytesIO:
     body.write(b"\0")
     body.seek(0)
     return body
-
-
-def whole_content(data: bytes, offset: int, frame_max: int) -> tuple[int, bytes, bytes, bytes, int] | None:
-    """A method with its content in one go, where all of its frames are at hand and its body has one frame at most.
-
-    The method's frame begins at ``offset``. Returns the channel, the payloads of the method's and the header's frame,
-    the body, and the offset behind; ``None`` where it is not that simple, or not as it should be: go frame by frame
-    then.
-    """
-    kind: int  # declared, for a struct's numbers are of any type, and such are slow where this is compiled
-    channel: int
-    size: int
-    end: int
-    header_kind: int
-    owner: int
-    header_size: int
-    class_id: int
-    weight: int
-    body_size: int
-    try:
-        kind, channel, size = _method_start(data, offset)
-        middle = offset + 7 + size
-        end, header_kind, owner, header_size, class_id, weight, body_size = _header_start(data, middle)
-        finish = behind = middle + 8 + header_size
-        if body_size:
-            behind += 8 + body_size
-            if _body_start(data, finish) != (END, BODY, channel, body_size):
-                return None
-        as_it_should_be = (
-            kind == METHOD
-            and header_kind == HEADER
-            and owner == channel
-            and class_id == 60
-            and not weight
-            and end == END == data[behind]
-            and (behind - offset <= frame_max or max(size, header_size, body_size) <= frame_max)
-            and header_size >= 14
-        )
-    except (IndexError, StructError):
-        return None
-    if not as_it_should_be:
-        return None
-    return (
-        channel,
-        data[offset + 7 : middle],
-        data[middle + 8 : finish],
-        data[finish + 8 : behind] if body_size else b"",
-        behind + 1,
-    )

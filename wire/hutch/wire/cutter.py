@@ -17,9 +17,9 @@ from typing import Final
 
 from hutch.wire.content import Content, ContentAssembler, ContentError
 from hutch.wire.declaration import Method
-from hutch.wire.frames import BODY, END, HEADER, HEARTBEAT, METHOD, FrameParser
-from hutch.wire.methods import BasicAck, BasicDeliver, BasicPublish
-from hutch.wire.mypyc import mypyc_attr
+from hutch.wire.frames import BODY, END, HEADER, HEARTBEAT, METHOD, OVERHEAD, FrameParser, WrongFrameEnd
+from hutch.wire.interfaces import mypyc_attr
+from hutch.wire.methods import BasicAck, BasicDeliver, BasicGetOk, BasicPublish
 
 #: What :meth:`Cutter.next` has handed on: nothing, for the bytes at hand hold no whole frame; a frame that completed no
 #: command; a command.
@@ -35,6 +35,8 @@ ACK: Final = Struct(">BHIIQBB")
 ACK_SIZE: Final = 13
 _unpack_ack: Final = ACK.unpack_from
 _ACK_ID: Final = BasicAck.ID.to_bytes(4)
+#: The ids of what is recognised as a whole.
+_OFTEN: Final = frozenset(kind.ID.to_bytes(4) for kind in (BasicAck, BasicPublish, BasicDeliver, BasicGetOk))
 
 _method_start: Final = Struct(">BHI").unpack_from
 #: From the end octet of the method's frame up to the properties.
@@ -42,6 +44,11 @@ _header_start: Final = Struct(">BBHIHHQ").unpack_from
 #: From the end octet of the header's frame up to the body.
 _body_start: Final = Struct(">BBHI").unpack_from
 _unpack_tag: Final = Struct(">Q").unpack_from
+#: The end octet of a frame, and the prefix of the next.
+_next_frame: Final = Struct(">BBHI").unpack_from
+
+#: How many bytes of a frame must be missing for them to be worth a read of their own.
+_LARGE_FRAME: Final = 32768
 
 _NO_LIMIT: Final = (1 << 64) - 1
 _CACHED_PUBLISHES: Final = 256
@@ -69,6 +76,18 @@ class Commands(ABC):
     def ack(self, channel: int, delivery_tag: int, multiple: bool) -> None:
         """Take a basic.ack."""
         self.command(channel, BasicAck(delivery_tag, multiple), None)
+
+    def take(self, channel: int, method: Method, content: Content | None) -> None:
+        """Take any of them, by the method that is for it."""
+        if type(method) is BasicAck:
+            self.ack(channel, method.delivery_tag, method.multiple)
+        elif type(method) is BasicPublish and content is not None:
+            self.publish(channel, method, content.header, content.body)
+        elif type(method) is BasicDeliver and content is not None:
+            envelope = (method.consumer_tag, method.redelivered, method.exchange, method.routing_key)
+            self.deliver(channel, method.delivery_tag, envelope, content.header, content.body)
+        else:
+            self.command(channel, method, content)
 
 
 @mypyc_attr(allow_interpreted_subclasses=True)
@@ -101,12 +120,13 @@ class Cutter(FrameParser):
 
     ``content`` is the type of method that comes most with content: BasicPublish or BasicDeliver. ``channels`` holds the
     channel numbers in use; what comes on others goes by :class:`Role` first. ``max_body_size`` is as of
-    :class:`~hutch.wire.content.ContentAssembler`, ``frame_max`` as of FrameParser.
+    :class:`~hutch.wire.content.ContentAssembler`, ``frame_max`` as of FrameParser. With ``takes_parts``, large bodies
+    may be received right where they belong (:meth:`room`). An error in such a frame has only a part of its payload.
 
     Attributes:
         commands: where commands go. Another may be put there at any time.
         contents: by channel number, the content that is under way.
-        frame_type: the type of the frame that :meth:`take_frame` took last.
+        missing: how many bytes are missing of a body's frame whose beginning was taken already (``takes_parts``), or 0.
     """
 
     def __init__(
@@ -117,16 +137,18 @@ class Cutter(FrameParser):
         content: type[BasicPublish | BasicDeliver],
         max_body_size: int | None,
         frame_max: int = 0,
+        takes_parts: bool = False,
     ) -> None:
         super().__init__(frame_max)
         self.commands = commands
         self.contents: Final[dict[int, ContentAssembler]] = {}
-        self.frame_type = 0
+        self.missing = 0
         self._role: Final = role
         self._channels: Final = channels
         self._content_id: Final = content.ID.to_bytes(4)
         self._takes_publishes: Final = content is BasicPublish
         self._max_body_size: Final = max_body_size
+        self._takes_parts: Final = takes_parts
         #: What was decoded, by payload, and by payload without the delivery tag.
         self._publishes: Final[dict[bytes, BasicPublish]] = {}
         self._envelopes: Final[dict[bytes, Envelope]] = {}
@@ -137,21 +159,23 @@ class Cutter(FrameParser):
         With ``by_frames``, it takes one frame even where a whole command is at hand.
 
         Raises:
-            FrameTooLarge, WrongFrameEnd: as :meth:`next_frame`.
+            FrameTooLarge, WrongFrameEnd: as :meth:`find`.
             Exception: what the role, or whoever takes the command, raises. It counts as taken.
         """
-        if not by_frames:
+        if self.missing:
+            if not self._find_rest():
+                return NOTHING
+        else:
             offset = self.offset
-            ids = self.data[offset + 7 : offset + 11]
-            if (ids == self._content_id and self._take_content()) or (ids == _ACK_ID and self._take_ack()):
+            ids = b"" if by_frames else self.data[offset + 7 : offset + 11]
+            if ids in _OFTEN and (self._take_ack() if ids == _ACK_ID else self._take_content(ids)):
                 return COMMAND
-        frame = self.next_frame()
-        if frame is None:
-            return NOTHING
-        frame_type, channel, payload = frame
-        self.frame_type = frame_type
+            if not self.find():
+                return NOTHING
+        frame_type, channel = self.frame_type, self.channel
         if frame_type != HEARTBEAT and channel in self.contents:
-            return self._continue(frame_type, channel, payload)
+            return self._continue(frame_type, channel)
+        payload = self.data[self.start : self.end]
         taken = COMMAND
         if frame_type != METHOD:
             self._role.stray(frame_type, channel, payload)
@@ -168,23 +192,17 @@ class Cutter(FrameParser):
             self.commands.command(channel, method, None)
         return taken
 
-    def _continue(self, frame_type: int, channel: int, payload: bytes) -> int:
+    def _continue(self, frame_type: int, channel: int) -> int:
         """Take a frame on a channel whose content is under way."""
+        payload = memoryview(self.data)[self.start : self.end]  # a body is copied once, into its place
         try:
             content = self.contents[channel].add(frame_type, payload)
         except ContentError as error:
-            raise self._role.misplaced(frame_type, payload, error) from None
+            raise self._role.misplaced(frame_type, bytes(payload), error) from None
         if content is None:
             return PART
         del self.contents[channel]
-        method = content.method
-        if type(method) is BasicPublish:
-            self.commands.publish(channel, method, content.header, content.body)
-        elif type(method) is BasicDeliver:
-            envelope = (method.consumer_tag, method.redelivered, method.exchange, method.routing_key)
-            self.commands.deliver(channel, method.delivery_tag, envelope, content.header, content.body)
-        else:
-            self.commands.command(channel, method, content)
+        self.commands.take(channel, content.method, content)
         return COMMAND
 
     # whole commands
@@ -212,8 +230,8 @@ class Cutter(FrameParser):
         self.commands.ack(channel, tag, multiple & 1 != 0)
         return True
 
-    def _take_content(self) -> bool:
-        """Hand on a publish or a delivery whose body has one frame, or none."""
+    def _take_content(self, ids: bytes) -> bool:
+        """Hand on a method with content whose body has one frame, or none."""
         kind: int
         channel: int
         size: int
@@ -251,6 +269,13 @@ class Cutter(FrameParser):
             return False
         payload, header = data[offset + 7 : middle], data[middle + 8 : finish]
         body = data[finish + 8 : behind] if body_size else b""
+        if ids != self._content_id:
+            self.offset = middle + 1
+            method = self._role.method(channel, payload)
+            if method is not None:
+                self.offset = behind + 1
+                self.commands.take(channel, method, Content(method, header, body))
+            return True
         if self._takes_publishes:
             is_known = payload in self._publishes or self._learn_publish(payload)
             if is_known:
@@ -288,3 +313,75 @@ class Cutter(FrameParser):
             self._envelopes.clear()
         self._envelopes[key] = deliver.consumer_tag, deliver.redelivered, deliver.exchange, deliver.routing_key
         return True
+
+    # large bodies
+
+    # With `takes_parts`, what comes of a body's frame is taken before it is complete, but for its last byte: the
+    # content is complete once the frame is. `missing` tells how much is missing, and `channel` whose it is.
+
+    def room(self) -> memoryview | None:
+        """Where the bytes that come next belong, if they are a large part of a body: no need to copy them there.
+
+        Whoever receives into it says with :meth:`filled` how much that was, and releases it. Who does not may
+        :meth:`add` as ever.
+        """
+        if self.missing < _LARGE_FRAME or self.chunks or self.offset < self.size:
+            return None
+        # With what ends this frame and begins the next one: if more of the body follows, that is written over.
+        return self.contents[self.channel].room(self.missing + OVERHEAD)
+
+    def filled(self, room: memoryview, size: int) -> None:
+        """Take the first ``size`` bytes of :meth:`room`."""
+        missing = self.missing
+        if not missing:
+            raise ValueError("no room was given")
+        content = self.contents[self.channel]
+        if size == missing + OVERHEAD:
+            end: int
+            frame_type: int
+            channel: int
+            following: int
+            end, frame_type, channel, following = _next_frame(room, missing)
+            still = content.remaining - missing
+            follows = (end, frame_type, channel) == (END, BODY, self.channel)
+            if follows and 0 < following <= min(still, self.frame_max or still):
+                content.advance(missing)
+                self.missing = following
+                return
+        part = min(size, missing - 1)
+        content.advance(part)
+        self.missing = missing - part
+        self.data = bytes(room[part:size])
+        self.offset = 0
+        self.size = size - part
+
+    def _hold_frame(self, frame_type: int, channel: int, start: int, end: int) -> bool:
+        content = self.contents.get(channel) if frame_type == BODY and self._takes_parts else None
+        if content is None or not start < end <= start + content.remaining:
+            return self._hold(end + 1 - self.offset)
+        self.frame_type, self.channel = frame_type, channel
+        return self._take_part(content, start, end)
+
+    def _find_rest(self) -> bool:
+        if self.chunks and not self._join():
+            return False
+        start = self.offset
+        end = start + self.missing
+        if end >= self.size:
+            return self._take_part(self.contents[self.channel], start, end)
+        data = self.data
+        self.missing = 0
+        if data[end] != END:
+            raise WrongFrameEnd(self.frame_type, data[start:end], data[end])
+        self.start, self.end = start, end
+        self.offset = end + 1
+        return True
+
+    def _take_part(self, content: ContentAssembler, start: int, end: int) -> bool:
+        part_end = min(end - 1, self.size)
+        if part_end > start:
+            content.add(BODY, memoryview(self.data)[start:part_end])
+        self.missing = end - part_end
+        self.offset = part_end
+        # If the last byte is there, its frame's end is not.
+        return self._hold(self.missing + 1 if part_end < self.size else 1)

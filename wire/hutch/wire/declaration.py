@@ -85,7 +85,7 @@ class Method:
         cls.CLIENT = sent_by in {"client", "both"}
         cls.SERVER = sent_by in {"server", "both"}
         _specialise(cls, kinds)
-        METHODS[cls.ID] = cls
+        METHODS[cls.ID] = _BY_IDS[cls.ID.to_bytes(4)] = cls
 
     def encode(self) -> bytes:
         """The payload of a method frame: both ids, then the arguments.
@@ -125,6 +125,8 @@ class Method:
 
 #: Every method, by ``ID``.
 METHODS: Final[dict[int, type[Method]]] = {}
+#: The same, by the ids as a payload begins with them.
+_BY_IDS: Final[dict[bytes, type[Method]]] = {}
 
 
 def decode_method(payload: bytes) -> Method:
@@ -135,9 +137,12 @@ def decode_method(payload: bytes) -> Method:
         TruncatedField: the payload is too short for two ids.
         MethodDecodeError, MalformedShortStr, UnknownFieldType: as :meth:`Method.decode`.
     """
-    if len(payload) < 4:
-        raise TruncatedField("a method frame holds two ids at least")
-    return METHODS[int.from_bytes(payload[:4])].decode(payload)
+    kind = _BY_IDS.get(payload[:4])
+    if kind is None:
+        if len(payload) < 4:
+            raise TruncatedField("a method frame holds two ids at least")
+        raise KeyError(int.from_bytes(payload[:4]))
+    return kind.decode(payload)
 
 
 def _spec_name(class_name: str) -> str:

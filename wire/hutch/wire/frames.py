@@ -60,7 +60,12 @@ class FrameParser:
     ``frame_max`` is the negotiated limit in bytes, 0 for none; it may be set at any time and holds for the next frame.
 
     The next frame begins at ``offset`` of ``data``, which is ``size`` bytes long. Whoever takes whole frames from there
-    moves ``offset`` behind them. What was added later may still wait in ``chunks``.
+    moves ``offset`` behind them. More bytes may wait in ``chunks``: what was added later, and the beginning of a frame
+    that is not complete.
+
+    Attributes:
+        frame_type, channel, start, end: of the frame that was found last, its type and channel number, and where its
+            payload stands in ``data``.
     """
 
     def __init__(self, frame_max: int = 0) -> None:
@@ -69,7 +74,8 @@ class FrameParser:
         self.offset = 0
         self.size = 0
         self.chunks: list[bytes] = []
-        #: How many bytes there are from ``offset`` on, those of the chunks included, once there are chunks.
+        self.frame_type = self.channel = self.start = self.end = 0
+        #: How many bytes there are from ``offset`` on, those of the chunks included, once there are chunks; else 0.
         self._held = 0
         #: How many bytes from ``offset`` on the next step needs.
         self._wanted = 7
@@ -78,6 +84,16 @@ class FrameParser:
     def idle(self) -> bool:
         """Whether nothing is left over, not even a part of a frame."""
         return self.offset == self.size and not self.chunks
+
+    @property
+    def buffered(self) -> bool:
+        """Whether there are bytes that :meth:`find` has not looked at."""
+        return self.offset < self.size or self._held >= self._wanted
+
+    @property
+    def rest(self) -> bytes:
+        """All bytes that are left over."""
+        return b"".join((self.data[self.offset :], *self.chunks))
 
     def add(self, data: bytes) -> None:
         """Put bytes behind those that are left over."""
@@ -91,22 +107,19 @@ class FrameParser:
             self.chunks.append(data)
             self._held += len(data)
 
-    def next_frame(self) -> Frame | None:
-        """Take out the next frame, ``None`` while some of it is missing.
+    def find(self) -> bool:
+        """Find the next frame and move behind it; ``False`` while some of it is missing.
 
         Raises:
             FrameTooLarge: as soon as the seven bytes before its payload are there (CONN-FRAME-21). Like RabbitMQ, it
                 compares the payload's size with ``frame_max`` itself (CONN-FRAME-22).
             WrongFrameEnd: when the frame is complete.
         """
-        if self.chunks:
-            if self._held < self._wanted:
-                return None
-            self._join()
+        if self.chunks and not self._join():
+            return False
         data, offset = self.data, self.offset
         if self.size - offset < 7:
-            self._wanted = 7
-            return None
+            return self._hold(7)
         frame_type: int
         channel: int
         payload_size: int
@@ -116,27 +129,51 @@ class FrameParser:
         start = offset + 7
         end = start + payload_size
         if end >= self.size:
-            self._wanted = payload_size + OVERHEAD
-            return None
-        payload = data[start:end]
+            return self._hold_frame(frame_type, channel, start, end)
         if data[end] != END:
-            raise WrongFrameEnd(frame_type, payload, data[end])
+            raise WrongFrameEnd(frame_type, data[start:end], data[end])
+        self.frame_type, self.channel, self.start, self.end = frame_type, channel, start, end
         self.offset = end + 1
-        self._wanted = 7
-        return frame_type, channel, payload
+        return True
+
+    def next_frame(self) -> Frame | None:
+        """Take out the next frame, ``None`` while some of it is missing; raises as :meth:`find`."""
+        if not self.find():
+            return None
+        return self.frame_type, self.channel, self.data[self.start : self.end]
 
     def feed(self, data: bytes) -> Iterator[Frame]:
         """The frames that ``data`` completes; what is left over waits for the next call. For the errors see
-        :meth:`next_frame`; frames before a bad one come first.
+        :meth:`find`; frames before a bad one come first.
         """
         self.add(data)
         return iter(self.next_frame, None)
 
-    def _join(self) -> None:
-        self.data = b"".join((self.data[self.offset :], *self.chunks))
+    def _hold_frame(self, frame_type: int, channel: int, start: int, end: int) -> bool:  # noqa: ARG002
+        """Hold what is there of a frame whose payload is to stand from ``start`` to ``end`` of the data."""
+        return self._hold(end + 1 - self.offset)
+
+    def _hold(self, wanted: int) -> bool:
+        """Look at nothing before there are ``wanted`` bytes."""
+        self._wanted = wanted
+        self._held = self.size - self.offset
+        if self._held:
+            self.chunks = [self.data[self.offset :]]
+            self.data = b""
+            self.offset = self.size = 0
+        return False
+
+    def _join(self) -> bool:
+        """Put the chunks behind the data, if that makes as many bytes as are wanted."""
+        if self._held < self._wanted:
+            return False
+        self.data = self.rest
         self.chunks = []
+        self._held = 0
         self.offset = 0
         self.size = len(self.data)
+        self._wanted = 7
+        return True
 
 
 def frame(frame_type: int, channel: int, payload: bytes) -> bytes:
