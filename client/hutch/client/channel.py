@@ -16,7 +16,7 @@ from hutch.client.promise import Thenable, break_promise, ensure_promise
 from hutch.client.publish import PublishMethods
 from hutch.client.queue import QueueMethods
 from hutch.client.raw_methods import RawMethods
-from hutch.client.turn import Awaited
+from hutch.client.read_lock import Awaited
 from hutch.client.tx import TxMethods
 from hutch.client.waiting import Request
 from hutch.wire.content import Content

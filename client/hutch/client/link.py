@@ -10,8 +10,8 @@ from typing import Any, Final
 from hutch.client.exceptions import RecoverableConnectionError
 from hutch.client.heartbeats import Heartbeats
 from hutch.client.message import ReceivedMessage
+from hutch.client.read_lock import Awaited, HandedOn, ReadLock, is_settled
 from hutch.client.reader import ToPeers, Violation, reader_of, violation_of
-from hutch.client.turn import Awaited, HandedOn, Turn, is_settled
 from hutch.client.watched import WatchedSocket
 from hutch.wire.cutter import COMMAND, NOTHING, PART
 from hutch.wire.declaration import Method
@@ -38,8 +38,8 @@ class Link:
     ``read_timeout`` and ``write_timeout`` are seconds for a whole wait, or a whole write, ``None`` for no limit.
     ``on_lost`` is called once the stream is of no more use, before the error that tells so is raised.
 
-    Any thread may send, and wait for an answer: one of them reads for all (:class:`~hutch.client.turn.Turn`), and calls
-    the callbacks of what it reads.
+    Any thread may send, and wait for an answer: one of them reads for all (:class:`~hutch.client.read_lock.ReadLock`),
+    and calls the callbacks of what it reads.
 
     Attributes:
         requesting: to hold while a request is noted and sent, so that both are in the same order.
@@ -70,7 +70,7 @@ class Link:
         # While a callback waits for an answer, further deliveries stay here, lest callbacks pile up on the stack.
         self._deferring = False
         self._deferred: deque[tuple[OnMessage, ReceivedMessage]] = deque()
-        self._turn = Turn()
+        self._read_lock = ReadLock()
         self.requesting = threading.RLock()
         self.closed = False
         #: The socket as :attr:`sock`, once somebody has asked for it.
@@ -101,15 +101,15 @@ class Link:
             self._on_lost()
             raise
         except OSError:
-            turn = self._turn
-            nested = turn.holder == get_ident()
-            if nested or turn.take():  # else whoever reads will see it
+            lock = self._read_lock
+            nested = lock.holder == get_ident()
+            if nested or lock.take():  # else whoever reads will see it
                 try:
                     self._last_words()
                     self._on_lost()
                 finally:
                     if not nested:
-                        turn.give_back()
+                        lock.give_back()
             raise
         self.sent += 1
 
@@ -151,9 +151,9 @@ class Link:
             except Violation as violation:
                 raise self.refuse(violation) from None
             handed_on = taken == COMMAND
-        if self._turn.followers:
-            self._turn.handed_on += handed_on
-            self._turn.announce()
+        if self._read_lock.followers:
+            self._read_lock.handed_on += handed_on
+            self._read_lock.announce()
         # Callbacks take their time, and a read may hold many.
         if handed_on and self.heartbeats is not None and self.transport.monotonic() >= self.heartbeats.due:
             self.beat()
@@ -214,9 +214,9 @@ class Link:
             Exception: whatever the receiver of the method raises.
         """
         deadline = self.deadline(self.read_timeout if timeout is None else timeout)
-        turn = self._turn
-        nested = turn.holder == get_ident()
-        if not nested and not self._turn_to_drain(deadline):
+        lock = self._read_lock
+        nested = lock.holder == get_ident()
+        if not nested and not self._lock_to_drain(deadline):
             return
         outer = self._deferring
         self._deferring = False
@@ -231,7 +231,7 @@ class Link:
         finally:
             self._deferring = outer
             if not nested:
-                turn.give_back()
+                lock.give_back()
 
     def read_once(self, timeout: float | None) -> bool:
         """Hand on one method of what is there, or of what a single read brings; whether there was one.
@@ -239,9 +239,9 @@ class Link:
         Raises as :meth:`drain`.
         """
         deadline = self.deadline(self.read_timeout if timeout is None else timeout)
-        turn = self._turn
-        nested = turn.holder == get_ident()
-        if not nested and not self._turn_to_drain(deadline):
+        lock = self._read_lock
+        nested = lock.holder == get_ident()
+        if not nested and not self._lock_to_drain(deadline):
             return True
         try:
             if self.next_method():
@@ -250,22 +250,22 @@ class Link:
             return self.next_method()
         finally:
             if not nested:
-                turn.give_back()
+                lock.give_back()
 
-    def _turn_to_drain(self, deadline: float | None) -> bool:
-        """Take the turn, waiting for it where need be; ``False`` once whoever has it has handed on something."""
-        turn = self._turn
-        if not turn.take():
-            handed_on = HandedOn(turn)
-            while not turn.take():
-                if turn.draining:
+    def _lock_to_drain(self, deadline: float | None) -> bool:
+        """Take the read lock, waiting if need be. Returns ``False`` once whoever has it has handed on something."""
+        lock = self._read_lock
+        if not lock.take():
+            handed_on = HandedOn(lock)
+            while not lock.take():
+                if lock.draining:
                     raise RuntimeError(_SECOND_READER)
                 seconds = None if deadline is None else deadline - self.transport.monotonic()
-                if not turn.follow(handed_on, seconds):
+                if not lock.follow(handed_on, seconds):
                     raise TimeoutError(f"timed out waiting for {handed_on}, while another thread was reading")
                 if handed_on.ready:
                     return False
-        turn.draining = True
+        lock.draining = True
         return True
 
     def wait_for(self, awaited: Awaited, timeout: float | None, defer: bool = False) -> None:
@@ -280,11 +280,11 @@ class Link:
             Exception: whatever the receiver of a method raises.
         """
         deadline = self.deadline(self.read_timeout if timeout is None else timeout)
-        turn = self._turn
-        nested = turn.holder == get_ident()
-        while not nested and not turn.take():
+        lock = self._read_lock
+        nested = lock.holder == get_ident()
+        while not nested and not lock.take():
             seconds = None if deadline is None else deadline - self.transport.monotonic()
-            if not turn.follow(awaited, seconds):
+            if not lock.follow(awaited, seconds):
                 raise TimeoutError(f"timed out waiting for {awaited}, while another thread was reading")
             if awaited.error is not None:
                 raise awaited.error
@@ -306,7 +306,7 @@ class Link:
         finally:
             self._deferring = outer
             if not nested:
-                turn.give_back()
+                lock.give_back()
 
     def _check(self, deadline: float | None, awaited: object) -> None:
         """Hold to the deadline although the peer goes on sending."""
@@ -380,13 +380,13 @@ class Link:
             self._next_look = now + self._pause
         if not (self._deferred or self.reader.buffered or self.transport.readable()):
             return
-        turn = self._turn
-        if self.in_callback or turn.holder == get_ident() or not turn.take():
+        lock = self._read_lock
+        if self.in_callback or lock.holder == get_ident() or not lock.take():
             return
         try:
             self._look()
         finally:
-            turn.give_back()
+            lock.give_back()
 
     def _look(self) -> None:
         if self.next_method():
@@ -420,7 +420,7 @@ class Link:
             if self.watched is None:
                 sock = getattr(self.transport, "sock", None)
                 if sock is not None:
-                    self.watched = self._turn.watched = WatchedSocket(sock, self._holds_more, self._limit_waits)
+                    self.watched = self._read_lock.watched = WatchedSocket(sock, self._holds_more, self._limit_waits)
             return self.watched
 
     def look_alive(self) -> None:
@@ -429,16 +429,16 @@ class Link:
         Raises:
             OSError, ConnectionForced: the connection is lost.
         """
-        turn = self._turn
-        nested = turn.holder == get_ident()
-        if nested or turn.take():
+        lock = self._read_lock
+        nested = lock.holder == get_ident()
+        if nested or lock.take():
             try:
                 self.receive(self.transport.monotonic(), "a sign of life")
             except TimeoutError:
                 return
             finally:
                 if not nested:
-                    turn.give_back()
+                    lock.give_back()
 
     def beat(self, rate: float = 2) -> None:
         """Send a heartbeat if one is due.

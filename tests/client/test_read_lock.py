@@ -1,4 +1,4 @@
-"""Whose turn it is to read, while one thread waits for what the broker owes it for a while."""
+"""Which thread reads, while one thread waits for what the broker owes it for a while."""
 
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor

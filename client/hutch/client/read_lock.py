@@ -1,4 +1,4 @@
-"""Several threads on one connection: whose turn it is to read."""
+"""Several threads on one connection: which of them reads."""
 
 import threading
 from threading import get_ident
@@ -32,35 +32,35 @@ def is_settled(awaited: Awaited) -> bool:
 
 
 class HandedOn:
-    """That whoever has the turn hands on a method, from now on."""
+    """That whoever has the read lock hands on a method, from now on."""
 
     error: Exception | None = None
     followed = False
 
-    def __init__(self, turn: "Turn") -> None:
-        self._turn = turn
-        self._before = turn.handed_on
+    def __init__(self, lock: "ReadLock") -> None:
+        self._lock = lock
+        self._before = lock.handed_on
 
     @property
     def ready(self) -> bool:
         """Whether it has."""
-        return self._turn.handed_on != self._before
+        return self._lock.handed_on != self._before
 
     def __str__(self) -> str:
         return "a method"
 
 
-class Turn:
-    """The turn to read, one thread's at a time.
+class ReadLock:
+    """The lock of the thread that reads.
 
-    Who has it hands on all that comes, the answers of other threads among it. A thread that waits and finds it taken
-    *follows*: it sleeps until its answer is there or the turn is free.
+    Whoever has it hands on all that comes, the answers of other threads among it. A thread that waits and finds it
+    taken *follows*: it sleeps until its answer is there or the lock is free.
     """
 
     __slots__ = ("_free", "_news", "draining", "followers", "handed_on", "holder", "watched")
 
     def __init__(self) -> None:
-        #: Holds one thing while the turn is free. To take that is atomic, and quicker than a lock.
+        #: Holds one thing while the lock is free. To take that is atomic, and quicker than a lock.
         self._free = [True]
         self._news: threading.Condition | None = None
         #: The thread that has it, as :func:`threading.get_ident` names it.
@@ -99,7 +99,7 @@ class Turn:
             news.notify_all()
 
     def follow(self, awaited: Awaited, seconds: float | None) -> bool:
-        """Sleep until the answer is there or will not come, or the turn is free; ``False`` after ``seconds``."""
+        """Sleep until the answer is there or will not come, or the lock is free; ``False`` after ``seconds``."""
         news = self._condition()
         with news:
             awaited.followed = True
