@@ -30,6 +30,7 @@ from hutch.wire.methods import (
     ConnectionTuneOk,
 )
 from hutch.wire.properties import NO_PROPERTIES
+from hutch.wire.transport import Transport
 
 M = TypeVar("M", bound=Method)
 Answer = Callable[[Method], Method | Iterable[Method | bytes] | bytes | None]
@@ -54,7 +55,7 @@ class Stuck(AssertionError):
     """The client would wait for ever."""
 
 
-class Server:
+class Server(Transport):
     """A scripted server, and the transport to it.
 
     ``answers`` says what is answered to which method, by type; ``None`` for silence. What was sent is in ``log`` as

@@ -35,7 +35,11 @@ class WithSocket(Server):
 
     def __init__(self) -> None:
         super().__init__()
-        self.sock, self._other_end = socket.socketpair()
+        self._end, self._other_end = socket.socketpair()
+
+    @property
+    def sock(self) -> socket.socket:
+        return self._end
 
     def __enter__(self) -> Self:
         return self

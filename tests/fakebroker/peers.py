@@ -55,7 +55,7 @@ CAPABILITIES: Final[FieldTable] = {
 }
 
 
-class TCP:
+class TCP(Transport):
     """A transport over a plain socket, on the real clock even while time stands frozen."""
 
     def __init__(self, url: str) -> None:

@@ -5,7 +5,7 @@ import pytest
 from hutch.wire.transport import RecordingTransport, Transport, opener
 
 
-class Loopback:
+class Loopback(Transport):
     """Gives back what was sent; when that is used up, the stream has ended."""
 
     def __init__(self) -> None:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from hutch.client.connection import Connection
 
 
-class HookedTransport:
+class HookedTransport(Transport):
     """A transport whose frames to send are written by a function, :attr:`write_frame`, which calls :meth:`write`.
 
     What else there is of the transport, there is here too.
@@ -49,10 +49,6 @@ class HookedTransport:
             self._write(self.write_frame, data)
         finally:
             self._sending.deadline = None
-
-    def send_pieces(self, pieces: list[bytes | memoryview], deadline: float | None = None) -> None:
-        """:meth:`send` for frames in pieces."""
-        self.send(b"".join(pieces), deadline)
 
     @staticmethod
     def _write(write_frame: WriteFrame, data: bytes) -> None:
@@ -100,6 +96,25 @@ class HookedTransport:
     def monotonic(self) -> float:
         """The transport's clock."""
         return self._inner.monotonic()
+
+    def receive_into(self, room: memoryview, deadline: float | None = None) -> int | None:
+        """Receive into a room, if the transport does."""
+        return self._inner.receive_into(room, deadline)
+
+    @property
+    def holds_unread(self) -> bool:
+        """Whether the transport does."""
+        return self._inner.holds_unread
+
+    @property
+    def poll_interval(self) -> float:
+        """The transport's."""
+        return self._inner.poll_interval
+
+    @property
+    def sock(self) -> Any:
+        """The transport's socket."""
+        return self._inner.sock
 
 
 class HookMethods(OpeningMethods):

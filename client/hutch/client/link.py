@@ -5,7 +5,7 @@ import threading
 from collections import deque
 from collections.abc import Callable, Mapping
 from threading import get_ident
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from hutch.client.exceptions import RecoverableConnectionError
 from hutch.client.heartbeats import Heartbeats
@@ -76,13 +76,11 @@ class Link:
         #: The socket as :attr:`sock`, once somebody has asked for it.
         self.watched: WatchedSocket | None = None
         self._on_lost = on_lost
-        self._pause: float = getattr(transport, "poll_interval", 0.0)
+        self._pause: float = transport.poll_interval
         self._next_look = 0.0
 
     def send(self, data: Data, timeout: float | None = None) -> None:
         """Send whole frames, within ``timeout`` seconds (``None``: the write timeout).
-
-        In pieces only over a transport that has ``send_pieces``.
 
         Raises:
             OSError: the connection is lost; TimeoutError among them, for half a frame may be out.
@@ -90,13 +88,13 @@ class Link:
         """
         if timeout is None:
             timeout = self.write_timeout
-        transport: Any = self.transport
+        transport = self.transport
         deadline = None if timeout is None else transport.monotonic() + timeout
         try:
             if type(data) is bytes:
                 transport.send(data, deadline)
             else:
-                transport.send_pieces(data, deadline)
+                transport.send_pieces(cast("list[bytes | memoryview]", data), deadline)
         except TimeoutError:
             self._on_lost()
             raise
@@ -349,15 +347,16 @@ class Link:
 
     def _read(self, deadline: float | None) -> bool:
         """Give the reader what comes, a large body right where it belongs; ``False`` at the end of the stream."""
-        transport: Any = self.transport
+        transport = self.transport
         reader = self.reader
         room = reader.room() if reader.missing else None
-        if room is not None and hasattr(transport, "receive_into"):
+        if room is not None:
             with room:
-                size: int = transport.receive_into(room, deadline)
-                reader.filled(room, size)
-            return size > 0
-        data: bytes = transport.receive(deadline)
+                size = transport.receive_into(room, deadline)
+                if size is not None:
+                    reader.filled(room, size)
+                    return size > 0
+        data = transport.receive(deadline)
         if data:
             reader.add(data)
         return data != b""
@@ -400,14 +399,14 @@ class Link:
     @property
     def holds_unread(self) -> bool:
         """Whether something was read that has not been handed on, if only half a frame; no socket tells of it."""
-        return bool(self._deferred) or self.reader.buffered or getattr(self.transport, "holds_unread", False)
+        return bool(self._deferred) or self.reader.buffered or self.transport.holds_unread
 
     def _holds_more(self) -> bool:
         """Whether something was read that can be handed on, or an error that can be raised, without another read."""
         if self._deferred or self.reader.buffered:
             return True
         # TLS may hold a part of what it decrypts as a whole; only trying tells.
-        return getattr(self.transport, "holds_unread", False) and self.transport.readable()
+        return self.transport.holds_unread and self.transport.readable()
 
     def _limit_waits(self, seconds: float | None) -> None:
         self.read_timeout = seconds
@@ -418,7 +417,7 @@ class Link:
         """The socket, for whoever watches it; ``None`` where there is none."""
         with self.requesting:
             if self.watched is None:
-                sock = getattr(self.transport, "sock", None)
+                sock = self.transport.sock
                 if sock is not None:
                     self.watched = self._read_lock.watched = WatchedSocket(sock, self._holds_more, self._limit_waits)
             return self.watched

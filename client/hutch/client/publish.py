@@ -203,7 +203,7 @@ class PublishMethods(BasicMethods):
         header = content_header(len(body), properties)
         if len(header) > limit:
             raise ValueError(f"properties of {len(properties)} bytes do not fit a frame of {limit}")
-        if len(body) > limit and hasattr(link.transport, "send_pieces"):
+        if len(body) > limit:
             return content_pieces(self._number, header, body, limit + OVERHEAD, method)
         return content_frames(self._number, header, body, limit + OVERHEAD, method)
 

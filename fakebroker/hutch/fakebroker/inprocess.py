@@ -11,9 +11,10 @@ thread brings something.
 """
 
 import math
+from collections.abc import Sequence
 from errno import EISCONN
 from threading import get_ident
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, ClassVar, Final
 
 from hutch.fakebroker.clocks import ManualClock
 from hutch.fakebroker.realtime import monotonic
@@ -154,3 +155,17 @@ class Pipe:
         """A manual clock's time; else the real one, for waits take real time."""
         clock = self._broker.clock
         return clock.monotonic() if isinstance(clock, ManualClock) else monotonic()
+
+    def send_pieces(self, pieces: Sequence[bytes | memoryview], deadline: float | None = None) -> None:
+        """:meth:`send` for what is in pieces."""
+        self.send(b"".join(pieces), deadline)
+
+    # What else a transport may have, and a pipe has not.
+
+    holds_unread: ClassVar[bool] = False
+    poll_interval: ClassVar[float] = 0.0
+    sock: ClassVar[None] = None
+
+    def receive_into(self, room: memoryview, deadline: float | None = None) -> int | None:  # noqa: ARG002
+        """A pipe does not."""
+        return None

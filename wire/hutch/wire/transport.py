@@ -5,7 +5,8 @@ callable that takes a :class:`~hutch.wire.url.Address` and returns a :class:`Tra
 broker.
 """
 
-from typing import Final, Protocol
+from collections.abc import Sequence
+from typing import Any, Final, Protocol
 
 from hutch.wire.url import Address
 
@@ -14,6 +15,9 @@ ENTRY_POINT_GROUP: Final = "hutch.transports"
 
 class Transport(Protocol):
     """A two-way stream of bytes.
+
+    Whoever derives from this has to define the first seven methods. The rest has defaults, which are right for a
+    transport that has nothing better.
 
     A deadline is a moment on this transport's own :meth:`monotonic` clock, in seconds; ``None`` waits for ever.
     Whatever goes wrong below is an :class:`OSError`; a deadline that passes is :class:`TimeoutError`, a subclass of it.
@@ -39,6 +43,32 @@ class Transport(Protocol):
 
     def monotonic(self) -> float:
         """The clock that deadlines are read on, in seconds."""
+
+    def send_pieces(self, pieces: Sequence[bytes | memoryview], deadline: float | None = None) -> None:
+        """Send all of ``pieces``, one behind the other. A transport that need not join them saves a copy."""
+        self.send(b"".join(pieces), deadline)
+
+    def receive_into(self, room: memoryview, deadline: float | None = None) -> int | None:  # noqa: ARG002
+        """:meth:`receive` into ``room``: how many bytes were written to it, 0 when the other side has ended the stream.
+
+        Returns ``None`` at once if the transport cannot do that.
+        """
+        return None
+
+    @property
+    def holds_unread(self) -> bool:
+        """Whether something was read from the socket that has not been received, if only a part of what it needs."""
+        return False
+
+    @property
+    def poll_interval(self) -> float:
+        """For how many seconds a publisher need not ask :meth:`readable` again. 0 if asking costs next to nothing."""
+        return 0.0
+
+    @property
+    def sock(self) -> Any:
+        """The socket; ``None`` where there is none, or while not connected."""
+        return None
 
 
 class Opener(Protocol):
@@ -69,7 +99,7 @@ def opener(scheme: str) -> Opener:
     raise LookupError(f"no transport for {scheme}:// URLs; registered: {names}")
 
 
-class RecordingTransport:
+class RecordingTransport(Transport):
     """A transport that keeps what passes through it: ``log`` holds ``("sent" | "received", bytes)`` in order."""
 
     def __init__(self, inner: Transport) -> None:

@@ -9,11 +9,13 @@ import select
 import socket
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import contextmanager, suppress
 from errno import EBADF
 from typing import Any, Final, TypeVar
+
+from hutch.wire.transport import Transport
 
 #: How much to receive at once, in bytes: more than came the last time, if that is to be had. Room costs time, too.
 _RECEIVE_SIZES: Final = (4096, 65536, 262144)
@@ -79,7 +81,7 @@ def _resolve(host: str, port: int, deadline: float | None) -> list[tuple[Any, ..
         raise TimeoutError("timed out looking up the name") from None
 
 
-def _behind(pieces: list[bytes | memoryview], size: int) -> list[bytes | memoryview]:
+def _behind(pieces: Sequence[bytes | memoryview], size: int) -> Sequence[bytes | memoryview]:
     """What is left of ``pieces`` behind ``size`` bytes."""
     for index, piece in enumerate(pieces):
         if size < len(piece):
@@ -88,7 +90,7 @@ def _behind(pieces: list[bytes | memoryview], size: int) -> list[bytes | memoryv
     return []
 
 
-class TcpTransport:
+class TcpTransport(Transport):
     """A connection to ``host`` (a name or an address without brackets) at ``port``.
 
     ``socket_settings`` are further options for IPPROTO_TCP, number to value; they win over :data:`SOCKET_SETTINGS`.
@@ -97,6 +99,8 @@ class TcpTransport:
     #: Seconds for which whoever publishes one message after the other need not ask again whether there is news. Asking
     #: is a system call, a third of what publishing costs.
     poll_interval: Final = 0.001
+    #: The socket, or ``None`` while not connected.
+    sock: socket.socket | None = None
 
     def __init__(self, host: str, port: int, socket_settings: Mapping[int, Any] | None = None) -> None:
         self.host = host
@@ -105,8 +109,6 @@ class TcpTransport:
         self._receive_size = _RECEIVE_SIZES[0]
         self._sending = threading.Lock()
         self._process = os.getpid()
-        #: The socket, or ``None`` while not connected.
-        self.sock: socket.socket | None = None
 
     def __repr__(self) -> str:
         return f"<TcpTransport {self.host}:{self.port}{'' if self.sock else ' (closed)'}>"
@@ -172,7 +174,7 @@ class TcpTransport:
             finally:
                 sock.settimeout(None)
 
-    def send_pieces(self, pieces: list[bytes | memoryview], deadline: float | None = None) -> None:
+    def send_pieces(self, pieces: Sequence[bytes | memoryview], deadline: float | None = None) -> None:
         """Send all of ``pieces``, one behind the other, without putting them together first."""
         sock = self.sock
         if sock is None:

@@ -16,6 +16,7 @@ from typing import Any, Final
 
 from hutch.client.transports.tcp import TcpTransport
 from hutch.client.transports.tls_settings import client_context
+from hutch.wire.transport import Transport
 
 _ENCRYPTED_AT_ONCE: Final = 262144  # bytes: large enough for few system calls, small enough to use little memory
 _RECORD: Final = 16384  # bytes that TLS encrypts together, at most
@@ -23,7 +24,7 @@ _RECORDS_AT_ONCE: Final = 4
 _FAREWELL: Final = 0.1  # seconds for what TLS itself has to say, where the socket is full
 
 
-class TlsTransport:
+class TlsTransport(Transport):
     """An encrypted connection to ``host`` (a name or an address without brackets) at ``port``.
 
     ``settings`` are what the ``ssl`` of :class:`hutch.client.Connection` is; ``socket_settings`` as of
