@@ -8,6 +8,7 @@ from queue import Queue
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from hutch.client.abstract_channel import Handler, frame_of
+from hutch.client.compat.raw_methods import RawMethods
 from hutch.client.exceptions import AMQPError, ChannelError, MethodSig, RecoverableConnectionError, error_for_code
 from hutch.client.exchange import ExchangeMethods
 from hutch.client.late import published_where, tell_cause
@@ -15,7 +16,6 @@ from hutch.client.message import ReceivedMessage
 from hutch.client.promise import Thenable, break_promise, ensure_promise
 from hutch.client.publish import PublishMethods
 from hutch.client.queue import QueueMethods
-from hutch.client.raw_methods import RawMethods
 from hutch.client.read_lock import Awaited
 from hutch.client.tx import TxMethods
 from hutch.client.waiting import Request

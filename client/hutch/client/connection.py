@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final, Never, NoReturn, Self, c
 from hutch.client import negotiation
 from hutch.client.abstract_channel import AbstractChannel, Handler
 from hutch.client.channel import Channel as AMQPChannel
+from hutch.client.compat.hooks import HookMethods
 from hutch.client.exceptions import (
     AMQPError,
     ChannelError,
@@ -21,7 +22,6 @@ from hutch.client.exceptions import (
     error_for_code,
     method_name,
 )
-from hutch.client.hooks import HookMethods
 from hutch.client.late import tell_cause, tell_noticed
 from hutch.client.link import Link
 from hutch.client.message import ReceivedMessage

@@ -27,8 +27,8 @@ A connection with the handler and the writer of this module does without them: i
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from hutch.client.compat.frame_readers import FrameAssembler, OnFrame, OnMethod
 from hutch.client.exceptions import MethodSig
-from hutch.client.frame_readers import FrameAssembler, OnFrame, OnMethod
 from hutch.client.message import wire_content
 from hutch.wire.frames import METHOD, OVERHEAD, content_frames, content_header, frame, method_frame
 

@@ -6,11 +6,11 @@ from typing import Any, Final
 
 from hutch.client import negotiation
 from hutch.client.abstract_channel import frame_of
+from hutch.client.compat.raw_methods import RawMethods
 from hutch.client.exceptions import ConnectionError, UnexpectedFrame  # noqa: A004
 from hutch.client.heartbeats import Heartbeats
 from hutch.client.link import Link
 from hutch.client.promise import ensure_promise
-from hutch.client.raw_methods import RawMethods
 from hutch.client.reader import Violation
 from hutch.client.sasl import SASL
 from hutch.wire.content import Content

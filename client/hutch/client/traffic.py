@@ -2,8 +2,8 @@
 
 from typing import Any
 
+from hutch.client.compat.raw_methods import RawMethods
 from hutch.client.heartbeats import RATE
-from hutch.client.raw_methods import RawMethods
 from hutch.wire.frames import HEARTBEAT_FRAME
 from hutch.wire.transport import Transport
 

@@ -4,13 +4,13 @@ import threading
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 from hutch.client.abstract_channel import AbstractChannel
+from hutch.client.compat.frame_readers import HookedReader, OnFrame
+from hutch.client.compat.raw_methods import RawMethods
 from hutch.client.exceptions import ChannelNotOpen, MethodSig, RecoverableConnectionError
-from hutch.client.frame_readers import HookedReader, OnFrame
 from hutch.client.link import Link
 from hutch.client.message import ReceivedMessage
 from hutch.client.method_framing import FrameHandler, FrameWriter, WriteFrame, frame_handler, frame_writer
 from hutch.client.opening import OpeningMethods
-from hutch.client.raw_methods import RawMethods
 from hutch.client.reader import Violation
 from hutch.wire.content import ContentAssembler
 from hutch.wire.frames import METHOD, FrameParser
