@@ -130,7 +130,7 @@ def _idle_connections(bench: Bench, size: int) -> Callable[[], object]:
 
 
 def _timers(bench: Bench, size: int) -> Callable[[], object]:
-    timers = bench.broker.node.timers
+    timers = bench.broker.hub.node.timers
     for number in range(size):
         timers.set(3600 + number, lambda: None)
 

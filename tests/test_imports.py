@@ -73,7 +73,10 @@ RULES = (
     Rule("old_beside_new", (WIRE, "hutch.conformance"), others=frozenset({"old_beside_new"})),
 )
 #: What composes sessions with the world; no session, and nothing a session needs, may know of it.
-AROUND_SESSIONS = ("broker", "cli", "forked", "inprocess", "listeners", "management", "serve", "server")
+AROUND_SESSIONS = (
+    *("broker", "cli", "forked", "hub", "inprocess", "listeners", "management", "memory", "serve", "server"),
+    *("stopping", "turn"),
+)
 
 
 def is_below(module: str, prefix: str) -> bool:

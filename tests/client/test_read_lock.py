@@ -36,16 +36,16 @@ def begin(broker: Broker, connection: Connection) -> Iterator[Begin]:
     with ThreadPoolExecutor(1) as pool:
 
         def submit() -> "Future[None]":
-            broker.raise_alarm("memory")
+            broker.admin.raise_alarm("memory")
             future = pool.submit(publish)
-            changes = broker.changes
+            changes = broker.hub.changes
             while not broker.history.of("blocked"):
-                assert broker.wait_for_change(changes, PATIENCE)
-                changes = broker.changes
+                assert broker.hub.wait(changes, PATIENCE)
+                changes = broker.hub.changes
             return future
 
         yield submit
-        broker.clear_alarm("memory")
+        broker.admin.clear_alarm("memory")
 
 
 def drain(connection: Connection) -> None:
@@ -68,7 +68,7 @@ def test_a_thread_that_waits_reads_on_when_another_has_drained(
     connection.drain_events(timeout=PATIENCE)
     drain(connection)
     assert not confirmed[0].done()
-    broker.clear_alarm("memory")
+    broker.admin.clear_alarm("memory")
     confirmed[0].result(PATIENCE / 2)
 
 
@@ -79,5 +79,5 @@ def test_draining_is_over_when_it_is(broker: Broker, connection: Connection, beg
     for _ in range(3):
         drain(connection)
     assert not confirmed.done()
-    broker.clear_alarm("memory")
+    broker.admin.clear_alarm("memory")
     confirmed.result(PATIENCE / 2)

@@ -67,7 +67,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.wfile.write(content)
 
     def _get(self, _: object, user: str, kind: str) -> object:
-        node = self.broker.node
+        node = self.broker.hub.node
         if kind == "whoami":
             return {"name": user, "tags": ["administrator"]}
         return [{"name": name} for name in (node.users if kind == "users" else node.vhosts)]

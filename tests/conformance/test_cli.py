@@ -48,7 +48,7 @@ def test_why_cases_do_not_apply(capsys: pytest.CaptureFixture[str]) -> None:
 def test_what_is_left_behind_fails_the_run(capsys: pytest.CaptureFixture[str]) -> None:
     with Broker() as broker, management_api(broker, "guest", deletes=False) as management:
         assert main([broker.url, "--management", management, "-k", "get-01"]) == 1
-        left = sorted(broker.node.vhosts.keys() - {"/"})
+        left = sorted(broker.hub.node.vhosts.keys() - {"/"})
     output = capsys.readouterr().out
     assert "1 passed in " in output
     assert output.splitlines()[-2:] == [f"LEFT BEHIND: virtual host '{name}'" for name in left]
@@ -63,12 +63,12 @@ def test_a_run_that_is_terminated_cleans_up() -> None:
             assert run.stdout is not None
             assert run.stdout.readline().endswith(": 1 case\n")
             deadline = time.monotonic() + 20
-            while not broker.node.connections:  # the case's own
-                assert broker.wait_for_change(broker.changes, deadline - time.monotonic()), "the case does not begin"
+            while not broker.hub.node.connections:  # the case's own
+                assert broker.hub.wait(broker.hub.changes, deadline - time.monotonic()), "the case does not begin"
             run.terminate()
             _, told = run.communicate(timeout=30)
         assert (run.returncode, told) == (1, "hutch conformance: interrupted\n")
-        assert list(broker.node.vhosts) == ["/"]
+        assert list(broker.hub.node.vhosts) == ["/"]
 
 
 def test_a_broker_that_behaves_otherwise(capsys: pytest.CaptureFixture[str]) -> None:

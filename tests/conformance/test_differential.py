@@ -37,8 +37,8 @@ from hutch.wire.fields import FieldTable
 def test_the_emulator_is_like_itself(capsys: pytest.CaptureFixture[str]) -> None:
     with Broker("3.10") as broker:
         assert main(["--differential", broker.url, "--operations", "300", "--seed", "5"]) == 0
-        assert not broker.node.connections
-        assert not broker.node.vhosts["/"].queues
+        assert not broker.hub.node.connections
+        assert not broker.hub.node.vhosts["/"].queues
     output = capsys.readouterr().out.splitlines()
     assert output[0].endswith("(RabbitMQ 3.10.8 as 3.10) and the emulator: 300 operations, --seed 5")
     assert output[-1] == "no difference"
@@ -54,7 +54,7 @@ def test_the_emulator_is_like_itself_with_plugins_and_an_operator(
     with Broker(profile, plugins=["rabbitmq_consistent_hash_exchange", "rabbitmq_recent_history_exchange"]) as broker:
         with Live(broker.url).site() as site:
             monkeypatch.setattr(site, "operator", lambda: broker.admin)
-            monkeypatch.setattr(site, "control", lambda: broker)
+            monkeypatch.setattr(site, "control", lambda: broker.admin)
             played: Counter[str] = Counter()
             for number in count(20):  # a random seed whose first scripts have all of these operations
                 outcome = run(Arena(site, profile), 300, number)
@@ -62,11 +62,11 @@ def test_the_emulator_is_like_itself_with_plugins_and_an_operator(
                 played += outcome.played
                 if {"set_policy", "set_permissions", "set_user_limit", "advance", "restart"} <= played.keys():
                     break
-        assert list(broker.node.users) == ["guest"]
-        policies = broker.node.vhosts["/"].policies
+        assert list(broker.hub.node.users) == ["guest"]
+        policies = broker.hub.node.vhosts["/"].policies
         assert not policies.user
         assert not policies.operator
-        assert set(broker.node.vhosts["/"].limits) == set()
+        assert set(broker.hub.node.vhosts["/"].limits) == set()
 
 
 @pytest.mark.slow
@@ -107,7 +107,7 @@ def test_the_broker_is_restarted(monkeypatch: pytest.MonkeyPatch) -> None:
         *(Call(place, wire.BasicConsume(queue="q")), Restart()),  # nobody knows who gets what the other gives back
     ]
     with Broker() as broker, Live(broker.url).site() as site:
-        monkeypatch.setattr(site, "control", lambda: broker)
+        monkeypatch.setattr(site, "control", lambda: broker.admin)
         played: Counter[str] = Counter()
         with Arena(site, "4.3").duel(played, 1.0) as duel:
             for operation in script:

@@ -32,7 +32,7 @@ def of_others(profile: str = "4.3") -> Broker:
 
 def held(broker: Broker) -> object:
     """What is on a broker."""
-    node = broker.node
+    node = broker.hub.node
     vhosts = {name: (sorted(vhost.queues), sorted(vhost.exchanges)) for name, vhost in node.vhosts.items()}
     return vhosts, sorted(node.users), node.connections
 
@@ -103,7 +103,7 @@ def test_an_administrator_of_another_name() -> None:
 def test_what_is_left_behind_is_told() -> None:
     with of_others() as broker, management_api(broker, "ann", deletes=False) as management:
         target = Live(url_of(broker, "ann"), management)
-        made_vhosts = sorted(broker.node.vhosts.keys() - {VHOST})
+        made_vhosts = sorted(broker.hub.node.vhosts.keys() - {VHOST})
         assert len(made_vhosts) == 1
         assert target.left_behind() == [f"virtual host '{name}'" for name in made_vhosts]
 
@@ -116,7 +116,7 @@ def test_a_queue_that_cannot_be_deleted_is_told() -> None:
     with of_others() as broker:
         target = Live(url_of(broker, "bob"))
         run_case(made(losing_rights), target)
-        (queue,) = broker.node.vhosts[VHOST].queues
+        (queue,) = broker.hub.node.vhosts[VHOST].queues
         assert target.left_behind() == [f"queue '{queue}' in virtual host '{VHOST}'"]
 
 

@@ -58,7 +58,7 @@ class Others:
     """What others have in the virtual host."""
 
     def __init__(self, broker: Broker) -> None:
-        self._vhost = broker.node.vhosts[VHOST]
+        self._vhost = broker.hub.node.vhosts[VHOST]
         self._connection = Connection(transport=broker.transport, userid="bob", password="bob", virtual_host=VHOST)
         self._connection.connect()
         channel = self._connection.channel()

@@ -102,8 +102,8 @@ def test_a_live_broker_is_left_as_it_was() -> None:
         results = list(run(cases, target))
         outcomes = {result.outcome for result in results}  # some need what that broker lacks: plugins, an operator
         assert outcomes - {Outcome.NOT_APPLICABLE} == {Outcome.PASSED}, [result.message for result in results]
-        assert broker.node.vhosts["/"].queues == {}
-        assert [name for name in broker.node.vhosts["/"].exchanges if name and not name.startswith("amq.")] == []
+        assert broker.hub.node.vhosts["/"].queues == {}
+        assert [name for name in broker.hub.node.vhosts["/"].exchanges if name and not name.startswith("amq.")] == []
 
 
 @pytest.mark.slow
@@ -160,8 +160,8 @@ def test_an_interrupted_case_cleans_up_behind_itself() -> None:
         target = Live(broker.url)
         with pytest.raises(KeyboardInterrupt):
             run_case(made(interrupted), target)
-        assert broker.node.vhosts["/"].queues == {}
-        assert broker.node.connections == {}
+        assert broker.hub.node.vhosts["/"].queues == {}
+        assert broker.hub.node.connections == {}
 
 
 @pytest.mark.slow

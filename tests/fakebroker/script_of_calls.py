@@ -45,7 +45,7 @@ def play(profile: str) -> bytes:
         declare(first)
         traffic(broker, first, second)
         received.append(repr([first.waiting(), second.waiting()]).encode())
-        broker.restart(downtime=3)
+        broker.admin.restart(downtime=3)
         for client in (first, second):
             client.fill_until_end()
             client.transport.close()
@@ -83,7 +83,7 @@ def declare(peer: Peer) -> None:
 
 def traffic(broker: Broker, publisher: Peer, consumer: Peer) -> None:
     """Confirms, returns, deliveries in turn, requeueing, expiry, dead letters, an alarm, replies, the firehose."""
-    broker.trace_on()
+    broker.admin.trace_on()
     for queue in (*QUEUES[1:5], *QUEUES[1:5]):
         consumer.consume(queue)
     publisher.confirm()
@@ -96,9 +96,9 @@ def traffic(broker: Broker, publisher: Peer, consumer: Peer) -> None:
     consumer.method(amqp.BasicNack(0, multiple=True, requeue=True))
     assert isinstance(broker.clock, ManualClock)
     broker.clock.advance(2)
-    broker.raise_alarm("memory")
+    broker.admin.raise_alarm("memory")
     publisher.publish(QUEUES[0], b"late", headers={"z": 1, "y": {"x": [1, 2]}})
-    broker.clear_alarm("memory")
+    broker.admin.clear_alarm("memory")
     publisher.method(amqp.QueueDelete(queue=QUEUES[2]))
     publisher.method(amqp.BasicConsume(queue="amq.rabbitmq.reply-to", no_ack=True))
     publisher.publish(QUEUES[9], b"question", reply_to="amq.rabbitmq.reply-to")

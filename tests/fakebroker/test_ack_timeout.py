@@ -152,7 +152,7 @@ def test_what_was_got_has_one_again_when_it_is_rolled_back(clock: ManualClock, p
         peer.method(BasicAck(1))
         peer.count("q")
         clock.advance(hours=2)
-        assert broker.node.timers.next_at() is None
+        assert broker.hub.node.timers.next_at() is None
         peer.method(TxRollback())
         peer.expect(TxRollbackOk)
         clock.advance(minutes=1)
@@ -188,7 +188,7 @@ def test_nothing_is_left_of_a_closed_channel(clock: ManualClock, pipe: Connect) 
         peer.method(BasicAck(1))
         peer.method(ChannelClose(200))
         peer.expect(ChannelCloseOk)
-        assert broker.node.timers.next_at() is None
+        assert broker.hub.node.timers.next_at() is None
 
 
 def test_a_timeout_is_positive() -> None:

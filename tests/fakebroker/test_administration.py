@@ -22,13 +22,10 @@ def connect(broker: Broker, user: str = "guest", password: str = "guest", vhost:
 
 def test_users_of_the_broker_may_do_everything_in_every_vhost_also_in_later_ones() -> None:
     with Broker(users={"ann": "a"}, vhosts=("one",)) as broker:
-        broker.add_user("ben", "b")
-        broker.add_vhost("two")
-        broker.admin.add_vhost("three")
-        for user, password in (("ann", "a"), ("ben", "b")):
-            for vhost in ("one", "two", "three"):
-                with connect(broker, user, password, vhost) as connection:
-                    connection.channel().queue_declare(f"{user}'s")
+        broker.admin.add_vhost("two")
+        for vhost in ("one", "two"):
+            with connect(broker, "ann", "a", vhost) as connection:
+                connection.channel().queue_declare("q")
 
 
 def test_an_operators_users_may_do_nothing_at_first(broker: Broker) -> None:
@@ -38,7 +35,7 @@ def test_an_operators_users_may_do_nothing_at_first(broker: Broker) -> None:
     broker.admin.set_permissions("ann", read="^orders$", configure="", write="")
     with connect(broker, "ann", "a") as connection, pytest.raises(AccessRefused, match="configure access"):
         connection.channel().queue_declare("orders")
-    broker.add_vhost("later")
+    broker.admin.add_vhost("later")
     with pytest.raises(NotAllowed):
         connect(broker, "ann", "a", "later")
 
@@ -125,7 +122,8 @@ def test_what_is_not_there_cannot_be_deleted(broker: Broker) -> None:
 
 
 def test_closing_connections_tells_how_many_there_were(broker: Broker) -> None:
-    broker.add_user("ann", "a")
+    broker.admin.add_user("ann", "a")
+    broker.admin.set_permissions("ann")
     mine, anns = connect(broker), [connect(broker, "ann", "a") for _ in range(2)]
     assert broker.admin.close_connections("ann", "maintenance") == 2
     for connection in anns:

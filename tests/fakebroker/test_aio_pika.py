@@ -158,10 +158,10 @@ def test_a_robust_connection_comes_back_to_another_broker_on_the_same_port() -> 
         (address,) = parse_url(url)
         with Broker() as second:
             second.listen(port=address.port or 0)
-            since = second.changes
+            since = second.hub.changes
             while not second.history.of("consuming"):
-                assert await asyncio.to_thread(second.wait_for_change, since, PATIENCE)
-                since = second.changes
+                assert await asyncio.to_thread(second.hub.wait, since, PATIENCE)
+                since = second.hub.changes
             publisher = await aio_pika.connect(second.url)
             async with publisher, publisher.channel() as other:
                 await other.default_exchange.publish(aio_pika.Message(b"again"), "q")

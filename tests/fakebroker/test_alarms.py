@@ -55,7 +55,7 @@ def blocked(broker: Broker, connect: Connect) -> Peer:
     """A client with a queue ``q`` that has published ``1`` to it while the memory alarm is raised."""
     peer = connect(broker)
     peer.declare("q")
-    broker.raise_alarm("memory")
+    broker.admin.raise_alarm("memory")
     peer.publish("q", b"1")
     assert peer.read() == LOW_ON_MEMORY
     return peer
@@ -67,13 +67,13 @@ def bodies(broker: Broker, queue: str = "q") -> list[bytes]:
 
 def test_who_does_not_publish_notices_nothing(manual: Broker, connect: Connect) -> None:
     """CONN-BLOCK-01, CONN-BLOCK-05."""
-    manual.raise_alarm("memory")
+    manual.admin.raise_alarm("memory")
     peer = connect(manual)
     peer.declare("q")
     peer.consume("q")
     peer.method(BasicQos())
     assert peer.read() == BasicQosOk()
-    manual.clear_alarm("memory")
+    manual.admin.clear_alarm("memory")
     assert came(manual, peer) == []
     peer.publish("q", b"x")
     assert peer.message().body == b"x"
@@ -94,7 +94,7 @@ def test_the_end_of_the_alarm(manual: Broker, connect: Connect) -> None:
     peer.publish("q", b"2")
     peer.method(QueueDeclare(queue="later"))
     peer.publish("q", b"3")
-    manual.clear_alarm("memory")
+    manual.admin.clear_alarm("memory")
     assert peer.read() == ConnectionUnblocked()
     assert peer.read() == QueueDeclareOk("later")
     assert bodies(manual) == [b"1", b"2", b"3"]
@@ -105,13 +105,13 @@ def test_frames_of_one_send(manual: Broker, connect: Connect) -> None:
     """CONN-BLOCK-04: what stands behind a publish in the same bytes is left unread too, a part of a frame as well."""
     peer = connect(manual)
     peer.declare("q")
-    manual.raise_alarm("memory")
+    manual.admin.raise_alarm("memory")
     data = b"".join(publishing("q", b"%d" % number) for number in range(5))
     peer.send(data[:-3])
     assert peer.read() == LOW_ON_MEMORY
     peer.send(data[-3:] + publishing("q", b"5"))
     assert bodies(manual) == []
-    manual.clear_alarm("memory")
+    manual.admin.clear_alarm("memory")
     assert peer.read() == ConnectionUnblocked()
     assert bodies(manual) == [b"0", b"1", b"2", b"3", b"4", b"5"]
 
@@ -120,7 +120,7 @@ def test_a_message_without_a_body_gets_through(manual: Broker, connect: Connect)
     """CONN-BLOCK-02: the header of a message is what blocks, and such a message is complete with it."""
     peer = connect(manual)
     peer.declare("q")
-    manual.raise_alarm("memory")
+    manual.admin.raise_alarm("memory")
     peer.publish("q", b"")
     assert peer.read() == LOW_ON_MEMORY
     assert bodies(manual) == [b""]
@@ -130,18 +130,18 @@ def test_the_method_alone_does_not_block(manual: Broker, connect: Connect) -> No
     """CONN-BLOCK-02: and where the alarm comes between header and body, the next part of the body blocks."""
     peer = connect(manual)
     peer.declare("q")
-    manual.raise_alarm("memory")
+    manual.admin.raise_alarm("memory")
     peer.method(BasicPublish(routing_key="q"))
     assert came(manual, peer) == []
-    manual.clear_alarm("memory")
+    manual.admin.clear_alarm("memory")
     peer.send(frame(HEADER, 1, content_header(2, NO_PROPERTIES)))
-    manual.raise_alarm("memory")
+    manual.admin.raise_alarm("memory")
     assert came(manual, peer) == []
     peer.send(frame(BODY, 1, b"a"))
     assert peer.read() == LOW_ON_MEMORY
     peer.send(frame(BODY, 1, b"b"))
     assert bodies(manual) == []
-    manual.clear_alarm("memory")
+    manual.admin.clear_alarm("memory")
     assert peer.read() == ConnectionUnblocked()
     assert bodies(manual) == [b"ab"]
 
@@ -149,7 +149,7 @@ def test_the_method_alone_does_not_block(manual: Broker, connect: Connect) -> No
 def test_a_heartbeat_does_not_block(manual: Broker, connect: Connect) -> None:
     """CONN-BLOCK-01: no more than a method does."""
     peer = connect(manual)
-    manual.raise_alarm("memory")
+    manual.admin.raise_alarm("memory")
     peer.send(HEARTBEAT_FRAME)
     peer.method(BasicQos())
     assert peer.read() == BasicQosOk()
@@ -161,11 +161,11 @@ def test_who_does_not_want_to_know(manual: Broker, connect: Connect) -> None:
     peer.declare("q")
     peer.method(ConfirmSelect())
     peer.expect(ConfirmSelectOk)
-    manual.raise_alarm("memory")
+    manual.admin.raise_alarm("memory")
     peer.publish("q", b"1")
     assert came(manual, peer) == []
     assert bodies(manual) == []
-    manual.clear_alarm("memory")
+    manual.admin.clear_alarm("memory")
     assert peer.read() == BasicAck(1)
     assert bodies(manual) == [b"1"]
 
@@ -174,10 +174,10 @@ def test_who_is_told_nothing_is_read_again(manual: Broker, connect: Connect) -> 
     """CONN-BLOCK-06: though nothing is said to it when the alarm ends."""
     peer = connect(manual, client_properties={})
     peer.declare("q")
-    manual.raise_alarm("memory")
+    manual.admin.raise_alarm("memory")
     peer.publish("q", b"1")
     assert came(manual, peer) == []
-    manual.clear_alarm("memory")
+    manual.admin.clear_alarm("memory")
     peer.method(BasicQos())
     assert peer.read() == BasicQosOk()
     assert bodies(manual) == [b"1"]
@@ -191,7 +191,7 @@ def test_each_connection_is_told_by_itself(manual: Broker, connect: Connect) -> 
     second.publish("q", b"2")
     assert second.read() == LOW_ON_MEMORY
     assert idle.declare("q").message_count == 0
-    manual.clear_alarm("memory")
+    manual.admin.clear_alarm("memory")
     for peer in (first, second):
         assert peer.read() == ConnectionUnblocked()
     assert bodies(manual) == [b"1", b"2"]
@@ -201,9 +201,9 @@ def test_each_connection_is_told_by_itself(manual: Broker, connect: Connect) -> 
 def test_another_alarm(manual: Broker, connect: Connect) -> None:
     """CONN-BLOCK-02: it blocks anew who was unblocked."""
     peer = blocked(manual, connect)
-    manual.clear_alarm("memory")
+    manual.admin.clear_alarm("memory")
     assert peer.read() == ConnectionUnblocked()
-    manual.raise_alarm("disk")
+    manual.admin.raise_alarm("disk")
     peer.method(BasicQos())
     assert peer.read() == BasicQosOk()
     peer.publish("q", b"2")
@@ -214,28 +214,28 @@ def test_two_alarms(manual: Broker, connect: Connect) -> None:
     """The first reason stands; the end of one alarm ends nothing while the other is raised."""
     peer = connect(manual)
     peer.declare("q")
-    manual.raise_alarm("memory")
-    manual.raise_alarm("disk")
-    manual.raise_alarm("disk")
+    manual.admin.raise_alarm("memory")
+    manual.admin.raise_alarm("disk")
+    manual.admin.raise_alarm("disk")
     peer.publish("q", b"1")
     assert peer.read() == ConnectionBlocked("low on disk & memory")
-    manual.clear_alarm("memory")
-    manual.raise_alarm("memory")
-    manual.clear_alarm("disk")
+    manual.admin.clear_alarm("memory")
+    manual.admin.raise_alarm("memory")
+    manual.admin.clear_alarm("disk")
     assert came(manual, peer) == []
-    manual.clear_alarm("memory")
+    manual.admin.clear_alarm("memory")
     assert peer.read() == ConnectionUnblocked()
     assert bodies(manual) == [b"1"]
 
 
 def test_clearing_what_was_not_raised(manual: Broker, connect: Connect) -> None:
     peer = blocked(manual, connect)
-    manual.clear_alarm("disk")
+    manual.admin.clear_alarm("disk")
     assert came(manual, peer) == []
 
 
 def test_there_are_two_alarms(manual: Broker) -> None:
-    for change in (manual.raise_alarm, manual.clear_alarm):
+    for change in (manual.admin.raise_alarm, manual.admin.clear_alarm):
         with pytest.raises(ValueError, match="an alarm is for 'memory' or 'disk', not 'cpu'"):
             change("cpu")
 
@@ -249,13 +249,13 @@ def test_deliveries_to_who_is_blocked(manual: Broker, connect: Connect) -> None:
         other.publish("q", number)
         assert consumer.message().body == number
     manual.drain_clients()
-    manual.raise_alarm("memory")
+    manual.admin.raise_alarm("memory")
     consumer.publish("nowhere", b"x")
     assert consumer.read() == LOW_ON_MEMORY
     consumer.method(BasicAck(1))
     assert manual.queue("q").unacked == 2
     other.vanish()
-    manual.clear_alarm("memory")
+    manual.admin.clear_alarm("memory")
     assert consumer.read() == ConnectionUnblocked()
     assert manual.queue("q").unacked == 1
 
@@ -267,7 +267,7 @@ def test_expiry_goes_on(manual: Broker, clock: ManualClock, pipe: Connect) -> No
     peer.declare("q", {"x-dead-letter-exchange": "", "x-dead-letter-routing-key": "dead"})
     peer.consume("dead", "c", no_ack=True)
     peer.publish("q", b"x", expiration="5000")
-    manual.raise_alarm("memory")
+    manual.admin.raise_alarm("memory")
     peer.publish("q", b"y")
     assert peer.read() == LOW_ON_MEMORY
     clock.advance(5)
@@ -281,12 +281,12 @@ def test_a_transaction_waits(manual: Broker, connect: Connect) -> None:
     peer.declare("q")
     peer.method(TxSelect())
     peer.expect(TxSelectOk)
-    manual.raise_alarm("memory")
+    manual.admin.raise_alarm("memory")
     peer.publish("q", b"1")
     assert peer.read() == LOW_ON_MEMORY
     peer.method(TxCommit())
     assert came(manual, peer) == []
-    manual.clear_alarm("memory")
+    manual.admin.clear_alarm("memory")
     assert peer.read() == ConnectionUnblocked()
     assert peer.read() == TxCommitOk()
     assert bodies(manual) == [b"1"]
@@ -294,10 +294,10 @@ def test_a_transaction_waits(manual: Broker, connect: Connect) -> None:
 
 def test_a_channel_that_is_not_open_blocks_too(manual: Broker, connect: Connect) -> None:
     peer = connect(manual)
-    manual.raise_alarm("memory")
+    manual.admin.raise_alarm("memory")
     peer.publish("q", b"1", channel=7)
     assert peer.read() == LOW_ON_MEMORY
-    manual.clear_alarm("memory")
+    manual.admin.clear_alarm("memory")
     assert peer.read() == ConnectionUnblocked()
     assert peer.expect(ConnectionClose).reply_code == 504
 
@@ -308,24 +308,24 @@ def test_a_blocked_client_that_goes_is_not_noticed(manual: Broker, connect: Conn
     other.declare("q")
     peer.method(QueueDeclare(queue="exclusive", exclusive=True))
     peer.expect(QueueDeclareOk)
-    manual.raise_alarm("memory")
+    manual.admin.raise_alarm("memory")
     peer.publish("q", b"1")
     assert peer.read() == LOW_ON_MEMORY
     peer.vanish()
     manual.drain_clients()
     assert manual.queue("exclusive").ready == 0
-    manual.clear_alarm("memory")
-    changes = manual.changes
+    manual.admin.clear_alarm("memory")
+    changes = manual.hub.changes
     while not manual.history.of("deleted"):
-        assert manual.wait_for_change(changes, PATIENCE), "the exclusive queue is still there"
-        changes = manual.changes
+        assert manual.hub.wait(changes, PATIENCE), "the exclusive queue is still there"
+        changes = manual.hub.changes
     assert bodies(manual) == [b"1"]
 
 
 def test_heartbeats_of_who_is_blocked(manual: Broker, clock: ManualClock, pipe: Connect) -> None:
     """The broker goes on sending them, and expects none (CONN-BLOCK-04); afterwards it does again."""
     peer = pipe(manual, heartbeat=10)
-    manual.raise_alarm("memory")
+    manual.admin.raise_alarm("memory")
     peer.publish("q", b"x")
     assert peer.read() == LOW_ON_MEMORY
     clock.advance(minutes=10)
@@ -334,7 +334,7 @@ def test_heartbeats_of_who_is_blocked(manual: Broker, clock: ManualClock, pipe: 
     frames = [frame_type for frame_type, *_ in peer.frames]
     peer.frames.clear()
     assert frames == [HEARTBEAT] * len(frames) != []
-    manual.clear_alarm("memory")
+    manual.admin.clear_alarm("memory")
     assert peer.read() == ConnectionUnblocked()
     clock.advance(5)
     peer.method(BasicQos())
@@ -349,10 +349,10 @@ def test_who_was_blocked_has_three_heartbeat_intervals_again(
 ) -> None:
     peer = pipe(manual, heartbeat=10)
     clock.advance(seconds)
-    manual.raise_alarm("memory")
+    manual.admin.raise_alarm("memory")
     peer.publish("q", b"x")
     clock.advance(100)
-    manual.clear_alarm("memory")
+    manual.admin.clear_alarm("memory")
     clock.advance(29.9)
     assert manual.history.of("disconnected") == []
     clock.advance(0.1)
@@ -382,11 +382,11 @@ def test_the_history_of_an_alarm(manual: Broker, pipe: Connect) -> None:
     peer = pipe(manual)
     peer.declare("q")
     manual.history.clear()
-    manual.raise_alarm("memory")
-    manual.raise_alarm("memory")
+    manual.admin.raise_alarm("memory")
+    manual.admin.raise_alarm("memory")
     peer.publish("q", b"1")
-    manual.clear_alarm("memory")
-    manual.clear_alarm("memory")
+    manual.admin.clear_alarm("memory")
+    manual.admin.clear_alarm("memory")
     assert [(event.kind, event.detail) for event in manual.history] == [
         ("alarm-raised", "memory"),
         ("blocked", "in-process client 1"),
@@ -414,7 +414,7 @@ def test_a_client_publishes_and_reads_while_it_is_blocked(broker: Broker, client
     with client(on_blocked=told.append, on_unblocked=lambda: told.append("over")) as connection:
         channel = connection.channel()
         channel.queue_declare("q", auto_delete=False)
-        broker.raise_alarm("memory")
+        broker.admin.raise_alarm("memory")
         for number in range(100):
             channel.basic_publish(Message(b"%d" % number), routing_key="q")
         while not told:
@@ -423,7 +423,7 @@ def test_a_client_publishes_and_reads_while_it_is_blocked(broker: Broker, client
         assert broker.queue("q").ready == 0
         with pytest.raises(TimeoutError):
             connection.drain_events(timeout=0.01)
-        broker.clear_alarm("memory")
+        broker.admin.clear_alarm("memory")
         while len(told) < 2:
             connection.drain_events(timeout=10)
         assert told == ["low on memory", "over"]
@@ -435,11 +435,11 @@ def test_a_call_while_blocked_ends(manual: Broker) -> None:
     """In-process, on a manual clock, with nobody else about to clear the alarm, it does not wait for ever."""
     with Connection(transport=manual.transport) as connection:
         channel = connection.channel()
-        manual.raise_alarm("memory")
+        manual.admin.raise_alarm("memory")
         channel.basic_publish(Message(b"x"), routing_key="q")
         with pytest.raises(TimeoutError, match=r"waiting for queue\.declare-ok"):
             channel.queue_declare("q")
-        manual.clear_alarm("memory")
+        manual.admin.clear_alarm("memory")
     assert manual.queue("q").ready == 0
 
 
@@ -447,6 +447,6 @@ def test_a_system_clock_runs_on(pipe: Connect) -> None:
     with Broker(clock=SystemClock()) as broker:
         peer = blocked(broker, pipe)
         peer.publish("nowhere", b"2", mandatory=True)
-        broker.clear_alarm("memory")
+        broker.admin.clear_alarm("memory")
         assert peer.read() == ConnectionUnblocked()
         assert isinstance(peer.message().method, BasicReturn)

@@ -452,7 +452,7 @@ def test_silence_does_not_grow_longer_while_rubbish_comes_in(manual: Broker, clo
             peer.send(b"\xff" * 100)
         clock.advance(milliseconds=100)
         assert peer.ended()
-        assert manual.next_timer_at() is None
+        assert manual.hub.next_timer_at() is None
 
 
 def test_a_half_closed_connection_is_over(broker: Broker, tcp: Connect, pipe: Connect) -> None:

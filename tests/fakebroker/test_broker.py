@@ -63,9 +63,10 @@ def test_an_unknown_profile_is_refused_with_the_names_of_those_there_are(name: s
 
 
 def test_users_log_in_with_their_passwords(manual: Broker) -> None:
-    manual.add_user("ann", "first")
+    manual.admin.add_user("ann", "first")
+    manual.admin.set_permissions("ann")
     Peer.opened(manual.transport(), user="ann", password="first").vanish()
-    manual.add_user("ann", "second")
+    manual.admin.add_user("ann", "second")
     Peer.opened(manual.transport(), user="ann", password="second").vanish()
     refused = Peer(manual.transport())
     refused.greet()
@@ -81,7 +82,7 @@ def test_guest_is_nobody_where_other_users_are_named() -> None:
 
 
 def test_virtual_hosts_are_worlds_of_their_own(manual: Broker) -> None:
-    manual.add_vhost("other")
+    manual.admin.add_vhost("other")
     here = Peer.opened(manual.transport())
     there = Peer.opened(manual.transport(), vhost="other")
     here.declare("q")
@@ -90,7 +91,7 @@ def test_virtual_hosts_are_worlds_of_their_own(manual: Broker) -> None:
     assert there.get("q") is None
     assert manual.queue("q").ready == 1
     assert manual.queue("q", "other").ready == 0
-    manual.add_vhost("other")  # it is there, with all that is in it
+    manual.admin.add_vhost("other")  # it is there, with all that is in it
     assert manual.queue("q", "other").name == "q"
 
 
@@ -477,3 +478,19 @@ def test_a_message_goes_through_untouched(manual: Broker, pipe: Connect) -> None
     got = peer.read()
     assert isinstance(got, Content)
     assert got.body == body
+
+
+def test_a_broker_has_a_dozen_names_and_the_operators_verbs_are_elsewhere(manual: Broker) -> None:
+    names = {name for name in {*vars(manual), *dir(Broker)} if not name.startswith("_")}
+    ways_in = {"url", "memory_url", "transport", "listen", "listen_tls"}
+    assert names == ways_in | {
+        "admin",
+        "history",
+        "queue",
+        "clock",
+        "profile",
+        "run_due",
+        "drain_clients",
+        "close",
+        "hub",
+    }

@@ -14,13 +14,13 @@ def test_it_is_switched_by_vhost(manual: Broker, pipe: Connect) -> None:
     peer.declare("copies")
     peer.method(QueueBind(queue="copies", exchange="amq.rabbitmq.trace", routing_key="#"))
     peer.expect(QueueBindOk)
-    manual.add_vhost("other")
-    manual.trace_on("other")
+    manual.admin.add_vhost("other")
+    manual.admin.trace_on("other")
     peer.publish("nowhere", b"1")
     assert manual.queue("copies").ready == 0
-    manual.trace_on()
+    manual.admin.trace_on()
     peer.publish("nowhere", b"2")
-    manual.trace_off()
+    manual.admin.trace_off()
     peer.publish("nowhere", b"3")
     (copy,) = manual.queue("copies").messages
     assert (copy.exchange, copy.routing_key, copy.body) == ("amq.rabbitmq.trace", "publish.", b"2")
@@ -34,7 +34,7 @@ def peer_node(broker: Broker) -> object:
 
 
 def test_there_must_be_such_a_vhost(manual: Broker) -> None:
-    for switch in (manual.trace_on, manual.trace_off):
+    for switch in (manual.admin.trace_on, manual.admin.trace_off):
         with pytest.raises(LookupError, match="no vhost 'nowhere'; there are: '/'"):
             switch("nowhere")
 
@@ -46,7 +46,7 @@ def test_who_consumes_copies_gets_no_copies_of_copies(manual: Broker, pipe: Conn
     peer.method(QueueBind(queue="q", exchange="amq.rabbitmq.trace", routing_key="#"))
     peer.expect(QueueBindOk)
     peer.consume("q", "c", no_ack=True)
-    manual.trace_on()
+    manual.admin.trace_on()
     peer.publish("q", b"x")
     keys = []
     for _ in range(3):
@@ -60,7 +60,7 @@ def test_who_consumes_copies_gets_no_copies_of_copies(manual: Broker, pipe: Conn
 def test_a_name_that_makes_too_long_a_key(manual: Broker) -> None:
     """RabbitMQ ends the connection of who is to get such a copy; here there is none."""
     long, longest = "é" * 123, "é" * 127
-    manual.trace_on()
+    manual.admin.trace_on()
     with Connection(transport=manual.transport) as connection:
         channel = connection.channel()
         channel.queue_declare("copies", auto_delete=False)

@@ -101,12 +101,12 @@ def test_clients_see_the_end_although_a_child_lives(way: str) -> None:
     stopped, closed = open_peer(url), None
     try:
         with child_that_lives():
-            broker.stop()
+            broker.admin.stop()
             assert stopped.expect(ConnectionClose).reply_code == 320
             assert stopped.ended()
             with pytest.raises(ConnectionRefusedError):
                 socket.create_connection(port_of(url), PATIENCE)
-            broker.start()
+            broker.admin.start()
             closed = open_peer(url)
             with child_that_lives():
                 broker.close(grace=0.01)
@@ -166,11 +166,11 @@ USES: dict[str, Callable[[FakeBroker, Connection], object]] = {
     "history": lambda broker, _: broker.history,
     "published": lambda broker, _: broker.published("q"),
     "wait_until": lambda broker, _: broker.wait_until(lambda: broker.queue("q").ready),
-    "wait_for_change": lambda broker, _: broker.wait_for_change(broker.changes, PATIENCE),
+    "a wait for a change": lambda broker, _: broker.broker.hub.wait(broker.broker.hub.changes, PATIENCE),
     "drain_clients": lambda broker, _: broker.drain_clients(),
     "run_due": lambda broker, _: broker.run_due(),
     "advance": lambda broker, _: broker.clock.advance(1),
-    "add_user": lambda broker, _: broker.add_user("ann", "x"),
+    "add_user": lambda broker, _: broker.admin.add_user("ann", "x"),
     "admin": lambda broker, _: broker.admin.set_loopback_users(),
     "raise_alarm": lambda broker, _: broker.raise_alarm("memory"),
     "clear_alarm": lambda broker, _: broker.clear_alarm("memory"),
@@ -178,7 +178,7 @@ USES: dict[str, Callable[[FakeBroker, Connection], object]] = {
     "stop": lambda broker, _: broker.stop(),
     "start": lambda broker, _: broker.start(),
     "restart": lambda broker, _: broker.restart(),
-    "listen_tls": lambda broker, _: broker.listen_tls(certificates.server_context()),
+    "listen_tls": lambda broker, _: broker.broker.listen_tls(certificates.server_context()),
     "memory_url": lambda broker, _: broker.memory_url,
     "connect to the memory_url": lambda *_: connect("memory://guest:guest@broker-1/"),
     "connect": lambda broker, _: broker.connect(),
@@ -192,13 +192,13 @@ USES: dict[str, Callable[[FakeBroker, Connection], object]] = {
 def test_a_broker_is_of_no_use_in_a_child(use: str, busy: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     """It says so at once, whatever other threads were at when the child was forked."""
     with FakeBroker() as broker, broker.connect() as connection:
-        monkeypatch.setattr("hutch.fakebroker.memory._brokers", {"broker-1": broker})
+        monkeypatch.setattr("hutch.fakebroker.memory._hubs", {"broker-1": broker.broker.hub})
         url = broker.url
         connection.channel().queue_declare("q")
         locked, over = threading.Event(), threading.Event()
 
         def hold() -> None:
-            with broker.lock, broker.listeners.change():
+            with broker.broker.hub.turn, broker.broker.hub.listeners.change():
                 locked.set()
                 over.wait(PATIENCE)
 
@@ -261,7 +261,7 @@ EXITING = """
         near.channel().queue_declare("q")
         port = int(broker.url.rpartition(":")[2].rstrip("/"))
         far = socket.create_connection(("127.0.0.1", port)).detach()  # Python does not see to that one in the child
-        while not broker.node.connections:
+        while not broker.broker.hub.node.connections:
             pass
         child = os.fork()
         if not child:

@@ -201,7 +201,7 @@ def test_damaged_conversations_harm_nobody_else(profile: str, data: bytes, place
         clock.advance(hours=1)
         witness.method(BasicAck(1))
         witness.open_channel(2)
-        assert len(broker.node.connections) == 1
+        assert len(broker.hub.node.connections) == 1
         assert broker.queue("witness's").unacked == 0
     assert clock.monotonic() < 4000  # nothing made time run on
 

@@ -94,13 +94,13 @@ def test_the_broker_answers_as_rabbitmq_did(path: Path, monkeypatch: pytest.Monk
     version = path.stem.rpartition("-")[2]
     wanted = frames(b"".join(said_by("server", path)))
     with Broker(version.rpartition(".")[0], ManualClock(), vhosts=(VHOST,)) as broker:
-        monkeypatch.setattr(broker.node, "names", RecordedNames(wanted))
-        session = Session(broker.node, Peer("recorded"), lambda: None)
+        monkeypatch.setattr(broker.hub.node, "names", RecordedNames(wanted))
+        session = Session(broker.hub.node, Peer("recorded"), lambda: None)
         got = b""
         for data in said_by("client", path):
             session.receive(data)
             got += session.take()
-        assert not broker.node.connections
+        assert not broker.hub.node.connections
     answered = frames(got)
     greeting, recorded_greeting = greeting_of(answered), greeting_of(wanted)
     assert set(greeting.mechanisms.split()) == set(recorded_greeting.mechanisms.split()) - {b"EXTERNAL"}

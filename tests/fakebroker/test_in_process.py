@@ -169,13 +169,13 @@ class Reader(threading.Thread):
         self.got: bytes | OSError | None = None
         self._peer = peer
         self._deadline = deadline
-        wait = broker.wait
+        wait = broker.hub.turn._change.wait
 
         def tell_and_wait(seconds: float | None) -> None:
             self.waiting.set()  # with the lock held, which the wait gives up
             wait(seconds)
 
-        monkeypatch.setattr(broker, "wait", tell_and_wait)
+        monkeypatch.setattr(broker.hub.turn._change, "wait", tell_and_wait)
         self.start()
         assert self.waiting.wait(PATIENCE)
 
@@ -319,4 +319,4 @@ def test_connections_that_ended_leave_no_timer_behind() -> None:
             Peer.opened(broker.transport()).close()
             with suppress(AMQPError):
                 Connection(transport=broker.transport, password="wrong").connect()
-        assert broker.next_timer_at() is None
+        assert broker.hub.next_timer_at() is None

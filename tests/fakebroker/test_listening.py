@@ -15,7 +15,6 @@ import pytest
 
 from hutch.fakebroker import Broker, Clock, ManualClock, SystemClock
 from hutch.fakebroker.server import ports
-from hutch.wire.methods import ConnectionClose
 from hutch.wire.url import parse_url
 from tests import certificates
 
@@ -156,7 +155,7 @@ def test_sockets_are_forbidden_while_it_listens(
     forbid_sockets()
     peer.publish("q", b"1")
     assert broker.queue("q").ready == 1
-    broker.restart()
+    broker.admin.restart()
     broker.close()
 
 
@@ -286,8 +285,8 @@ def test_the_loop_dies(trap: Trap, died: list[BaseException | None], error: Base
             lambda: broker.url,
             lambda: broker.queue("q"),
             lambda: broker.history,
-            broker.stop,
-            broker.restart,
+            broker.admin.stop,
+            broker.admin.restart,
         ]
         for call in calls:
             with pytest.raises(RuntimeError) as caught:
@@ -408,29 +407,41 @@ def test_clients_that_arrive_while_it_closes(clock: ManualClock) -> None:
     assert descriptors() == before
 
 
-def test_closing_with_the_lock_held_says_why_that_gets_nowhere(monkeypatch: pytest.MonkeyPatch) -> None:
-    broker = Broker()
+def test_closing_a_broker_whose_listener_gets_no_turn_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    broker, begun, over = Broker(), threading.Event(), threading.Event()
     assert broker.url
+
+    def hold() -> None:
+        with broker.hub.turn:
+            begun.set()
+            over.wait(PATIENCE)
+
+    def wait_for_thread(grace: float) -> None:
+        thread = threading.Thread(target=hold)
+        thread.start()
+        assert begun.wait(PATIENCE)
+        try:
+            closing(grace)
+        finally:
+            over.set()
+            thread.join(PATIENCE)
+
+    closing = broker.hub.listeners.close
     with monkeypatch.context() as patch:
         patch.setattr("hutch.fakebroker.server.thread._PATIENCE", 0.05)
-        with broker.lock, pytest.raises(TimeoutError, match=r"has not ended after 0\.05 s; does this thread hold"):
+        patch.setattr(broker.hub.listeners, "close", wait_for_thread)
+        with pytest.raises(TimeoutError, match=r"has not ended after 0\.05 s"):
             broker.close(grace=0)
 
 
-def test_stopping_with_the_lock_held_says_why_that_gets_nowhere(
-    broker: Broker, tcp: Connect, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """It is stopped all the same; the clients are told when the lock is free."""
+@pytest.mark.parametrize("way", ["close", "stop", "drain_clients"])
+def test_nothing_waits_for_the_listener_inside_a_turn(broker: Broker, tcp: Connect, way: str) -> None:
     peer = tcp(broker)
     peer.declare("q", durable=True)
     broker.drain_clients()
-    with monkeypatch.context() as patch:
-        patch.setattr("hutch.fakebroker.server.thread._PATIENCE", 0.05)
-        with broker.lock, pytest.raises(TimeoutError, match=r"does this thread hold Broker\.lock\?"):
-            broker.stop()
-    assert broker.stopped
-    peer.expect(ConnectionClose)
-    broker.start()
+    call = broker.admin.stop if way == "stop" else getattr(broker, way)
+    with broker.hub.turn, pytest.raises(RuntimeError, match="a turn of the broker neither waits nor moves a clock"):
+        call()
     assert tcp(broker).declare("q", durable=True).queue == "q"
 
 
@@ -445,7 +456,7 @@ def test_what_nobody_waits_for_any_more_is_not_done(trap: Trap, monkeypatch: pyt
         with monkeypatch.context() as patch:
             patch.setattr("hutch.fakebroker.server.thread._PATIENCE", 0.05)
             with pytest.raises(TimeoutError):
-                broker.listeners.refuse()
+                broker.hub.listeners.refuse()
         trap.ready.set()
         broker.drain_clients()
         with Peer.opened(TCP(broker.url)) as other:
@@ -458,14 +469,14 @@ def test_the_changes_that_other_threads_make_do_not_hide_a_listener_that_is_stuc
     peer = tcp(broker)
     peer.declare("q")
     monkeypatch.setattr("hutch.fakebroker.server.thread._PATIENCE", 0.05)
-    with Peer.opened(broker.transport()) as near, broker.lock:
+    with Peer.opened(broker.transport()) as near, broker.hub.turn:
         peer.publish("q", b"unread")
         asked = threading.Thread(target=lambda: told.append(caught(broker.drain_clients)))
         told: list[str] = []
         asked.start()
         while asked.is_alive():
             near.publish("q", b"x")
-    assert told == ["the broker's listener did nothing for 0.05 s; does this thread hold Broker.lock?"]
+    assert told == ["the broker's listener did nothing for 0.05 s"]
 
 
 def caught(call: Callable[[], object]) -> str:
@@ -500,7 +511,7 @@ NO_ROOM = """
         client.sendall(b"AMQP\\0\\0\\x09\\x01")
         broker.drain_clients()
         while len(logged) < 3:
-            broker.wait_for_change(broker.changes, 0.05)
+            broker.hub.wait(broker.hub.changes, 0.05)
         for descriptor in taken:
             os.close(descriptor)
         print(client.recv(1))

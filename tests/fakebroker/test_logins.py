@@ -40,7 +40,7 @@ def test_addresses_that_only_this_machine_reaches(
 
 def answer(broker: Broker, user: str, mechanism: str = "PLAIN", *, local: bool = False) -> Method:
     """What the broker says to a login of ``user``, whose password is its name."""
-    session = Session(broker.node, Peer("a test", local=local), lambda: None)
+    session = Session(broker.hub.node, Peer("a test", local=local), lambda: None)
     session.receive(PROTOCOL_HEADER)
     session.take()
     capabilities = {"capabilities": {"authentication_failure_close": True}}
@@ -63,7 +63,7 @@ def test_guest_comes_from_this_machine_alone(broker: Broker, mechanism: str) -> 
 
 
 def test_who_comes_from_this_machine_alone_can_be_said(broker: Broker) -> None:
-    broker.add_user("ann", "ann")
+    broker.admin.add_user("ann", "ann")
     assert isinstance(answer(broker, "ann"), ConnectionTune)
     broker.admin.set_loopback_users("ann")
     assert isinstance(answer(broker, "ann"), ConnectionClose)

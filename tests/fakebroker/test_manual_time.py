@@ -287,7 +287,7 @@ def test_a_client_without_heartbeats_may_be_silent_for_ever(manual: Broker, cloc
     clock.advance(hours=1000)
     assert heartbeats(peer) == 0
     assert peer.declare("q").queue == "q"
-    assert manual.next_timer_at() is None
+    assert manual.hub.next_timer_at() is None
 
 
 # Limits on the handshake

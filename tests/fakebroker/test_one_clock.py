@@ -7,7 +7,6 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from hutch.fakebroker import Broker, ManualClock
-from hutch.fakebroker.company import Company
 from hutch.fakebroker.realtime import monotonic
 from hutch.wire.fields import FieldTable
 from hutch.wire.frames import HEARTBEAT_FRAME
@@ -93,7 +92,7 @@ def test_a_read_with_the_deadline_now_takes_no_time(
 
 def test_the_downtime_of_one_broker_passes_for_the_other(manual: Broker, other: Broker, pipe: Connect) -> None:
     climbs(pipe(other))
-    manual.restart(downtime=30)
+    manual.admin.restart(downtime=30)
     assert moments(other) == [1.0, 2.0]
 
 
@@ -112,15 +111,17 @@ class Witness:
 
     def __init__(self, *brokers: Broker) -> None:
         self.brokers = brokers
-        self.company = brokers[0].company
+        self.threads = brokers[0].hub.threads
+        self.is_left_to_this_thread = brokers[0].hub.is_left_to_this_thread
         self.found: list[bool] = []
 
     def look(self) -> None:
         def take() -> None:
             for broker in self.brokers:
-                self.found.append(broker.lock.acquire(timeout=PATIENCE))
+                lock = broker.hub.turn.lock
+                self.found.append(lock.acquire(timeout=PATIENCE))
                 if self.found[-1]:
-                    broker.lock.release()
+                    lock.release()
 
         thread = threading.Thread(target=take)
         thread.start()
@@ -143,7 +144,7 @@ def test_who_moves_the_clock_holds_no_brokers_lock(
     if way == "advance":
         clock.advance(5)
     elif way == "restart":
-        manual.restart(downtime=5)
+        manual.admin.restart(downtime=5)
     else:
         with pytest.raises(TimeoutError):
             reader.transport.receive(5.0)
@@ -249,13 +250,10 @@ def test_what_arrived_is_read_although_the_deadline_went_by_meanwhile(
 
         def run_due(self) -> None: ...
 
-        @property
-        def company(self) -> Company:
-            clock.advance(60)
-            return Crowd(manual, ())
+        threads = manual.hub.threads
 
-    class Crowd(Company):
-        def is_only_this_thread(self, strangers: object) -> bool:  # noqa: ARG002
+        def is_left_to_this_thread(self, strangers: object) -> bool:  # noqa: ARG002
+            clock.advance(60)
             return False
 
     clock.subscribe(Mover())
@@ -361,7 +359,6 @@ def test_publishers_readers_and_who_moves_the_clock_get_on_together(
 def test_an_advance_that_would_never_get_its_turn_says_so(
     manual: Broker, clock: ManualClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A thread that holds a broker's lock waits for one that moves the clock and needs that lock."""
     monkeypatch.setattr("hutch.fakebroker.clocks._PATIENCE", 0.05)
     moving, waited = threading.Event(), threading.Event()
 
@@ -381,7 +378,7 @@ def test_an_advance_that_would_never_get_its_turn_says_so(
     thread = threading.Thread(target=clock.advance, args=(1,))
     thread.start()
     assert moving.wait(PATIENCE)
-    with manual.lock, pytest.raises(TimeoutError, match="another thread moves this clock"):
+    with pytest.raises(TimeoutError, match="another thread moves this clock, and got nowhere"):
         clock.advance(1)
     waited.set()
     thread.join(PATIENCE)

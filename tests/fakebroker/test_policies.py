@@ -57,7 +57,7 @@ def test_policies_are_for_one_virtual_host_and_outlive_a_restart() -> None:
         with pytest.raises(LookupError, match="no vhost 'third'"):
             broker.admin.set_operator_policy("p", "q", {"max-length": 1}, vhost="third")
         broker.admin.set_policy("p", "q", {"max-length": 2})
-        broker.restart()
+        broker.admin.restart()
         fill(broker, "q", durable=True)
         assert broker.queue("q").ready == 2
 

@@ -10,7 +10,6 @@ import pytest
 from hutch.fakebroker import Broker, ManualClock
 from hutch.fakebroker.engine.peer import Peer as Client
 from hutch.fakebroker.reader import SLICE
-from hutch.fakebroker.realtime import monotonic
 from hutch.fakebroker.session import Session
 from hutch.wire.content import Content
 from hutch.wire.cutter import Commands
@@ -67,7 +66,7 @@ class Sliced:
     def __init__(self, broker: Broker) -> None:
         ticks = count()
         self.broker = broker
-        self.session = Session(broker.node, Client("sliced"), lambda: None, now=lambda: next(ticks) * SLICE)
+        self.session = Session(broker.hub.node, Client("sliced"), lambda: None, now=lambda: next(ticks) * SLICE)
         login = ConnectionStartOk({}, "PLAIN", b"\0guest\0guest")
         self.session.receive(PROTOCOL_HEADER)
         self.say((login, 0), (ConnectionTuneOk(2047, 131072, 0), 0), (ConnectionOpen("/"), 0), (ChannelOpen(), 1))
@@ -144,10 +143,10 @@ def test_a_client_that_goes_is_gone_when_all_is_done(sliced: Sliced) -> None:
 def test_an_alarm_between_slices(sliced: Sliced) -> None:
     """CONN-BLOCK-04: the next publish blocks; afterwards reading goes on in slices too."""
     sliced.session.receive(publishing("q", b"x") * 7)
-    sliced.broker.raise_alarm("memory")
+    sliced.broker.admin.raise_alarm("memory")
     sliced.session.proceed()
     assert (sliced.session.reader.blocked, sliced.session.reader.more, sliced.ready) == (True, False, 2)
-    sliced.broker.clear_alarm("memory")
+    sliced.broker.admin.clear_alarm("memory")
     assert (sliced.session.reader.blocked, sliced.session.reader.more) == (False, True)
     while sliced.session.reader.more:
         sliced.session.proceed()
@@ -158,10 +157,10 @@ def test_an_alarm_behind_the_end_of_the_client(sliced: Sliced) -> None:
     """What it had sent is done once the alarm ends, and then it is gone."""
     sliced.session.receive(publishing("q", b"x") * 5)
     sliced.session.hang_up()
-    sliced.broker.raise_alarm("memory")
+    sliced.broker.admin.raise_alarm("memory")
     sliced.session.proceed()
     assert (sliced.session.reader.blocked, sliced.session.dropped) == (True, False)
-    sliced.broker.clear_alarm("memory")
+    sliced.broker.admin.clear_alarm("memory")
     while sliced.session.reader.more:
         sliced.session.proceed()
     assert (sliced.session.dropped, sliced.ready) == (True, 5)
@@ -194,7 +193,7 @@ def test_the_end_of_the_connection_ends_reading(sliced: Sliced) -> None:
 def test_a_session_without_a_clock_has_no_slices(manual: Broker) -> None:
     """The same calls, the same bytes, whatever time it takes."""
     sliced = Sliced(manual)
-    whole = Session(manual.node, Client("whole"), lambda: None)
+    whole = Session(manual.hub.node, Client("whole"), lambda: None)
     whole.receive(PROTOCOL_HEADER)
     for method, channel in (
         (ConnectionStartOk({}, "PLAIN", b"\0guest\0guest"), 0),
@@ -311,15 +310,15 @@ def flooded(broker: Broker, peer: Peer) -> Iterator[None]:
 
 def published(broker: Broker) -> int:
     """How many messages were published so far, whatever is on its way."""
-    return len(broker.node.history.of("published"))
+    return len(broker.hub.node.history.of("published"))
 
 
 def begun(broker: Broker) -> None:
     """Return once the first message of a flood is published."""
-    changes = broker.changes
+    changes = broker.hub.changes
     while not published(broker):
-        assert broker.wait_for_change(changes, PATIENCE), "nothing is published"
-        changes = broker.changes
+        assert broker.hub.wait(changes, PATIENCE), "nothing is published"
+        changes = broker.hub.changes
 
 
 def test_another_client_is_answered_in_the_midst_of_a_flood(connect: Connect) -> None:
@@ -347,7 +346,7 @@ def test_two_floods_go_side_by_side(pipe: Connect) -> None:
         two.declare("two")
         with flooded(broker, one):
             two.send(publishing("two", b"") * 5000)
-            turns = [key for key, _ in groupby(event.detail for event in broker.node.history.of("published"))]
+            turns = [key for key, _ in groupby(event.detail for event in broker.hub.node.history.of("published"))]
         assert len(turns) > 3
 
 
@@ -368,10 +367,10 @@ def test_what_a_client_sent_before_it_vanished_is_done(tcp: Connect) -> None:
         fan(flooding)
         flooding.send(FLOOD)
         flooding.vanish()
-        changes = broker.changes
+        changes = broker.hub.changes
         while published(broker) < MESSAGES:
-            assert broker.wait_for_change(changes, PATIENCE), "the flood has come to a halt"
-            changes = broker.changes
+            assert broker.hub.wait(changes, PATIENCE), "the flood has come to a halt"
+            changes = broker.hub.changes
         assert other.count("q0") == MESSAGES
 
 
@@ -379,9 +378,9 @@ def test_the_end_of_an_alarm_lets_all_in_that_was_sent(manual: Broker, connect: 
     """CONN-BLOCK-06: before clear_alarm returns, in slices or not."""
     peer = connect(manual)
     fan(peer)
-    manual.raise_alarm("memory")
+    manual.admin.raise_alarm("memory")
     peer.send(FLOOD)
-    manual.clear_alarm("memory")
+    manual.admin.clear_alarm("memory")
     assert manual.queue("q0").ready == MESSAGES
 
 
@@ -396,7 +395,7 @@ def test_whoever_has_the_lock_sends_without_giving_it_away(manual: Broker, pipe:
         answered.append(lambda: other.expect(BasicQosOk))
 
     thread = threading.Thread(target=ask)
-    with manual.lock:
+    with manual.hub.turn:
         thread.start()
         peer.send(FLOOD)
         assert published(manual) == MESSAGES
@@ -404,27 +403,6 @@ def test_whoever_has_the_lock_sends_without_giving_it_away(manual: Broker, pipe:
     thread.join(PATIENCE)
     (answer,) = answered
     answer()
-
-
-def test_who_stands_in_line_is_first(manual: Broker) -> None:
-    """Else a thread that gives the lock away has it back before another wakes up."""
-    order: list[str] = []
-
-    def enter() -> None:
-        with manual.line:
-            order.append("who waits")
-
-    thread = threading.Thread(target=enter)
-    with manual.lock:
-        thread.start()
-        deadline = monotonic() + PATIENCE
-        while not manual.line.is_there:
-            assert monotonic() < deadline, "nobody comes"
-    manual.line.join()
-    order.append("who comes again")
-    manual.lock.release()
-    thread.join(PATIENCE)
-    assert order == ["who waits", "who comes again"]
 
 
 def test_a_commit_and_what_came_along_with_it(manual: Broker, connect: Connect) -> None:

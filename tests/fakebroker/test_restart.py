@@ -50,16 +50,16 @@ def expect_end(peer: Peer) -> None:
 def test_clients_are_told_and_cut_off(manual: Broker, way: Connect) -> None:
     """RESTART-01."""
     peers = [way(manual) for _ in range(3)]
-    manual.stop()
+    manual.admin.stop()
     for peer in peers:
         assert peer.read() == SHUTDOWN
         expect_end(peer)
-    assert manual.node.connections == {}
+    assert manual.hub.node.connections == {}
 
 
 def test_nobody_gets_in_while_it_is_stopped(manual: Broker) -> None:
     url = manual.url
-    manual.stop()
+    manual.admin.stop()
     with pytest.raises(ConnectionRefusedError, match="the in-process broker is stopped"):
         manual.transport().connect(None)
     with contextlib.closing(TCP(url)) as far, pytest.raises(ConnectionRefusedError):
@@ -139,21 +139,21 @@ def test_the_port_is_closed_and_stays_the_brokers(manual: Broker, listen: str) -
         pytest.skip("this machine has no IPv6")
     for _ in range(3):
         assert accepts(url)
-        manual.stop()
+        manual.admin.stop()
         assert refuses(url)
-        manual.start()
+        manual.admin.start()
     assert accepts(url)
-    manual.stop()
+    manual.admin.stop()
     manual.close()
 
 
 @pytest.mark.parametrize("listen", ["plain", "tls"])
 def test_a_broker_that_is_stopped_may_be_asked_to_listen(manual: Broker, listen: str) -> None:
-    manual.stop()
+    manual.admin.stop()
     url = LISTEN[listen](manual)
     assert refuses(url)
     assert LISTEN["plain"](manual) in {url, manual.url}
-    manual.start()
+    manual.admin.start()
     assert accepts(url)
 
 
@@ -165,7 +165,8 @@ def test_clients_are_refused_during_the_downtime(manual: Broker, clock: ManualCl
 
         def drain_clients(self) -> None: ...
 
-        company = manual.company
+        threads = manual.hub.threads
+        is_left_to_this_thread = manual.hub.is_left_to_this_thread
 
         def next_timer_at(self, *, background: bool = True) -> float | None:  # noqa: ARG002
             return clock.monotonic() + 10
@@ -174,7 +175,7 @@ def test_clients_are_refused_during_the_downtime(manual: Broker, clock: ManualCl
             told.append((clock.monotonic(), refuses(url)))
 
     clock.subscribe(Client())
-    manual.restart(downtime=30)
+    manual.admin.restart(downtime=30)
     assert told == [(10, True), (20, True), (30, True), (30, True)]
     assert accepts(url)
 
@@ -194,7 +195,7 @@ def test_who_hears_of_the_end_and_connects_again_is_refused(manual: Broker, tcp:
     threads = [threading.Thread(target=come_again, args=(peer,)) for peer in peers]
     for thread in threads:
         thread.start()
-    manual.stop()
+    manual.admin.stop()
     for thread in threads:
         thread.join(PATIENCE)
     assert sorted(told, key=str) == [errno.ECONNREFUSED] * 5 + [SHUTDOWN] * 5
@@ -204,7 +205,7 @@ def test_a_client_that_was_not_accepted_yet_is_reset(manual: Broker) -> None:
     (address,) = parse_url(manual.url)
     for _ in range(20):
         with socket.create_connection((address.host, address.port), PATIENCE) as client:
-            manual.restart()
+            manual.admin.restart()
             client.settimeout(PATIENCE)
             with contextlib.suppress(ConnectionResetError):
                 assert client.recv(1) == b""
@@ -215,7 +216,7 @@ def test_ports_and_urls_stay(manual: Broker, pipe: Connect, tcp: Connect) -> Non
     (address,) = parse_url(url)
     peer = tcp(manual)
     durable(peer)
-    manual.restart()
+    manual.admin.restart()
     assert (manual.url, manual.memory_url) == (url, memory_url)
     socket.create_connection((address.host, address.port), PATIENCE).close()
     again = tcp(manual)
@@ -229,7 +230,7 @@ def test_the_same_transport_reaches_it_again(manual: Broker) -> None:
     transport = manual.transport()
     first = Peer.opened(transport)
     durable(first)
-    manual.restart()
+    manual.admin.restart()
     assert first.read() == SHUTDOWN
     transport.close()
     second = Peer.opened(transport)
@@ -241,7 +242,7 @@ def test_the_client_is_told_and_connects_again(manual: Broker) -> None:
     connection.connect()
     channel = connection.channel()
     channel.queue_declare("q", durable=True, auto_delete=False)
-    manual.restart()
+    manual.admin.restart()
     with pytest.raises(RecoverableConnectionError) as caught:
         connection.drain_events()
     assert caught.value.reply_code == 320
@@ -254,7 +255,7 @@ def test_who_waits_is_woken(broker: Broker, way: Connect) -> None:
     waiting, told = way(broker), []
     thread = threading.Thread(target=lambda: told.append(waiting.read()))
     thread.start()
-    broker.restart()
+    broker.admin.restart()
     thread.join(PATIENCE)
     assert told == [SHUTDOWN]
 
@@ -264,7 +265,7 @@ def test_what_tcp_clients_have_sent_is_done_first(manual: Broker, tcp: Connect) 
     durable(peer)
     for _ in range(100):
         peer.publish("q", b"x", delivery_mode=2)
-    manual.restart()
+    manual.admin.restart()
     assert manual.queue("q").ready == 100
 
 
@@ -275,7 +276,7 @@ def test_nothing_is_handed_on_between_clients_that_end(manual: Broker, pipe: Con
         peer.consume("q", "c")
     for _ in range(2):
         first.publish("q", b"x", delivery_mode=2)
-    manual.restart()
+    manual.admin.restart()
     for peer in (first, second):
         assert isinstance(peer.message().method, BasicDeliver)
         assert peer.read() == SHUTDOWN
@@ -296,7 +297,7 @@ def test_time_goes_by_while_it_is_down(manual: Broker, clock: ManualClock, pipe:
     peer.expect(QueueDeclareOk)
     peer.publish("q", b"x", delivery_mode=2)
     manual.history.clear()
-    manual.restart(downtime=60)
+    manual.admin.restart(downtime=60)
     assert clock.monotonic() == 60
     assert manual.queue("dead").ready == 1
     (event,) = manual.history.of("dead-lettered")
@@ -312,47 +313,47 @@ def test_frozen_time_goes_by_between_stop_and_start(broker: Broker, pipe: Connec
         peer = pipe(broker)
         durable(peer)
         peer.publish("q", b"x", delivery_mode=2, expiration="5000")
-        broker.stop()
+        broker.admin.stop()
         frozen.tick(6)
-        broker.start()
+        broker.admin.start()
         assert broker.queue("q").ready == 0
 
 
 def test_a_system_clock_has_no_downtime(broker: Broker) -> None:
     with pytest.raises(TypeError, match=r"only a ManualClock can be moved on by a downtime of 5 s"):
-        broker.restart(downtime=5)
-    assert not broker.stopped
+        broker.admin.restart(downtime=5)
+    assert not broker.hub.stopped
 
 
 def test_an_alarm_stays(manual: Broker, way: Connect) -> None:
     blocked = way(manual)
     durable(blocked)
-    manual.raise_alarm("memory")
+    manual.admin.raise_alarm("memory")
     blocked.publish("q", b"lost", delivery_mode=2)
     assert blocked.read() == ConnectionBlocked("low on memory")
-    manual.restart()
+    manual.admin.restart()
     assert blocked.read() == SHUTDOWN
     again = way(manual)
     again.publish("q", b"x", delivery_mode=2)
     assert again.read() == ConnectionBlocked("low on memory")
-    manual.clear_alarm("memory")
+    manual.admin.clear_alarm("memory")
     assert [message.body for message in manual.queue("q").messages] == [b"x"]
 
 
 def test_again_it_does_nothing(manual: Broker) -> None:
-    manual.start()
-    manual.stop()
-    manual.stop()
-    manual.start()
-    manual.start()
+    manual.admin.start()
+    manual.admin.stop()
+    manual.admin.stop()
+    manual.admin.start()
+    manual.admin.start()
     assert [event.kind for event in manual.history] == ["stopped", "started"]
 
 
 def test_a_broker_that_is_stopped_can_be_closed_and_then_not_be_started(manual: Broker, tcp: Connect) -> None:
     tcp(manual)
-    manual.stop()
+    manual.admin.stop()
     manual.close()
-    for call in (manual.stop, manual.restart):
+    for call in (manual.admin.stop, manual.admin.restart):
         with pytest.raises(RuntimeError, match="the broker is closed"):
             call()
 
@@ -366,10 +367,10 @@ def test_a_message_that_came_back_stays_before_the_others(manual: Broker, pipe: 
             channel.basic_publish(Message(b"%d" % number, delivery_mode=2 - number % 2), routing_key="q")
         channel.basic_get("q")
         channel.basic_get("q")
-        manual.restart()
+        manual.admin.restart()
         with pytest.raises(RecoverableConnectionError):
             connection.drain_events()
-    manual.restart()
+    manual.admin.restart()
     assert [message.body for message in manual.queue("q").messages] == [b"0", b"2"]
 
 
@@ -380,7 +381,7 @@ def test_a_transient_exchange_that_is_bound_to_itself_goes() -> None:
             channel = connection.channel()
             channel.exchange_declare("x", "fanout", durable=False, auto_delete=False)
             channel.exchange_bind("x", "x")
-            broker.restart()
+            broker.admin.restart()
             with pytest.raises(RecoverableConnectionError):
                 connection.drain_events()
         assert [event.detail for event in broker.history.of("unbound", "deleted")] == [

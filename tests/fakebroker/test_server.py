@@ -143,25 +143,13 @@ def test_what_was_sent_before_asking_is_there(broker: Broker, tcp: Connect) -> N
         assert view.ready == count
 
 
-def test_asking_with_the_lock_held_says_why_that_gets_nowhere(
-    broker: Broker, tcp: Connect, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    peer = tcp(broker)
-    peer.declare("q")
-    monkeypatch.setattr("hutch.fakebroker.server.thread._PATIENCE", 0.05)
-    with broker.lock:
-        peer.publish("q", b"unread")
-        with pytest.raises(TimeoutError, match=r"does this thread hold Broker\.lock\?"):
-            broker.drain_clients()
-
-
 def test_closing_amid_the_traffic_is_orderly(broker: Broker, flood: Callable[[str], threading.Thread]) -> None:
     with Peer.opened(broker.transport()) as peer:
         peer.declare("q")
     threads = [flood("q") for _ in range(3)]
-    queue = broker.node.vhosts["/"].queues["q"]
+    queue = broker.hub.node.vhosts["/"].queues["q"]
     while len(queue) < 1000:
-        assert broker.wait_for_change(broker.changes, PATIENCE)
+        assert broker.hub.wait(broker.hub.changes, PATIENCE)
     broker.close(grace=0.1)
     for thread in threads:
         thread.join(PATIENCE)

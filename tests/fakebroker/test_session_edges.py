@@ -119,10 +119,10 @@ def test_a_method_in_the_midst_of_a_message_that_comes_by_itself(manual: Broker,
 def test_the_time_while_it_was_blocked_is_no_silence(manual: Broker, clock: ManualClock, pipe: Connect) -> None:
     """A client that was blocked amid an interval has two whole ones from then on."""
     peer = pipe(manual, heartbeat=10)
-    manual.raise_alarm("memory")
+    manual.admin.raise_alarm("memory")
     peer.publish("q", b"x")
     clock.advance(605)
-    manual.clear_alarm("memory")
+    manual.admin.clear_alarm("memory")
     clock.advance(20)
     assert manual.history.of("disconnected") == []
     clock.advance(10)
@@ -136,7 +136,7 @@ def test_who_is_reset_while_blocked_waits_for_no_alarm_any_more(manual: Broker, 
     other.publish("q", b"1")
     assert other.get("q", no_ack=False) == b"1"
     peer.consume("q")
-    manual.raise_alarm("memory")
+    manual.admin.raise_alarm("memory")
     peer.publish("nowhere", b"x")
     assert peer.read() == LOW_ON_MEMORY
     assert isinstance(peer.transport, TCP)
@@ -144,13 +144,13 @@ def test_who_is_reset_while_blocked_waits_for_no_alarm_any_more(manual: Broker, 
     peer.vanish()
     tag = 1
     while not manual.history.of("disconnected"):
-        changes = manual.changes
+        changes = manual.hub.changes
         other.method(BasicNack(tag, requeue=True))
-        manual.wait_for_change(changes, PATIENCE)
+        manual.hub.wait(changes, PATIENCE)
         if (body := other.get("q", no_ack=False)) is not None:
             assert body == b"1"
             tag += 1
-    manual.clear_alarm("memory")
+    manual.admin.clear_alarm("memory")
     assert [event.kind for event in manual.history.of("blocked", "unblocked")] == ["blocked"]
 
 

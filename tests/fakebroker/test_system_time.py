@@ -170,17 +170,17 @@ def test_one_tick_takes_a_message_over_a_ladder_each_rung_at_its_moment(
 def test_whoever_comes_first_after_a_tick_finds_all_done_that_fell_due(broker: Broker, way: str, pipe: Connect) -> None:
     acts: dict[str, Callable[[Peer], object]] = {
         "command": lambda peer: peer.publish("dead", b""),
-        "alarm": lambda _: broker.raise_alarm("memory"),
-        "end of an alarm": lambda _: broker.clear_alarm("disk"),
+        "alarm": lambda _: broker.admin.raise_alarm("memory"),
+        "end of an alarm": lambda _: broker.admin.clear_alarm("disk"),
         "policy": lambda _: broker.admin.set_policy("p", "^x", {"max-length": 1}),
-        "stop": lambda _: broker.stop(),
+        "stop": lambda _: broker.admin.stop(),
     }
     with freeze_time(NOW) as frozen:
         peer = pipe(broker)
         declare_ladder(peer)
         peer.publish("first", b"m")
         if way == "end of an alarm":
-            broker.raise_alarm("disk")
+            broker.admin.raise_alarm("disk")
         broker.history.clear()
         before = broker.clock.monotonic()
         frozen.tick(200)
@@ -328,13 +328,13 @@ def test_what_another_client_publishes_expires_for_one_that_waits_already(
     reader.declare("q", TO_DEAD)
     reader.consume("dead", no_ack=True)
     bodies: list[bytes] = []
-    waiting, wait = threading.Event(), broker.wait
+    waiting, wait = threading.Event(), broker.hub.turn._change.wait
 
     def tell_and_wait(seconds: float | None) -> None:
         waiting.set()  # with the lock held, which the wait gives up
         wait(seconds)
 
-    monkeypatch.setattr(broker, "wait", tell_and_wait)
+    monkeypatch.setattr(broker.hub.turn._change, "wait", tell_and_wait)
     thread = threading.Thread(target=lambda: bodies.append(reader.message().body))
     thread.start()
     assert waiting.wait(PATIENCE)

@@ -62,7 +62,7 @@ def drain_until(connection: kombu.Connection, done: Callable[[], Any]) -> None:
 
 @contextmanager
 def _session(target: Target, connection: seat.Connection) -> Iterator[Session]:
-    """The emulator's side of a connection, with the emulator's lock held."""
+    """The emulator's side of a connection, in a turn of the emulator."""
     broker = target.broker
     assert broker is not None
     transport: Any = connection.transport
@@ -70,11 +70,10 @@ def _session(target: Target, connection: seat.Connection) -> Iterator[Session]:
         session = transport._session
     else:
         port = connection.sock.getsockname()[1]
-        clients = [client for server in broker.listeners._all for client in server._listener.clients]
+        clients = [client for server in broker.hub.listeners._all for client in server._listener.clients]
         (session,) = [client.session for client in clients if f":{port} -> " in client.peer.name]
-    with broker.lock:
+    with broker.hub.turn:
         yield session
-        broker.notifier.notify()
 
 
 def end(target: Target, connection: seat.Connection) -> None:

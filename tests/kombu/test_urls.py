@@ -135,8 +135,9 @@ def test_a_list_of_urls(target: Target) -> None:
 def test_credentials_and_virtual_host_of_a_url(target: Target) -> None:
     if target.broker is None:
         pytest.skip("users of a live broker are not for tests to add")
-    target.broker.add_user("ann@home", "s/e:c;r?t")
-    target.broker.add_vhost("the/shop")
+    target.broker.admin.add_user("ann@home", "s/e:c;r?t")
+    target.broker.admin.add_vhost("the/shop")
+    target.broker.admin.set_permissions("ann@home", vhost="the/shop")
     (address,) = parse_url(target.url)
     place = f"{address.host}:{address.port}" if address.port else address.host
     credentials = f"{quote('ann@home', safe='')}:{quote('s/e:c;r?t', safe='')}"

@@ -96,8 +96,9 @@ class TestClients:
                 assert len(fakebroker.published("orders")) == number
 
     def test_connect_takes_what_connection_takes(self, fakebroker: FakeBroker) -> None:
-        fakebroker.add_user("ada", "secret")
-        fakebroker.add_vhost("shop")
+        fakebroker.admin.add_vhost("shop")
+        fakebroker.admin.add_user("ada", "secret")
+        fakebroker.admin.set_permissions("ada", vhost="shop")
         connection = fakebroker.connect(userid="ada", password="secret", virtual_host="shop", confirm_publish=True)
         assert connection.virtual_host == "shop"
         assert connection.confirm_publish

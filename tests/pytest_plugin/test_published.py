@@ -13,7 +13,7 @@ from hutch.pytest_plugin import FakeBroker
 @pytest.fixture
 def channel(fakebroker: FakeBroker) -> Channel:
     """A channel where three messages were published: two orders and an event."""
-    fakebroker.add_vhost("other")
+    fakebroker.admin.add_vhost("other")
     channel = fakebroker.connect().channel()
     channel.exchange_declare("events", "topic", durable=True, auto_delete=False)
     for name in ("orders", "audit"):

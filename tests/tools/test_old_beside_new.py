@@ -216,7 +216,7 @@ def test_names_that_are_missing_are_told(monkeypatch: pytest.MonkeyPatch) -> Non
     class Broker:
         def __init__(self, profile: str, clock: object, seed: int, plugins: object, vhosts: object) -> None: ...
 
-    vars(package).update(Broker=Broker, QueueView=object)
+    vars(package).update(Broker=Broker, QueueView=object, Administration=object)
     monkeypatch.setitem(sys.modules, "bare", ModuleType("bare"))
     monkeypatch.setitem(sys.modules, "bare.fakebroker", package)
     with pytest.raises(AdapterError) as error:

@@ -149,6 +149,17 @@ class Emulator:
         self._broker.close()
 
 
+class AskedByItsClock(Emulator):
+    """An emulator whose clock knows when the next timer is due."""
+
+    NAMES = (*(name for name in Emulator.NAMES if name != "Broker.next_timer_at"), "ManualClock.next_timer_at")
+
+    def upcoming(self) -> float | None:
+        """Seconds until the next timer is due; ``None`` if there is none."""
+        at = self._clock.next_timer_at()
+        return None if at is None else at - self._clock.monotonic()
+
+
 def _event(event: Any) -> Plain:
     """An event, with its moment rounded to the nanosecond."""
     message = None if event.message is None else _message(event.message)
@@ -167,7 +178,7 @@ def _plain(value: Any) -> Plain:
 
 
 #: The adapters, the newest first.
-ADAPTERS: Final[tuple[type[Emulator], ...]] = (Emulator,)
+ADAPTERS: Final[tuple[type[Emulator], ...]] = (AskedByItsClock, Emulator)
 
 
 class Side:

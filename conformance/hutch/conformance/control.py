@@ -16,8 +16,8 @@ class ControlError(Exception):
 
 
 class Control(Protocol):
-    """One broker under a case's control: the emulator's :class:`~hutch.fakebroker.Broker` is that by its public
-    methods. What is done to a live one is undone when the case ends.
+    """One broker under a case's control: the emulator's operator, :attr:`Broker.admin
+    <hutch.fakebroker.Broker.admin>`, or a live one's. What is done to a live one is undone when the case ends.
     """
 
     def restart(self, downtime: float = 0.0) -> None:

@@ -144,7 +144,7 @@ class _EmulatorSite(Names):
         return self._broker.admin
 
     def control(self) -> Control:
-        return self._broker
+        return self._broker.admin
 
     def allow(self, seconds: float) -> None:
         """Nothing: reading from the pipe moves the clock to whatever comes next."""

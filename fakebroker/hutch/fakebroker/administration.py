@@ -1,19 +1,18 @@
-"""What an operator does to a RabbitMQ, with ``rabbitmqctl`` or the management API: its users, virtual hosts
-and policies.
-"""
+"""What an operator does to a RabbitMQ, with ``rabbitmqctl`` or the management API."""
 
-import contextlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Final
 
+from hutch.fakebroker import stopping
 from hutch.fakebroker.engine.access.limits import USER_LIMITS, VHOST_LIMITS
 from hutch.fakebroker.engine.access.users import Permissions, TopicPermissions, User, check_pattern
 from hutch.fakebroker.engine.operator.policy_checks import make_policy
 
 if TYPE_CHECKING:
-    from hutch.fakebroker.broker import Broker
     from hutch.fakebroker.engine.node import Node
     from hutch.fakebroker.engine.vhost import VHost
+    from hutch.fakebroker.hub import Hub
+    from hutch.fakebroker.turn import Turn
 
 
 _QUEUE_TYPES: Final = ("classic", "quorum", "stream")
@@ -26,17 +25,13 @@ class Administration:
     its method returns.
     """
 
-    def __init__(self, broker: "Broker") -> None:
-        self._broker: Final = broker
+    def __init__(self, hub: "Hub") -> None:
+        self._hub: Final = hub
 
-    @contextlib.contextmanager
-    def _change(self) -> "Iterator[Node]":
-        self._broker.drain_clients()
-        with self._broker.lock:
-            self._broker.node.run_due()  # what fell due before comes first
-            yield self._broker.node
-            self._broker.node.run_due()
-            self._broker.notifier.notify()
+    def _change(self) -> "Turn":
+        """A turn, once all is done that clients have sent by now."""
+        self._hub.drain_clients()
+        return self._hub.turn
 
     # users
 
@@ -306,6 +301,88 @@ class Administration:
         """Close the connections of a user, or all connections, with 320; how many."""
         with self._change() as node:
             return node.close_connections(reason, user=user)
+
+    # alarms
+
+    def raise_alarm(self, resource: str) -> None:
+        """Be low on a resource, ``"memory"`` or ``"disk"``, until :meth:`clear_alarm`
+        (https://www.rabbitmq.com/docs/connection-blocked).
+
+        A connection that publishes from now on is told by connection.blocked if it wants to know, and nothing more is
+        read of what it sends, be it a publish, an acknowledgement or a close; it still gets deliveries. Connections
+        that do not publish go on as ever. To an in-process client as to any, a call that awaits the broker's answer
+        ends with its own timeout.
+
+        Raises:
+            ValueError: there is no such resource.
+        """
+        with self._change() as node:
+            node.raise_alarm(resource)
+
+    def clear_alarm(self, resource: str) -> None:
+        """End an alarm, raised or not. With the last one, connections that were blocked are told by
+        connection.unblocked, and what they have sent meanwhile is done, the publish that had them blocked first.
+
+        Raises:
+            ValueError: there is no such resource.
+        """
+        with self._hub.turn as node:
+            node.clear_alarm(resource)
+        self._hub.resume(list(self._hub.pipes.values()))
+
+    # the firehose
+
+    def trace_on(self, vhost: str = "/") -> None:
+        """Publish what clients publish and get in a virtual host to its exchange amq.rabbitmq.trace as well, until
+        :meth:`trace_off`, as ``rabbitmqctl trace_on`` does (https://www.rabbitmq.com/docs/firehose): with the keys
+        ``publish.EXCHANGE`` and ``deliver.QUEUE``.
+
+        Raises:
+            LookupError: there is no such virtual host.
+        """
+        with self._change() as node:
+            _vhost(node, vhost).traced = True
+
+    def trace_off(self, vhost: str = "/") -> None:
+        """Undo :meth:`trace_on`.
+
+        Raises:
+            LookupError: there is no such virtual host.
+        """
+        with self._change() as node:
+            _vhost(node, vhost).traced = False
+
+    # stopping and starting
+
+    def stop(self) -> None:
+        """Stop as ``rabbitmqctl stop_app`` does, until :meth:`start`: connections end with 320 (RESTART-01), and
+        nobody gets a new one: connecting is refused, in-process and over TCP. The ports stay the broker's own. Again it
+        does nothing.
+
+        What RabbitMQ has on disk stays: durable exchanges and queues, bindings between them, persistent messages. Of
+        the rest, 4.3 keeps exchanges (RESTART-12). Users, virtual hosts and alarms stay too.
+
+        Raises:
+            RuntimeError: the broker is closed.
+        """
+        stopping.stop(self._hub)
+
+    def start(self) -> None:
+        """Go on after :meth:`stop`; what has expired meanwhile is dropped (RESTART-07). Else it does nothing.
+
+        Raises:
+            RuntimeError: the listener has died.
+        """
+        stopping.start(self._hub)
+
+    def restart(self, downtime: float = 0.0) -> None:
+        """:meth:`stop` and :meth:`start`, with ``downtime`` seconds between them, on a :class:`ManualClock`.
+
+        Raises:
+            RuntimeError: the broker is closed.
+            TypeError: the clock is none that can be moved.
+        """
+        stopping.restart(self._hub, downtime)
 
 
 def _check_limit(limit: str, value: object, known: Iterable[str]) -> None:

@@ -3,12 +3,11 @@
 import math
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 from typing import Final, NoReturn, Protocol
 
-from hutch.fakebroker.company import Company
 from hutch.fakebroker.engine.clock import Clock, moment
 
 _PATIENCE: Final = 10.0  # seconds
@@ -66,7 +65,7 @@ class SystemClock(Clock):
 
 
 class Follower(Protocol):
-    """A broker on a manual clock."""
+    """A broker on a manual clock: what the clock needs of its hub. Each method takes the broker's lock for itself."""
 
     def drain_clients(self) -> None:
         """Do what clients have asked for by now: that still belongs to the time before."""
@@ -80,15 +79,18 @@ class Follower(Protocol):
         """Do what has fallen due."""
 
     @property
-    def company(self) -> Company:
-        """Who uses it."""
+    def threads(self) -> set[threading.Thread]:
+        """The threads of its listeners."""
+
+    def is_left_to_this_thread(self, strangers: Collection[threading.Thread]) -> bool:
+        """Whether only the calling thread can send something to it. ``strangers`` are the program's other threads."""
 
 
 class ManualClock(Clock):
     """A clock that moves when it is told to. ``start`` is its first ``time()``, seconds since 1970.
 
     Several brokers may run on it. The clock moves from timer to timer over all of them, so each thing happens at its
-    own moment. One thread at a time moves it. That thread must not hold the lock of a broker.
+    own moment. One thread at a time moves it, and holds no broker's lock meanwhile.
     """
 
     def __init__(self, start: float = 1_700_000_000.0) -> None:
@@ -126,7 +128,7 @@ class ManualClock(Clock):
             follower.drain_clients()
         with self._moving_alone():
             end = moment(self._elapsed + step)
-            while (upcoming := self._next_timer_at()) is not None and upcoming <= end:
+            while (upcoming := self.next_timer_at()) is not None and upcoming <= end:
                 self._move(upcoming)
             self._move(end)
 
@@ -148,9 +150,9 @@ class ManualClock(Clock):
         with self._moving_alone():
             if self._elapsed != since:
                 return True
-            upcoming = self._next_timer_at()
+            upcoming = self.next_timer_at()
             if limit is None:
-                if self._next_timer_at(background=False) is None:
+                if self.next_timer_at(background=False) is None:
                     return False
             elif upcoming is None or upcoming > limit:
                 self._move(limit)
@@ -164,17 +166,17 @@ class ManualClock(Clock):
         before = self._elapsed
         while not self._moving.acquire(timeout=_PATIENCE):
             if self._elapsed == before:
-                raise TimeoutError(
-                    f"another thread moves this clock, and got nowhere for {_PATIENCE} s; "
-                    "does this thread hold the lock of a broker?"
-                )
+                raise TimeoutError(f"another thread moves this clock, and got nowhere for {_PATIENCE} s")
             before = self._elapsed
         try:
             yield
         finally:
             self._moving.release()
 
-    def _next_timer_at(self, *, background: bool = True) -> float | None:
+    def next_timer_at(self, *, background: bool = True) -> float | None:
+        """The moment of the next timer on any broker of this clock, in seconds on :meth:`monotonic`; ``None`` if there
+        is none. Without ``background``, housekeeping such as heartbeats does not count.
+        """
         moments = [follower.next_timer_at(background=background) for follower in list(self._followers)]
         return min((moment for moment in moments if moment is not None), default=None)
 
@@ -185,10 +187,10 @@ class ManualClock(Clock):
 
     def is_left_to_this_thread(self) -> bool:
         """Whether only the calling thread can send something to a broker on this clock. It may let time pass then."""
-        companies = [follower.company for follower in list(self._followers)]
+        followers = list(self._followers)
         strangers = {*threading.enumerate()} - {threading.current_thread()}
-        strangers.difference_update(*(company.listeners for company in companies))
-        return all(company.is_only_this_thread(strangers) for company in companies)
+        strangers.difference_update(*(follower.threads for follower in followers))
+        return all(follower.is_left_to_this_thread(strangers) for follower in followers)
 
     def subscribe(self, follower: Follower) -> None:
         """Have ``follower`` come along with each move."""

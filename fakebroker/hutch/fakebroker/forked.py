@@ -10,28 +10,41 @@ from typing import TYPE_CHECKING, Final, NoReturn, cast
 from weakref import WeakSet
 
 if TYPE_CHECKING:
-    from hutch.fakebroker.broker import Broker
-
-_brokers: Final[WeakSet["Broker"]] = WeakSet()
+    from hutch.fakebroker.hub import Hub
 
 
-def remember(broker: "Broker") -> None:
-    """Have the copies of a broker know that they are copies."""
-    _brokers.add(broker)
+class Home:
+    """The process that a broker lives in, as its hub knows it."""
+
+    def __init__(self, hub: "Hub") -> None:
+        self._hub: Final = hub
+        #: In a child forked from the broker's process, what is wrong with using this copy there; else empty.
+        self.in_child = ""
+        _homes.add(self)
+
+    def check(self) -> None:
+        """Look whether this is the broker's process.
+
+        Raises:
+            RuntimeError: it is a child forked from that; the text names the URL to use there.
+        """
+        if self.in_child:
+            raise RuntimeError(self.in_child)
+
+    def leave(self) -> None:
+        """Have this copy of a broker, in a child, say that it is one; a copy stays the copy that it is."""
+        if not self.in_child:
+            urls = self._hub.listeners.urls
+            advice = f"connect to {' or '.join(urls)}" if urls else "a URL works if it was asked for before the fork"
+            self.in_child = f"this broker runs in process {os.getppid()}; in a child forked from that, {advice}"
+            self._hub.turn.lock = cast("RLock", _LockOfParent(self.in_child))
 
 
-def check(broker: "Broker") -> None:
-    """Look whether this is the broker's process.
-
-    Raises:
-        RuntimeError: it is a child forked from that; the text names the URL to use there.
-    """
-    if broker.in_child:
-        raise RuntimeError(broker.in_child)
+_homes: Final[WeakSet[Home]] = WeakSet()
 
 
 class _LockOfParent:
-    """What stands in the place of a copy's lock: taking it raises a RuntimeError with this text."""
+    """What stands in the place of a copy's lock: acquiring it raises a RuntimeError with this text."""
 
     def __init__(self, text: str) -> None:
         self._text: Final = text
@@ -39,21 +52,11 @@ class _LockOfParent:
     def acquire(self, blocking: bool = True, timeout: float = -1) -> NoReturn:  # noqa: ARG002
         raise RuntimeError(self._text)
 
-    def __enter__(self) -> NoReturn:
-        raise RuntimeError(self._text)
 
-    def __exit__(self, *_: object) -> None:
-        """Never called."""
-
-
-def _be_copies() -> None:
-    for broker in list(_brokers):
-        if not broker.in_child:  # a copy stays the copy that it is
-            urls = broker.listeners.urls
-            advice = f"connect to {' or '.join(urls)}" if urls else "a URL works if it was asked for before the fork"
-            broker.in_child = f"this broker runs in process {os.getppid()}; in a child forked from that, {advice}"
-            broker.lock = cast("RLock", _LockOfParent(broker.in_child))
+def _leave_homes() -> None:
+    for home in list(_homes):
+        home.leave()
 
 
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_be_copies)
+    os.register_at_fork(after_in_child=_leave_homes)

@@ -10,18 +10,18 @@ read waits as it would on a socket, until some other
 thread brings something.
 """
 
-import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from errno import EISCONN
 from threading import get_ident
 from typing import TYPE_CHECKING, ClassVar, Final
 
 from hutch.fakebroker.clocks import ManualClock
+from hutch.fakebroker.engine.peer import Peer
 from hutch.fakebroker.realtime import monotonic
 from hutch.fakebroker.session import Session
 
 if TYPE_CHECKING:
-    from hutch.fakebroker.broker import Broker
+    from hutch.fakebroker.hub import Hub
 
 #: How many bytes the pipe holds for a client that does not read; those of Linux's sockets hold that much (CONSUME-33).
 PIPE_SIZE: Final = 3_900_000
@@ -30,26 +30,32 @@ PIPE_SIZE: Final = 3_900_000
 class Pipe:
     """A :class:`~hutch.wire.transport.Transport` to a broker in this process."""
 
-    def __init__(self, broker: "Broker") -> None:
-        self._broker: Final = broker
-        self._node: Final = broker.node
-        self._notifier: Final = broker.notifier
+    def __init__(self, hub: "Hub") -> None:
+        self._hub: Final = hub
+        self._turn: Final = hub.turn
+        self._clock: Final = hub.manual_clock
         self._session: Session | None = None
         #: The thread that used the pipe last.
         self.thread = get_ident()
+        #: A manual clock's time; else the real one, for waits take real time.
+        self.monotonic: Final[Callable[[], float]] = monotonic if self._clock is None else self._clock.monotonic
 
     def connect(self, deadline: float | None) -> None:  # noqa: ARG002  (there is nothing to wait for)
         """Reach the broker.
 
         Raises:
-            ConnectionRefusedError: it is closed.
+            ConnectionRefusedError: it is closed, or stopped.
             OSError: the pipe is connected already.
         """
-        with self._broker.line:
+        hub = self._hub
+        with self._turn as node:
             if self._session is not None:
                 raise OSError(EISCONN, "the pipe is connected already")
             self.thread = get_ident()
-            self._session = self._broker.add_pipe(self)
+            if hub.closed or hub.stopped:
+                raise ConnectionRefusedError(f"the in-process broker is {'closed' if hub.closed else 'stopped'}")
+            peer = Peer(f"in-process client {len(hub.pipes) + 1}")
+            self._session = hub.pipes[self] = Session(node, peer, None, now=monotonic, stream_size=PIPE_SIZE)
 
     def send(self, data: bytes, deadline: float | None = None) -> None:  # noqa: ARG002
         """Have the broker do what ``data`` asks for; later, where an alarm keeps it from reading (CONN-BLOCK-04). What
@@ -58,20 +64,14 @@ class Pipe:
         Raises:
             BrokenPipeError: the connection has ended.
         """
-        broker = self._broker
-        if not broker.lock.acquire(False):  # which is `with broker.line`, without its calls
-            broker.line.join()
-        try:
+        with self._turn:
             self.thread = get_ident()
             session = self._session
             if session is None or session.dropped:
                 raise BrokenPipeError("the connection to the in-process broker has ended")
             session.receive(data)
-            self._notifier.notify()
-        finally:
-            broker.lock.release()
         if session.reader.more:
-            broker.line.finish([session])
+            self._hub.resume([session])
 
     def receive(self, deadline: float | None = None) -> bytes:
         """What the broker has sent, waiting for it until the deadline.
@@ -80,47 +80,38 @@ class Pipe:
             ConnectionResetError: the broker has ended the connection, as RabbitMQ does by a reset (CONN-HDR-14).
             TimeoutError: the deadline passed; or, without one, nothing can ever arrive.
         """
-        broker = self._broker
-        node = self._node
+        self.thread = get_ident()
+        session = self._session
+        if session is not None and (data := self._hub.take(session)):
+            return data
+        return self._wait_for_output(deadline)
+
+    def _wait_for_output(self, deadline: float | None) -> bytes:
+        hub, clock = self._hub, self._clock
         waited_since: float | None = None
         while True:
-            if not broker.lock.acquire(False):
-                broker.line.join()
-            try:
-                self.thread = get_ident()
-                session = self._session
-                if session is None:
-                    raise OSError("the connection is closed")
-                if node.pending or node.timers.soonest < math.inf:
-                    node.run_due()
-                if data := session.take():
-                    return data
-                if session.dropped:
-                    raise ConnectionResetError("the in-process broker has reset the connection")
-                seen = broker.changes
-                time = self.monotonic()
-                # Whether somebody has moved a manual clock to the deadline.
-                is_past = deadline is not None and time >= deadline
-            finally:
-                broker.lock.release()
-            # Not with the lock held: time passes for all brokers on the clock, and each takes its own lock.
-            if isinstance(broker.clock, ManualClock) and broker.clock.is_left_to_this_thread():
-                self._let_pass(broker.clock, time, deadline)
+            self.thread = get_ident()
+            session = self._session
+            if session is None:
+                raise OSError("the connection is closed")
+            # In this order: what happens between these looks and the taking counts as not seen yet.
+            seen, dropped, time = hub.changes, session.dropped, self.monotonic()
+            if data := hub.take(session):
+                return data
+            if dropped:
+                raise ConnectionResetError("the in-process broker has reset the connection")
+            if clock is not None and clock.is_left_to_this_thread():
+                self._let_pass(clock, time, deadline)
                 continue
             now = monotonic()
             if waited_since is None:
                 waited_since = now
                 allowed = None if deadline is None else deadline - time
             left = None if allowed is None else waited_since + allowed - now
-            if left is not None and (left <= 0 or is_past):
+            # Somebody may have moved a manual clock to the deadline.
+            if left is not None and (left <= 0 or (deadline is not None and time >= deadline)):
                 raise TimeoutError("timed out")
-            self._wait(seen, left)
-
-    def _wait(self, since: int, seconds: float | None) -> None:
-        """Wait until something has changed ``since``, or real ``seconds`` have passed."""
-        with self._broker.line:
-            if self._broker.changes == since:
-                self._broker.wait(seconds)
+            hub.wait(seen, left)
 
     @staticmethod
     def _let_pass(clock: ManualClock, since: float, deadline: float | None) -> None:
@@ -140,21 +131,17 @@ class Pipe:
 
     def close(self) -> None:
         """End the connection; closing again does nothing. In a forked child it is left to the parent."""
-        if self._broker.in_child:
+        if self._hub.home.in_child:
             return
-        with self._broker.line:
+        with self._turn:
             session, self._session = self._session, None
             if session is not None:
-                self._broker.remove_pipe(self, session)
+                self._hub.pipes.pop(self, None)
+                session.hang_up()
 
     def fileno(self) -> int | None:
         """There is none."""
         return None
-
-    def monotonic(self) -> float:
-        """A manual clock's time; else the real one, for waits take real time."""
-        clock = self._broker.clock
-        return clock.monotonic() if isinstance(clock, ManualClock) else monotonic()
 
     def send_pieces(self, pieces: Sequence[bytes | memoryview], deadline: float | None = None) -> None:
         """:meth:`send` for what is in pieces."""

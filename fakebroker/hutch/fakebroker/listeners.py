@@ -5,10 +5,8 @@ from contextlib import contextmanager
 from threading import Lock, Thread
 from typing import TYPE_CHECKING, Final
 
-from hutch.fakebroker import forked
-
 if TYPE_CHECKING:
-    from hutch.fakebroker.broker import Broker
+    from hutch.fakebroker.hub import Hub
     from hutch.fakebroker.server.thread import ServerThread
     from hutch.fakebroker.server.tls import Tls
 
@@ -17,13 +15,13 @@ _PATIENCE: Final = 25.0
 
 
 class Listeners:
-    """The listeners of ``broker``. What waits for a listener's thread raises as :class:`ServerThread` says."""
+    """The listeners of a broker. What waits for a listener's thread raises as :class:`ServerThread` says."""
 
-    def __init__(self, broker: "Broker") -> None:
-        self._broker: Final = broker
+    def __init__(self, hub: "Hub") -> None:
+        self._hub: Final = hub
         self._plain: ServerThread | None = None
         self._tls: ServerThread | None = None
-        # Not the broker's lock: the listener's thread takes that while whoever starts the thread waits.
+        # Not the hub's lock: the listener's thread takes that while whoever starts the thread waits.
         self._changing: Final = Lock()
 
     @property
@@ -48,10 +46,7 @@ class Listeners:
             TimeoutError: another thread takes too long.
         """
         if not self._changing.acquire(timeout=_PATIENCE):
-            text = (
-                f"another thread has changed the broker's listeners for {_PATIENCE} s; does this one hold Broker.lock?"
-            )
-            raise TimeoutError(text)
+            raise TimeoutError(f"another thread has changed the broker's listeners for {_PATIENCE} s")
         try:
             yield
         finally:
@@ -60,7 +55,7 @@ class Listeners:
     def listen(self, host: str, port: int) -> str:
         """:meth:`Broker.listen <hutch.fakebroker.Broker.listen>`."""
         if self._plain is None:  # a forked child may ask for a URL that its parent has asked for
-            forked.check(self._broker)
+            self._hub.home.check()
             with self.change():
                 if self._plain is None:
                     self._plain = self._start(host, port)
@@ -69,7 +64,7 @@ class Listeners:
 
     def listen_tls(self, tls: "Tls", host: str, port: int) -> str:
         """:meth:`Broker.listen_tls <hutch.fakebroker.Broker.listen_tls>`."""
-        forked.check(self._broker)
+        self._hub.home.check()
         with self.change():
             if self._tls is not None:
                 raise RuntimeError(f"the broker listens with TLS already, on {self._tls.url}")
@@ -79,9 +74,9 @@ class Listeners:
     def _start(self, host: str, port: int, tls: "Tls | None" = None) -> "ServerThread":
         from hutch.fakebroker.server.thread import ServerThread  # noqa: PLC0415  (asyncio, only when needed)
 
-        if self._broker.closed:
+        if self._hub.closed:
             raise RuntimeError("the broker is closed, and listens no more")
-        return ServerThread(self._broker, host, port, tls)
+        return ServerThread(self._hub, host, port, tls)
 
     def drain_clients(self) -> None:
         """Return once all that clients have sent by now is done."""
@@ -99,7 +94,7 @@ class Listeners:
             server.accept()
 
     def cut_clients(self) -> None:
-        """End the connections of all clients; with the broker's lock held."""
+        """End the connections of all clients; in a turn."""
         for server in self._all:
             server.cut_clients()
 
@@ -107,11 +102,6 @@ class Listeners:
         """Return once what was said to clients by now is sent."""
         for server in self._all:
             server.flush()
-
-    def expect(self, moment: float) -> None:
-        """Somebody is to look after what falls due at ``moment``."""
-        for server in self._all:
-            server.expect(moment)
 
     def close(self, grace: float) -> None:
         """End the listeners, and their clients within ``grace`` seconds."""

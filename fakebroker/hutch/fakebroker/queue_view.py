@@ -1,13 +1,15 @@
 """Looking into a queue from outside, as tests do."""
 
-import threading
-from typing import TYPE_CHECKING, Final
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Final, TypeVar
 
 from hutch.fakebroker.engine.message import Message
 from hutch.fakebroker.engine.queues.queue import Queue
 
 if TYPE_CHECKING:
-    from hutch.fakebroker.broker import Broker
+    from hutch.fakebroker.hub import Hub
+
+Answer = TypeVar("Answer")
 
 
 class QueueView:
@@ -15,40 +17,35 @@ class QueueView:
     otherwise.
     """
 
-    def __init__(self, queue: Queue, broker: "Broker") -> None:
+    def __init__(self, queue: Queue, hub: "Hub") -> None:
         self._queue = queue
-        self._broker = broker
+        self._hub = hub
         self.name: Final = queue.name
 
-    @property
-    def _now(self) -> threading.RLock:
-        """The lock to look under, when all that was sent by now is done."""
-        self._broker.drain_clients()
-        return self._broker.lock
+    def _look(self, question: Callable[[], Answer]) -> Answer:
+        """The answer to a question, once all that was sent by now is done."""
+        self._hub.drain_clients()
+        return self._hub.look(question)
 
     @property
     def ready(self) -> int:
         """How many wait to be delivered."""
-        with self._now:
-            return len(self._queue)
+        return self._look(lambda: len(self._queue))
 
     @property
     def unacked(self) -> int:
         """How many are delivered and not acknowledged."""
-        with self._now:
-            return self._queue.unacked
+        return self._look(lambda: self._queue.unacked)
 
     @property
     def consumers(self) -> int:
         """How many consumers there are."""
-        with self._now:
-            return len(self._queue.consumers)
+        return self._look(lambda: len(self._queue.consumers))
 
     @property
     def messages(self) -> list[Message]:
         """The ready messages, head first."""
-        with self._now:
-            return self._queue.messages
+        return self._look(lambda: self._queue.messages)
 
     def __repr__(self) -> str:
         return f"<queue {self.name!r}: {self.ready} ready, {self.unacked} unacked, {self.consumers} consumers>"

@@ -149,7 +149,8 @@ class Reader(Role):
             self.blocked = False
             self.proceed()
             self._node.run_due()
-            self._session.wake()
+            if (wake := self._session.wake) is not None:
+                wake()
 
     def _record(self, kind: str) -> None:
         connection = self._session.connection

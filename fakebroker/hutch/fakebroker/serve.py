@@ -111,9 +111,9 @@ async def _serve(options: argparse.Namespace, tls: Tls | None) -> None:
     # Nobody can ask a served broker for its history, which would hold on to thousands of bodies.
     with Broker(options.profile, history_events=0, plugins=options.plugins) as broker:
         broker.admin.set_loopback_users()  # there is no other user; RabbitMQ's container image does the same
-        listeners = [(Listener(broker), options.port, "--port")]
+        listeners = [(Listener(broker.hub), options.port, "--port")]
         if tls is not None:
-            listeners.append((Listener(broker, tls), options.tls_port, "--tls-port"))
+            listeners.append((Listener(broker.hub, tls), options.tls_port, "--tls-port"))
         try:
             for listener, port, option in listeners:
                 _listen(listener, options.host, port, option)

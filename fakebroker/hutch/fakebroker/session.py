@@ -2,7 +2,6 @@
 frames.
 """
 
-import math
 from collections.abc import Callable
 from struct import Struct
 from typing import Final
@@ -44,18 +43,19 @@ class Session:
     """One connection's life.
 
     ``peer`` is the client. ``wake`` is called when output turns up where there was none, and when the
-    session ends: then :meth:`take` it. After ``dropped`` turns true and the output is taken, the stream is to be reset
-    (CONN-HDR-14). ``timers`` are those of the time that the client lives in; default the node's. ``identity`` is the
-    user that the client is by its certificate, ``""`` for one without; ``None`` where nobody presents any. ``now`` is a
-    clock, in seconds, by which slices of reading end; by default they do not. ``stream_size`` is how many bytes of
-    output the stream to the client holds, though nobody has taken them yet, as the buffers of sockets do.
+    session ends: then :meth:`take` it. ``None`` is for a client that looks for itself at the end of each turn. After
+    ``dropped`` turns true and the output is taken, the stream is to be reset (CONN-HDR-14). ``timers`` are those of the
+    time that the client lives in; default the node's. ``identity`` is the user that the client is by its certificate,
+    ``""`` for one without; ``None`` where nobody presents any. ``now`` is a clock, in seconds, by which slices of
+    reading end; by default they do not. ``stream_size`` is how many bytes of output the stream to the client holds,
+    though nobody has taken them yet, as the buffers of sockets do.
     """
 
     def __init__(
         self,
         node: Node,
         peer: Peer,
-        wake: Callable[[], None],
+        wake: Callable[[], None] | None,
         timers: Timers | None = None,
         identity: str | None = None,
         now: Callable[[], float] | None = None,
@@ -93,10 +93,11 @@ class Session:
     # bytes in
 
     def receive(self, data: bytes) -> None:
-        """Take bytes from the client and do what they ask for, a slice of it at most: see ``reader.more``."""
-        node, reader, handshake = self.node, self.reader, self._handshake
-        if node.pending or node.timers.soonest < math.inf:
-            node.run_due()  # what fell due before comes first
+        """Take bytes from the client and do what they ask for, a slice of it at most: see ``reader.more``.
+
+        Before and after this, the caller runs what is due.
+        """
+        reader, handshake = self.reader, self._handshake
         if self.dropped or handshake.deaf:
             return
         if reader.blocked:
@@ -110,15 +111,11 @@ class Session:
             reader.cutter.add(data)
             if not reader.more:
                 reader.proceed()
-        if node.pending or node.timers.soonest < math.inf:
-            node.run_due()
 
     def proceed(self) -> None:
-        """Go on with what :meth:`receive` took and left, for another slice."""
-        self.node.run_due()
+        """Go on with what :meth:`receive` took and left, for another slice; as that."""
         if self.reader.more:
             self.reader.proceed()
-            self.node.run_due()
 
     def new_slot(self, number: int) -> None:
         """Begin to use a channel number, for any frame on it does.
@@ -303,7 +300,8 @@ class Session:
             self.release()
             self._handshake.dropped()
             self._handshake.events.closed()
-            self.wake()
+            if self.wake is not None:
+                self.wake()
 
     def hang_up(self) -> None:
         """The client sends no more, and is gone once that is noticed: when all is read that it has sent."""
@@ -367,7 +365,7 @@ class Session:
         self._size += len(data)
         if self._handshake.heartbeat is not None:
             self._handshake.heartbeat.sent = True
-        if was_empty:
+        if was_empty and self.wake is not None:
             self.wake()
 
     def method(self, channel: int, method: Method) -> None:

@@ -1,24 +1,27 @@
-"""The broker as a test holds it: what :class:`hutch.fakebroker.Broker` is, and what tests want to ask."""
+"""A broker as a test holds it: what tests do to it, and what they ask."""
 
 from collections.abc import Callable, Iterable, Mapping
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Final, Self, TypeVar
 
-from hutch.fakebroker import Broker, ManualClock, Message, SystemClock
+from hutch.fakebroker import Administration, Broker, History, ManualClock, Message, Profile, QueueView, SystemClock
 from hutch.fakebroker.engine.event_list import EventList
 from hutch.fakebroker.realtime import monotonic
 from hutch.pytest_plugin.matching import ANYTHING, Published, criteria, in_a_line, not_known, search, wrong_count
 
 if TYPE_CHECKING:
     from hutch.client import Connection
+    from hutch.wire.transport import Transport
 
 Value = TypeVar("Value")
 
 
-class FakeBroker(Broker):
+class FakeBroker:
     """A RabbitMQ double for one test; the fixture ``fakebroker`` is one, and closes it afterwards.
 
     ``url`` is for any client of any library: the broker listens on a port of 127.0.0.1 from the moment ``url`` is asked
-    for. :meth:`connect` gives a client without a socket. ``history`` tells what happened.
+    for. :meth:`connect` gives a client without a socket. ``history`` tells what happened. ``admin`` is the operator.
+    ``broker`` is the :class:`~hutch.fakebroker.Broker` itself, for what a test seldom needs, such as ``listen_tls``.
 
     ``clock`` is a :class:`~hutch.fakebroker.ManualClock` unless another one is given: for the broker no time passes but
     by ``clock.advance(minutes=5)``, and by a client of :meth:`connect` that waits. Heartbeats of TCP clients go by real
@@ -46,8 +49,6 @@ class FakeBroker(Broker):
         TypeError: ``users`` is no mapping, or ``vhosts`` or ``plugins`` one text.
     """
 
-    clock: ManualClock | SystemClock
-
     def __init__(
         self,
         profile: str = "4.3",
@@ -63,9 +64,10 @@ class FakeBroker(Broker):
         consumer_timeout: int | None = 1800000,
         single_confirms: bool = False,
     ) -> None:
-        super().__init__(
+        self.clock: Final = ManualClock() if clock is None else clock
+        self.broker: Final = Broker(
             profile,
-            ManualClock() if clock is None else clock,
+            self.clock,
             users=users,
             vhosts=vhosts,
             seed=seed,
@@ -78,6 +80,79 @@ class FakeBroker(Broker):
             single_confirms=single_confirms,
         )
         self._connections: Final[list[Connection]] = []
+
+    # the broker
+
+    @property
+    def url(self) -> str:
+        """An ``amqp://`` URL for any client, with the first user's credentials; the broker listens from now on."""
+        return self.broker.url
+
+    @property
+    def memory_url(self) -> str:
+        """A ``memory://`` URL for :func:`hutch.client.connect` in this process, with the first user's credentials."""
+        return self.broker.memory_url
+
+    def transport(self) -> "Transport":
+        """A transport for one client in this process, not connected yet: ``Connection(transport=broker.transport)``."""
+        return self.broker.transport()
+
+    @property
+    def profile(self) -> Profile:
+        """The RabbitMQ version that the broker is."""
+        return self.broker.profile
+
+    @property
+    def admin(self) -> Administration:
+        """What an operator does: users, permissions, virtual hosts, policies, alarms, stopping and starting."""
+        return self.broker.admin
+
+    @property
+    def history(self) -> History:
+        """What happened so far, oldest first."""
+        return self.broker.history
+
+    def queue(self, name: str, vhost: str = "/") -> QueueView:
+        """A queue to look into.
+
+        Raises:
+            LookupError: there is none of that name; the message names those there are.
+        """
+        return self.broker.queue(name, vhost)
+
+    def run_due(self) -> None:
+        """See :meth:`Broker.run_due <hutch.fakebroker.Broker.run_due>`."""
+        self.broker.run_due()
+
+    def drain_clients(self) -> None:
+        """See :meth:`Broker.drain_clients <hutch.fakebroker.Broker.drain_clients>`."""
+        self.broker.drain_clients()
+
+    # what tests often have an operator do
+
+    def raise_alarm(self, resource: str) -> None:
+        """``admin.raise_alarm``."""
+        self.admin.raise_alarm(resource)
+
+    def clear_alarm(self, resource: str) -> None:
+        """``admin.clear_alarm``."""
+        self.admin.clear_alarm(resource)
+
+    def trace_on(self, vhost: str = "/") -> None:
+        """``admin.trace_on``."""
+        self.admin.trace_on(vhost)
+
+    def stop(self) -> None:
+        """``admin.stop``."""
+        self.admin.stop()
+
+    def start(self) -> None:
+        """``admin.start``."""
+        self.admin.start()
+
+    def restart(self, downtime: float = 0.0) -> None:
+        """``admin.restart``."""
+        self.admin.restart(downtime)
 
     # clients
 
@@ -93,9 +168,10 @@ class FakeBroker(Broker):
         """
         from hutch.client import Connection  # noqa: PLC0415  (tests of other clients do without)
 
-        if not self.node.users or not self.node.vhosts:
-            raise LookupError(f"nobody can connect to a broker without any {'vhosts' if self.node.users else 'users'}")
-        userid, password, vhost = self.node.first_login
+        node = self.broker.hub.node
+        if not node.users or not node.vhosts:
+            raise LookupError(f"nobody can connect to a broker without any {'vhosts' if node.users else 'users'}")
+        userid, password, vhost = node.first_login
         defaults = {"userid": userid, "password": password, "virtual_host": vhost}
         connection = Connection(transport=self.transport, **{**defaults, **kwargs})
         connection.connect()
@@ -106,7 +182,15 @@ class FakeBroker(Broker):
         """Close what :meth:`connect` gave, then the broker. TCP clients have ``grace`` seconds to take that in."""
         while self._connections:
             self._connections.pop().collect()
-        super().close(grace)
+        self.broker.close(grace)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
 
     # what happened
 
@@ -181,10 +265,10 @@ class FakeBroker(Broker):
             AssertionError: it did not come true in time.
         """
         __tracebackhide__ = True
+        hub = self.broker.hub
         deadline = monotonic() + timeout
-        in_time = True
         while True:
-            seen = self.changes
+            seen, left = hub.changes, deadline - monotonic()
             failure: Exception | None = None
             try:
                 value = condition()
@@ -193,8 +277,8 @@ class FakeBroker(Broker):
             else:
                 if value:
                     return value
-            if not in_time:
+            if left <= 0:
                 last = f"was {value!r}" if failure is None else f"failed: {failure}"
                 cause = failure if isinstance(failure, KeyError | IndexError) else None  # may be a mistake in it
                 raise AssertionError(f"waited {timeout:g} s in vain; at last the condition {last}") from cause
-            in_time = self.wait_for_change(seen, deadline - monotonic())
+            hub.wait(seen, left)

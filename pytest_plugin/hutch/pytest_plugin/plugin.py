@@ -115,5 +115,6 @@ def pytest_runtest_makereport(
 
         if isinstance(broker, FakeBroker):  # a project may have a fixture of that name that is something else
             # Without catching up: the test may have failed because its broker is stuck.
-            report.sections.append(("what happened in fakebroker", timeline(broker.node.history, _EVENTS_IN_REPORT)))
+            history = broker.broker.hub.node.history
+            report.sections.append(("what happened in fakebroker", timeline(history, _EVENTS_IN_REPORT)))
     return report

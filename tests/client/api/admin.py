@@ -57,7 +57,7 @@ def another_vhost(target: Target) -> str:
     """A virtual host beside the target's own, for this test."""
     name = target.name("vhost")
     if target.broker is not None:
-        target.broker.add_vhost(name)
+        target.broker.admin.add_vhost(name)
     else:
         call(target, "PUT", f"vhosts/{quote(name, safe='')}")
         target.cleanup.callback(call, target, "DELETE", f"vhosts/{quote(name, safe='')}")

@@ -59,7 +59,7 @@ class Alarm:
     def sound(self) -> None:
         """Be low on memory from now on."""
         if self._broker is not None:
-            self._broker.raise_alarm("memory")
+            self._broker.admin.raise_alarm("memory")
 
     def is_noticed(self) -> None:
         """Something was published meanwhile."""
@@ -69,7 +69,7 @@ class Alarm:
     def end(self) -> None:
         """There is memory again."""
         if self._broker is not None:
-            self._broker.clear_alarm("memory")
+            self._broker.admin.clear_alarm("memory")
         if self._transport is not None:
             self._transport.slip_in(ConnectionUnblocked())
 

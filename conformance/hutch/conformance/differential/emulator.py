@@ -40,7 +40,7 @@ class Emulator:
 
     def restart(self) -> None:
         """Restart it, in no time."""
-        self._broker.restart()
+        self._broker.admin.restart()
 
     def advance(self, seconds: float) -> None:
         """Let time pass."""
@@ -48,12 +48,12 @@ class Emulator:
 
     def upcoming(self) -> float | None:
         """Seconds until something falls due of itself; ``None`` for never."""
-        at = self._broker.next_timer_at()
+        at = self._clock.next_timer_at()
         return None if at is None else at - self._clock.monotonic()
 
     def handed_over(self) -> int:
         """How many messages quorum queues handed over that dead-letter at least once."""
-        vhost = self._broker.node.vhosts[self.vhost]
+        vhost = self._broker.hub.node.vhosts[self.vhost]
         return sum(
             event.queue in vhost.queues and vhost.queues[event.queue].settings.dead_letters_at_least_once
             for event in self._broker.history.of("dead-lettered")

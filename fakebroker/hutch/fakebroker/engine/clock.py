@@ -123,6 +123,11 @@ class Timers:
         """How long until the soonest timer is due, 0 when it is overdue; ``None`` when there is none."""
         return None if self.soonest == math.inf else max(self.soonest - self._running.monotonic(), 0.0)
 
+    @property
+    def is_due(self) -> bool:
+        """Whether the time of the soonest timer has come."""
+        return self.soonest - self._tolerance <= self._clock.monotonic()
+
     def pop_due(self) -> Timer | None:
         """Take out the soonest timer if its time has come."""
         if self.soonest == math.inf or self.soonest - self._tolerance > self._clock.monotonic():

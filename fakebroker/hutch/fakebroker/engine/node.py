@@ -105,9 +105,6 @@ class Node:
         self.operator_events.user("created", user.name)
         if user.tags:
             self.operator_events.user("tags.set", user.name, user.tags)
-        if user.everywhere:
-            for vhost in self.vhosts:
-                self._permit_all(user, vhost)
 
     def delete_user(self, name: str) -> None:
         """Delete a user, and close the user's connections (CONN-AUTH-15).

@@ -2,7 +2,6 @@
 
 import asyncio
 import logging
-import math
 import selectors
 import socket
 import ssl
@@ -20,10 +19,11 @@ from hutch.fakebroker.realtime import monotonic
 from hutch.fakebroker.server.ports import Address, Port
 from hutch.fakebroker.server.stall import SEND_TIMEOUT, Stall, reset_on_close
 from hutch.fakebroker.server.tls import HANDSHAKE_TIMEOUT, NOT_TLS, Encryption, Tls
+from hutch.fakebroker.server.wake_up import WakeUp
 from hutch.fakebroker.session import Session
 
 if TYPE_CHECKING:
-    from hutch.fakebroker.broker import Broker
+    from hutch.fakebroker.hub import Hub
 
 _log = logging.getLogger("hutch.fakebroker")
 
@@ -50,14 +50,14 @@ class Client(asyncio.Protocol):
     def __init__(self, listener: "Listener", address: Address) -> None:
         self._listener = listener
         self._address = address
-        self._broker = listener.broker
+        self._hub = listener.hub
         self._flush_is_due = False
         #: Whether the socket is left unread: because of an alarm (CONN-BLOCK-04), or until what was read is done.
         self.paused = False
         #: Whether there is more to do of what was read, which goes on in the next turn of the loop.
         self.behind = False
         #: While the client does not read, output stays in the session.
-        self._stall: Final = Stall(self._broker.peer_timers, self._give_up)
+        self._stall: Final = Stall(self._hub.peer_timers, self._give_up)
         self._is_lost = False
         self._encryption: Encryption | None = None
         self._handshake_timer: Timer | None = None
@@ -85,25 +85,24 @@ class Client(asyncio.Protocol):
         self.peer = _peer(self._address, transport.get_extra_info("sockname"))
         self._listener.clients[self] = None
         _log.info("%s: accepted", self.peer.name)
-        with self._broker.line:
-            self._broker.company.peers += 1
-            if self._broker.stopped:
+        with self._hub.turn:
+            self._hub.peers += 1
+            if self._hub.stopped:
                 self._listener.call_soon(self._reset)
             elif self._listener.tls is None:
                 self._begin(None)
             else:
                 self._encryption = Encryption(self._listener.tls)
-                self._handshake_timer = self._broker.peer_timers.set_for_client(
+                self._handshake_timer = self._hub.peer_timers.set_for_client(
                     HANDSHAKE_TIMEOUT, lambda: self._listener.call_soon(self._reset)
                 )
-        self._listener.arm()
 
     def _begin(self, identity: str | None) -> Session:
         self.session = Session(
-            self._broker.node,
+            self._hub.node,
             self.peer,
-            self._wake,
-            self._broker.peer_timers,
+            self._flush_soon,
+            self._hub.peer_timers,
             identity,
             monotonic,
         )
@@ -124,7 +123,7 @@ class Client(asyncio.Protocol):
             self.transport.write(encryption.take())
             if not encryption.established:
                 return
-        with self._broker.line:
+        with self._hub.turn:
             session = self.session
             if session is None and encryption is not None:
                 self._end_handshake()
@@ -133,30 +132,26 @@ class Client(asyncio.Protocol):
             if session is not None and data:
                 self._flush_is_due = True  # below, which saves a turn of the loop
                 session.receive(data)
-                self._broker.notifier.notify()
         if encryption is not None and encryption.ended:
             self.transport.close()
         self._flush()
-        self._listener.arm()
 
     def _proceed(self) -> None:
         """Do another slice of what was read."""
         self._listener.progress += 1
         self.behind = False
-        with self._broker.line:
+        with self._hub.turn:
             session = self.session
             if session is not None:
                 session.proceed()
-                self._broker.notifier.notify()
         self._flush()
         if self._is_lost and not self.behind:
             self.forget()
-        self._listener.arm()
 
     def _end_handshake(self) -> None:
-        # With the broker's lock held.
+        # In a turn.
         if self._handshake_timer is not None:
-            self._broker.peer_timers.cancel(self._handshake_timer)
+            self._hub.peer_timers.cancel(self._handshake_timer)
             self._handshake_timer = None
 
     def eof_received(self) -> bool:
@@ -168,7 +163,6 @@ class Client(asyncio.Protocol):
         self._is_lost = True
         if not self.behind:
             self.forget()
-            self._listener.arm()
 
     @property
     def is_sending(self) -> bool:
@@ -177,18 +171,17 @@ class Client(asyncio.Protocol):
 
     def pause_writing(self) -> None:
         """The stream takes no more: the client does not read."""
-        with self._broker.line:
+        with self._hub.turn:
             self._stall.begin()
-        self._listener.arm()
 
     def resume_writing(self) -> None:
         """The stream has taken what it was given."""
-        with self._broker.line:
+        with self._hub.turn:
             self._stall.end()
         self._flush()
 
     def _give_up(self) -> None:
-        # Called with the broker's lock held.
+        # Called in a turn.
         if self.session is not None and not self.session.dropped:
             self.session.note(f"the client does not read: nothing could be sent to it for {SEND_TIMEOUT:g} seconds")
             self.session.drop()
@@ -197,36 +190,31 @@ class Client(asyncio.Protocol):
     def forget(self) -> None:
         """End the session of a client that is gone."""
         self._listener.forget(self)
-        with self._broker.line:
-            self._broker.company.peers -= 1
+        with self._hub.turn:
+            self._hub.peers -= 1
             self._end_handshake()
             self._stall.end()
             if self.session is not None:
                 self.session.lost()
-            self._broker.notifier.notify()
         refusal = f": {self.session.refusal}" if self.session and self.session.refusal else ""
         _log.info("%s: closed%s", self.peer.name, refusal)
 
     def shut_down(self) -> None:
-        """Tell the client that the broker is stopped; with the broker's lock held."""
+        """Tell the client that the broker is stopped; in a turn."""
         if self.session is not None:
             self.session.shut_down()
         else:
             self.transport.abort()
 
     def cut(self) -> None:
-        """Tell the client that the broker is stopped, and end the stream; with the broker's lock held."""
+        """Tell the client that the broker is stopped, and end the stream; in a turn."""
         if self.session is not None:
             self.session.cut()
         else:
             self._listener.call_soon(self._reset)
 
-    def _wake(self) -> None:
-        # Called with the broker's lock held, by whatever thread made the session speak.
-        self._flush_soon()
-        self._broker.notifier.notify()
-
     def _flush_soon(self) -> None:
+        # Called by whatever thread made the session speak.
         if not self._flush_is_due:
             self._flush_is_due = True
             self._listener.call_soon(self._flush)
@@ -235,11 +223,12 @@ class Client(asyncio.Protocol):
         session, encryption = self.session, self._encryption
         if session is None:
             return
-        with self._broker.line:
-            self._flush_is_due = False
-            data = b"" if self._stall.is_there else session.take()
-            dropped = session.dropped and not session.has_output
-            blocked, more = session.reader.blocked, session.reader.more
+        # In this order: whatever turns up behind these looks is for the next flush.
+        self._flush_is_due = False
+        dropped = session.dropped
+        data = b"" if self._stall.is_there else self._hub.take(session)
+        dropped = dropped and not session.has_output
+        blocked, more = session.reader.blocked, session.reader.more
         if more and not self.behind:
             self.behind = True
             self._listener.call_soon(self._proceed)
@@ -309,20 +298,18 @@ def is_loopback(address: Address | None) -> bool:
 class Listener:
     """A TCP listener of a broker, with TLS if ``tls`` is given; to be used within a running event loop."""
 
-    def __init__(self, broker: "Broker", tls: Tls | None = None) -> None:
-        self.broker: Final = broker
+    def __init__(self, hub: "Hub", tls: Tls | None = None) -> None:
+        self.hub: Final = hub
         self.tls: Final = tls
         self.clients: Final[dict[Client, None]] = {}
         self.url = ""
-        #: The moment of the broker's soonest timer when the wake-up was set.
-        self.armed_for = math.inf
         #: A number that grows with each thing the listener does.
         self.progress = 0
         self._loop: Final = asyncio.get_running_loop()
+        self._wake_up: Final = WakeUp(hub, self._loop, self.call_soon)
         self._ports: list[Port] = []
         self._accepting = False
         self._arriving: Final[set[asyncio.Task[Any]]] = set()
-        self._handle: asyncio.TimerHandle | None = None
         self._thread: Final = threading.get_ident()
         self._idle: Final = asyncio.Event()
 
@@ -330,16 +317,17 @@ class Listener:
         """Accept the clients of these ports, which are the ``host``'s, unless the broker is stopped. ``url`` is set."""
         self._ports = ports
         self._set_accepting(True)
-        if self.broker.stopped:
+        if self.hub.stopped:
             self.refuse()
         address, number = self._ports[0].address[:2]
         # With TLS, the name counts that the certificate is for.
         reached_by = address if self.tls is None or host in _EVERYWHERE else host
         name = f"[{reached_by}]" if ":" in reached_by else reached_by
-        user, password, vhost = self.broker.node.first_login
+        user, password, vhost = self.hub.node.first_login
         path = "" if vhost == "/" else quote(vhost, safe="")
         scheme = "amqp" if self.tls is None else "amqps"
         self.url = f"{scheme}://{quote(user, safe='')}:{quote(password, safe='')}@{name}:{number}/{path}"
+        self._wake_up.begin()
 
     def _set_accepting(self, accepting: bool) -> None:
         self._accepting = accepting
@@ -395,24 +383,11 @@ class Listener:
 
     def call_soon(self, callback: Callable[[], None]) -> None:
         """Run a callback in the loop, from whatever thread."""
-        if threading.get_ident() == self._thread:
-            self._loop.call_soon(callback)
-        else:
-            with suppress(RuntimeError):  # the loop has ended, and all of its clients with it
+        with suppress(RuntimeError):  # the loop has ended, and all of its clients with it
+            if threading.get_ident() == self._thread:
+                self._loop.call_soon(callback)
+            else:
                 self._loop.call_soon_threadsafe(callback)
-
-    def arm(self) -> None:
-        """Have the loop wake up for the broker's next timer."""
-        with self.broker.line:
-            self.armed_for = self.broker.node.timers.soonest
-            seconds = self.broker.seconds_to_wake_up()
-        if self._handle is not None:
-            self._handle.cancel()
-        self._handle = None if seconds is None else self._loop.call_later(seconds, self._ring)
-
-    def _ring(self) -> None:
-        self.broker.run_due()
-        self.arm()
 
     def forget(self, client: Client) -> None:
         """A client is gone."""
@@ -450,7 +425,7 @@ class Listener:
             return [key.data for key, _ in selector.select(0)] if selector.get_map() else []
 
     def cut_clients(self) -> None:
-        """End the connections of all clients that there are; with the broker's lock held, from any thread."""
+        """End the connections of all clients that there are; in a turn, of any thread."""
         for client in list(self.clients):
             client.cut()
 
@@ -468,7 +443,7 @@ class Listener:
         # Another thread may wait for :meth:`drain_clients`.
         while (others := asyncio.all_tasks() - {asyncio.current_task()}) and (left := deadline - self._loop.time()) > 0:
             await asyncio.wait(others, timeout=left)
-        with self.broker.line:
+        with self.hub.turn:
             for client in list(self.clients):
                 client.shut_down()
         if self.clients:
@@ -477,12 +452,12 @@ class Listener:
                 await asyncio.wait_for(self._idle.wait(), max(deadline - self._loop.time(), 0))
         for client in list(self.clients):
             client.transport.abort()
-        if self._handle is not None:
-            self._handle.cancel()
+        self._wake_up.end()
         await asyncio.sleep(0)
 
     def abandon(self) -> None:
         """End what :meth:`stop` ends, without the event loop, which has failed."""
+        self._wake_up.end()
         for port in self._ports:
             port.close()
         clients = list(self.clients)

@@ -13,10 +13,9 @@ from hutch.fakebroker.server.protocol import Listener
 from hutch.fakebroker.server.tls import Tls
 
 if TYPE_CHECKING:
-    from hutch.fakebroker.broker import Broker
+    from hutch.fakebroker.hub import Hub
 
 _PATIENCE: Final = 10.0  # seconds
-_HINT: Final = "does this thread hold Broker.lock?"
 
 
 class _Loop(asyncio.SelectorEventLoop):
@@ -58,8 +57,8 @@ class ServerThread:
         TimeoutError: the listener has not started within ten seconds.
     """
 
-    def __init__(self, broker: "Broker", host: str, port: int, tls: Tls | None = None) -> None:
-        self._broker: Final = broker
+    def __init__(self, hub: "Hub", host: str, port: int, tls: Tls | None = None) -> None:
+        self._hub: Final = hub
         self._tls: Final = tls
         self._grace = 0.0
         #: Whether the loop does no more than to clear up behind an error.
@@ -118,7 +117,7 @@ class ServerThread:
                 each.close()
 
     async def _serve(self, ports: list[Port], host: str) -> None:
-        listener = Listener(self._broker, self._tls)
+        listener = Listener(self._hub, self._tls)
         listener.start(ports, host)
         if self._started.set_running_or_notify_cancel():  # else nobody waits for the start any more
             self._started.set_result(listener)
@@ -150,10 +149,11 @@ class ServerThread:
         """Have the loop run ``action``, and return once it is done, or the listener has been stopped.
 
         Raises:
-            RuntimeError: the thread has died.
+            RuntimeError: the thread has died, or the calling one has a turn, for which the listener would wait.
             TimeoutError: the listener does nothing for ten seconds.
             Exception: what ``action`` raises.
         """
+        self._hub.turn.check_none()
         listener, done, progress = self._listener, Future[None](), -1
         listener.call_soon(lambda: self._begin(action, done))
         while progress != listener.progress:
@@ -166,7 +166,7 @@ class ServerThread:
                 self.check()
                 return
         done.cancel()  # it is not to be done behind the error
-        raise TimeoutError(f"the broker's listener did nothing for {_PATIENCE} s; {_HINT}")
+        raise TimeoutError(f"the broker's listener did nothing for {_PATIENCE} s")
 
     def check(self) -> None:
         """Look whether the thread is alive, or was stopped.
@@ -197,29 +197,23 @@ class ServerThread:
         self._have(self._listener.accept)
 
     def cut_clients(self) -> None:
-        """End the connections of all clients; with the broker's lock held."""
+        """End the connections of all clients; in a turn."""
         self._listener.cut_clients()
 
     def flush(self) -> None:
         """Return once what was said to clients by now is sent. Raises as :meth:`drain_clients`."""
         self._have(self._listener.flush)
 
-    def expect(self, moment: float) -> None:
-        """See to it that the listener looks after what falls due at ``moment``, whoever has set that timer."""
-        if moment < self._listener.armed_for and not self._ended.done():
-            self._listener.call_soon(self._listener.arm)
-
     def stop(self, grace: float) -> None:
         """Close the listener, and the clients within ``grace`` seconds, and wait for the thread to end.
 
         Raises:
+            RuntimeError: the calling thread has a turn, for which the listener would wait.
             TimeoutError: it has not ended ten seconds later.
         """
+        self._hub.turn.check_none()
         self._grace = grace
         self._started.result().call_soon(self._stopping.set)
         self.thread.join(grace + _PATIENCE)
         if self.thread.is_alive():
-            text = (
-                f"the broker's listener has not ended after {grace + _PATIENCE} s; does this thread hold Broker.lock?"
-            )
-            raise TimeoutError(text)
+            raise TimeoutError(f"the broker's listener has not ended after {grace + _PATIENCE} s")

@@ -1,0 +1,185 @@
+"""The hub of a broker: what its ways in share. Its node in turns, its output, its clocks, and who is connected."""
+
+import math
+import threading
+from collections.abc import Callable, Collection, Iterable
+from typing import TYPE_CHECKING, Final, TypeVar
+
+from hutch.fakebroker.clocks import ManualClock
+from hutch.fakebroker.engine.clock import Clock, Timers
+from hutch.fakebroker.engine.node import Node
+from hutch.fakebroker.forked import Home
+from hutch.fakebroker.listeners import Listeners
+from hutch.fakebroker.realtime import monotonic
+from hutch.fakebroker.session import Session
+from hutch.fakebroker.turn import Turn
+
+if TYPE_CHECKING:
+    from hutch.fakebroker.inprocess import Pipe
+
+Answer = TypeVar("Answer")
+
+_NEVER: Final = math.inf
+
+
+class Hub:
+    """What transports, operators and clocks use of a broker.
+
+    Only its :attr:`turn`, :meth:`take`, :meth:`look` and :meth:`wait` take the broker's lock.
+
+    Args:
+        node: the broker's engine.
+        clock: the broker's clock.
+        peer_clock: the clock for what TCP clients have to do in time; ``None`` for the broker's.
+    """
+
+    def __init__(self, node: Node, clock: Clock, peer_clock: Clock | None = None) -> None:
+        self.node: Final = node
+        self._timers: Final = node.timers
+        #: The turn that a thread may have: ``with hub.turn as node``.
+        self.turn: Final = Turn(node)
+        #: The clock if it is moved by hand, else ``None``.
+        self.manual_clock: Final = clock if isinstance(clock, ManualClock) else None
+        #: The timers for what TCP clients have to do in time.
+        self.peer_timers: Final = node.timers if peer_clock is None else Timers(peer_clock)
+        #: The timers on clocks that move by themselves.
+        self.running_timers: Final[list[Timers]] = [] if peer_clock is None else [self.peer_timers]
+        #: The process that this is the hub of.
+        self.home: Final = Home(self)
+        self.listeners: Final = Listeners(self)
+        #: The in-process clients. Used in turns, like all that follows.
+        self.pipes: Final[dict[Pipe, Session]] = {}
+        #: How many TCP clients are connected.
+        self.peers = 0
+        #: Whether the broker was stopped and not started again.
+        self.stopped = False
+        #: Whether the broker was closed.
+        self.closed = False
+        # Threads older than the broker belong to whatever runs the program, not to the program; all but the one that
+        # makes the broker.
+        self._older_threads: Final = frozenset(threading.enumerate()) - {threading.current_thread()}
+        if self.manual_clock is None:
+            self.running_timers.append(node.timers)
+        else:
+            self.manual_clock.subscribe(self)
+
+    # beside turns
+
+    def take(self, session: Session) -> bytes:
+        """The next of the output for a client, once what is due is run. Queues that had to wait for that are served.
+
+        Output leaves the broker here and nowhere else.
+        """
+        turn, timers = self.turn, self._timers
+        if not turn.lock.acquire(False):
+            turn.wait_for_lock()
+        try:
+            connection = session.connection
+            if (connection is None or not connection.unsent) and not (timers.soonest < _NEVER and timers.is_due):
+                return session.take()
+        finally:
+            turn.lock.release()
+        with turn:  # something is due, or follows from it
+            return session.take()
+
+    def look(self, question: Callable[[], Answer]) -> Answer:
+        """The answer to a question about the node. Nothing changes meanwhile, nothing runs, and nobody wakes up."""
+        turn = self.turn
+        if not turn.lock.acquire(False):
+            turn.wait_for_lock()
+        try:
+            return question()
+        finally:
+            turn.lock.release()
+
+    @property
+    def changes(self) -> int:
+        """A number that grows whenever something may have changed; see :meth:`wait`."""
+        return self.turn.changes
+
+    def wait(self, since: int, seconds: float | None) -> bool:
+        """Wait until :attr:`changes` is past ``since``. ``False`` if real ``seconds`` pass first; ``None`` is no limit.
+
+        To wait for a condition: take ``changes``, look at the condition, and if it does not hold, wait and begin again.
+        What falls due meanwhile on a clock that moves by itself is run.
+
+        Raises:
+            RuntimeError: this thread has a turn.
+        """
+        deadline = None if seconds is None else monotonic() + seconds
+        while self.turn.changes == since:
+            left = None if deadline is None else deadline - monotonic()
+            if left is not None and left <= 0:
+                return False
+            self._sleep(since, left)
+            if self.node.timers.is_due:
+                self.run_due()
+        return True
+
+    def _sleep(self, since: int, seconds: float | None) -> None:
+        self.turn.check_none()
+        turn = self.turn
+        if not turn.lock.acquire(False):
+            turn.wait_for_lock()
+        try:
+            due_in = None if self.manual_clock else self.node.timers.seconds_to_next()
+            turn.sleep(since, min((limit for limit in (seconds, due_in) if limit is not None), default=None))
+        finally:
+            turn.lock.release()
+
+    # turns that several use
+
+    def resume(self, sessions: Iterable[Session]) -> None:
+        """Do all that these clients have sent, in slices, between which others have their turn."""
+        while unfinished := [session for session in sessions if session.reader.more]:
+            for session in unfinished:
+                self.turn.let_others_in()
+                with self.turn:
+                    session.proceed()
+
+    def run_due(self) -> None:
+        """Run what is due.
+
+        Raises:
+            RuntimeError: this thread has a turn, at the end of which that is run.
+        """
+        self.turn.check_none()
+        with self.turn as node:
+            if self.peer_timers is not node.timers:
+                while timer := self.peer_timers.pop_due():
+                    timer.action()
+
+    # what the clock asks, and who waits for clients
+
+    def drain_clients(self) -> None:
+        """Return once all that TCP clients have sent by now is done.
+
+        Raises:
+            RuntimeError: this thread has a turn, or a listener has died.
+            TimeoutError: a listener does nothing for ten seconds.
+        """
+        self.home.check()
+        if not self.closed:
+            self.turn.check_none()
+            self.listeners.drain_clients()
+
+    def next_timer_at(self, *, background: bool = True) -> float | None:
+        """The moment of the next timer, in seconds on the clock's ``monotonic``; ``None`` if there is none. Without
+        ``background``, housekeeping such as heartbeats does not count.
+        """
+        return self.look(lambda: self.node.timers.next_at(background=background))
+
+    @property
+    def threads(self) -> set[threading.Thread]:
+        """The threads of the listeners. They send nothing of their own."""
+        return self.listeners.threads
+
+    def is_left_to_this_thread(self, strangers: Collection[threading.Thread]) -> bool:
+        """Whether only the calling thread can send something to the broker.
+
+        Args:
+            strangers: the threads of the program, without the calling one and without listeners of brokers.
+        """
+        mine = threading.get_ident()
+        alone = self.look(lambda: not self.peers and all(pipe.thread == mine for pipe in self.pipes))
+        return alone and self._older_threads.issuperset(strangers)

@@ -1,0 +1,46 @@
+"""How a broker stops and starts again."""
+
+from hutch.fakebroker.hub import Hub
+
+
+def stop(hub: Hub) -> None:
+    """:meth:`Administration.stop <hutch.fakebroker.Administration.stop>`."""
+    hub.drain_clients()
+    with hub.listeners.change():
+        if hub.closed:
+            raise RuntimeError("the broker is closed")
+        if hub.stopped:
+            return
+        hub.listeners.refuse()  # first: a client that is told to go may connect again at once
+        with hub.turn as node:
+            hub.stopped = True
+            node.end_consumers()
+            for session in list(hub.pipes.values()):
+                session.cut()
+            hub.listeners.cut_clients()
+            node.stop()
+        hub.listeners.flush()
+
+
+def start(hub: Hub) -> None:
+    """:meth:`Administration.start <hutch.fakebroker.Administration.start>`."""
+    hub.home.check()
+    with hub.listeners.change():
+        if hub.stopped:
+            with hub.turn as node:
+                hub.stopped = False
+                node.start()
+            hub.listeners.accept()
+
+
+def restart(hub: Hub, downtime: float) -> None:
+    """:meth:`Administration.restart <hutch.fakebroker.Administration.restart>`."""
+    clock = hub.manual_clock
+    if downtime and clock is None:
+        raise TypeError(f"only a ManualClock can be moved on by a downtime of {downtime} s")
+    stop(hub)
+    try:
+        if clock is not None:
+            clock.advance(downtime)
+    finally:
+        start(hub)
