@@ -44,6 +44,7 @@ class Rule:
 WIRE = "hutch.wire"
 ENGINE = "hutch.fakebroker.engine"
 ERLANG = "hutch.fakebroker.erlang"
+HISTORY = "hutch.fakebroker.history"
 PLUGINS = "hutch.fakebroker.plugins"
 BROKER = "hutch.fakebroker"
 CLIENT = "hutch.client"  # for conformance: that module itself and the public names in it
@@ -59,7 +60,8 @@ RULES = (
     Rule("hutch.client.sasl", (WIRE, CLIENT), others=frozenset({"gssapi"})),
     Rule("hutch.client.kombu", (WIRE, CLIENT), others=frozenset({"kombu"})),
     Rule(ERLANG, (WIRE, ERLANG), forbidden=IMPURE),
-    Rule(ENGINE, (WIRE, ENGINE, ERLANG, PLUGINS), others=SORTED, forbidden=IMPURE),
+    Rule(ENGINE, (WIRE, ENGINE, ERLANG), others=SORTED, forbidden=IMPURE),
+    Rule(HISTORY, (ENGINE, HISTORY), forbidden=IMPURE),
     Rule(PLUGINS, (WIRE, ENGINE, ERLANG, PLUGINS), forbidden=IMPURE),
     Rule(BROKER, (WIRE, BROKER), others=SORTED),
     Rule("hutch.pytest_plugin", (WIRE, CLIENT, BROKER, "hutch.pytest_plugin"), others=PYTEST),
@@ -260,6 +262,8 @@ def test_the_namespace_has_no_init_and_its_parts_have_one(part: str) -> None:
         ("hutch.fakebroker.engine.queues.classic", "import hutch.fakebroker"),
         ("hutch.fakebroker.engine.queues.classic", "from ... import session"),
         ("hutch.fakebroker.engine.queues.classic", "import time"),
+        ("hutch.fakebroker.engine.node", "from hutch.fakebroker.history import History"),
+        ("hutch.fakebroker.engine.node", "from hutch.fakebroker.plugins.firehose import Firehose"),
         ("hutch.fakebroker.engine.names", "import random"),
         ("hutch.fakebroker.engine.names", "from random import random"),
         ("hutch.fakebroker.engine.names", "from random import Random\nRandom()"),

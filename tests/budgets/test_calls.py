@@ -40,7 +40,7 @@ def test_each_budget_has_a_script() -> None:
 @pytest.mark.parametrize(("script", "messages"), [("a hundred messages", MESSAGES), ("a whole test", 1)])
 def test_a_script_acknowledges_its_messages(script: str, messages: int) -> None:
     with SCRIPTS[script]() as run:
-        assert len(run().hub.node.history.of("acked")) == messages
+        assert len(run().history.of("acked")) == messages
 
 
 @pytest.mark.parametrize("script", SCRIPTS)

@@ -387,12 +387,12 @@ def test_the_history_of_an_alarm(manual: Broker, pipe: Connect) -> None:
     peer.publish("q", b"1")
     manual.admin.clear_alarm("memory")
     manual.admin.clear_alarm("memory")
-    assert [(event.kind, event.detail) for event in manual.history] == [
-        ("alarm-raised", "memory"),
-        ("blocked", "in-process client 1"),
-        ("alarm-cleared", "memory"),
-        ("unblocked", "in-process client 1"),
-        ("published", ("q",)),
+    assert [(event.kind, event.resource, event.connection) for event in manual.history] == [
+        ("alarm-raised", "memory", None),
+        ("blocked", "", "in-process client 1"),
+        ("alarm-cleared", "memory", None),
+        ("unblocked", "", "in-process client 1"),
+        ("published", "", "in-process client 1"),
     ]
 
 

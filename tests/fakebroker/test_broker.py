@@ -36,6 +36,7 @@ from hutch.wire.methods import (
 from hutch.wire.url import parse_url
 
 from .conftest import Connect
+from .own import own
 from .peers import TCP, Peer, publishing
 
 # Profiles, users, virtual hosts
@@ -149,7 +150,7 @@ def test_asking_for_a_queue_that_is_not_there_names_those_there_are(manual: Brok
 
 def happened(broker: Broker, *kinds: str) -> list[tuple[str, str | None, bytes | None, object]]:
     return [
-        (event.kind, event.queue, event.message.body if event.message else None, event.detail)
+        (event.kind, event.queue, event.message.body if event.message else None, own(event))
         for event in broker.history.of(*kinds)
     ]
 
@@ -171,17 +172,17 @@ def test_history_tells_of_what_was_declared_and_bound(manual: Broker, pipe: Conn
         peer.read()
     peer.close()
     assert happened(manual, *{event.kind for event in manual.history}) == [
-        ("connected", None, None, "in-process client 1"),
-        ("declared", "q", None, ("queue", "q")),
-        ("declared", None, None, ("exchange", "x")),
+        ("connected", None, None, None),
+        ("declared", "q", None, None),
+        ("declared", None, None, "x"),
         ("bound", None, None, ("x", "q", "a.#")),
         ("unbound", None, None, ("x", "q", "a.#")),
         ("bound", None, None, ("x", "q", "b")),
         ("purged", "q", None, 0),
         ("unbound", None, None, ("x", "q", "b")),
-        ("deleted", None, None, ("exchange", "x")),
-        ("deleted", "q", None, ("queue", "q")),
-        ("disconnected", None, None, "in-process client 1"),
+        ("deleted", None, None, "x"),
+        ("deleted", "q", None, None),
+        ("disconnected", None, None, None),
     ]
 
 
@@ -211,19 +212,19 @@ def test_history_tells_the_way_of_each_message(manual: Broker, clock: ManualCloc
         ("published", None, b"1", ("q",)),
         ("published", None, b"2", ()),
         ("returned", None, b"2", "NO_ROUTE"),
-        ("got", "q", b"1", (None, 1, False)),
+        ("got", "q", b"1", (1, False)),
         ("requeued", "q", b"1", None),
         ("consuming", "q", None, "reader"),
         ("delivered", "q", b"1", ("reader", 2, True)),
         ("rejected", "q", b"1", None),
-        ("dead-lettered", "q", b"1", ("rejected", ("dead",))),
+        ("dead-lettered", "q", b"1", ("rejected", ("dead",), 1)),
         ("cancelled", "q", None, "reader"),
-        ("got", "dead", b"1", (None, 3, True)),  # a delivery failed before it died
+        ("got", "dead", b"1", (3, True)),  # a delivery failed before it died
         ("acked", "dead", b"1", None),
         ("published", None, b"3", ("q",)),
         ("published", None, b"4", ("plain",)),
         ("expired", "q", b"3", None),
-        ("dead-lettered", "q", b"3", ("expired", ("dead",))),
+        ("dead-lettered", "q", b"3", ("expired", ("dead",), 4)),
         ("expired", "plain", b"4", None),
         ("dropped", "plain", b"4", None),
     ]
@@ -238,7 +239,7 @@ def test_history_tells_why_the_broker_closed_something(manual: Broker, pipe: Con
     peer.read()
     peer.method(ConnectionOpen("/"), 0)
     peer.read()
-    assert [event.detail for event in manual.history.of("refused")] == [
+    assert [event.reason for event in manual.history.of("refused")] == [
         "NOT_FOUND - no queue 'missing' in vhost '/'",
         "CHANNEL_ERROR - unexpected method in connection state running",
     ]
@@ -248,7 +249,10 @@ def test_events_are_named_tuples_and_history_can_be_cleared(manual: Broker, pipe
     peer = pipe(manual)
     peer.declare("q")
     declared = manual.history.of("declared")
-    assert declared == [Event(0.0, "declared", "/", "q", None, ("queue", "q"))]
+    assert declared == [Event(0.0, "declared", "/", "q", origin=declared[0].origin)]
+    assert repr(declared) == (
+        "[Event(at=0.0, kind='declared', vhost='/', queue='q', origin=Origin('in-process client 1', 1, 'guest'))]"
+    )
     assert len(manual.history) == len(list(manual.history)) == 2
     manual.history.clear()
     assert len(manual.history) == 0
@@ -493,4 +497,5 @@ def test_a_broker_has_a_dozen_names_and_the_operators_verbs_are_elsewhere(manual
         "drain_clients",
         "close",
         "hub",
+        "undrained_history",
     }

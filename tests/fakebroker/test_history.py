@@ -244,7 +244,7 @@ def test_what_bodies_hold_is_bounded(
     seen: list[int] = []
 
     def look() -> None:
-        seen.append(sum({id(body): len(body) for body in held_by(broker.hub.node.history)}.values()))
+        seen.append(sum({id(body): len(body) for body in held_by(broker.undrained_history)}.values()))
 
     play(peer, 3000 if size == 1000 else 600, size, lambda: None)
     look()

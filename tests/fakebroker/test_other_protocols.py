@@ -47,7 +47,7 @@ def test_what_else_a_client_speaks(profile: str, sent: bytes, reason: str) -> No
     with Broker(profile) as broker:
         peer = Peer(broker.transport())
         peer.send(sent)
-        assert [event.detail for event in broker.history.of("refused")] == [reason]
+        assert [event.reason for event in broker.history.of("refused")] == [reason]
 
 
 def test_the_log_tells_what_else_a_client_speaks(broker: Broker, caplog: pytest.LogCaptureFixture) -> None:
@@ -125,7 +125,7 @@ def test_why_a_handshake_ends_without_a_word(
     play(peer)
     clock.advance(9)
     clock.advance(30)
-    assert [event.detail for event in manual.history.of("refused")] == [reason]
+    assert [event.reason for event in manual.history.of("refused")] == [reason]
     peer.fill_until_end()
 
 
@@ -140,7 +140,7 @@ def test_why_an_open_connection_ends_without_a_word(manual: Broker, pipe: Connec
         peer = pipe(manual)
         peer.send(sent)
         peer.fill_until_end()
-    assert [event.detail for event in manual.history.of("refused")] == list(reasons.values())
+    assert [event.reason for event in manual.history.of("refused")] == list(reasons.values())
 
 
 def test_the_end_of_a_closed_connection_is_no_refusal(manual: Broker, clock: ManualClock, pipe: Connect) -> None:

@@ -16,7 +16,7 @@ def test_without_its_plugin_a_type_is_unknown(manual: Broker, pipe: Connect) -> 
     peer = pipe(manual)
     peer.method(ExchangeDeclare(exchange="x", type="x-random"))
     peer.read()
-    assert manual.history.of("refused")[-1].detail == "PRECONDITION_FAILED - unknown exchange type 'x-random'"
+    assert manual.history.of("refused")[-1].reason == "PRECONDITION_FAILED - unknown exchange type 'x-random'"
 
 
 def test_an_unknown_plugin_is_told_with_those_there_are() -> None:
@@ -46,7 +46,7 @@ def test_random_exchanges_go_by_the_seed(pipe: Connect) -> None:
             _bind(peer, "x", "x-random", "abc")
             for _ in range(20):
                 peer.publish("k", exchange="x")
-            picked.append([event.detail for event in broker.history.of("published")])
+            picked.append([event.routed_to for event in broker.history.of("published")])
     assert picked[0] == picked[1] != picked[2]
 
 

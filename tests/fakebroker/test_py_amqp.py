@@ -70,7 +70,7 @@ def test_it_declares_publishes_consumes_and_acknowledges(broker: Broker, connect
     channel.basic_cancel(tag)
     assert broker.queue("q").unacked == broker.queue("q").ready == 0
     connection.close()
-    assert [event.detail for event in broker.history.of("disconnected")]
+    assert [event.connection for event in broker.history.of("disconnected")]
 
 
 def test_it_gets_requeues_and_rejects(connect: Connect) -> None:

@@ -109,4 +109,4 @@ def test_dead_letters_to_a_malformed_name_are_dropped(pipe: Connect) -> None:
         peer.declare("q", {**dead_letter_to, "x-message-ttl": 0})
         peer.publish("q")
         assert peer.count("q") == 0
-        assert [event.detail for event in broker.history.of("dead-lettered")] == [("expired", ())]
+        assert [(event.reason, event.routed_to) for event in broker.history.of("dead-lettered")] == [("expired", ())]

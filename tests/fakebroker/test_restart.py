@@ -384,7 +384,7 @@ def test_a_transient_exchange_that_is_bound_to_itself_goes() -> None:
             broker.admin.restart()
             with pytest.raises(RecoverableConnectionError):
                 connection.drain_events()
-        assert [event.detail for event in broker.history.of("unbound", "deleted")] == [
-            ("x", "x", ""),
-            ("exchange", "x"),
+        assert [(event.kind, event.source, event.exchange) for event in broker.history.of("unbound", "deleted")] == [
+            ("unbound", "x", None),
+            ("deleted", "", "x"),
         ]

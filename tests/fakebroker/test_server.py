@@ -62,7 +62,7 @@ def test_many_clients_at_once(broker: Broker, tcp: Connect) -> None:
         peer.publish(f"q{(number + 1) % 60}", b"from %d" % number)
     for number, peer in enumerate(peers):
         assert peer.message().body == b"from %d" % ((number - 1) % 60)
-    names = [event.detail for event in broker.history.of("connected")]
+    names = [event.connection for event in broker.history.of("connected")]
     assert len(set(names)) == 60
     ours = {f"127.0.0.1:{sock(peer).getsockname()[1]} -> 127.0.0.1:{sock(peer).getpeername()[1]}" for peer in peers}
     assert set(names) == ours
@@ -226,7 +226,7 @@ def test_the_log_tells_who_came_and_why_the_broker_closed(
         peer.method(ConnectionCloseOk(), 0)
         assert peer.ended()
         broker.close()
-    name = broker.history.of("connected")[0].detail
+    name = broker.history.of("connected")[0].connection
     assert caplog.messages == [
         f"{name}: accepted",
         f"{name}: closed: 504 CHANNEL_ERROR - expected 'channel.open'",

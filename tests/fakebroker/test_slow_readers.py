@@ -75,7 +75,7 @@ def test_a_client_that_does_not_read_for_30_seconds_is_reset(
     assert manual.queue("q").unacked == HANDED
     clock.advance(seconds=0.1)
     assert manual.queue("q").unacked == 0
-    assert [event.detail for event in manual.history.of("refused")] == [REFUSAL]
+    assert [event.reason for event in manual.history.of("refused")] == [REFUSAL]
     with pytest.raises(ConnectionResetError):
         read_to_end(stalled)
     manual.drain_clients()
@@ -131,7 +131,7 @@ def test_the_time_is_that_of_the_client(tcp: Connect, clock: ManualClock) -> Non
         assert not broker.history.of("refused")
         peers_time.advance(seconds=30)
         broker.run_due()
-        assert [event.detail for event in broker.history.of("refused")] == [REFUSAL]
+        assert [event.reason for event in broker.history.of("refused")] == [REFUSAL]
         peer.fill_until_end()
         assert broker.queue("q").ready == 1
 

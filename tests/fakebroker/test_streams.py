@@ -73,9 +73,9 @@ def test_history_tells_of_every_delivery_and_of_what_was_cut_off(manual: Broker)
     with connect(manual.memory_url) as connection:
         channel = connection.channel()
         publish(channel, *[KILOBYTE] * 5, limits={"x-stream-max-segment-size-bytes": 1000, "x-max-length-bytes": 3000})
-        assert [event.detail for event in manual.history.of("truncated")] == [1, 3]
+        assert [event.offset for event in manual.history.of("truncated")] == [1, 3]
         assert [offset for _, offset in read(channel, 3)] == [4, 6, 8]
-        assert [event.detail[1] for event in manual.history.of("delivered")] == [1, 2, 3]
+        assert [event.delivery_tag for event in manual.history.of("delivered")] == [1, 2, 3]
 
 
 def test_a_stream_with_a_limit_does_not_grow(manual: Broker) -> None:

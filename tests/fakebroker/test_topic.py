@@ -32,8 +32,8 @@ def published_to(broker: Broker, peer: Peer, key: str) -> set[str]:
     broker.history.clear()
     peer.publish(key, b"", "amq.topic")
     (published,) = broker.history.of("published")
-    assert len(set(published.detail)) == len(published.detail)
-    return set(published.detail)
+    assert len(set(published.routed_to)) == len(published.routed_to)
+    return set(published.routed_to)
 
 
 @given(

@@ -19,6 +19,7 @@ from hutch.wire.methods import (
 )
 
 from .conftest import Connect
+from .own import own
 from .peers import Peer
 
 TOLD = ("published", "returned", "delivered", "acked", "requeued", "committed", "rolled-back", "refused")
@@ -34,9 +35,9 @@ def transactional(broker: Broker, pipe: Connect) -> Peer:
 
 
 def told(broker: Broker) -> list[tuple[str, bytes | None, object]]:
-    """The history of messages: kind, body, detail."""
+    """The history of messages: kind, body, and what events of this kind tell besides."""
     return [
-        (event.kind, event.message.body if event.message else None, event.detail) for event in broker.history.of(*TOLD)
+        (event.kind, event.message.body if event.message else None, own(event)) for event in broker.history.of(*TOLD)
     ]
 
 

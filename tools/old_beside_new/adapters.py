@@ -130,9 +130,20 @@ class Emulator:
     def events(self) -> list[Plain]:
         """The events since the last call."""
         history = self._broker.history
-        told = [_event(event) for event in history]
+        told = [self._event(event) for event in history]
         history.clear()
         return told
+
+    @classmethod
+    def _event(cls, event: Any) -> Plain:
+        """An event, with its moment rounded to the nanosecond."""
+        message = None if event.message is None else _message(event.message)
+        return round(event.at, 9), event.kind, event.vhost, event.queue, message, _plain(cls._detail(event))
+
+    @staticmethod
+    def _detail(event: Any) -> Any:
+        """What an event tells besides."""
+        return event.detail
 
     def queue(self, name: str, vhost: str) -> Plain:
         """The counts and the ready messages of a queue.
@@ -160,10 +171,55 @@ class AskedByItsClock(Emulator):
         return None if at is None else at - self._clock.monotonic()
 
 
-def _event(event: Any) -> Plain:
-    """An event, with its moment rounded to the nanosecond."""
-    message = None if event.message is None else _message(event.message)
-    return round(event.at, 9), event.kind, event.vhost, event.queue, message, _plain(event.detail)
+class TypedEvents(AskedByItsClock):
+    """An emulator whose events have a field for each thing that they tell, in the place of ``Event.detail``."""
+
+    NAMES = (
+        *(name for name in AskedByItsClock.NAMES if name != "Event.detail"),
+        *("Event.connection", "Event.exchange", "Event.routed_to", "Event.reason", "Event.consumer_tag"),
+        *("Event.delivery_tag", "Event.redelivered", "Event.source", "Event.destination", "Event.routing_key"),
+        *("Event.messages", "Event.offset", "Event.delay", "Event.publishes", "Event.acknowledgements"),
+        *("Event.policy", "Event.is_operator", "Event.resource"),
+    )
+
+    @staticmethod
+    def _detail(event: Any) -> Any:
+        """What ``detail`` would be."""
+        kind = event.kind
+        if kind in {"declared", "deleted"}:
+            return ("queue", event.queue) if event.exchange is None else ("exchange", event.exchange)
+        if kind in {"policy-set", "policy-deleted"}:
+            return "operator policy" if event.is_operator else "policy", event.policy
+        if kind == "got":
+            return None, event.delivery_tag, event.redelivered
+        values = tuple(getattr(event, name) for name in _TOLD.get(kind, ()))
+        return values if len(values) > 1 else values[0] if values else None
+
+
+#: The fields that make up ``detail``, by kind.
+_TOLD: Final[Mapping[str, tuple[str, ...]]] = {
+    "published": ("routed_to",),
+    "delayed": ("delay",),
+    "due": ("routed_to",),
+    "returned": ("reason",),
+    "delivered": ("consumer_tag", "delivery_tag", "redelivered"),
+    "dead-lettered": ("reason", "routed_to"),
+    "bound": ("source", "destination", "routing_key"),
+    "unbound": ("source", "destination", "routing_key"),
+    "purged": ("messages",),
+    "truncated": ("offset",),
+    "consuming": ("consumer_tag",),
+    "cancelled": ("consumer_tag",),
+    "committed": ("publishes", "acknowledgements"),
+    "rolled-back": ("publishes", "acknowledgements"),
+    "connected": ("connection",),
+    "disconnected": ("connection",),
+    "alarm-raised": ("resource",),
+    "alarm-cleared": ("resource",),
+    "blocked": ("connection",),
+    "unblocked": ("connection",),
+    "refused": ("reason",),
+}
 
 
 def _message(message: Any) -> Plain:
@@ -178,7 +234,7 @@ def _plain(value: Any) -> Plain:
 
 
 #: The adapters, the newest first.
-ADAPTERS: Final[tuple[type[Emulator], ...]] = (AskedByItsClock, Emulator)
+ADAPTERS: Final[tuple[type[Emulator], ...]] = (TypedEvents, AskedByItsClock, Emulator)
 
 
 class Side:

@@ -4,10 +4,11 @@ from hutch.fakebroker.administration import Administration
 from hutch.fakebroker.broker import Broker
 from hutch.fakebroker.clocks import ManualClock, SystemClock
 from hutch.fakebroker.engine.clock import Clock
-from hutch.fakebroker.engine.history import Event, History
 from hutch.fakebroker.engine.message import Message
 from hutch.fakebroker.engine.operator.policy_checks import InvalidPolicy
 from hutch.fakebroker.engine.profiles import PROFILES, Profile
+from hutch.fakebroker.history import History
+from hutch.fakebroker.history.event import Event
 from hutch.fakebroker.queue_view import QueueView
 
 __all__ = [

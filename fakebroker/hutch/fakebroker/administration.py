@@ -7,6 +7,7 @@ from hutch.fakebroker import stopping
 from hutch.fakebroker.engine.access.limits import USER_LIMITS, VHOST_LIMITS
 from hutch.fakebroker.engine.access.users import Permissions, TopicPermissions, User, check_pattern
 from hutch.fakebroker.engine.operator.policy_checks import make_policy
+from hutch.fakebroker.engine.origin import OPERATOR
 
 if TYPE_CHECKING:
     from hutch.fakebroker.engine.node import Node
@@ -46,8 +47,8 @@ class Administration:
             else:
                 user.password, user.tags = password, tuple(tags)
                 if password is not None:
-                    node.operator_events.user("password.changed", name)
-                    node.operator_events.user("tags.set", name, user.tags)
+                    node.journal.password_changed(OPERATOR, name)
+                    node.journal.tags_set(OPERATOR, name, user.tags)
 
     def delete_user(self, name: str) -> None:
         """Delete a user; the user's connections are closed.
@@ -74,7 +75,7 @@ class Administration:
         with self._change() as node:
             _check_patterns(node, permissions)
             _user(node, user).permissions[_vhost(node, vhost).name] = permissions
-            node.operator_events.permissions_set(user, vhost, permissions)
+            node.journal.permissions_set(OPERATOR, user, vhost, permissions)
 
     def clear_permissions(self, user: str, *, vhost: str = "/") -> None:
         """Let a user into a virtual host no more; the user's open connections stay.
@@ -84,7 +85,7 @@ class Administration:
         """
         with self._change() as node:
             if _user(node, user).permissions.pop(_vhost(node, vhost).name, None) is not None:
-                node.operator_events.permissions_cleared(user, vhost)
+                node.journal.permissions_cleared(OPERATOR, user, vhost)
 
     def set_topic_permissions(self, user: str, exchange: str, write: str, read: str, *, vhost: str = "/") -> None:
         """Say which routing keys a user may publish to at a topic exchange, and bind with there: two regular
@@ -111,7 +112,7 @@ class Administration:
             owner = _user(node, user)
             if _vhost(node, vhost).name not in owner.topic_permissions:
                 return
-            node.operator_events.topic_permissions_cleared(user, vhost, exchange)
+            node.journal.topic_permissions_cleared(OPERATOR, user, vhost, exchange)
             if exchange is None:
                 del owner.topic_permissions[vhost]
             else:
@@ -128,7 +129,7 @@ class Administration:
         _check_limit(limit, value, USER_LIMITS)
         with self._change() as node:
             _user(node, user).limits[limit] = value
-            node.operator_events.user_limit_set(user, limit, value)
+            node.journal.user_limit_set(OPERATOR, user, limit, value)
 
     def clear_user_limit(self, user: str, limit: str) -> None:
         """Undo :meth:`set_user_limit`.
@@ -138,7 +139,7 @@ class Administration:
         """
         with self._change() as node:
             _user(node, user).limits.pop(limit, None)
-            node.operator_events.user_limit_cleared(user)
+            node.journal.user_limits_cleared(OPERATOR, user)
 
     def set_loopback_users(self, *users: str) -> None:
         """Say who may log in from this machine alone, over TCP and TLS; by default that is guest, as with RabbitMQ."""
@@ -166,7 +167,7 @@ class Administration:
                 node.add_vhost(name, default_queue_type)
             else:
                 vhost.default_queue_type = default_queue_type
-                node.operator_events.vhost_updated(vhost)
+                node.journal.vhost_updated(OPERATOR, vhost)
 
     def delete_vhost(self, name: str) -> None:
         """Delete a virtual host with all that is in it; connections to it are closed.
@@ -189,7 +190,7 @@ class Administration:
         _check_limit(limit, value, VHOST_LIMITS)
         with self._change() as node:
             _vhost(node, vhost).limits[limit] = value
-            node.operator_events.vhost_limits_set(node.vhosts[vhost])
+            node.journal.vhost_limits_set(OPERATOR, node.vhosts[vhost])
 
     def clear_vhost_limit(self, limit: str, *, vhost: str = "/") -> None:
         """Undo :meth:`set_vhost_limit`.
@@ -199,7 +200,7 @@ class Administration:
         """
         with self._change() as node:
             if _vhost(node, vhost).limits.pop(limit, None) is not None:
-                node.operator_events.vhost_limits_set(node.vhosts[vhost])
+                node.journal.vhost_limits_set(OPERATOR, node.vhosts[vhost])
 
     # policies
 
@@ -281,8 +282,8 @@ class Administration:
             )
             policies = where.policies
             (policies.operator if operator else policies.user)[name] = policy
-            node.history.record("policy-set", vhost, detail=(_kind(operator), name))
-            node.operator_events.policy_set(policy, vhost, policies.update(), operator=operator)
+            node.journal.policy_set(OPERATOR, vhost, policy, operator)
+            node.journal.policy_applied(OPERATOR, vhost, policy, operator, policies.update())
 
     def _delete_policy(self, name: str, vhost: str, *, operator: bool) -> None:
         with self._change() as node:
@@ -292,8 +293,8 @@ class Administration:
                 there = ", ".join(map(repr, known)) or "none"
                 raise LookupError(f"no {_kind(operator)} {name!r}; there are: {there}")
             del known[name]
-            node.history.record("policy-deleted", vhost, detail=(_kind(operator), name))
-            node.operator_events.policy_cleared(name, vhost, policies.update(), operator=operator)
+            node.journal.policy_deleted(OPERATOR, vhost, name, operator)
+            node.journal.policy_lifted(OPERATOR, vhost, name, operator, policies.update())
 
     # connections
 
@@ -341,7 +342,7 @@ class Administration:
             LookupError: there is no such virtual host.
         """
         with self._change() as node:
-            _vhost(node, vhost).traced = True
+            self._hub.firehose.trace(_vhost(node, vhost), True)
 
     def trace_off(self, vhost: str = "/") -> None:
         """Undo :meth:`trace_on`.
@@ -350,7 +351,7 @@ class Administration:
             LookupError: there is no such virtual host.
         """
         with self._change() as node:
-            _vhost(node, vhost).traced = False
+            self._hub.firehose.trace(_vhost(node, vhost), False)
 
     # stopping and starting
 

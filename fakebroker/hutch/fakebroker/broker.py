@@ -8,12 +8,13 @@ from hutch.fakebroker.administration import Administration
 from hutch.fakebroker.clocks import ManualClock, SystemClock
 from hutch.fakebroker.configuration import check_names, check_users, configured
 from hutch.fakebroker.engine.clock import Clock, SteppedClock
-from hutch.fakebroker.engine.history import History
 from hutch.fakebroker.engine.node import Node
 from hutch.fakebroker.engine.profiles import Profile
+from hutch.fakebroker.history import History
 from hutch.fakebroker.hub import Hub
 from hutch.fakebroker.inprocess import Pipe
 from hutch.fakebroker.memory import forget_name, publish_name
+from hutch.fakebroker.plugins.enabling import EXCHANGE_TYPES, add_listeners
 from hutch.fakebroker.queue_view import QueueView
 
 if TYPE_CHECKING:
@@ -73,15 +74,20 @@ class Broker:
         check_names("vhosts", vhosts)
         check_users(users)
         self.clock: Clock = SystemClock() if clock is None else clock
+        clock = self.clock if isinstance(self.clock, ManualClock) else SteppedClock(self.clock)
+        #: :attr:`history` as it is, while clients may still have sent more.
+        self.undrained_history: Final = History(clock, history_events, history_bytes)
         node = Node(
             configured(profile, permit_deprecated_features, plugins, consumer_timeout, single_confirms),
-            self.clock if isinstance(self.clock, ManualClock) else SteppedClock(self.clock),
+            clock,
             users={"guest": "guest"} if users is None else users,
             vhosts=vhosts,
             seed=seed,
-            history_events=history_events,
-            history_bytes=history_bytes,
+            exchange_types=EXCHANGE_TYPES,
+            listener=self.undrained_history.recorder,
         )
+        if node.profile.plugins:
+            add_listeners(node)
         #: The inside, for transports and tools: its node in turns, waiting, who is connected.
         self.hub: Final = Hub(node, self.clock, peer_clock)
         self._memory_url: str | None = None
@@ -95,7 +101,7 @@ class Broker:
     def history(self) -> History:
         """What happened so far, oldest first; see :meth:`drain_clients`."""
         self.drain_clients()
-        return self.hub.node.history
+        return self.undrained_history
 
     # ways in
 

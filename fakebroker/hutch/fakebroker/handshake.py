@@ -12,7 +12,6 @@ from hutch.fakebroker.engine.names import NODE_NAME
 from hutch.fakebroker.erlang.terms import frame_snippet
 from hutch.fakebroker.heartbeat import Heartbeat
 from hutch.fakebroker.other_protocols import HEADER_1_0_SASL, refusal
-from hutch.fakebroker.plugins.connection_events import ConnectionEvents
 from hutch.fakebroker.sasl import LoginRefused, MalformedResponse, UnreadableResponse, authenticate
 from hutch.wire.codes import ReplyCode
 from hutch.wire.declaration import Method
@@ -107,7 +106,7 @@ class Handshake:
 
     ``state`` is CLOSING from the client's connection.close until the bytes that came with it are used up, and CLOSED as
     soon as connection.close was sent or answered. ``closing_timeout`` is how many seconds the client may take then.
-    ``identity`` is as of :class:`Session`; ``events`` are told of the connection.
+    ``identity`` is as of :class:`Session`.
     """
 
     def __init__(self, session: "Session", identity: str | None) -> None:
@@ -121,9 +120,8 @@ class Handshake:
             self._profile.mechanisms if identity is None else self._profile.mechanisms_with_external
         )
         self._header = b""
-        self._user = ""
         self._capabilities: FieldTable = {}
-        self.events: Final = ConnectionEvents(session.node, session.peer, session)
+        self._client: Final = session.client
         #: What is to be told of traffic, once heartbeats are agreed.
         self.heartbeat: Heartbeat | None = None
         session.end_in(HANDSHAKE_TIMEOUT, f"the connection was not open within {HANDSHAKE_TIMEOUT:g} seconds")
@@ -184,7 +182,7 @@ class Handshake:
         if speaks_0_8 or header in {PROTOCOL_HEADER, _HEADER_0_9}:
             self.state = next_connection_state(FROM_SERVER, self.state, ConnectionStart)
             if speaks_0_8:
-                self.events.protocol = "{0,8,0}"
+                self._client.protocol = (0, 8, 0)
             self._session.write(_start(self._profile, self._mechanisms, 8 if speaks_0_8 else 0))
             return rest
         # A wrong revision of the 0-9 family is told the right one; the rest depends on what else the version speaks.
@@ -259,24 +257,22 @@ class Handshake:
     # steps
 
     def _log_in(self, method: ConnectionStartOk) -> None:
-        session = self._session
-        self.events.client_properties, self.events.mechanism = method.client_properties, method.mechanism
+        session, client = self._session, self._client
+        client.properties, client.mechanism = method.client_properties, method.mechanism
         capabilities = method.client_properties.get("capabilities", {})
         if isinstance(capabilities, Mapping):
             self._capabilities = capabilities
         try:
-            self._user = authenticate(
-                method.mechanism, method.response, self._mechanisms, session.node.users, self._identity
-            )
-            if not session.peer.local and self._user in session.node.loopback_users:
-                raise LoginRefused(self._user, f"user '{self._user}' can only connect via localhost")
+            user = authenticate(method.mechanism, method.response, self._mechanisms, session.node.users, self._identity)
+            if not session.peer.local and user in session.node.loopback_users:
+                raise LoginRefused(user, f"user '{user}' can only connect via localhost")
         except MalformedResponse as error:
             if not isinstance(error, UnreadableResponse):
-                self.events.refused(str(error), None)
+                session.node.journal.authentication_failed(client, None, str(error))
             self.drop_later(f"login failed: {error}")
             return
         except LoginRefused as error:
-            self.events.refused(error.reason, error.user)
+            session.node.journal.authentication_failed(client, error.user, error.reason)
             if self._capabilities.get("authentication_failure_close") is not True:
                 self.drop_later(f"login refused: {error.reason}")
                 return
@@ -285,7 +281,8 @@ class Handshake:
             # Less patience than with others is had for the close-ok here.
             session.end_in(SILENCE)
             return
-        self.events.logged_in(self._user)
+        client.user = user
+        session.node.journal.authenticated(client, user)
         self._send(ConnectionTune(CHANNEL_MAX, FRAME_MAX, HEARTBEAT_SECONDS))
 
     def _tune(self, method: ConnectionTuneOk, following: ConnectionState) -> None:
@@ -297,7 +294,8 @@ class Handshake:
             self.drop_later(f"client asked for {limits}; allowed are {allowed}")
             return
         session.tuned(method.channel_max, method.frame_max)
-        self.events.limits = (method.channel_max, method.frame_max, method.heartbeat)
+        client = self._client
+        client.channel_max, client.frame_max, client.heartbeat = method.channel_max, method.frame_max, method.heartbeat
         if method.heartbeat:
             self.heartbeat = Heartbeat(session.timers, method.heartbeat, self._beat, self._give_up)
             self.closing_timeout = min(CLOSING_TIMEOUT, method.heartbeat)
@@ -315,7 +313,7 @@ class Handshake:
         self._session.write(HEARTBEAT_FRAME)
 
     def _give_up(self) -> None:
-        self._session.note(f"missed heartbeats from client, timeout: {self.events.limits[2]}s")
+        self._session.note(f"missed heartbeats from client, timeout: {self._client.heartbeat}s")
         self._session.drop()
 
     def _open(self, method: ConnectionOpen) -> None:
@@ -324,14 +322,13 @@ class Handshake:
         if vhost is None:
             text = f"vhost {method.virtual_host} not found"
             raise HardError(ReplyCode.NOT_ALLOWED, text, method=ConnectionOpen)
-        user = session.node.users.get(self._user)
+        user = session.node.users.get(self._client.user or "")
         if user is not None:
             check_new_connection(session.node, vhost, user)
         if user is None or vhost.name not in user.permissions:
-            text = f"access to vhost '{vhost.name}' refused for user '{self._user}'"
+            text = f"access to vhost '{vhost.name}' refused for user '{self._client.user}'"
             raise HardError(ReplyCode.NOT_ALLOWED, text, method=ConnectionOpen)
         session.end_in(None)
         cancel_notify = self._capabilities.get("consumer_cancel_notify") is True
-        session.connection = Connection(vhost, self._user, session.peer.name, session, cancel_notify=cancel_notify)
-        self.events.created(self._user, vhost.name)
+        session.connection = Connection(self._client, user.name, vhost, session, cancel_notify=cancel_notify)
         self._send(ConnectionOpenOk())

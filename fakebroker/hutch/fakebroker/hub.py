@@ -10,6 +10,7 @@ from hutch.fakebroker.engine.clock import Clock, Timers
 from hutch.fakebroker.engine.node import Node
 from hutch.fakebroker.forked import Home
 from hutch.fakebroker.listeners import Listeners
+from hutch.fakebroker.plugins.firehose import Firehose
 from hutch.fakebroker.realtime import monotonic
 from hutch.fakebroker.session import Session
 from hutch.fakebroker.turn import Turn
@@ -47,6 +48,8 @@ class Hub:
         #: The process that this is the hub of.
         self.home: Final = Home(self)
         self.listeners: Final = Listeners(self)
+        #: It listens to the journal while a virtual host is traced.
+        self.firehose: Final = Firehose()
         #: The in-process clients. Used in turns, like all that follows.
         self.pipes: Final[dict[Pipe, Session]] = {}
         #: How many TCP clients are connected.

@@ -123,7 +123,7 @@ class Reader(Role):
         self.blocked = True
         alarms = self._node.alarms
         alarms.wait(self._on_clear)
-        self._record("blocked")
+        self._node.journal.blocked(*self._session.whose)
         self._handshake.block(alarms.reason)
 
     def _take_under_alarm(self) -> bool:
@@ -138,7 +138,7 @@ class Reader(Role):
         return True
 
     def _unblock(self) -> None:
-        self._record("unblocked")
+        self._node.journal.unblocked(*self._session.whose)
         self._handshake.block(None)
         self.resume()
 
@@ -151,11 +151,6 @@ class Reader(Role):
             self._node.run_due()
             if (wake := self._session.wake) is not None:
                 wake()
-
-    def _record(self, kind: str) -> None:
-        connection = self._session.connection
-        vhost = connection.vhost.name if connection else ""
-        self._node.history.record(kind, vhost, detail=self._session.peer.name)
 
     # frames
 

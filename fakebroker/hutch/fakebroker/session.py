@@ -9,12 +9,14 @@ from typing import Final
 from hutch.fakebroker.after_input import AfterInput
 from hutch.fakebroker.channel_commands import ChannelCommands, Slot
 from hutch.fakebroker.engine.access.limits import check_new_channel
+from hutch.fakebroker.engine.client import Client
 from hutch.fakebroker.engine.clock import Timer, Timers
 from hutch.fakebroker.engine.connection import Connection
 from hutch.fakebroker.engine.consumers import Consumer
 from hutch.fakebroker.engine.errors import AMQPError, HardError, SoftError, internal_error
 from hutch.fakebroker.engine.message import Message
 from hutch.fakebroker.engine.node import Node
+from hutch.fakebroker.engine.origin import Origin
 from hutch.fakebroker.engine.peer import Peer
 from hutch.fakebroker.engine.replies import ReplyQueue
 from hutch.fakebroker.handshake import FRAME_MAX, Handshake
@@ -64,6 +66,8 @@ class Session:
         self.node: Final = node
         self.timers: Final = node.timers if timers is None else timers
         self.peer: Final = peer
+        #: What is known of it.
+        self.client: Final = Client(peer, node.clock.time())
         self.dropped = False
         #: Why the broker closed the connection, or one of its channels last; for logs.
         self.refusal: str | None = None
@@ -229,8 +233,13 @@ class Session:
     def note(self, refusal: str) -> None:
         """Keep for logs and the history why the broker ends the connection, or one of its channels."""
         self.refusal = refusal
-        vhost = self.connection.vhost.name if self.connection else ""
-        self.node.history.record("refused", vhost, detail=refusal)
+        self.node.journal.refused(*self.whose, refusal)
+
+    @property
+    def whose(self) -> tuple[Origin, str]:
+        """Who makes facts of the connection happen, and the virtual host, which is empty before it is open."""
+        connection = self.connection
+        return (self.client.origin, "") if connection is None else (connection.origin, connection.vhost.name)
 
     def close(self, code: ReplyCode, text: str, class_id: int = 0, method_id: int = 0) -> None:
         """Send connection.close and give back what the connection holds; it ends with the client's close-ok."""
@@ -299,7 +308,7 @@ class Session:
             self.end_in(None)
             self.release()
             self._handshake.dropped()
-            self._handshake.events.closed()
+            self.node.journal.client_gone(self.client)
             if self.wake is not None:
                 self.wake()
 

@@ -242,13 +242,12 @@ def _step(event: Event, attempt: int, parked: bool) -> _Step | None:
     if event.kind == "published" and message is not None:
         source = f"{message.exchange}, {message.routing_key}" if message.exchange else "AMQP default"
         what, remark = ("published", "") if message.exchange else ("parked", f"{ATTEMPTS} attempts are enough")
-        return _Step(event.at, what, f"{source} -> {', '.join(event.detail)}", remark)
+        return _Step(event.at, what, f"{source} -> {', '.join(event.routed_to)}", remark)
     if event.kind == "delivered":
-        return _Step(event.at, "delivered", f"{event.queue} -> {event.detail[0]}", f"attempt {attempt}")
+        return _Step(event.at, "delivered", f"{event.queue} -> {event.consumer_tag}", f"attempt {attempt}")
     if event.kind == "acked":
         return _Step(event.at, "acknowledged", event.queue or "", "" if parked else "paid")
     if event.kind == "dead-lettered":
-        reason, queues = event.detail
-        remark = "payment refused" if reason == "rejected" else f"{RETRY_AFTER} minutes are over"
-        return _Step(event.at, reason, f"{event.queue} -> {', '.join(queues)}", remark)
+        remark = "payment refused" if event.reason == "rejected" else f"{RETRY_AFTER} minutes are over"
+        return _Step(event.at, event.reason, f"{event.queue} -> {', '.join(event.routed_to)}", remark)
     return None

@@ -5,8 +5,8 @@ from json import loads
 from typing import Any, Final, NamedTuple, final
 
 from hutch.fakebroker import Event, Message
-from hutch.fakebroker.engine.event_list import EventList
 from hutch.fakebroker.engine.message import BodilessMessage
+from hutch.fakebroker.history.event_list import EventList
 from hutch.pytest_plugin.timeline import body_text, destination, names
 from hutch.wire.properties import FLAGS
 
@@ -97,7 +97,7 @@ def _same(name: str, wanted: object, value: Callable[[Event, Message], object]) 
 
 def _routed_to(queue: str) -> Criterion:
     def miss(event: Event, _: Message) -> str | None:
-        return None if queue in event.detail else f"routed to {names(event.detail)}"
+        return None if queue in event.routed_to else f"routed to {names(event.routed_to)}"
 
     return Criterion(f"routed to queue {queue}", miss)
 
@@ -180,7 +180,7 @@ def _bodies(number: int) -> str:
 
 
 def search(events: EventList[Event], asked: Sequence[Criterion]) -> Result:
-    """Go through events that tell of a message and, in ``detail``, the names of the queues it got into."""
+    """Go through events that tell of a message and the names of the queues it got into."""
     found: list[Event] = []
     missed: list[tuple[Event, Sequence[str]]] = []
     bodiless: list[Event] = []
@@ -231,7 +231,7 @@ def wrong_count(result: Result, count: int, moved: Result) -> str:
         if moved.found:
             lines.append("the broker itself dead-lettered such a message; that is no publishing, and is found in")
             lines.append("fakebroker.history.of('dead-lettered') and in its queue:")
-            lines += [f"  {event.queue} -> {names(event.detail)}" for event in moved.found]
+            lines += [f"  {event.queue} -> {names(event.routed_to)}" for event in moved.found]
     return "\n".join(lines)
 
 

@@ -114,7 +114,7 @@ def pytest_runtest_makereport(
         from hutch.pytest_plugin.timeline import timeline  # noqa: PLC0415
 
         if isinstance(broker, FakeBroker):  # a project may have a fixture of that name that is something else
-            # Without catching up: the test may have failed because its broker is stuck.
-            history = broker.broker.hub.node.history
+            # Without draining clients: the test may have failed because its broker is stuck.
+            history = broker.broker.undrained_history
             report.sections.append(("what happened in fakebroker", timeline(history, _EVENTS_IN_REPORT)))
     return report

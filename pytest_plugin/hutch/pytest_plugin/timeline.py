@@ -33,7 +33,7 @@ def timeline(events: Iterable[Event], last: int | None = None) -> str:
 def describe(event: Event) -> str:
     """What happened, in a line."""
     tell = _TELL.get(event.kind)
-    text = tell(event) if tell else f"{event.kind} {event.queue or ''} {event.detail or ''}".rstrip()
+    text = tell(event) if tell else f"{event.kind} {event.queue or ''}".rstrip()
     if event.message is not None:
         text += f": {body_text(event.message)}"
     return text
@@ -65,20 +65,14 @@ def names(queues: Iterable[str]) -> str:
 
 
 def _delivered(event: Event) -> str:
-    tag, _, redelivered = event.detail
-    how = "fetched" if tag is None else f"delivered to consumer {tag}"
-    return f"{how} from {event.queue}{', redelivered' if redelivered else ''}"
-
-
-def _dead_lettered(event: Event) -> str:
-    reason, queues = event.detail
-    return f"dead-lettered ({reason}) from {event.queue} to {names(queues)}"
+    how = "fetched" if event.kind == "got" else f"delivered to consumer {event.consumer_tag}"
+    return f"{how} from {event.queue}{', redelivered' if event.redelivered else ''}"
 
 
 def _transaction(event: Event) -> str:
-    publishes, acknowledgements = event.detail
     how = "committed" if event.kind == "committed" else "rolled back"
-    return f"{how} a transaction: {_count(publishes, 'publish')}, {_count(acknowledgements, 'acknowledgement')}"
+    held = f"{_count(event.publishes, 'publish')}, {_count(event.acknowledgements, 'acknowledgement')}"
+    return f"{how} a transaction: {held}"
 
 
 def _count(number: int, what: str) -> str:
@@ -86,17 +80,29 @@ def _count(number: int, what: str) -> str:
 
 
 def _bound(event: Event) -> str:
-    source, target, key = event.detail
-    return f"{event.kind} {target} {'to' if event.kind == 'bound' else 'from'} {source}, key {key!r}"
+    preposition = "to" if event.kind == "bound" else "from"
+    return f"{event.kind} {event.destination} {preposition} {event.source}, key {event.routing_key!r}"
+
+
+def _entity(event: Event) -> str:
+    what = f"exchange {event.exchange}" if event.exchange is not None else f"queue {event.queue}"
+    return f"{event.kind} {what}"
+
+
+def _policy(event: Event) -> str:
+    how = "set" if event.kind == "policy-set" else "deleted"
+    return f"{how} {'operator policy' if event.is_operator else 'policy'} {event.policy}"
 
 
 _TELL: Final[Mapping[str, Callable[[Event], str]]] = {
     "published": lambda event: (
-        f"published to {destination(event.message)}, routed to {names(event.detail)}" if event.message else "published"
+        f"published to {destination(event.message)}, routed to {names(event.routed_to)}"
+        if event.message
+        else "published"
     ),
-    "delayed": lambda event: f"delayed by {event.detail} ms",
-    "due": lambda event: f"due after its delay, routed to {names(event.detail)}",
-    "returned": lambda event: f"returned to its publisher ({event.detail})",
+    "delayed": lambda event: f"delayed by {event.delay} ms",
+    "due": lambda event: f"due after its delay, routed to {names(event.routed_to)}",
+    "returned": lambda event: f"returned to its publisher ({event.reason})",
     "delivered": _delivered,
     "got": _delivered,
     "acked": lambda event: f"acknowledged in {event.queue}",
@@ -104,26 +110,26 @@ _TELL: Final[Mapping[str, Callable[[Event], str]]] = {
     "rejected": lambda event: f"rejected in {event.queue}",
     "expired": lambda event: f"expired in {event.queue}",
     "dropped": lambda event: f"dropped from {event.queue}",
-    "dead-lettered": _dead_lettered,
-    "declared": lambda event: f"declared {' '.join(event.detail)}",
-    "deleted": lambda event: f"deleted {' '.join(event.detail)}",
+    "dead-lettered": lambda event: f"dead-lettered ({event.reason}) from {event.queue} to {names(event.routed_to)}",
+    "declared": _entity,
+    "deleted": _entity,
     "bound": _bound,
     "unbound": _bound,
-    "purged": lambda event: f"purged {event.queue} of {event.detail} messages",
-    "truncated": lambda event: f"truncated {event.queue}, which begins at offset {event.detail} now",
-    "consuming": lambda event: f"consumer {event.detail} on {event.queue}",
-    "cancelled": lambda event: f"consumer {event.detail} off {event.queue}",
+    "purged": lambda event: f"purged {event.queue} of {event.messages} messages",
+    "truncated": lambda event: f"truncated {event.queue}, which begins at offset {event.offset} now",
+    "consuming": lambda event: f"consumer {event.consumer_tag} on {event.queue}",
+    "cancelled": lambda event: f"consumer {event.consumer_tag} off {event.queue}",
     "committed": _transaction,
     "rolled-back": _transaction,
-    "connected": lambda event: f"connected: {event.detail}",
-    "disconnected": lambda event: f"disconnected: {event.detail}",
+    "connected": lambda event: f"connected: {event.connection}",
+    "disconnected": lambda event: f"disconnected: {event.connection}",
     "stopped": lambda _: "the broker is stopped",
     "started": lambda _: "the broker is started",
-    "policy-set": lambda event: f"set {' '.join(event.detail)}",
-    "policy-deleted": lambda event: f"deleted {' '.join(event.detail)}",
-    "alarm-raised": lambda event: f"low on {event.detail}: publishers are blocked",
-    "alarm-cleared": lambda event: f"low on {event.detail} no more",
-    "blocked": lambda event: f"blocked, and read no further: {event.detail}",
-    "unblocked": lambda event: f"unblocked, and read again: {event.detail}",
-    "refused": lambda event: f"refused: {event.detail}",
+    "policy-set": _policy,
+    "policy-deleted": _policy,
+    "alarm-raised": lambda event: f"low on {event.resource}: publishers are blocked",
+    "alarm-cleared": lambda event: f"low on {event.resource} no more",
+    "blocked": lambda event: f"blocked, and read no further: {event.connection}",
+    "unblocked": lambda event: f"unblocked, and read again: {event.connection}",
+    "refused": lambda event: f"refused: {event.reason}",
 }

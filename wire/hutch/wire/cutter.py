@@ -9,7 +9,7 @@ without cutting it into frames. It is the same command, and it goes the same way
 never taken for a command: the cutter looks only where a frame begins, and not on a channel whose content is under way.
 """
 
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Container
 from struct import Struct
 from struct import error as StructError
@@ -56,7 +56,7 @@ _CACHED_ENVELOPES: Final = 1024
 
 
 @mypyc_attr(allow_interpreted_subclasses=True)
-class Commands(ABC):
+class Commands:
     """Takes commands. What comes most has methods of its own; unless they are overridden, :meth:`command` gets it."""
 
     @abstractmethod
@@ -91,7 +91,7 @@ class Commands(ABC):
 
 
 @mypyc_attr(allow_interpreted_subclasses=True)
-class Role(ABC):
+class Role:
     """How a broker, or a client, takes frames: what it makes of them, and its words for what is wrong with them."""
 
     @abstractmethod

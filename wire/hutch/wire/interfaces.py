@@ -3,6 +3,9 @@
 mypyc reads :func:`mypyc_attr` when it compiles, from mypy_extensions; at run time it says nothing, and that package
 need not be installed. A call of such an interface takes a few nanoseconds in compiled code, and one of a Protocol ten
 times that.
+
+Such an interface is a plain class with abstract methods, which type checkers look for in any class. It is no ABC:
+compiled ABCs share one memory of what ``isinstance`` has said, and so it would be wrong for the second one.
 """
 
 from typing import TYPE_CHECKING

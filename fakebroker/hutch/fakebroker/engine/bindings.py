@@ -1,6 +1,6 @@
 """A binding, and what an exchange type has to do with it."""
 
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, TypeAlias
 
@@ -52,7 +52,7 @@ def _in_order(table: FieldTable) -> dict[str, FieldValue]:
 
 
 @mypyc_attr(allow_interpreted_subclasses=True)
-class Router(ABC):
+class Router:
     """An exchange type at work: keeps the bindings of one exchange so that it finds the matching ones fast."""
 
     @abstractmethod
@@ -66,3 +66,6 @@ class Router(ABC):
     @abstractmethod
     def route(self, routing_key: str, message: Message) -> Iterable[Destination]:
         """The destinations for one routing key of a message; one may come up more than once."""
+
+    def stop(self) -> None:
+        """Forget what is not on disk, for the broker is stopped."""

@@ -14,6 +14,7 @@ from hutch.fakebroker.engine.connection import Connection, Output, Unheard
 from hutch.fakebroker.engine.consumers import Consumer
 from hutch.fakebroker.engine.errors import HardError, precondition_failed
 from hutch.fakebroker.engine.message import Message
+from hutch.fakebroker.engine.origin import Origin
 from hutch.fakebroker.engine.queues.publishers import Standing
 from hutch.fakebroker.engine.queues.queue import Queue
 from hutch.fakebroker.engine.queues.ready_messages import Entry
@@ -22,7 +23,6 @@ from hutch.fakebroker.engine.shared_limit import SharedLimit, serve_waiting
 from hutch.fakebroker.engine.targets import Publisher
 from hutch.fakebroker.engine.transactions import ACKED, Outcome, Transaction
 from hutch.fakebroker.engine.unsent import STEP, Unsent
-from hutch.fakebroker.plugins.firehose import trace_delivery
 
 
 class Delivery:
@@ -53,6 +53,8 @@ class Channel(Publisher):
         self.connection: Final = connection
         self.vhost: Final = connection.vhost
         self.number: Final = number
+        #: Who makes a fact happen that comes of this channel.
+        self.origin: Final = Origin(connection.name, number, connection.user)
         self.output: Output = connection.output
         self.access: Final = Access(connection)
         self.consumers: Final[dict[str, Consumer]] = {}
@@ -72,7 +74,6 @@ class Channel(Publisher):
         # which no tag is met on twice: a sorted container would cost more on every delivery and give nothing.
         self._unacked: dict[int, Delivery] = {}
         self._oldest = 1
-        self._history: Final = self.vhost.node.history
         profile = self.vhost.node.profile
         timeout = None if profile.has_consumer_timeouts else profile.consumer_timeout
         #: What closes the channel when it keeps a delivery for too long; ``None`` where nothing does.
@@ -80,8 +81,7 @@ class Channel(Publisher):
         connection.channels[number] = self
         #: How many consumers ended with it.
         self._ended = 0
-        if self.vhost.node.event_exchange is not None:
-            self.vhost.node.event_exchange.channel_created(self)
+        self.vhost.node.journal.channel_opened(self.origin, connection)
 
     def deliver(self, consumer: Consumer, entry: Entry) -> None:
         """Send a message to a consumer, which is known to have credit."""
@@ -96,24 +96,21 @@ class Channel(Publisher):
                 self.shared_limit.unacked += 1
         if consumer.credit is not None:
             consumer.credit -= 1
-        self._history.record("delivered", self.vhost.name, queue.name, message, (consumer.tag, tag, entry.redelivered))
+        vhost = self.vhost
+        vhost.node.journal.delivered(self.origin, vhost, queue, message, consumer.tag, tag, entry.redelivered)
         self.output.deliver(self.number, consumer, tag, entry.redelivered, message)
         if (unsent := consumer.unsent) is not None:
             unsent.count += 1
             if unsent.count == STEP:
                 unsent.step()
-        if self.vhost.traced:
-            trace_delivery(self, queue.name, message, entry.redelivered)
 
     def deliver_reply(self, queue: ReplyQueue, message: Message) -> None:
         """Send a reply to the channel's reply consumer; there is nothing to acknowledge (RPC-06)."""
         tag = self._delivery_tag + 1
         if self.vhost.node.profile.has_volatile_queues:
             self._delivery_tag = tag
-        self._history.record("delivered", self.vhost.name, queue.name, message, (queue.tag, tag, False))
+        self.vhost.node.journal.delivered(self.origin, self.vhost, queue, message, queue.tag, tag, False)
         self.output.deliver(self.number, queue, tag, False, message)
-        if self.vhost.traced and self.vhost.node.profile.has_volatile_queues:
-            trace_delivery(self, queue.name, message, False)
 
     def hand_out(self, queue: Queue, entry: Entry, no_ack: bool) -> int:
         """Count a message that basic.get takes; its delivery tag. Limits do not count it (QOS-05)."""
@@ -123,10 +120,7 @@ class Channel(Publisher):
                 self.ack_timeout.watch()
             self._unacked[self._delivery_tag] = Delivery(self._delivery_tag, queue, entry, None)
             queue.unacked += 1
-        detail = (None, self._delivery_tag, entry.redelivered)
-        self._history.record("got", self.vhost.name, queue.name, entry.message, detail)
-        if self.vhost.traced:
-            trace_delivery(self, queue.name, entry.message, entry.redelivered)
+        self.vhost.node.journal.got(self.origin, queue, entry.message, self._delivery_tag, entry.redelivered)
         return self._delivery_tag
 
     def outstanding(self, queue: Queue) -> list[Delivery]:
@@ -191,7 +185,7 @@ class Channel(Publisher):
                 # As most are: one delivery, and nobody waits for the credit.
                 del self._unacked[tag]
                 queue = delivery.queue
-                self._history.record("acked", self.vhost.name, queue.name, delivery.entry.message)
+                self.vhost.node.journal.acked(self.origin, queue, delivery.entry.message)
                 queue.unacked -= 1
                 consumer.unacked -= 1
                 return
@@ -241,7 +235,7 @@ class Channel(Publisher):
 
     def _ack(self, deliveries: Sequence[Delivery]) -> None:
         for delivery in deliveries:
-            self._history.record("acked", self.vhost.name, delivery.queue.name, delivery.entry.message)
+            self.vhost.node.journal.acked(self.origin, delivery.queue, delivery.entry.message)
         for settlement in self._settlements(deliveries):
             for queue in self._release(settlement):
                 queue.dispatch()
@@ -264,7 +258,7 @@ class Channel(Publisher):
         for settlement in self._settlements(deliveries):
             for delivery in settlement:
                 queue, entry = delivery.queue, delivery.entry
-                self._history.record("rejected", self.vhost.name, queue.name, entry.message)
+                self.vhost.node.journal.rejected(self.origin, queue, entry.message)
                 queue.discard(entry, failed=failed)
             for queue in self._release(settlement):
                 queue.dispatch()
@@ -325,7 +319,7 @@ class Channel(Publisher):
         # Whoever got credit back is in the rotation before the messages are in the queue, as in RabbitMQ.
         waiting = self._release(deliveries)
         for queue, entries in by_queue.items():
-            queue.requeue(entries, failed=failed, lost=lost)
+            queue.requeue(entries, self.origin, failed=failed, lost=lost)
         return dict.fromkeys([*by_queue, *waiting])
 
     def _release(self, deliveries: Iterable[Delivery]) -> Iterable[Queue]:
@@ -349,10 +343,8 @@ class Channel(Publisher):
         may be active now.
         """
         queues: dict[Queue, None] = {}
-        node = self.vhost.node
         self._ended += len(self.consumers)
-        if node.event_exchange is not None:
-            node.event_exchange.consumers_ended(self.consumers.values())
+        self.vhost.node.journal.consumers_ended(self.origin, self.consumers.values())
         for consumer in list(self.consumers.values()):
             del self.consumers[consumer.tag]
             consumer.queue.remove_consumer(consumer)
@@ -390,5 +382,4 @@ class Channel(Publisher):
         returned = self._requeue(lost, failed=True, lost=True)
         for queue in (*returned, *queues):
             queue.dispatch()
-        if self.vhost.node.event_exchange is not None:
-            self.vhost.node.event_exchange.channel_closed(self, self._ended)
+        self.vhost.node.journal.channel_closed(self.origin, self._ended)

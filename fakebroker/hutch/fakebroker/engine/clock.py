@@ -1,7 +1,7 @@
 """Time: what the engine asks of a clock, and the one sorted list of what is to happen later."""
 
 import math
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Callable
 from typing import Final
 
@@ -14,7 +14,7 @@ _RESOLUTION: Final = 1e-6
 
 
 @mypyc_attr(allow_interpreted_subclasses=True)
-class Clock(ABC):
+class Clock:
     """What the engine asks the time. Both are in seconds."""
 
     @abstractmethod

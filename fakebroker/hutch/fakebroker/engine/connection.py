@@ -3,7 +3,9 @@
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Final, Protocol
 
+from hutch.fakebroker.engine.client import Client
 from hutch.fakebroker.engine.errors import SoftError
+from hutch.fakebroker.engine.origin import Origin
 from hutch.wire.codes import ReplyCode
 from hutch.wire.declaration import Method
 
@@ -90,16 +92,20 @@ class Unheard:
 class Connection:
     """One open connection.
 
-    ``user`` is who logged in, ``tags`` are the tags that the user had then; ``cancel_notify`` whether its client wants
-    to know of consumers that the broker cancels (CONSUME-19, CONSUME-20). ``channels`` are the open ones by number;
+    ``client`` is who is at its other end. ``user`` is who logged in, ``tags`` are the tags that the user had then;
+    ``cancel_notify`` whether its client wants to know of consumers that the broker cancels (CONSUME-19, CONSUME-20).
+    ``channels`` are the open ones by number;
     ``exclusive_queues`` those that go with the connection.
     """
 
-    def __init__(self, vhost: "VHost", user: str, name: str, output: Output, *, cancel_notify: bool) -> None:
+    def __init__(self, client: Client, user: str, vhost: "VHost", output: Output, *, cancel_notify: bool) -> None:
+        self.client: Final = client
         self.vhost: Final = vhost
         self.user: Final = user
         self.tags: Final = vhost.node.users[user].tags
-        self.name: Final = name
+        self.name: Final = client.peer.name
+        #: Who makes a fact happen that comes of no channel.
+        self.origin: Final = Origin(client.peer.name, None, user)
         self.output: Final = output
         self.cancel_notify: Final = cancel_notify
         self.channels: Final[dict[int, Channel]] = {}
@@ -112,7 +118,7 @@ class Connection:
         #: The queues that have something to hear once all output is sent.
         self.unsent: list[Unsent] = []
         vhost.node.connections[self] = None
-        vhost.node.history.record("connected", vhost.name, detail=name)
+        vhost.node.journal.connected(self)
 
     def hear(self) -> None:
         """What was at hand is used up: have the channels hear what queues have told them meanwhile."""
@@ -141,4 +147,4 @@ class Connection:
             queue.dispatch()
         for queue in list(self.exclusive_queues):
             self.vhost.delete_queue(queue)
-        node.history.record("disconnected", self.vhost.name, detail=self.name)
+        node.journal.disconnected(self)

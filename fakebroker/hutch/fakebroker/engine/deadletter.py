@@ -71,6 +71,7 @@ def dead_letter_message(queue: "Queue", message: Message, reason: str, failures:
         node.envelopes.of(raw),
         message.body,
     )
+    dead.number = node.messages = node.messages + 1
     if profile.tracks_deaths:
         dead.deaths = deaths
         dead.properties_size = message.properties_size

@@ -22,6 +22,9 @@ class Message:
     are kept beside them. ``written`` is whether only what is on disk is left of it. The history marks it with
     ``counted_in``.
 
+    ``number`` is its own on its broker, from 1 on, and 0 on none. It keeps the number while it is delivered, requeued
+    and delayed. A dead letter is another message, with a number of its own.
+
     ``header`` is the payload of its content header frame and ``address`` the exchange and routing key as two short
     strings, both as they are delivered. ``deaths`` is what the broker itself knows of its deaths
     (``Profile.tracks_deaths``).
@@ -38,6 +41,7 @@ class Message:
         "exchange",
         "failures",
         "header",
+        "number",
         "properties_size",
         "routing_key",
         "written",
@@ -69,6 +73,7 @@ class Message:
         self.failures = 0
         self.properties_size = envelope.size
         self.written = False
+        self.number = 0
 
     def readdressed(self, exchange: str, routing_key: str) -> "Message":
         """The same as if it was published there."""
@@ -78,6 +83,7 @@ class Message:
         message.failures = self.failures
         message.properties_size = self.properties_size
         message.written = self.written
+        message.number = self.number
         return message
 
     def from_disk(self) -> "Message":
@@ -118,6 +124,7 @@ class BodilessMessage(Message):
         self.body_size = message.body_size
         self.properties_size = message.properties_size
         self.written = message.written
+        self.number = message.number
         self._reason = reason
 
     @property

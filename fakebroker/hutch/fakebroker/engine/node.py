@@ -9,15 +9,16 @@ from typing import Final
 from hutch.fakebroker.engine.access.users import ALL, TopicPermissions, User
 from hutch.fakebroker.engine.clock import Clock, SteppedClock, Timer, Timers
 from hutch.fakebroker.engine.connection import Connection
-from hutch.fakebroker.engine.history import History
+from hutch.fakebroker.engine.exchanges.kinds import ExchangeType
+from hutch.fakebroker.engine.journal import Journal
+from hutch.fakebroker.engine.listening import journal_of
 from hutch.fakebroker.engine.message_properties import Envelopes
 from hutch.fakebroker.engine.names import Names
 from hutch.fakebroker.engine.operator.alarms import Alarms
+from hutch.fakebroker.engine.origin import OPERATOR
 from hutch.fakebroker.engine.profiles import Profile
 from hutch.fakebroker.engine.replies import Replies
 from hutch.fakebroker.engine.vhost import VHost
-from hutch.fakebroker.plugins.event_exchange import EventExchange
-from hutch.fakebroker.plugins.operator_events import OPERATOR, OperatorEvents
 from hutch.wire.codes import ReplyCode
 
 
@@ -25,7 +26,8 @@ class Node:
     """One broker's state and time.
 
     ``users`` maps names to passwords; these users may do everything everywhere. ``seed`` is the random seed for
-    generated names and for all else that RabbitMQ draws at random.
+    generated names and for all else that RabbitMQ draws at random. ``exchange_types`` has at least those of the
+    profile, by name. ``listener`` hears all facts; see :meth:`listen`.
     """
 
     def __init__(
@@ -36,13 +38,18 @@ class Node:
         users: Mapping[str, str],
         vhosts: Iterable[str],
         seed: int,
-        history_events: int | None = None,
-        history_bytes: int | None = None,
+        exchange_types: Mapping[str, ExchangeType],
+        listener: Journal,
     ) -> None:
         self.profile: Final = profile
+        self.exchange_types: Final = exchange_types
         self.clock: Final = clock
         self.timers: Final = Timers(clock)
-        self.history: Final = History(clock, history_events, history_bytes)
+        self._listeners: Final = [listener]
+        #: What the engine tells facts to. It changes when listeners come and go, so nothing keeps it.
+        self.journal = listener
+        #: How many messages there were: the number of the last one.
+        self.messages = 0
         self.names = Names(Random(seed))
         #: What random exchanges and shared limits draw from.
         self.random: Final = Random(seed)
@@ -57,13 +64,22 @@ class Node:
         #: What a command leaves to be done after it: dead-lettering, so that long chains of queues do not nest.
         self.pending: Final[deque[Callable[[], object]]] = deque()
         self._last: Final[deque[Callable[[], object]]] = deque()
-        #: Where events go (rabbitmq_event_exchange); ``None`` where that is not enabled.
-        self.event_exchange: EventExchange | None = None
-        self.operator_events: Final = OperatorEvents(self)
         for name in vhosts:
             self.add_vhost(name)
-        if profile.has_event_exchange and self.vhosts:
-            self.event_exchange = EventExchange(self, next(iter(self.vhosts.values())))
+
+    def listen(self, listener: Journal, *, before_others: bool = False) -> None:
+        """Have a listener hear the facts from now on, behind the listeners there are or before them."""
+        self._listeners.insert(0 if before_others else len(self._listeners), listener)
+        self.journal = journal_of(self._listeners)
+
+    def end_listening(self, listener: Journal) -> None:
+        """Have a listener hear nothing more.
+
+        Raises:
+            ValueError: it did not listen.
+        """
+        self._listeners.remove(listener)
+        self.journal = journal_of(self._listeners)
 
     def add_vhost(self, name: str, default_queue_type: str | None = None) -> None:
         """Create a vhost; of one that is there, nothing changes."""
@@ -71,14 +87,14 @@ class Node:
             return
         vhost = self.vhosts[name] = VHost(self, name)
         vhost.default_queue_type = default_queue_type
-        self.operator_events.vhost_created(vhost)
+        self.journal.vhost_created(OPERATOR, vhost)
         for user in self.users.values():
             if user.everywhere:
                 self._permit_all(user, name)
 
     def _permit_all(self, user: User, vhost: str) -> None:
         user.permissions[vhost] = ALL
-        self.operator_events.permissions_set(user.name, vhost, ALL)
+        self.journal.permissions_set(OPERATOR, user.name, vhost, ALL)
 
     def delete_vhost(self, name: str) -> None:
         """Delete a vhost with all that is in it, and close the connections to it (CONN-CLOSE-08).
@@ -89,22 +105,22 @@ class Node:
         vhost = self.vhosts.pop(name)
         for user in self.users.values():
             if name in user.permissions:
-                self.operator_events.permissions_cleared(user.name, name)
+                self.journal.permissions_cleared(OPERATOR, user.name, name)
             if name in user.topic_permissions:
-                self.operator_events.topic_permissions_cleared(user.name, name)
+                self.journal.topic_permissions_cleared(OPERATOR, user.name, name, None)
             user.forget_vhost(name)
         for queue in list(vhost.queues.values()):
             for consumer in vhost.delete_queue(queue, OPERATOR):
                 consumer.tell_cancelled()
-        self.operator_events.vhost_emptied(vhost)
+        self.journal.vhost_deleted(OPERATOR, vhost)
         self.close_connections(f"vhost '{name}' is deleted", vhost=name)
 
     def add_user(self, user: User) -> None:
         """Take in a new user."""
         self.users[user.name] = user
-        self.operator_events.user("created", user.name)
+        self.journal.user_created(OPERATOR, user.name)
         if user.tags:
-            self.operator_events.user("tags.set", user.name, user.tags)
+            self.journal.tags_set(OPERATOR, user.name, user.tags)
 
     def delete_user(self, name: str) -> None:
         """Delete a user, and close the user's connections (CONN-AUTH-15).
@@ -113,13 +129,13 @@ class Node:
             KeyError: there is none of that name.
         """
         del self.users[name]
-        self.operator_events.user("deleted", name)
+        self.journal.user_deleted(OPERATOR, name)
         self.close_connections(f"user '{name}' is deleted", user=name)
 
     def set_topic_permissions(self, user: User, vhost: VHost, exchange: str, permissions: TopicPermissions) -> None:
         """Set a user's topic permissions for an exchange."""
         user.topic_permissions.setdefault(vhost.name, {})[exchange] = permissions
-        self.operator_events.topic_permissions_set(user.name, vhost.name, exchange, permissions)
+        self.journal.topic_permissions_set(OPERATOR, user.name, vhost.name, exchange, permissions)
 
     @property
     def first_login(self) -> tuple[str, str, str]:
@@ -152,9 +168,7 @@ class Node:
         self.run_due()
         if resource not in self.alarms.raised:
             self.alarms.raised.add(resource)
-            self.history.record("alarm-raised", "", detail=resource)
-            if self.event_exchange is not None:
-                self.event_exchange.alarm("set", resource)
+            self.journal.alarm_raised(resource)
 
     def clear_alarm(self, resource: str) -> None:
         """Be low on it no more; if it was not, nothing happens.
@@ -165,9 +179,7 @@ class Node:
         self.alarms.check(resource)
         self.run_due()
         if resource in self.alarms.raised:
-            self.history.record("alarm-cleared", "", detail=resource)
-            if self.event_exchange is not None:
-                self.event_exchange.alarm("cleared", resource)
+            self.journal.alarm_cleared(resource)
             self.alarms.clear(resource)
 
     # restarts
@@ -184,11 +196,11 @@ class Node:
         self.run_due()
         for vhost in self.vhosts.values():
             vhost.stop()
-        self.history.record("stopped", "")
+        self.journal.stopped()
 
     def start(self) -> None:
         """Go on where :meth:`stop` stopped."""
-        self.history.record("started", "")
+        self.journal.started()
         for vhost in self.vhosts.values():
             vhost.start()
         self.run_due()

@@ -204,8 +204,8 @@ class Profile:
     consumer_timeout: int | None = 1800000
     #: Whether each publish is confirmed by itself, which is no setting of RabbitMQ's.
     single_confirms: bool = False
-    #: Whether what happens is published to amq.rabbitmq.event: the plugin rabbitmq_event_exchange is enabled.
-    has_event_exchange: bool = False
+    #: The names of the plugins that are enabled.
+    plugins: frozenset[str] = frozenset()
 
     def arguments_refused(self, queue_type: str) -> frozenset[str]:
         """The arguments that a queue of this type must not be declared with, because others have them."""

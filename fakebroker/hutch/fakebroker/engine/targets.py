@@ -1,6 +1,6 @@
 """What a message can be routed to, and who publishes it there."""
 
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from typing import TYPE_CHECKING, ClassVar
 
 from hutch.fakebroker.engine.message import Message
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 @mypyc_attr(allow_interpreted_subclasses=True)
-class Publisher(ABC):
+class Publisher:
     """Who publishes to a queue and is told when it is full: a channel, or what forwards a queue's dead letters."""
 
     @property
@@ -25,7 +25,7 @@ class Publisher(ABC):
 
 
 @mypyc_attr(allow_interpreted_subclasses=True)
-class Target(ABC):
+class Target:
     """What a message can be routed to: a queue, or a name that replies are sent to."""
 
     #: Whether a message that is refused is refused before the target hears of it.

@@ -9,11 +9,10 @@ from hutch.fakebroker.engine.errors import HardError
 from hutch.fakebroker.engine.exchanges import PREDECLARED, Exchange
 from hutch.fakebroker.engine.message import Message
 from hutch.fakebroker.engine.operator.policies import Policies
+from hutch.fakebroker.engine.origin import BROKER, Origin
 from hutch.fakebroker.engine.queues.queue import Queue
 from hutch.fakebroker.engine.routing import route, route_by_queue_name
 from hutch.fakebroker.engine.targets import Target
-from hutch.fakebroker.plugins.event_exchange import INTERNAL
-from hutch.fakebroker.plugins.recent_history_exchange import RecentHistoryRouter
 from hutch.wire.fields import FieldTable
 
 if TYPE_CHECKING:
@@ -24,6 +23,8 @@ class VHost:
     """One virtual host. ``exchanges`` does not hold the default exchange, which has no properties to speak of.
     ``limits`` are by name (:mod:`hutch.fakebroker.engine.access.limits`). ``default_queue_type`` is the type of queues
     that are declared without one, ``None`` for classic.
+
+    ``by`` is who makes something happen; by default the broker does so itself.
     """
 
     def __init__(self, node: "Node", name: str) -> None:
@@ -31,7 +32,7 @@ class VHost:
         self.name: Final = name
         self.limits: Final[dict[str, int]] = {}
         self.default_queue_type: str | None = None
-        #: Whether the firehose is on (:mod:`hutch.fakebroker.plugins.firehose`).
+        #: Whether its operator turned the firehose on.
         self.traced = False
         self.queues: Final[dict[str, Queue]] = {}
         self.exchanges: Final[dict[str, Exchange]] = {
@@ -51,7 +52,7 @@ class VHost:
         ``failures`` is how many of its deliveries failed.
         """
         if queue.settings.dead_letter_exchange is None:
-            self.node.history.record("dropped", self.name, queue.name, message)
+            self.node.journal.dropped(queue, message)
             return
         self.node.pending.append(lambda: self._dead_letter(queue, message, reason, failures))
 
@@ -59,10 +60,9 @@ class VHost:
         dead = dead_letter_message(queue, message, reason, failures)
         targets = None if dead is None else self.dead_letter_targets(queue, dead, reason)
         if dead is None or targets is None:
-            self.node.history.record("dropped", self.name, queue.name, message)
+            self.node.journal.dropped(queue, message)
             return
-        detail = (reason, tuple(target.name for target in targets))
-        self.node.history.record("dead-lettered", self.name, queue.name, dead, detail)
+        self.node.journal.dead_lettered(queue, message, dead, reason, targets)
         for target in targets:
             target.publish_dead(dead, None)
 
@@ -81,19 +81,15 @@ class VHost:
 
     # queues
 
-    def add_queue(self, queue: Queue, by: str) -> None:
-        """Take in a queue that was just made, ``by`` a user."""
+    def add_queue(self, queue: Queue, by: Origin) -> None:
+        """Take in a queue that was just made."""
         self.queues[queue.name] = queue
         if queue.owner is not None:
             queue.owner.exclusive_queues[queue] = None
-        self.node.history.record("declared", self.name, queue.name, detail=("queue", queue.name))
-        if self.node.event_exchange is not None:
-            self.node.event_exchange.queue_created(queue, by)
+        self.node.journal.queue_declared(by, queue)
 
-    def delete_queue(self, queue: Queue, by: str = INTERNAL) -> list[Consumer]:
-        """Delete a queue with its messages and bindings, ``by`` a user or of itself; the consumers it had, which may
-        have to be told.
-        """
+    def delete_queue(self, queue: Queue, by: Origin = BROKER) -> list[Consumer]:
+        """Delete a queue with its messages and bindings. Returns the consumers it had, which may have to be told."""
         del self.queues[queue.name]
         if queue.owner is not None:
             queue.owner.exclusive_queues.pop(queue, None)
@@ -103,16 +99,12 @@ class VHost:
             consumer.channel.unsent.pop(queue, None)
         queue.consumers.clear()
         queue.close()
-        events = self.node.event_exchange
-        if events is not None:
-            events.consumers_orphaned(orphans, by)
+        if orphans:
+            self.node.journal.consumers_orphaned(by, orphans)
         # RabbitMQ tells of the bindings that end an exchange with that exchange.
         for binding in sorted(queue.incoming.values(), key=lambda binding: binding.source.auto_delete):
             self.remove_binding(binding)
-        self.node.history.record("deleted", self.name, queue.name, detail=("queue", queue.name))
-        if events is not None:
-            events.queue_deleted(queue, by)
-            events.consumers_orphaned(orphans, None)  # once more, by their channels
+        self.node.journal.queue_deleted(by, queue, orphans)
         return orphans
 
     # restarts
@@ -124,8 +116,7 @@ class VHost:
                 self._forget_all(exchange.outgoing, exchange.incoming)
                 self.delete_exchange(exchange)
             for exchange in self.exchanges.values():
-                if isinstance(exchange.router, RecentHistoryRouter):
-                    exchange.router.messages.clear()
+                exchange.router.stop()
         for queue in list(self.queues.values()):
             if queue.durable:
                 queue.stop()
@@ -141,18 +132,14 @@ class VHost:
 
     # exchanges
 
-    def add_exchange(self, exchange: Exchange, by: str) -> None:
-        """Take in an exchange that was just made, ``by`` a user."""
+    def add_exchange(self, exchange: Exchange, by: Origin) -> None:
+        """Take in an exchange that was just made."""
         self.exchanges[exchange.name] = exchange
         self.policies.cover_exchange(exchange)
-        self.node.history.record("declared", self.name, detail=("exchange", exchange.name))
-        if self.node.event_exchange is not None:
-            self.node.event_exchange.exchange_created(exchange, by)
+        self.node.journal.exchange_declared(by, exchange)
 
-    def delete_exchange(self, exchange: Exchange, by: str = INTERNAL) -> None:
-        """Delete an exchange and the bindings from and to it, ``by`` a user or of itself; auto-delete sources go too
-        (EXCH-AUTODEL-04).
-        """
+    def delete_exchange(self, exchange: Exchange, by: Origin = BROKER) -> None:
+        """Delete an exchange and the bindings from and to it; auto-delete sources go too (EXCH-AUTODEL-04)."""
         todo: list[tuple[Exchange, list[Binding]]] = [(exchange, [])]
         while todo:
             gone, bindings = todo.pop()
@@ -163,29 +150,26 @@ class VHost:
                 for user in self.node.users.values():
                     user.forget_topics(self.name, gone.name)
             for binding in list(gone.outgoing.values()):
-                self._forget(binding)
+                self._forget(binding, by)
                 bindings.append(binding)
             for binding in list(gone.incoming.values()):
-                self._forget(binding)
+                self._forget(binding, by)
                 if binding.source.auto_delete and not binding.source.outgoing:
                     todo.append((binding.source, [binding]))
                 else:
                     bindings.append(binding)
-            self.node.history.record("deleted", self.name, detail=("exchange", gone.name))
-            if self.node.event_exchange is not None:
-                self.node.event_exchange.exchange_deleted(gone, bindings, by)
+            self.node.journal.exchange_deleted(by, gone, bindings)
 
     # bindings
 
     def add_binding(
-        self, source: Exchange, destination: Destination, routing_key: str, arguments: FieldTable, by: str
+        self, source: Exchange, destination: Destination, routing_key: str, arguments: FieldTable, by: Origin
     ) -> None:
-        """Bind, ``by`` a user; the same binding again changes nothing (EXCH-BIND-06)."""
+        """Bind; the same binding again changes nothing (EXCH-BIND-06)."""
         binding = Binding(source, destination, routing_key, arguments)
-        is_there = binding.identity in source.outgoing
-        if self.node.event_exchange is not None and (not is_there or self.node.profile.has_newer_events):
-            self.node.event_exchange.binding("created", binding, by)
-        if is_there:
+        is_new = binding.identity not in source.outgoing
+        self.node.journal.binding_created(by, binding, is_new)
+        if not is_new:
             return
         source.outgoing[binding.identity] = binding
         destination.incoming[binding.identity] = binding
@@ -195,9 +179,9 @@ class VHost:
             source.router.add(binding)
         except HardError:
             if not self.node.profile.keeps_binding_that_crashed:
-                self._forget(binding)
+                self._forget(binding, by)
             raise
-        self.node.history.record("bound", self.name, detail=(source.name, destination.name, routing_key))
+        self.node.journal.bound(by, binding)
 
     def find_binding(
         self, source: Exchange, destination: Destination, routing_key: str, arguments: FieldTable
@@ -205,28 +189,25 @@ class VHost:
         """The binding with these very ends, key and arguments."""
         return source.outgoing.get(binding_identity(source.name, destination, routing_key, arguments))
 
-    def remove_binding(self, binding: Binding, by: str = INTERNAL) -> None:
-        """Unbind, ``by`` a user or of itself; an auto-delete exchange that loses its last binding goes with it
-        (EXCH-AUTODEL-02).
-        """
-        self._forget(binding)
+    def remove_binding(self, binding: Binding, by: Origin = BROKER) -> None:
+        """Unbind; an auto-delete exchange that loses its last binding goes with it (EXCH-AUTODEL-02)."""
+        self._forget(binding, by)
         source = binding.source
         if source.auto_delete and not source.outgoing:
             self.delete_exchange(source, by)
-        if self.node.event_exchange is not None:
-            self.node.event_exchange.binding("deleted", binding, by)
+        self.node.journal.binding_deleted(by, binding)
 
     def _forget_all(self, *bindings: dict[tuple[object, ...], Binding]) -> None:
         for some in bindings:
             # A binding of an exchange to itself is gone from both when it is forgotten.
             for binding in list(some.values()):
-                self._forget(binding)
+                self._forget(binding, BROKER)
 
-    def _forget(self, binding: Binding) -> None:
+    def _forget(self, binding: Binding, by: Origin) -> None:
         source, destination = binding.source, binding.destination
         del source.outgoing[binding.identity]
         destination.incoming.pop(binding.identity, None)
         source.router.remove(binding)
         if isinstance(destination, Exchange):
             source.to_exchanges -= 1
-        self.node.history.record("unbound", self.name, detail=(source.name, destination.name, binding.routing_key))
+        self.node.journal.unbound(by, binding)

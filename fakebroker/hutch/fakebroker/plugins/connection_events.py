@@ -1,17 +1,18 @@
-"""Events of one client's connection: its logins, its beginning and its end
+"""Events of connections: their logins, their beginnings and their ends
 (:mod:`hutch.fakebroker.plugins.event_exchange`).
 """
 
 from typing import TYPE_CHECKING, Final
 
+from hutch.fakebroker.engine.client import Client
+from hutch.fakebroker.engine.journal import Journal
 from hutch.fakebroker.engine.names import NODE_NAME
 from hutch.fakebroker.engine.peer import TlsDetails
-from hutch.fakebroker.plugins.event_exchange import printed
+from hutch.fakebroker.plugins.event_exchange import EventExchange, printed
 from hutch.wire.fields import FieldTable, Int64
 
 if TYPE_CHECKING:
-    from hutch.fakebroker.engine.node import Node
-    from hutch.fakebroker.engine.peer import Peer
+    from hutch.fakebroker.engine.connection import Connection
 
 #: What is told of TLS when somebody logs in, as far as there is anything.
 _TOLD_OF_LOGINS: Final = (
@@ -21,118 +22,106 @@ _TOLD_OF_LOGINS: Final = (
 _NO_TLS: Final = TlsDetails("", "", "", "")
 
 
-class ConnectionEvents:
-    """What is told of a connection that begins now; ``owner`` stands for its process. Without the plugin each method
-    does nothing.
-    """
+class ConnectionEvents(Journal):
+    """Publishes an event of each fact."""
 
-    def __init__(self, node: "Node", peer: "Peer", owner: object) -> None:
-        self._node: Final = node
-        self._peer: Final = peer
-        self._owner: Final = owner
-        self._connected_at: Final = Int64(node.clock.time() * 1000)
-        #: What the client said of itself, the SASL mechanism it took, and the version of AMQP that it speaks.
-        self.client_properties: FieldTable = {}
-        self.mechanism = ""
-        self.protocol = "{0,9,1}"
-        #: How many channels and bytes a frame were agreed on, and the seconds between heartbeats.
-        self.limits = (0, 0, 0)
+    def __init__(self, events: EventExchange) -> None:
+        self._events: Final = events
 
-    def logged_in(self, user: str) -> None:
+    def authenticated(self, client: Client, user: str) -> None:
         """user.authentication.success."""
-        self._tell_login("success", {}, user)
+        self._tell_login("success", client, {}, user)
 
-    def refused(self, reason: str, user: str | None) -> None:
-        """user.authentication.failure; ``None`` where it is not known whose. The reason is a list of characters."""
-        self._tell_login("failure", {"error": [Int64(octet) for octet in reason.encode()]}, user)
+    def authentication_failed(self, client: Client, user: str | None, reason: str) -> None:
+        """user.authentication.failure. The reason is a list of characters."""
+        self._tell_login("failure", client, {"error": [Int64(octet) for octet in reason.encode()]}, user)
 
-    def _tell_login(self, outcome: str, reason: FieldTable, user: str | None) -> None:
-        if self._node.event_exchange is None:
-            return
-        tls = {**self._certificate, **self._agreed}
+    def _tell_login(self, outcome: str, client: Client, reason: FieldTable, user: str | None) -> None:
+        peer = client.peer
+        tls = {**self._certificate(client), **_agreed(client)}
         facts: FieldTable = {
             **reason,
             **{name: tls[name] for name in _TOLD_OF_LOGINS if tls.get(name)},
-            "ssl": self._peer.tls is not None,
-            "auth_mechanism": self.mechanism,
-            "protocol": self.protocol,
-            "peer_port": Int64(self._peer.peer_port),
-            "peer_host": self._peer.peer_host,
-            "connection_name": self._peer.name,
-            "host": self._peer.host,
+            "ssl": peer.tls is not None,
+            "auth_mechanism": client.mechanism,
+            "protocol": _protocol(client),
+            "peer_port": Int64(peer.peer_port),
+            "peer_host": peer.peer_host,
+            "connection_name": peer.name,
+            "host": peer.host,
             **({} if user is None else {"name": user}),
             "connection_type": "network",
         }
-        self._node.event_exchange.publish(f"user.authentication.{outcome}", None, facts)
+        self._events.publish(f"user.authentication.{outcome}", None, facts)
 
-    def created(self, user: str, vhost: str) -> None:
+    def connected(self, connection: "Connection") -> None:
         """connection.created."""
-        if self._node.event_exchange is None:
-            return
-        channel_max, frame_max, heartbeat = self.limits
+        client, peer = connection.client, connection.client.peer
         facts: FieldTable = {
             "node": NODE_NAME,
-            "connected_at": self._connected_at,
-            "client_properties": printed(self.client_properties),
-            "channel_max": Int64(channel_max),
-            "frame_max": Int64(frame_max),
-            "timeout": Int64(heartbeat),
-            "vhost": vhost,
-            "user": user,
-            "protocol": self.protocol,
-            **self._agreed,
-            "auth_mechanism": self.mechanism,
-            **self._certificate,
-            "ssl": self._peer.tls is not None,
-            "peer_host": self._peer.peer_host,
-            "host": self._peer.host,
-            "peer_port": Int64(self._peer.peer_port),
-            "port": Int64(self._peer.port),
-            "name": self._peer.name,
-            "pid": self._node.event_exchange.process(self._owner),
+            "connected_at": Int64(client.connected_at * 1000),
+            "client_properties": printed(client.properties),
+            "channel_max": Int64(client.channel_max),
+            "frame_max": Int64(client.frame_max),
+            "timeout": Int64(client.heartbeat),
+            "vhost": connection.vhost.name,
+            "user": connection.user,
+            "protocol": _protocol(client),
+            **_agreed(client),
+            "auth_mechanism": client.mechanism,
+            **self._certificate(client),
+            "ssl": peer.tls is not None,
+            "peer_host": peer.peer_host,
+            "host": peer.host,
+            "peer_port": Int64(peer.peer_port),
+            "port": Int64(peer.port),
+            "name": peer.name,
+            "pid": self._events.process(client),
             "type": "network",
-            **self._given_name,
+            **_given_name(client),
         }
-        self._node.event_exchange.publish("connection.created", user, facts)
+        self._events.publish("connection.created", connection.origin, facts)
 
-    def closed(self) -> None:
+    def client_gone(self, client: Client) -> None:
         """connection.closed, be it one that was never open."""
-        events = self._node.event_exchange
-        if events is None:
-            return
         facts: FieldTable = {
-            "client_properties": printed(self.client_properties),
+            "client_properties": printed(client.properties),
             "node": NODE_NAME,
-            "pid": events.process(self._owner),
-            "name": self._peer.name,
-            **self._given_name,
+            "pid": self._events.process(client),
+            "name": client.peer.name,
+            **_given_name(client),
         }
-        events.forget(self._owner)
-        events.publish("connection.closed", None, facts)
+        self._events.forget(client)
+        self._events.publish("connection.closed", None, facts)
 
-    @property
-    def _agreed(self) -> dict[str, str]:
-        tls = self._peer.tls or _NO_TLS
-        return {
-            "ssl_hash": tls.hash,
-            "ssl_cipher": tls.cipher,
-            "ssl_key_exchange": tls.key_exchange,
-            "ssl_protocol": tls.protocol,
-        }
-
-    @property
-    def _certificate(self) -> dict[str, str]:
-        tls = self._peer.tls or _NO_TLS
+    def _certificate(self, client: Client) -> dict[str, str]:
+        tls = client.peer.tls or _NO_TLS
         told = {
             "peer_cert_validity": tls.validity,
             "peer_cert_issuer": tls.issuer,
             "peer_cert_subject": tls.subject,
         }
-        if self._node.profile.has_newer_events:
+        if self._events.node.profile.has_newer_events:
             told["peer_cert_serial_number"] = tls.serial_number
         return told
 
-    @property
-    def _given_name(self) -> FieldTable:
-        name = self.client_properties.get("connection_name")
-        return {"user_provided_name": name} if isinstance(name, str) else {}
+
+def _agreed(client: Client) -> dict[str, str]:
+    """What TLS agreed on."""
+    tls = client.peer.tls or _NO_TLS
+    return {
+        "ssl_hash": tls.hash,
+        "ssl_cipher": tls.cipher,
+        "ssl_key_exchange": tls.key_exchange,
+        "ssl_protocol": tls.protocol,
+    }
+
+
+def _protocol(client: Client) -> str:
+    """The version as Erlang prints it: ``{0,9,1}``."""
+    return f"{{{','.join(map(str, client.protocol))}}}"
+
+
+def _given_name(client: Client) -> FieldTable:
+    name = client.properties.get("connection_name")
+    return {"user_provided_name": name} if isinstance(name, str) else {}

@@ -87,7 +87,7 @@ class DelayedRouter(Router):
             return self._inner.route(routing_key, message)
         if routing_key == message.routing_key:
             node = self._vhost.node
-            node.history.record("delayed", self._vhost.name, None, message, delay)
+            node.journal.delayed(self._vhost, message, delay)
             late = _Delayed(message, delay, node)
             node.timers.set(delay / 1000, lambda: self._publish(late))
         return ()
@@ -113,7 +113,7 @@ class DelayedRouter(Router):
         targets = []
         if exchange is not None and exchange.type == _TYPE:
             targets = vhost.route(exchange, message, message.routing_keys)
-        vhost.node.history.record("due", vhost.name, None, message, tuple(target.name for target in targets))
+        vhost.node.journal.due(vhost, message, targets)
         for target in targets:
             target.publish(message)
 
@@ -134,6 +134,7 @@ class _Delayed(Message):
         self.bcc = message.bcc
         self.deaths = message.deaths
         self.failures = message.failures
+        self.number = message.number
 
     @property
     def headers(self) -> FieldTable:

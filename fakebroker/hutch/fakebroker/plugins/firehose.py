@@ -5,42 +5,84 @@ they get goes to the exchange amq.rabbitmq.trace as well.
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Final
 
+from hutch.fakebroker.engine.journal import Journal
 from hutch.fakebroker.engine.message import Message
 from hutch.fakebroker.engine.names import NODE_NAME
+from hutch.fakebroker.engine.origin import Origin
+from hutch.fakebroker.engine.replies import ReplyQueue
 from hutch.wire.fields import FieldTable, FieldValue
 from hutch.wire.properties import PropertyValue, encode_properties
 
 if TYPE_CHECKING:
-    from hutch.fakebroker.engine.channel import Channel
+    from hutch.fakebroker.engine.queues.queue import Queue
     from hutch.fakebroker.engine.targets import Target
+    from hutch.fakebroker.engine.vhost import VHost
 
 #: The exchange of every vhost that the firehose goes to (EXCH-SYS-01).
 TRACE: Final = "amq.rabbitmq.trace"
 
 
-def trace_publish(channel: "Channel", message: Message, targets: Sequence["Target"]) -> None:
-    """Tell of a message that was published and goes to ``targets``, if a transaction does not take it back."""
-    routed: list[FieldValue] = [target.name for target in targets]
-    _publish(channel, message, f"publish.{message.exchange}", {}, {"routed_queues": routed})
-
-
-def trace_delivery(channel: "Channel", queue: str, message: Message, redelivered: bool) -> None:
-    """Tell of a message that a client got, by basic.deliver or basic.get, once the command in hand is done. What
-    the firehose itself brings is not told of.
+class Firehose(Journal):
+    """Publishes copies to the exchanges :data:`TRACE` of the virtual hosts that are traced; it listens while there are
+    any. It hears a publish before others do, and tells of a delivery once the command in hand is done.
     """
-    if message.exchange == TRACE:
-        return
-    facts: FieldTable = {"redelivered": int(redelivered)}
-    channel.vhost.node.pending.append(lambda: _publish(channel, message, f"deliver.{queue}", facts, {}))
+
+    def trace(self, vhost: "VHost", traced: bool) -> None:
+        """Begin to tell what happens in a virtual host, or end it."""
+        node = vhost.node
+        if traced is not vhost.traced and not any(each.traced for each in node.vhosts.values() if each is not vhost):
+            if traced:
+                node.listen(self, before_others=True)
+            else:
+                node.end_listening(self)
+        vhost.traced = traced
+
+    def vhost_deleted(self, origin: Origin, vhost: "VHost") -> None:  # noqa: ARG002
+        """Forget it."""
+        self.trace(vhost, traced=False)
+
+    def published(self, origin: Origin, vhost: "VHost", message: Message, queues: Sequence["Target"]) -> None:
+        """Tell of a publish."""
+        if vhost.traced:
+            routed: list[FieldValue] = [queue.name for queue in queues]
+            _publish(origin, vhost, message, f"publish.{message.exchange}", {}, {"routed_queues": routed})
+
+    def held(self, origin: Origin, vhost: "VHost", message: Message, queues: Sequence["Target"]) -> None:
+        """Tell of a publish now, whether its transaction commits or not."""
+        self.published(origin, vhost, message, queues)
+
+    def delivered(
+        self,
+        origin: Origin,
+        vhost: "VHost",
+        queue: "Target",
+        message: Message,
+        consumer_tag: str,  # noqa: ARG002
+        delivery_tag: int,  # noqa: ARG002
+        redelivered: bool,
+    ) -> None:
+        """Tell of a delivery; of replies that come from no queue, nothing."""
+        if vhost.node.profile.has_volatile_queues or not isinstance(queue, ReplyQueue):
+            _publish_later(origin, vhost, message, queue.name, redelivered)
+
+    def got(self, origin: Origin, queue: "Queue", message: Message, delivery_tag: int, redelivered: bool) -> None:  # noqa: ARG002
+        """Tell of a delivery."""
+        _publish_later(origin, queue.vhost, message, queue.name, redelivered)
 
 
-def _publish(channel: "Channel", message: Message, key: str, facts: FieldTable, last: FieldTable) -> None:
+def _publish_later(origin: Origin, vhost: "VHost", message: Message, queue: str, redelivered: bool) -> None:
+    """Tell of a delivery once the command in hand is done, but not of what the firehose itself brings."""
+    if vhost.traced and message.exchange != TRACE:
+        facts: FieldTable = {"redelivered": int(redelivered)}
+        vhost.node.pending.append(lambda: _publish(origin, vhost, message, f"deliver.{queue}", facts, {}))
+
+
+def _publish(origin: Origin, vhost: "VHost", message: Message, key: str, facts: FieldTable, last: FieldTable) -> None:
     """Publish the copy, unless the key is longer than a client can be told: RabbitMQ closes the connection of whoever
     consumes such a message with 541.
     """
     if len(key.encode()) > 255:
         return
-    vhost = channel.vhost
     headers: FieldTable = {
         "exchange_name": message.exchange,
         "routing_keys": list(message.routing_keys),
@@ -48,13 +90,14 @@ def _publish(channel: "Channel", message: Message, key: str, facts: FieldTable, 
         "node": NODE_NAME,
         **facts,
         "vhost": vhost.name,
-        "connection": channel.connection.name,
-        "channel": channel.number,
-        "user": channel.connection.user,
+        "connection": origin.connection,
+        "channel": origin.channel,
+        "user": origin.user,
         **last,
     }
     envelope = vhost.node.envelopes.of(encode_properties({"headers": headers}))
     copy = Message(TRACE, key, envelope, message.body)
+    copy.number = vhost.node.messages = vhost.node.messages + 1
     for target in vhost.route(vhost.exchanges[TRACE], copy, (key,)):
         target.publish(copy)
 

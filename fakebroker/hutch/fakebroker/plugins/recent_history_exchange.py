@@ -98,6 +98,10 @@ class RecentHistoryRouter(FanoutRouter):
                 target.check_message(message)
             self._vhost.node.pending.append(partial(target.publish, message))
 
+    def stop(self) -> None:
+        """Forget the messages."""
+        self.messages.clear()
+
     def route(self, routing_key: str, message: Message) -> Iterable[Destination]:
         """Every destination; the message is remembered unless its header ``x-recent-history-no-store`` is true."""
         if routing_key == message.routing_key and message.headers.get("x-recent-history-no-store") is not True:

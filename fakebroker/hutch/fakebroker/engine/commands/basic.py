@@ -76,9 +76,7 @@ def consume(channel: Channel, method: BasicConsume) -> None:
     queue.add_consumer(consumer)
     if credit is not None:
         queue.limit(consumer, credit.amount, drain=credit.drain)
-    channel.vhost.node.history.record("consuming", channel.vhost.name, queue.name, detail=tag)
-    if channel.vhost.node.event_exchange is not None:
-        channel.vhost.node.event_exchange.consumer_created(consumer)
+    channel.vhost.node.journal.consumer_added(channel.origin, consumer)
     if not method.nowait:
         channel.output.queue_method(channel.number, BasicConsumeOk(tag))
     queue.begin(consumer)
@@ -117,11 +115,8 @@ def cancel(channel: Channel, method: BasicCancel) -> None:
     consumer = None
     if not reply_to.cancel(channel, method.consumer_tag):
         consumer = channel.consumers.pop(method.consumer_tag, None)
-    node = channel.vhost.node
     if consumer is not None:
-        node.history.record("cancelled", channel.vhost.name, consumer.queue.name, detail=method.consumer_tag)
-        if node.event_exchange is not None:
-            node.event_exchange.consumer_cancelled(consumer)
+        channel.vhost.node.journal.consumer_cancelled(channel.origin, consumer)
         consumer.queue.remove_consumer(consumer)
     if not method.nowait:
         answer = channel.output.method if consumer is None else channel.output.queue_method

@@ -10,7 +10,7 @@ from hutch.fakebroker.engine.commands.lookup import (
     stripped,
 )
 from hutch.fakebroker.engine.errors import precondition_failed, refused
-from hutch.fakebroker.engine.exchanges import EXCHANGE_TYPES, Exchange
+from hutch.fakebroker.engine.exchanges import Exchange
 from hutch.fakebroker.engine.exchanges.kinds import check_type
 from hutch.fakebroker.erlang.terms import print_atom, type_text
 from hutch.wire.fields import FieldTable
@@ -51,7 +51,7 @@ def _create(channel: Channel, name: str, method: ExchangeDeclare) -> None:
     if name.startswith("amq."):
         raise refused(f"exchange name '{name}' contains reserved prefix 'amq.*'")
     _check_alternate(channel, name, method.arguments)
-    EXCHANGE_TYPES[method.type].check_arguments(vhost.node, method.arguments)
+    vhost.node.exchange_types[method.type].check_arguments(vhost.node, method.arguments)
     vhost.add_exchange(
         Exchange(
             name,
@@ -62,7 +62,7 @@ def _create(channel: Channel, name: str, method: ExchangeDeclare) -> None:
             internal=method.internal,
             arguments=method.arguments,
         ),
-        channel.connection.user,
+        channel.origin,
     )
 
 
@@ -104,12 +104,9 @@ def delete(channel: Channel, method: ExchangeDelete) -> None:
     if existing is not None:
         if method.if_unused and existing.outgoing:
             raise precondition_failed(f"exchange '{name}' in vhost '{vhost.name}' in use")
-        events, user = vhost.node.event_exchange, channel.connection.user
-        if events is not None:
-            events.deletion_of_exchange(existing, user, begins=True)
-        vhost.delete_exchange(existing, user)
-        if events is not None:
-            events.deletion_of_exchange(existing, user, begins=False)
+        vhost.node.journal.exchange_deleting(channel.origin, existing)
+        vhost.delete_exchange(existing, channel.origin)
+        vhost.node.journal.exchange_delete_done(channel.origin, existing)
     if not method.nowait:
         channel.output.method(channel.number, ExchangeDeleteOk())
 
@@ -121,8 +118,7 @@ def bind(channel: Channel, method: ExchangeBind) -> None:
     source = find_exchange(channel, from_)
     destination = find_exchange(channel, to)
     check_binding(channel, source, destination, method.routing_key, method.arguments)
-    user = channel.connection.user
-    channel.vhost.add_binding(source, destination, method.routing_key, method.arguments, user)
+    channel.vhost.add_binding(source, destination, method.routing_key, method.arguments, channel.origin)
     if not method.nowait:
         channel.output.method(channel.number, ExchangeBindOk())
 
@@ -131,8 +127,8 @@ def check_binding(
     channel: Channel, source: Exchange, destination: Destination, routing_key: str, arguments: FieldTable
 ) -> None:
     """Refuse a binding that the source's type cannot use (EXCH-HEADERS-09, EXCH-PLUGIN-01, EXCH-PLUGIN-09)."""
-    check = EXCHANGE_TYPES[source.type].check_binding
-    check(source, channel.vhost.node, destination, routing_key, arguments)
+    node = channel.vhost.node
+    node.exchange_types[source.type].check_binding(source, node, destination, routing_key, arguments)
 
 
 def unbind(channel: Channel, method: ExchangeUnbind) -> None:
@@ -144,6 +140,6 @@ def unbind(channel: Channel, method: ExchangeUnbind) -> None:
     if source is not None and destination is not None:
         binding = vhost.find_binding(source, destination, method.routing_key, method.arguments)
         if binding is not None:
-            vhost.remove_binding(binding, channel.connection.user)
+            vhost.remove_binding(binding, channel.origin)
     if not method.nowait:
         channel.output.method(channel.number, ExchangeUnbindOk())

@@ -13,7 +13,6 @@ from hutch.fakebroker.engine.message_properties import Envelope
 from hutch.fakebroker.engine.replies import REPLY_TO
 from hutch.fakebroker.engine.targets import Target
 from hutch.fakebroker.engine.transactions import HeldPublish
-from hutch.fakebroker.plugins.firehose import trace_publish
 from hutch.wire.codes import ReplyCode
 from hutch.wire.methods import BasicPublish, BasicReturn
 
@@ -53,11 +52,14 @@ def publish(channel: Channel, method: BasicPublish, header: bytes, body: bytes) 
         envelope = _with_reply_name(channel, envelope, header)
         _check_envelope(channel, exchange, routing_key, envelope)
     message = Message(name, routing_key, envelope, body, header)
+    message.number = node.messages = node.messages + 1
     keys = message.routing_keys if envelope.cc or envelope.bcc else (routing_key,)
     queues = vhost.route(exchange, message, keys)
-    if (channel.transaction is not None or vhost.traced) and _is_held(channel, message, method.mandatory, queues):
+    if channel.transaction is not None:
+        node.journal.held(channel.origin, vhost, message, queues)
+        channel.transaction.publishes.append(HeldPublish(message, method.mandatory, queues))
         return
-    node.history.record("published", vhost.name, None, message, tuple([queue.name for queue in queues]))
+    node.journal.published(channel.origin, vhost, message, queues)
     if method.mandatory and not queues:
         return_unroutable(channel, message)
     _enqueue(channel, message, queues)
@@ -84,19 +86,9 @@ def _open_exchange(channel: Channel, name: str) -> Exchange:
     return exchange
 
 
-def _is_held(channel: Channel, message: Message, mandatory: bool, queues: list[Target]) -> bool:
-    """Tell the firehose, if it is on, and have the transaction, if there is one, hold the message back; whether so."""
-    if channel.vhost.traced:
-        trace_publish(channel, message, queues)
-    if channel.transaction is None:
-        return False
-    channel.transaction.publishes.append(HeldPublish(message, mandatory, queues))
-    return True
-
-
 def return_unroutable(channel: Channel, message: Message) -> None:
     """Give a mandatory message that no queue gets back to its publisher (PUB-02)."""
-    channel.vhost.node.history.record("returned", channel.vhost.name, None, message, "NO_ROUTE")
+    channel.vhost.node.journal.returned(channel.origin, channel.vhost, message, "NO_ROUTE")
     reply = BasicReturn(ReplyCode.NO_ROUTE, "NO_ROUTE", message.exchange, message.routing_key)
     channel.output.content(channel.number, reply, message)
 

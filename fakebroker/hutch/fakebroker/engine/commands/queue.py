@@ -126,7 +126,7 @@ def _declare(channel: Channel, name: str, method: QueueDeclare) -> Queue:
         auto_delete=method.auto_delete,
         arguments=method.arguments,
     )
-    vhost.add_queue(queue, channel.connection.user)
+    vhost.add_queue(queue, channel.origin)
     return queue
 
 
@@ -159,8 +159,7 @@ def bind(channel: Channel, method: QueueBind) -> None:
     queue = found_queue(channel, name)
     check_binding(channel, source, queue, _routing_key(method, name), method.arguments)
     check_owner(channel, queue)
-    user = channel.connection.user
-    channel.vhost.add_binding(source, queue, _routing_key(method, name), method.arguments, user)
+    channel.vhost.add_binding(source, queue, _routing_key(method, name), method.arguments, channel.origin)
     if not method.nowait:
         channel.output.method(channel.number, QueueBindOk())
 
@@ -181,7 +180,7 @@ def unbind(channel: Channel, method: QueueUnbind) -> None:
         binding = vhost.find_binding(source, queue, _routing_key(method, name), method.arguments)
         if binding is not None:
             check_owner(channel, queue)
-            vhost.remove_binding(binding, channel.connection.user)
+            vhost.remove_binding(binding, channel.origin)
     channel.output.method(channel.number, QueueUnbindOk())
 
 
@@ -189,7 +188,11 @@ def purge(channel: Channel, method: QueuePurge) -> None:
     """Remove the ready messages (QUEUE-PURGE)."""
     name = queue_name(channel, method.queue)
     channel.access.check("queue", name, "read")
-    count = 0 if reply_to.is_volatile(channel, name) else owned_queue(channel, name).purge()
+    count = 0
+    if not reply_to.is_volatile(channel, name):
+        queue = owned_queue(channel, name)
+        count = queue.purge()
+        channel.vhost.node.journal.purged(channel.origin, queue, count)
     if not method.nowait:
         channel.output.method(channel.number, QueuePurgeOk(count))
 
@@ -208,7 +211,7 @@ def delete(channel: Channel, method: QueueDelete) -> None:
         check_owner(channel, queue)
         queue.drop_expired()
         count = queue.check_delete(if_unused=method.if_unused, if_empty=method.if_empty)
-        orphans = vhost.delete_queue(queue, channel.connection.user)
+        orphans = vhost.delete_queue(queue, channel.origin)
     if not method.nowait:
         channel.output.method(channel.number, QueueDeleteOk(count))
     # Each channel is told in the order of its tags.

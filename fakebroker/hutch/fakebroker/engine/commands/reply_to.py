@@ -30,7 +30,7 @@ def consume(channel: Channel, method: BasicConsume, tag: str) -> None:
         raise precondition_failed("reply consumer already set")
     node = channel.vhost.node
     node.replies.begin(channel, tag)
-    node.history.record("consuming", channel.vhost.name, REPLY_TO, detail=tag)
+    node.journal.reply_consumer_added(channel.origin, channel.vhost, tag)
     if not method.nowait:
         channel.output.method(channel.number, BasicConsumeOk(tag))
 
@@ -42,7 +42,7 @@ def cancel(channel: Channel, tag: str) -> bool:
         return False
     node = channel.vhost.node
     node.replies.end(queue)
-    node.history.record("cancelled", channel.vhost.name, REPLY_TO, detail=tag)
+    node.journal.reply_consumer_cancelled(channel.origin, channel.vhost, tag)
     return True
 
 

@@ -48,7 +48,8 @@ def commit(channel: Channel, _method: TxCommit) -> None:
     for outcome, deliveries in transaction.decisions:
         channel.check_outcome(outcome, deliveries)
     channel.transaction = Transaction()
-    _record(channel, "committed", transaction)
+    told = (len(transaction.publishes), len(transaction.deliveries))
+    channel.vhost.node.journal.committed(channel.origin, channel.vhost, *told)
     waits = not accepted or any(not isinstance(queue, ReplyQueue) for _, queues, _ in routed for queue in queues)
     _carry_out(channel, transaction, at_once=True)
     if not waits:
@@ -88,7 +89,7 @@ def _route(channel: Channel, publishes: list[HeldPublish]) -> tuple[list[_Routed
             queues, all_there = _queues(channel, held)
         except HardError as error:
             return routed, error
-        vhost.node.history.record("published", vhost.name, None, message, tuple([queue.name for queue in queues]))
+        vhost.node.journal.released(channel.origin, vhost, message, queues)
         if held.mandatory and not queues and all_there:
             return_unroutable(channel, message)
         routed.append((message, queues, all_there))
@@ -116,7 +117,8 @@ def rollback(channel: Channel, _method: TxRollback) -> None:
     """Forget the messages; what was acknowledged is outstanding again, and not redelivered (TX-09)."""
     transaction = _transaction(channel)
     channel.transaction = Transaction()
-    _record(channel, "rolled-back", transaction)
+    told = (len(transaction.publishes), len(transaction.deliveries))
+    channel.vhost.node.journal.rolled_back(channel.origin, channel.vhost, *told)
     channel.restore(transaction.deliveries)
     channel.output.method(channel.number, TxRollbackOk())
 
@@ -125,8 +127,3 @@ def _transaction(channel: Channel) -> Transaction:
     if channel.transaction is None:
         raise precondition_failed("channel is not transactional")
     return channel.transaction
-
-
-def _record(channel: Channel, kind: str, transaction: Transaction) -> None:
-    counts = (len(transaction.publishes), len(transaction.deliveries))
-    channel.vhost.node.history.record(kind, channel.vhost.name, detail=counts)

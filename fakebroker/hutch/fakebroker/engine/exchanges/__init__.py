@@ -1,5 +1,6 @@
 """Exchanges: a name, its properties, and the type that decides where a message goes."""
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Final
 
 from hutch.fakebroker.engine.bindings import Binding
@@ -8,30 +9,18 @@ from hutch.fakebroker.engine.exchanges.fanout import FanoutRouter
 from hutch.fakebroker.engine.exchanges.headers import HEADERS
 from hutch.fakebroker.engine.exchanges.kinds import ExchangeType
 from hutch.fakebroker.engine.exchanges.topic import TOPIC
-from hutch.fakebroker.plugins.consistent_hash_exchange import CONSISTENT_HASH
-from hutch.fakebroker.plugins.delayed_exchange import delaying
-from hutch.fakebroker.plugins.modulus_hash_exchange import MODULUS_HASH
-from hutch.fakebroker.plugins.random_exchange import LOCAL_RANDOM, RANDOM
-from hutch.fakebroker.plugins.recent_history_exchange import RECENT_HISTORY
 from hutch.wire.fields import FieldTable
 
 if TYPE_CHECKING:
     from hutch.fakebroker.engine.vhost import VHost
 
-#: All exchange types, by the name that exchange.declare gives. Which of them a broker has, its profile and its plugins
-#: decide.
-EXCHANGE_TYPES: Final[dict[str, ExchangeType]] = {
+#: The exchange types of AMQP, by the name that exchange.declare gives. A node has these and those of its plugins.
+EXCHANGE_TYPES: Final[Mapping[str, ExchangeType]] = {
     "direct": ExchangeType(lambda _exchange, _vhost: DirectRouter()),
     "fanout": ExchangeType(lambda _exchange, _vhost: FanoutRouter()),
     "headers": HEADERS,
     "topic": TOPIC,
-    "x-consistent-hash": CONSISTENT_HASH,
-    "x-local-random": LOCAL_RANDOM,
-    "x-modulus-hash": MODULUS_HASH,
-    "x-random": RANDOM,
-    "x-recent-history": RECENT_HISTORY,
 }
-EXCHANGE_TYPES["x-delayed-message"] = delaying(EXCHANGE_TYPES)
 
 #: What every vhost begins with: name, type, internal (EXCH-SYS-01). The default exchange is not among them: it has no
 #: bindings.
@@ -72,9 +61,9 @@ class Exchange:
         #: The policy that holds for it, by name; empty for none.
         self.policy = ""
         #: The exchange that takes what this one cannot route, by name; ``None`` for none.
-        self.alternate: str | None = None
-        self.change_alternate(None)
-        self.router: Final = EXCHANGE_TYPES[type_].router(self, vhost)
+        given = self.arguments.get("alternate-exchange") if self.arguments else None
+        self.alternate: str | None = None if given is None else str(given)
+        self.router: Final = vhost.node.exchange_types[type_].router(self, vhost)
         self.outgoing: Final[dict[tuple[object, ...], Binding]] = {}
         self.incoming: Final[dict[tuple[object, ...], Binding]] = {}
         #: How many of ``outgoing`` lead to exchanges: where there are none, routing is one step.

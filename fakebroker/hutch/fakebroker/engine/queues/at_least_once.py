@@ -93,7 +93,7 @@ class AtLeastOnce(Publisher):
             kept.dead = dead_letter_message(queue, original, kept.reason, kept.entry.failures)
             self._pending[kept] = None
             if kept.dead is None:
-                self._node.history.record("dropped", queue.vhost.name, queue.name, original)
+                self._node.journal.dropped(queue, original)
                 self._done(kept)
             else:
                 self._publish(kept, kept.dead)
@@ -111,8 +111,7 @@ class AtLeastOnce(Publisher):
             kept.published_at = self._node.clock.monotonic()
         taking = [target for target in targets if target not in kept.taken_by and target.publish_dead(dead, self)]
         if taking:
-            detail = (kept.reason, tuple(target.name for target in taking))
-            self._node.history.record("dead-lettered", queue.vhost.name, queue.name, dead, detail)
+            self._node.journal.dead_lettered(queue, kept.entry.original, dead, kept.reason, taking)
         kept.taken_by.update(taking)
         # Nowhere to go is done only for what has gone somewhere before.
         unheard = queue if self._node.profile.keeps_dead_letters_to_itself else None

@@ -7,6 +7,7 @@ from hutch.fakebroker.engine.clock import Timer, moment
 from hutch.fakebroker.engine.consumers import Consumer
 from hutch.fakebroker.engine.errors import precondition_failed, refused
 from hutch.fakebroker.engine.message import Message
+from hutch.fakebroker.engine.origin import Origin
 from hutch.fakebroker.engine.queues.queue import Queue
 from hutch.fakebroker.engine.queues.ready_messages import Entry, Ready
 from hutch.fakebroker.engine.queues.settings import Settings
@@ -80,7 +81,7 @@ class ClassicQueue(Queue):
                 return True
         if settings.message_ttl == 0 and settings.dead_letter_exchange is None:
             # It does not wait behind what is older than the policy that leaves it no time (TTL-03).
-            self.vhost.node.history.record("expired", self.vhost.name, self.name, message)
+            self.vhost.node.journal.expired(self, message)
             self.vhost.dead_letter(self, message, "expired", message.failures)
             return True
         if settings.lazy:
@@ -112,7 +113,7 @@ class ClassicQueue(Queue):
     def _drop_overflow(self) -> None:
         """Dead-letter from the head until the rest fits (DLX-20, DLX-23, PRIO-07)."""
         while self._is_full() and (entry := self._ready.pop()) is not None:
-            self.vhost.node.history.record("overflowed", self.vhost.name, self.name, entry.message)
+            self.vhost.node.journal.overflowed(self, entry.message)
             self.vhost.dead_letter(self, entry.message, "maxlen", entry.failures)
 
     def _expires_at(self, message_ttl: int | None) -> float:
@@ -129,20 +130,26 @@ class ClassicQueue(Queue):
         self._end_draining()
         return entry
 
-    def requeue(self, entries: Sequence[Entry], *, failed: bool, lost: bool = False) -> None:  # noqa: ARG002
+    def requeue(
+        self,
+        entries: Sequence[Entry],
+        by: Origin,
+        *,
+        failed: bool,
+        lost: bool = False,  # noqa: ARG002
+    ) -> None:
         """Take deliveries back, each to where it stood (ACK-07), and drop what is too much then, whoever waits for it
         (DLX-24).
         """
         if self.deleted:
             return
-        record = self.vhost.node.history.record
         for entry in entries:
             entry.redelivered = True
             entry.failures += failed
             if self.settings.lazy:
                 self._write(entry)
             self._ready.put_back(entry)
-            record("requeued", self.vhost.name, self.name, entry.message)
+            self.vhost.node.journal.requeued(by, self, entry.message)
         if self.settings.drops_head:
             self._drop_overflow()
         self._drop_expired()
@@ -151,7 +158,6 @@ class ClassicQueue(Queue):
         """Remove what is ready; how many messages that was."""
         count = self._ready.clear()
         self._end_draining()
-        self.vhost.node.history.record("purged", self.vhost.name, self.name, detail=count)
         return count
 
     def dispatch(self) -> None:
@@ -272,7 +278,7 @@ class ClassicQueue(Queue):
         """Stand still, and keep the persistent messages alone (RESTART-02)."""
         super().stop()
         for lost in self._ready.keep(lambda message: message.properties.values.get("delivery_mode") == 2):
-            self.vhost.node.history.record("dropped", self.vhost.name, self.name, lost)
+            self.vhost.node.journal.dropped(self, lost)
         for entry in self._ready:
             # Of deliveries only those that failed are on disk. What was not acknowledged failed, which 4.3 may not have
             # noted when it stops: that depends on what its queue hears first.
@@ -302,7 +308,7 @@ class ClassicQueue(Queue):
         now = self.vhost.node.clock.monotonic()
         while head is not None and head.expires_at is not None and head.expires_at <= now:
             self._ready.pop()
-            self.vhost.node.history.record("expired", self.vhost.name, self.name, head.message)
+            self.vhost.node.journal.expired(self, head.message)
             self.vhost.dead_letter(self, head.message, "expired", head.failures)
             head = self._ready.head()
         if head is None or head.expires_at is None:

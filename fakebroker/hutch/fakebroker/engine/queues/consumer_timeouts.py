@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING, Final
 
 from hutch.fakebroker.engine.clock import Timer, moment
 from hutch.fakebroker.engine.errors import SoftError
+from hutch.fakebroker.engine.origin import BROKER
 from hutch.fakebroker.engine.queues.quorum_ready import QuorumEntry
 from hutch.fakebroker.engine.queues.ready_messages import Entry
 from hutch.wire.codes import ReplyCode
@@ -75,7 +76,7 @@ class ConsumerTimeouts:
         entries = [delivery.entry for delivery in deliveries]
         for delivery in deliveries:
             delivery.entry = Released(delivery.entry.position, delivery.entry.message, None)
-        self._queue.requeue(entries, failed=False)
+        self._queue.requeue(entries, BROKER, failed=False)
         if consumer is not None and self._queue.suspend(consumer, len(deliveries)):
             consumer.tell_cancelled()
         else:

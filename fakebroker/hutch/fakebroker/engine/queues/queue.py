@@ -9,6 +9,7 @@ from hutch.fakebroker.engine.bindings import Binding
 from hutch.fakebroker.engine.clock import Timer
 from hutch.fakebroker.engine.consumers import Consumer, Rotation
 from hutch.fakebroker.engine.message import Message
+from hutch.fakebroker.engine.origin import Origin
 from hutch.fakebroker.engine.queues.ready_messages import Entry
 from hutch.fakebroker.engine.queues.settings import Settings
 from hutch.fakebroker.engine.targets import Target
@@ -98,10 +99,10 @@ class Queue(Target):
         """
 
     @abstractmethod
-    def requeue(self, entries: Sequence[Entry], *, failed: bool, lost: bool = False) -> None:
-        """Take deliveries back; call :meth:`dispatch` to hand them out again. ``failed`` tells those that were rejected
-        or whose channel ended, ``lost`` those alone, from those that the client hands back by basic.nack or
-        basic.recover.
+    def requeue(self, entries: Sequence[Entry], by: Origin, *, failed: bool, lost: bool = False) -> None:
+        """Take deliveries back ``by`` whoever had them; call :meth:`dispatch` to hand them out again. ``failed`` tells
+        those that were rejected or whose channel ended, ``lost`` those alone, from those that the client hands back by
+        basic.nack or basic.recover.
         """
 
     def check_return(self, *, recovering: bool) -> None:

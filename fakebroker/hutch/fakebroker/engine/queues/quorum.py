@@ -13,6 +13,7 @@ from hutch.fakebroker.engine.clock import Timer, moment
 from hutch.fakebroker.engine.consumers import Consumer
 from hutch.fakebroker.engine.errors import SoftError, not_implemented
 from hutch.fakebroker.engine.message import Message
+from hutch.fakebroker.engine.origin import Origin
 from hutch.fakebroker.engine.queues.at_least_once import AtLeastOnce
 from hutch.fakebroker.engine.queues.consumer_timeouts import ConsumerTimeouts, Released
 from hutch.fakebroker.engine.queues.publishers import Publishers
@@ -159,7 +160,7 @@ class QuorumQueue(Queue):
         self._evaluate()
         return None if entry is None else self._deliverable(entry, None)
 
-    def requeue(self, entries: Sequence[Entry], *, failed: bool, lost: bool = False) -> None:
+    def requeue(self, entries: Sequence[Entry], by: Origin, *, failed: bool, lost: bool = False) -> None:
         """Take deliveries back, before all others and in the order in which they come (ACK-08), or drop those that came
         back too often (QUORUM-05).
         """
@@ -173,7 +174,7 @@ class QuorumQueue(Queue):
                 if entry.failed_too_often(self.settings.delivery_limit, self._profile.default_delivery_limit):
                     self._die(entry, "delivery_limit")
                 else:
-                    self.vhost.node.history.record("requeued", self.vhost.name, self.name, entry.original)
+                    self.vhost.node.journal.requeued(by, self, entry.original)
                     self._put_back(entry, failed=failed, lost=lost)
 
     def _put_back(self, entry: QuorumEntry, *, failed: bool, lost: bool) -> None:
@@ -208,7 +209,6 @@ class QuorumQueue(Queue):
         if self._profile.purges_dead_letters:
             count += self._dead.clear()
         self._evaluate()
-        self.vhost.node.history.record("purged", self.vhost.name, self.name, detail=count)
         return count
 
     def dispatch(self) -> None:
@@ -277,7 +277,7 @@ class QuorumQueue(Queue):
         else:
             node, dropped = self.vhost.node, []
             while self._is_full and (entry := self._ready.pop()) is not None:
-                node.history.record("overflowed", self.vhost.name, self.name, entry.original)
+                node.journal.overflowed(self, entry.original)
                 dropped.append(entry)
             for entry in reversed(dropped) if node.profile.quorum_overflow_is_reversed else dropped:
                 self._die(entry, "maxlen")
@@ -300,7 +300,7 @@ class QuorumQueue(Queue):
         for row in self._ready.watched():
             while row and (at := row[0].expires_at) is not None and at <= now:
                 entry = self._ready.pop_from(row)
-                self.vhost.node.history.record("expired", self.vhost.name, self.name, entry.original)
+                self.vhost.node.journal.expired(self, entry.original)
                 self._die(entry, "expired")
 
     def _set_alarm(self) -> None:

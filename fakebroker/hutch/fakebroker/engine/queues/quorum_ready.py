@@ -53,6 +53,7 @@ class QuorumEntry(Entry):
             headers = sorted({**original.headers, **counts}.items(), key=lambda header: header[0].encode())
             envelope = envelopes.of(with_headers(original, dict(headers)))
             self.message = Message(original.exchange, original.routing_key, envelope, original.body)
+            self.message.number = original.number
 
 
 class QuorumReady:

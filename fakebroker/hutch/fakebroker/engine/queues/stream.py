@@ -8,6 +8,7 @@ from hutch.fakebroker.engine.consumers import Consumer
 from hutch.fakebroker.engine.errors import HardError, internal_error, not_implemented, precondition_failed
 from hutch.fakebroker.engine.message import Message
 from hutch.fakebroker.engine.message_properties import Envelope
+from hutch.fakebroker.engine.origin import Origin
 from hutch.fakebroker.engine.queues.queue import Queue
 from hutch.fakebroker.engine.queues.ready_messages import Entry
 from hutch.fakebroker.engine.queues.settings import Settings
@@ -102,6 +103,7 @@ class StreamQueue(Queue):
         envelope, offset = stored.at(self._log.next_offset), self._log.next_offset
         now = int(self.vhost.node.clock.time() * 1000)
         kept = Message(message.exchange, message.routing_key, envelope, message.body)
+        kept.number = message.number
         size = _OVERHEAD + message.envelope.size + len(message.address) + message.body_size
         self._log.append(Record(offset, kept, now, stored.filter_value), size)
         for reader in self._readers.values():
@@ -126,7 +128,7 @@ class StreamQueue(Queue):
             return True
 
     def _lose(self, message: Message) -> None:
-        self.vhost.node.history.record("dropped", self.vhost.name, self.name, message)
+        self.vhost.node.journal.dropped(self, message)
 
     def _form(self, message: Message) -> Stored:
         """What the stream makes of a message's properties; publishers repeat themselves."""
@@ -155,7 +157,7 @@ class StreamQueue(Queue):
             raise internal_error()
         raise not_implemented(f"basic.nack and basic.reject not supported by stream queues {self._name}")
 
-    def requeue(self, entries: Sequence[Entry], *, failed: bool, lost: bool = False) -> None:
+    def requeue(self, entries: Sequence[Entry], by: Origin, *, failed: bool, lost: bool = False) -> None:
         """Nothing: it is all there still."""
 
     def discard(self, entry: Entry, *, failed: bool) -> None:
@@ -292,7 +294,7 @@ class StreamQueue(Queue):
             self._retention = None
         since = None if settings.max_age is None else int((node.clock.time() - settings.max_age) * 1000)
         if self._log.retain(settings.max_length_bytes, since):
-            node.history.record("truncated", self.vhost.name, self.name, detail=self._log.first_offset)
+            node.journal.truncated(self, self._log.first_offset)
         interval = node.profile.stream_retention_interval
         if interval is not None and since is not None and self._log.has_old_segments:
             self._retention = node.timers.set(interval, self._retain, background=True)
