@@ -100,7 +100,7 @@ def test_an_error_that_both_raise_is_told_of(old: Side, new: Side, monkeypatch: 
         raise KeyError("x")
 
     for package in (OLD, NEW):
-        monkeypatch.setattr(sys.modules[f"{package}.fakebroker"].Broker, "restart", fail)
+        monkeypatch.setattr(sys.modules[f"{package}.fakebroker"].Administration, "restart", fail)
     outcome = run(old, new, "4.3", 2000, 1)
     assert outcome.difference is None
     (broken,) = outcome.broken
