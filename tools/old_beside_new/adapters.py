@@ -252,11 +252,6 @@ class Side:
             told = "; ".join(f"{adapter.__name__} needs {', '.join(names)}" for adapter, names in missing.items())
             raise AdapterError(f"no adapter fits {name}.fakebroker: {told}. Add one to ADAPTERS in {__file__}")
         self._adapter: Final = fitting
-        # Slices of reading end by real time, so which client reads on first would depend on how busy the machine is.
-        for each in ("broker", "inprocess"):
-            names = vars(import_module(f"{name}.fakebroker.{each}"))
-            if "monotonic" in names:
-                names["monotonic"] = lambda: 0.0
 
     def emulator(self, settings: Settings) -> Emulator:
         """A new emulator.
