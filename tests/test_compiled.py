@@ -18,7 +18,6 @@ NOT_YET = {
     "client/hutch/client/read_lock.py: Awaited",
     "client/hutch/client/reader.py: Peer",
     "fakebroker/hutch/fakebroker/clocks.py: Follower",
-    "fakebroker/hutch/fakebroker/engine/connection.py: Output",
 }
 
 

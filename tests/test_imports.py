@@ -217,6 +217,21 @@ def test_sessions_do_not_know_what_is_around_them() -> None:
     assert not found, "\n".join(["", *found])
 
 
+def test_queues_know_sinks_and_not_channels() -> None:
+    queues = [f"{ENGINE}.queues", f"{ENGINE}.consumers", f"{ENGINE}.sinks", f"{ENGINE}.replies"]
+    unknown = [f"{ENGINE}.{name}" for name in ("channel", "channel_sink", "commands", "confirms", "output")]
+    unknown += [f"{WIRE}.{name}" for name in ("content", "cutter", "declaration", "frames", "methods")]
+    found = [
+        f"{place_of(path)}:{wanted.line}: imports {wanted.module}. The rule: queues and consumers import none of"
+        f" {', '.join(unknown)}"
+        for module, path in modules().items()
+        if any(is_below(module, each) for each in queues)
+        for wanted in imports(path.read_text(), module, path.name == "__init__.py")
+        if any(is_below(wanted.module, each) for each in unknown)
+    ]
+    assert not found, "\n".join(["", *found])
+
+
 def test_modules_are_short() -> None:
     lengths = {place_of(path): len(path.read_text().splitlines()) for path in modules().values()}
     found = [f"{place}:{length}: the rule: a module has {LONGEST} lines at most" for place, length in lengths.items()]

@@ -12,13 +12,12 @@ from hutch.fakebroker.engine.access.limits import check_new_channel
 from hutch.fakebroker.engine.client import Client
 from hutch.fakebroker.engine.clock import Timer, Timers
 from hutch.fakebroker.engine.connection import Connection
-from hutch.fakebroker.engine.consumers import Consumer
 from hutch.fakebroker.engine.errors import AMQPError, HardError, SoftError, internal_error
 from hutch.fakebroker.engine.message import Message
 from hutch.fakebroker.engine.node import Node
 from hutch.fakebroker.engine.origin import Origin
+from hutch.fakebroker.engine.output import Output
 from hutch.fakebroker.engine.peer import Peer
-from hutch.fakebroker.engine.replies import ReplyQueue
 from hutch.fakebroker.handshake import FRAME_MAX, Handshake
 from hutch.fakebroker.reader import Reader
 from hutch.wire.codes import ReplyCode
@@ -41,7 +40,7 @@ _GREETING: Final = ConnectionState.GREETING  # asked for with all that comes, an
 _CHUNK: Final = 256 * 1024
 
 
-class Session:
+class Session(Output):
     """One connection's life.
 
     ``peer`` is the client. ``wake`` is called when output turns up where there was none, and when the
@@ -397,14 +396,13 @@ class Session:
         self.write(method.frame(channel) + frames)
 
     def deliver(
-        self, channel: int, consumer: Consumer | ReplyQueue, delivery_tag: int, redelivered: bool, message: Message
+        self, channel: int, consumer_tag: bytes, delivery_tag: int, redelivered: bool, message: Message
     ) -> None:
         """Send basic.deliver: the tag and the address stand ready as bytes, the content is passed through."""
-        tag = consumer.tag_bytes
         address = message.address
         data = (
-            _pack_deliver(METHOD, channel, 13 + len(tag) + len(address), _DELIVER_ID)
-            + tag
+            _pack_deliver(METHOD, channel, 13 + len(consumer_tag) + len(address), _DELIVER_ID)
+            + consumer_tag
             + _pack_delivery(delivery_tag, redelivered)
             + address
             + b"\xce"

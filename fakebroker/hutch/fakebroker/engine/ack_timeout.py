@@ -59,19 +59,19 @@ class AckTimeout:
 
     def _wake(self) -> None:
         self._timer = None
-        channel, now = self._channel, self._clock.monotonic()
+        channel, sink, now = self._channel, self._channel.sink, self._clock.monotonic()
         while self._looks and self._looks[0][0] <= now:
             self._overdue = self._looks.popleft()[1]
-        if channel.oldest_unacked <= self._overdue:
+        if sink.oldest_unacked <= self._overdue:
             text = (
                 f"delivery acknowledgement on channel {channel.number} timed out. Timeout value used: "
                 f"{self._timeout} ms. This timeout value can be configured, see consumers doc guide to learn more"
             )
             channel.output.fail_channel(channel.number, SoftError(ReplyCode.PRECONDITION_FAILED, text, blame=False))
             return
-        if channel.last_tag > self._noted:
-            self._noted = channel.last_tag
+        if sink.last_tag > self._noted:
+            self._noted = sink.last_tag
             self._looks.append((moment(now + self._timeout / 1000), self._noted))
-        outstanding = channel.oldest_unacked < math.inf
+        outstanding = sink.oldest_unacked < math.inf
         if outstanding or self._looks or any(not consumer.no_ack for consumer in channel.consumers.values()):
             self._wait()

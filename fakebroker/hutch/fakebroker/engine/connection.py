@@ -1,92 +1,16 @@
 """What the engine knows of one client connection, once it is open."""
 
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Final
 
 from hutch.fakebroker.engine.client import Client
-from hutch.fakebroker.engine.errors import SoftError
 from hutch.fakebroker.engine.origin import Origin
-from hutch.wire.codes import ReplyCode
-from hutch.wire.declaration import Method
+from hutch.fakebroker.engine.output import Output
 
 if TYPE_CHECKING:
     from hutch.fakebroker.engine.channel import Channel
-    from hutch.fakebroker.engine.consumers import Consumer
-    from hutch.fakebroker.engine.message import Message
     from hutch.fakebroker.engine.queues.queue import Queue
-    from hutch.fakebroker.engine.replies import ReplyQueue
     from hutch.fakebroker.engine.unsent import Unsent
     from hutch.fakebroker.engine.vhost import VHost
-
-
-class Output(Protocol):
-    """Where the engine sends what a client is to see; the session implements it."""
-
-    @property
-    def is_behind(self) -> bool:
-        """Whether some of it is not sent, because the client does not read, or not yet."""
-
-    def method(self, channel: int, method: Method) -> None:
-        """Send a method without content."""
-
-    def queue_method(self, channel: int, method: Method) -> None:
-        """Send a method that a queue of RabbitMQ's sends: it comes behind the channel's answers to all that the client
-        has sent along.
-        """
-
-    def content(self, channel: int, method: Method, message: "Message") -> None:
-        """Send a method with a message: basic.return, basic.get-ok."""
-
-    def deliver(
-        self, channel: int, consumer: "Consumer | ReplyQueue", delivery_tag: int, redelivered: bool, message: "Message"
-    ) -> None:
-        """Send basic.deliver."""
-
-    def fail_channel(self, channel: int, error: SoftError) -> None:
-        """Close a channel because of an error that no method of the client's has caused."""
-
-    def committing(self, channel: int, complete: Callable[[], None]) -> None:
-        """Take no more on a channel until all is done that came along with the tx.commit in hand (TX-16); then call
-        ``complete``, which may raise a :class:`~hutch.fakebroker.engine.errors.SoftError`.
-        """
-
-    def crash(self, channel: int) -> None:
-        """Close the connection with 541 because of what a queue has said to a channel."""
-
-    def close(self, code: ReplyCode, text: str) -> None:
-        """Send connection.close, ``text`` being its reply text, and close the engine's side of the connection."""
-
-
-class Unheard:
-    """The output of a channel that has nothing to say any more."""
-
-    is_behind: Final = False
-
-    def method(self, channel: int, method: Method) -> None:
-        """Nothing."""
-
-    def queue_method(self, channel: int, method: Method) -> None:
-        """Nothing."""
-
-    def content(self, channel: int, method: Method, message: "Message") -> None:
-        """Nothing."""
-
-    def deliver(
-        self, channel: int, consumer: "Consumer | ReplyQueue", delivery_tag: int, redelivered: bool, message: "Message"
-    ) -> None:
-        """Nothing."""
-
-    def fail_channel(self, channel: int, error: SoftError) -> None:
-        """Nothing."""
-
-    def committing(self, channel: int, complete: Callable[[], None]) -> None:
-        """Nothing."""
-
-    def crash(self, channel: int) -> None:
-        """Nothing."""
-
-    def close(self, code: ReplyCode, text: str) -> None:
-        """Nothing."""
 
 
 class Connection:

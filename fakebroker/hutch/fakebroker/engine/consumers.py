@@ -4,30 +4,29 @@ from bisect import insort
 from collections import deque
 from typing import TYPE_CHECKING
 
-from hutch.fakebroker.engine.unsent import LIMIT, Unsent
+from hutch.fakebroker.engine.sinks import Sink
 from hutch.wire.fields import FieldTable
-from hutch.wire.methods import BasicCancel
 
 if TYPE_CHECKING:
-    from hutch.fakebroker.engine.channel import Channel
     from hutch.fakebroker.engine.queues.queue import Queue
+    from hutch.fakebroker.engine.unsent import Unsent
 
 
 class Consumer:
     """One consumer of a queue.
 
-    ``prefetch`` is how many deliveries may be unacknowledged at once, 0 for any number; ``unacked`` how many are.
-    ``blocked`` is set while it is out of its queue's rotation for want of credit; ``blocked_as`` then tells the order
-    in which the queue's consumers were blocked. ``credit`` is how many more it may have where the client hands those
-    out (CONSUME-26), ``None`` where what is acknowledged decides; ``draining`` is set while it wants to hear that there
-    is nothing for the rest of them. ``unsent`` is what it was handed and not sent, ``None`` where that does not count.
+    ``sink`` is where its messages go. ``prefetch`` is how many deliveries may be unacknowledged at once, 0 for any
+    number; ``unacked`` how many are. ``blocked`` is set while it is out of its queue's rotation for want of credit or
+    room; ``blocked_as`` then tells the order in which the queue's consumers were blocked. ``credit`` is how many more
+    it may have where the client hands those out (CONSUME-26), ``None`` where what is acknowledged decides; ``draining``
+    is set while it wants to hear that there is nothing for the rest of them. ``unsent`` is for its sink alone: what it
+    was handed and not sent, ``None`` where that does not count.
     """
 
     __slots__ = (
         "arguments",
         "blocked",
         "blocked_as",
-        "channel",
         "credit",
         "draining",
         "exclusive",
@@ -35,6 +34,7 @@ class Consumer:
         "prefetch",
         "priority",
         "queue",
+        "sink",
         "tag",
         "tag_bytes",
         "unacked",
@@ -45,7 +45,7 @@ class Consumer:
         self,
         tag: str,
         queue: "Queue",
-        channel: "Channel",
+        sink: Sink,
         *,
         no_ack: bool,
         exclusive: bool,
@@ -58,7 +58,7 @@ class Consumer:
         #: The tag as a short string, as deliveries carry it.
         self.tag_bytes = bytes((len(raw),)) + raw
         self.queue = queue
-        self.channel = channel
+        self.sink = sink
         self.no_ack = no_ack
         self.exclusive = exclusive
         self.prefetch = prefetch
@@ -80,23 +80,13 @@ class Consumer:
 
     @property
     def has_credit(self) -> bool:
-        """Whether a delivery may be sent: by both limits (QOS-07), of which the channel's holds up even a consumer that
-        has nothing to acknowledge (CONSUME-15), and because the client reads (CONSUME-33).
-        """
-        if self.unsent is not None and self.unsent.count >= LIMIT:
-            return False
+        """Whether a delivery may be sent: by its own limit, and because its sink has room."""
         if self.credit is not None:
             if self.credit <= 0:
                 return False
         elif self.prefetch and self.unacked >= self.prefetch:
             return False
-        shared = self.channel.shared_limit
-        return shared is None or not shared.is_reached
-
-    def tell_cancelled(self) -> None:
-        """Tell the client, if it wants to know, that the consumer has ended with its queue (CONSUME-19)."""
-        if self.channel.connection.cancel_notify:
-            self.channel.output.queue_method(self.channel.number, BasicCancel(self.tag, nowait=True))
+        return self.sink.has_room(self)
 
     def __repr__(self) -> str:
         return f"Consumer({self.tag!r} of {self.queue.name!r})"
@@ -148,7 +138,7 @@ class Rotation:
             while ring:
                 consumer = ring[0]
                 if consumer.has_credit:
-                    if len(ring) > 1:
+                    if ring[-1] is not consumer:
                         ring.rotate(-1)
                     return consumer
                 self._mark(consumer)

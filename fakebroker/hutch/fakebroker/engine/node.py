@@ -18,6 +18,7 @@ from hutch.fakebroker.engine.operator.alarms import Alarms
 from hutch.fakebroker.engine.origin import OPERATOR
 from hutch.fakebroker.engine.profiles import Profile
 from hutch.fakebroker.engine.replies import Replies
+from hutch.fakebroker.engine.sinks import Sink
 from hutch.fakebroker.engine.vhost import VHost
 from hutch.wire.codes import ReplyCode
 
@@ -111,7 +112,7 @@ class Node:
             user.forget_vhost(name)
         for queue in list(vhost.queues.values()):
             for consumer in vhost.delete_queue(queue, OPERATOR):
-                consumer.tell_cancelled()
+                consumer.sink.cancelled(consumer)
         self.journal.vhost_deleted(OPERATOR, vhost)
         self.close_connections(f"vhost '{name}' is deleted", vhost=name)
 
@@ -155,6 +156,11 @@ class Node:
         for connection in chosen:
             connection.output.close(ReplyCode.CONNECTION_FORCED, f"{ReplyCode.CONNECTION_FORCED} - {reason}")
         return len(chosen)
+
+    @property
+    def sinks(self) -> list[Sink]:
+        """What queues know of the channels that are open, in the order in which connections and channels opened."""
+        return [channel.sink for connection in self.connections for channel in connection.channels.values()]
 
     # alarms
 

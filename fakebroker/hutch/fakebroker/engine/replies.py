@@ -12,9 +12,9 @@ from hutch.fakebroker.engine.errors import internal_error
 from hutch.fakebroker.engine.targets import Publisher, Target
 
 if TYPE_CHECKING:
-    from hutch.fakebroker.engine.channel import Channel
     from hutch.fakebroker.engine.message import Message
     from hutch.fakebroker.engine.names import Names
+    from hutch.fakebroker.engine.sinks import Sink
     from hutch.fakebroker.engine.vhost import VHost
 
 #: The pseudo queue.
@@ -24,27 +24,28 @@ REPLY_PREFIX: Final = REPLY_TO + "."
 
 
 class ReplyQueue(Target):
-    """A name that replies are sent to, and the consumer that gets them; ``channel`` is ``None`` once that has ended.
-    The name is never deleted, though its consumer may end (RPC-09).
+    """A name that replies are sent to. They go to ``sink``, which is ``None`` once their consumer has ended. The name
+    is never deleted, though its consumer may end (RPC-09).
     """
 
-    def __init__(self, name: str, channel: "Channel | None", tag: str) -> None:
+    def __init__(self, vhost: "VHost", name: str, sink: "Sink | None", tag: str) -> None:
+        self.vhost = vhost
         self.name = name
         self.deleted = False
-        self.channel = channel
+        self.sink = sink
         self.tag = tag
         raw = tag.encode()
         self.tag_bytes = bytes((len(raw),)) + raw
 
     def publish(self, message: "Message", publisher: "Publisher | None" = None) -> bool:  # noqa: ARG002
-        """Send a message to the channel once the command in hand is done; it is dropped if the consumer has ended."""
-        if self.channel is not None:
-            self.channel.vhost.node.pending.append(lambda: self._deliver(message))
+        """Send a message on once the command in hand is done; it is dropped if the consumer has ended."""
+        if self.sink is not None:
+            self.vhost.node.pending.append(lambda: self._deliver(message))
         return True
 
     def _deliver(self, message: "Message") -> None:
-        if self.channel is not None:
-            self.channel.deliver_reply(self, message)
+        if self.sink is not None:
+            self.sink.reply(self, message)
 
 
 class Replies:
@@ -55,16 +56,16 @@ class Replies:
         self._volatile_queues = volatile_queues
         self._live: dict[str, ReplyQueue] = {}
 
-    def begin(self, channel: "Channel", tag: str) -> None:
-        """Give a channel its reply consumer, under a new name."""
-        queue = ReplyQueue(self._names.reply_to(), channel, tag)
-        channel.reply_queue = self._live[queue.name] = queue
+    def begin(self, vhost: "VHost", sink: "Sink", tag: str) -> ReplyQueue:
+        """A reply consumer with a new name."""
+        queue = ReplyQueue(vhost, self._names.reply_to(), sink, tag)
+        self._live[queue.name] = queue
+        return queue
 
     def end(self, queue: ReplyQueue) -> None:
         """End a reply consumer: what is sent to its name from now on is dropped."""
-        if queue.channel is not None:
-            queue.channel.reply_queue = None
-            queue.channel = None
+        if queue.sink is not None:
+            queue.sink = None
             del self._live[queue.name]
 
     def find(self, vhost: "VHost", name: str) -> ReplyQueue | None:
@@ -76,7 +77,7 @@ class Replies:
         queue = self._live.get(name)
         if queue is None:
             self._check(name)
-        elif self._volatile_queues and queue.channel is not None and queue.channel.vhost is not vhost:
+        elif self._volatile_queues and queue.vhost is not vhost:
             return None
         return queue
 
@@ -90,7 +91,7 @@ class Replies:
         if self._volatile_queues:
             if not self.is_well_formed(name):
                 return None
-            return self.find(vhost, name) or ReplyQueue(name, None, "")
+            return self.find(vhost, name) or ReplyQueue(vhost, name, None, "")
         queue = self.find(vhost, name)
         if queue is not None:
             queue.publish(message, None)

@@ -41,7 +41,7 @@ def serve_waiting(channel: "Channel") -> None:
     queues in turn, one message each.
     """
     queues = dict.fromkeys(consumer.queue for consumer in channel.consumers.values())
-    waiting = {queue for queue in queues if queue.readmit(channel)}
+    waiting = {queue for queue in queues if queue.readmit(channel.sink)}
     if len(waiting) > 1:
         newest_first = [queue for queue in reversed(channel.vhost.queues.values()) if queue in waiting]
         first = channel.vhost.node.random.randrange(len(newest_first))

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from hutch.fakebroker.engine.message import Message
 
 if TYPE_CHECKING:
-    from hutch.fakebroker.engine.channel import Delivery
+    from hutch.fakebroker.engine.deliveries import Delivery
     from hutch.fakebroker.engine.targets import Target
 
 

@@ -5,7 +5,7 @@ alone know.
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from hutch.fakebroker.engine.channel import Channel
+    from hutch.fakebroker.engine.channel_sink import ChannelSink
     from hutch.fakebroker.engine.queues.queue import Queue
 
 #: How many messages a queue hands to a channel before it hears that some were sent; it hears of so many together.
@@ -20,36 +20,27 @@ class Unsent:
     The queue's consumers on that channel share it: ``consumers`` is how many there are, ``count`` how many messages.
     """
 
-    __slots__ = ("channel", "consumers", "count", "queue")
+    __slots__ = ("consumers", "count", "queue", "sink")
 
-    def __init__(self, channel: "Channel", queue: "Queue") -> None:
-        self.channel = channel
+    def __init__(self, sink: "ChannelSink", queue: "Queue") -> None:
+        self.sink = sink
         self.queue = queue
         self.consumers = 0
         self.count = 0
 
     def step(self) -> None:
         """A step is reached: hear at once that its messages were sent, or wait for :meth:`sent`."""
-        connection = self.channel.connection
+        connection = self.sink.connection
         if connection.output.is_behind:
             connection.unsent.append(self)
         else:
             self.count = 0
 
-    def end(self) -> None:
-        """A consumer has ended."""
-        self.consumers -= 1
-        if self.count < STEP:
-            self._forget()
-
     def sent(self) -> None:
         """All was sent: those who waited for room are served."""
         had_room = self.count < LIMIT
         self.count %= STEP
-        self._forget()
-        if not had_room and self.queue.readmit(self.channel):
-            self.queue.dispatch()
-
-    def _forget(self) -> None:
         if not self.consumers:
-            self.channel.unsent.pop(self.queue, None)
+            self.sink.unsent.pop(self.queue, None)
+        if not had_room and self.queue.readmit(self.sink):
+            self.queue.dispatch()

@@ -95,8 +95,7 @@ class VHost:
             queue.owner.exclusive_queues.pop(queue, None)
         orphans = list(queue.consumers)
         for consumer in orphans:
-            consumer.channel.consumers.pop(consumer.tag, None)
-            consumer.channel.unsent.pop(queue, None)
+            consumer.sink.orphan(consumer)
         queue.consumers.clear()
         queue.close()
         if orphans:

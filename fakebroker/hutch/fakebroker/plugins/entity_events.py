@@ -167,7 +167,7 @@ class EntityEvents(Journal):
             facts: FieldTable = {
                 "queue": consumer.queue.name,
                 "vhost": consumer.queue.vhost.name,
-                "channel": self._events.process(consumer.channel.origin),
+                "channel": self._events.process(consumer.sink.origin),
                 "consumer_tag": consumer.tag,
             }
             self._events.publish("consumer.deleted", by, facts)

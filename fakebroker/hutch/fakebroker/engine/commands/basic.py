@@ -62,7 +62,7 @@ def consume(channel: Channel, method: BasicConsume) -> None:
     consumer = queue.consumer_type(
         tag,
         queue,
-        channel,
+        channel.sink,
         no_ack=method.no_ack,
         exclusive=method.exclusive,
         prefetch=channel.prefetch,

@@ -216,4 +216,4 @@ def delete(channel: Channel, method: QueueDelete) -> None:
         channel.output.method(channel.number, QueueDeleteOk(count))
     # Each channel is told in the order of its tags.
     for consumer in sorted(orphans, key=lambda orphan: orphan.tag_bytes[1:]):
-        consumer.tell_cancelled()
+        consumer.sink.cancelled(consumer)

@@ -29,7 +29,7 @@ def consume(channel: Channel, method: BasicConsume, tag: str) -> None:
     if channel.reply_queue is not None:
         raise precondition_failed("reply consumer already set")
     node = channel.vhost.node
-    node.replies.begin(channel, tag)
+    channel.reply_queue = node.replies.begin(channel.vhost, channel.sink, tag)
     node.journal.reply_consumer_added(channel.origin, channel.vhost, tag)
     if not method.nowait:
         channel.output.method(channel.number, BasicConsumeOk(tag))
@@ -42,6 +42,7 @@ def cancel(channel: Channel, tag: str) -> bool:
         return False
     node = channel.vhost.node
     node.replies.end(queue)
+    channel.reply_queue = None
     node.journal.reply_consumer_cancelled(channel.origin, channel.vhost, tag)
     return True
 

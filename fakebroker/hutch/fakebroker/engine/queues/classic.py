@@ -11,12 +11,10 @@ from hutch.fakebroker.engine.origin import Origin
 from hutch.fakebroker.engine.queues.queue import Queue
 from hutch.fakebroker.engine.queues.ready_messages import Entry, Ready
 from hutch.fakebroker.engine.queues.settings import Settings
-from hutch.fakebroker.engine.unsent import Unsent
+from hutch.fakebroker.engine.sinks import Sink
 from hutch.wire.fields import FieldTable
-from hutch.wire.methods import BasicCreditOk
 
 if TYPE_CHECKING:
-    from hutch.fakebroker.engine.channel import Channel
     from hutch.fakebroker.engine.connection import Connection
     from hutch.fakebroker.engine.targets import Publisher
     from hutch.fakebroker.engine.vhost import VHost
@@ -77,7 +75,7 @@ class ClassicQueue(Queue):
             consumer = self._rotation.next()
             if consumer is not None:
                 entry.redelivered = False  # also a dead letter that would arrive as redelivered (DLX-03)
-                consumer.channel.deliver(consumer, entry)
+                consumer.sink.deliver(consumer, entry)
                 return True
         if settings.message_ttl == 0 and settings.dead_letter_exchange is None:
             # It does not wait behind what is older than the policy that leaves it no time (TTL-03).
@@ -177,7 +175,7 @@ class ClassicQueue(Queue):
         self._drop_expired()
         self._end_draining()
         if entry is not None:
-            consumer.channel.deliver(consumer, entry)
+            consumer.sink.deliver(consumer, entry)
 
     def change_settings(self, settings: Settings) -> None:
         """Go by other settings, and drop at once what is too much then, unless publishes were rejected before and still
@@ -196,29 +194,26 @@ class ClassicQueue(Queue):
     def check_consumer(self, consumer: Consumer) -> None:
         """Refuse who cannot share, or cannot be alone (CONSUME-09 to CONSUME-13)."""
         # A single active consumer is one already, whoever asks to be alone (CONSUME-13).
-        alone = any(other.exclusive for other in self.consumers)
-        if alone or (consumer.exclusive and (self.consumers or self.single_active)):
+        if not self.consumers and not self.single_active:
+            return
+        if consumer.exclusive or any(other.exclusive for other in self.consumers):
             raise refused(f"queue '{self.name}' in vhost '{self.vhost.name}' in exclusive use")
 
     def add_consumer(self, consumer: Consumer) -> None:
-        """Put a consumer into the rotation, which shares what is unsent with others of its channel."""
-        channel = consumer.channel
-        if self not in channel.unsent:
-            channel.unsent[self] = Unsent(channel, self)
-        consumer.unsent = unsent = channel.unsent[self]
-        unsent.consumers += 1
+        """Put a consumer into the rotation, from which it goes while its sink has no room."""
+        consumer.sink.begin(consumer)
         super().add_consumer(consumer)
 
     def remove_consumer(self, consumer: Consumer) -> None:
         """Take a consumer out; what it has outstanding is of use to the next one of its tag."""
-        if consumer in self.consumers and consumer.unsent is not None:
-            consumer.unsent.end()
+        if consumer in self.consumers:
+            consumer.sink.end(consumer)
         super().remove_consumer(consumer)
         consumer.blocked = True
 
     def credited(self, consumer: Consumer) -> Consumer | None:
         """The consumer, or who has its tag now, which gets room even beyond its prefetch (QOS-02)."""
-        heir = consumer.channel.consumers.get(consumer.tag)
+        heir = consumer.sink.consumers.get(consumer.tag)
         if heir is consumer:
             return consumer
         if heir is None or heir.queue is not self:
@@ -227,19 +222,19 @@ class ClassicQueue(Queue):
         return heir if heir.blocked else None
 
     def unblock(self, consumer: Consumer) -> None:
-        """Put a consumer back into the rotation, with all of its channel that are held up by the limit they share."""
-        if consumer.channel.shared_limit is None:
-            super().unblock(consumer)
+        """Put a consumer back into the rotation, with all of its sink that are held up by the limit they share."""
+        if consumer.sink.has_shared_limit:
+            self.readmit(consumer.sink)
         else:
-            self.readmit(consumer.channel)
+            super().unblock(consumer)
 
-    def readmit(self, channel: "Channel") -> bool:
-        """Put the consumers of a channel that have credit of their own back into the rotation, in the order in which
+    def readmit(self, sink: Sink) -> bool:
+        """Put the consumers of a sink that have credit of their own back into the rotation, in the order in which
         they were blocked; whether there were any.
         """
         waiting = [
             consumer
-            for consumer in channel.consumers.values()
+            for consumer in sink.consumers.values()
             if consumer.queue is self and consumer.blocked and consumer.has_own_credit
         ]
         for consumer in sorted(waiting, key=lambda consumer: consumer.blocked_as):
@@ -253,11 +248,11 @@ class ClassicQueue(Queue):
         if drain:
             self._is_drained = True
             if not self._ready.count:
-                consumer.channel.crash()
+                consumer.sink.crash()
 
     def grant(self, consumer: Consumer, credit: int, *, drain: bool) -> None:
         """The same for one that is there, and whose client is told how many messages are ready."""
-        consumer.channel.output.queue_method(consumer.channel.number, BasicCreditOk(self._ready.count))
+        consumer.sink.credit(self._ready.count)
         self.limit(consumer, credit, drain=drain)
         if consumer.blocked and consumer.has_credit:
             self._rotation.add(consumer)
@@ -270,7 +265,7 @@ class ClassicQueue(Queue):
         if self._is_drained and not self._ready.count:
             for consumer in self.consumers:
                 if consumer.draining and consumer.credit:
-                    consumer.channel.crash()
+                    consumer.sink.crash()
 
     # restarts
 

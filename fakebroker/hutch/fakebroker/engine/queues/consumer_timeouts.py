@@ -3,15 +3,14 @@
 from typing import TYPE_CHECKING, Final
 
 from hutch.fakebroker.engine.clock import Timer, moment
-from hutch.fakebroker.engine.errors import SoftError
 from hutch.fakebroker.engine.origin import BROKER
 from hutch.fakebroker.engine.queues.quorum_ready import QuorumEntry
 from hutch.fakebroker.engine.queues.ready_messages import Entry
-from hutch.wire.codes import ReplyCode
+from hutch.fakebroker.engine.sinks import Sink
 
 if TYPE_CHECKING:
-    from hutch.fakebroker.engine.channel import Channel, Delivery
     from hutch.fakebroker.engine.consumers import Consumer
+    from hutch.fakebroker.engine.deliveries import Delivery
     from hutch.fakebroker.engine.queues.quorum import QuorumQueue
 
 #: What quorum queues have where consumer_timeout is undefined, ms.
@@ -58,30 +57,23 @@ class ConsumerTimeouts:
     def _look(self) -> None:
         self._timer = None
         now = self._node.clock.monotonic()
-        late: dict[tuple[Channel, Consumer | None], list[Delivery]] = {}
-        for connection in self._node.connections:
-            for channel in connection.channels.values():
-                for delivery in channel.outstanding(self._queue):
-                    entry = delivery.entry
-                    if isinstance(entry, QuorumEntry):
-                        if entry.deadline <= now:
-                            late.setdefault((channel, delivery.consumer), []).append(delivery)
-                        else:
-                            self._wake_at(entry.deadline)
-        for (channel, consumer), deliveries in late.items():
-            self._release(channel, consumer, deliveries)
+        late: dict[tuple[Sink, Consumer | None], list[Delivery]] = {}
+        for sink in self._node.sinks:
+            for delivery in sink.outstanding(self._queue):
+                entry = delivery.entry
+                if isinstance(entry, QuorumEntry):
+                    if entry.deadline <= now:
+                        late.setdefault((sink, delivery.consumer), []).append(delivery)
+                    else:
+                        self._wake_at(entry.deadline)
+        for (sink, consumer), deliveries in late.items():
+            self._release(sink, consumer, deliveries)
         self._queue.dispatch()
 
-    def _release(self, channel: "Channel", consumer: "Consumer | None", deliveries: "list[Delivery]") -> None:
+    def _release(self, sink: Sink, consumer: "Consumer | None", deliveries: "list[Delivery]") -> None:
         entries = [delivery.entry for delivery in deliveries]
         for delivery in deliveries:
             delivery.entry = Released(delivery.entry.position, delivery.entry.message, None)
         self._queue.requeue(entries, BROKER, failed=False)
-        if consumer is not None and self._queue.suspend(consumer, len(deliveries)):
-            consumer.tell_cancelled()
-        else:
-            text = (
-                f"delivery acknowledgement on channel {channel.number} timed out. Timeout value used: -1 ms. "
-                "This timeout value can be configured, see consumers doc guide to learn more"
-            )
-            channel.output.fail_channel(channel.number, SoftError(ReplyCode.PRECONDITION_FAILED, text, blame=False))
+        if consumer is None or not self._queue.suspend(consumer, len(deliveries)):
+            sink.timed_out()

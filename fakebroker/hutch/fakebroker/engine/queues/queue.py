@@ -12,11 +12,11 @@ from hutch.fakebroker.engine.message import Message
 from hutch.fakebroker.engine.origin import Origin
 from hutch.fakebroker.engine.queues.ready_messages import Entry
 from hutch.fakebroker.engine.queues.settings import Settings
+from hutch.fakebroker.engine.sinks import Sink
 from hutch.fakebroker.engine.targets import Target
 from hutch.wire.fields import FieldTable
 
 if TYPE_CHECKING:
-    from hutch.fakebroker.engine.channel import Channel
     from hutch.fakebroker.engine.connection import Connection
     from hutch.fakebroker.engine.operator.policies import Applied
     from hutch.fakebroker.engine.vhost import VHost
@@ -38,7 +38,7 @@ class Queue(Target):
     consumer_type: ClassVar[builtins.type[Consumer]] = Consumer
     #: Whether a consumer is served as it gets credit, which with others is up to :meth:`dispatch`.
     serves_at_once: ClassVar[bool] = False
-    #: Whether its consumers heed the limit that those of their channel share.
+    #: Whether its consumers heed the limit that those of their sink share.
     has_shared_limit: ClassVar[bool] = False
 
     def __init__(
@@ -221,8 +221,8 @@ class Queue(Target):
         if consumer.blocked and consumer.has_credit:
             self._rotation.add(consumer)
 
-    def readmit(self, channel: "Channel") -> bool:  # noqa: ARG002
-        """Put the consumers of a channel that waited for room under the limit they share back into the rotation;
+    def readmit(self, sink: Sink) -> bool:  # noqa: ARG002
+        """Put the consumers of a sink that waited for room there back into the rotation;
         whether there were any. Call :meth:`dispatch_one` to have them served.
         """
         return False

@@ -24,7 +24,6 @@ from hutch.fakebroker.engine.queues.ready_messages import Entry
 from hutch.fakebroker.engine.queues.settings import Settings
 from hutch.wire.codes import ReplyCode
 from hutch.wire.fields import FieldTable
-from hutch.wire.methods import BasicCreditDrained, BasicCreditOk
 
 if TYPE_CHECKING:
     from hutch.fakebroker.engine.connection import Connection
@@ -229,8 +228,8 @@ class QuorumQueue(Queue):
         for consumer, entry in deliveries:
             consumer.promised -= 1
             if consumer.crashes:
-                consumer.channel.crash()
-            consumer.channel.deliver(consumer, self._deliverable(entry, consumer))
+                consumer.sink.crash()
+            consumer.sink.deliver(consumer, self._deliverable(entry, consumer))
         self._evaluate()
 
     # policies and restarts
@@ -365,7 +364,7 @@ class QuorumQueue(Queue):
 
     def check_consumer(self, consumer: Consumer) -> None:
         """540 on a channel that has a limit over all its consumers (QOS-09)."""
-        if consumer.channel.shared_limit is not None:
+        if consumer.sink.has_shared_limit:
             raise not_implemented(f"queue '{self.name}' in vhost '{self.vhost.name}' does not support global qos")
 
     def add_consumer(self, consumer: Consumer) -> None:
@@ -386,12 +385,12 @@ class QuorumQueue(Queue):
         if consumer.credit:
             consumer.no_ack = False  # nobody is left who would acknowledge for it
             if self.single_active:
-                consumer.channel.crash()
+                consumer.sink.crash()
 
     def begin(self, consumer: Consumer) -> None:
         """Serve a consumer that was added, whose channel crashes where it came with credit."""
         if consumer.credit:
-            consumer.channel.crash()
+            consumer.sink.crash()
         super().begin(consumer)
 
     def grant(self, consumer: Consumer, credit: int, *, drain: bool) -> None:
@@ -403,10 +402,9 @@ class QuorumQueue(Queue):
         if isinstance(consumer, QuorumConsumer):
             given = consumer.grant(credit)
             served = 0 if waits else min(given, self._ready.count)
-            output, number = consumer.channel.output, consumer.channel.number
-            output.queue_method(number, BasicCreditOk(self._ready.count - served))
+            consumer.sink.credit(self._ready.count - served)
             if drain and not waits:
-                output.queue_method(number, BasicCreditDrained(consumer.tag, given - served))
+                consumer.sink.drained(consumer, given - served)
             self.unblock(consumer)
             self.dispatch()
             if drain and not waits:
@@ -425,7 +423,7 @@ class QuorumQueue(Queue):
     def unblock(self, consumer: Consumer) -> None:
         """Put a consumer back into the rotation, if it may have more deliveries."""
         if isinstance(consumer, QuorumConsumer) and consumer.released:
-            outstanding = consumer.channel.outstanding(self)
+            outstanding = consumer.sink.outstanding(self)
             left = sum(isinstance(it.entry, Released) for it in outstanding if it.consumer is consumer)
             self.unacked += consumer.released - left
             consumer.released = left
@@ -435,12 +433,12 @@ class QuorumQueue(Queue):
             super().unblock(consumer)
 
     def suspend(self, consumer: Consumer, released: int) -> bool:
-        """Serve a consumer no more until it has settled deliveries that the queue has taken back; whether it is one
-        still.
+        """Cancel a consumer, and serve it no more until it has settled deliveries that the queue has taken back;
+        whether it is one still and its client wants to know.
         """
         if consumer not in self.consumers or not isinstance(consumer, QuorumConsumer):
             return False
-        if not consumer.channel.connection.cancel_notify:
+        if not consumer.sink.cancelled(consumer):
             return False
         consumer.released += released
         self.unacked -= released

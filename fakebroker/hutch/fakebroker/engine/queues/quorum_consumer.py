@@ -32,7 +32,7 @@ class QuorumConsumer(Consumer):
 
     @property
     def has_credit(self) -> bool:
-        """Whether a delivery may be sent; a limit over the channel does not concern quorum queues (QOS-10)."""
+        """Whether a delivery may be sent; a limit that consumers share does not concern quorum queues (QOS-10)."""
         if self.credit is not None:
             credit = self.credit - self.promised
         elif self.no_ack:
@@ -57,11 +57,11 @@ class QuorumConsumer(Consumer):
 
     def precedes(self, consumer: Consumer) -> bool:
         """Whether it has ended with deliveries outstanding, and ``consumer`` has its tag now."""
-        return self.unacked > 0 and self.channel is consumer.channel and self.tag == consumer.tag
+        return self.unacked > 0 and self.sink is consumer.sink and self.tag == consumer.tag
 
     def take_over(self, before: "QuorumConsumer") -> None:
         """Be the consumer that was there before, whose deliveries count for this one too."""
-        for delivery in self.channel.outstanding(self.queue):
+        for delivery in self.sink.outstanding(self.queue):
             if delivery.consumer is before:
                 delivery.consumer = self
         self.unacked, before.unacked = before.unacked, 0

@@ -16,7 +16,6 @@ from hutch.fakebroker.engine.queues.stream_log import Log, Record
 from hutch.fakebroker.engine.queues.stream_offsets import begin
 from hutch.fakebroker.engine.queues.stream_properties import Stored
 from hutch.wire.fields import FieldTable, FieldValue, type_name
-from hutch.wire.methods import BasicCreditDrained, BasicCreditOk
 
 if TYPE_CHECKING:
     from hutch.fakebroker.engine.connection import Connection
@@ -181,7 +180,7 @@ class StreamQueue(Queue):
             raise precondition_failed(profile.stream_without_prefetch.format(self._name))
         if consumer.no_ack:
             raise not_implemented(profile.stream_without_acks.format(self._name))
-        if consumer.channel.shared_limit is not None:
+        if consumer.sink.has_shared_limit:
             raise not_implemented(f"{self._name} does not support global qos")
         self._begin(consumer)
         self._filters(consumer)
@@ -209,11 +208,11 @@ class StreamQueue(Queue):
         consumer.blocked = True
         reader = _Reader(consumer, self._begin(consumer), self._filters(consumer))
         self._beginners.append(reader)
-        # The readers on one channel are served in the order of their tags, last one first (STREAM-10).
-        ranks = {channel: rank for rank, channel in enumerate({known.channel: None for known in self.consumers})}
+        # The readers of one sink are served in the order of their tags, last one first (STREAM-10).
+        ranks = {sink: rank for rank, sink in enumerate({known.sink: None for known in self.consumers})}
         readers = [*self._readers.values(), reader]
         readers.sort(key=lambda known: known.consumer.tag.encode(), reverse=True)
-        readers.sort(key=lambda known: ranks[known.consumer.channel])
+        readers.sort(key=lambda known: ranks[known.consumer.sink])
         self._readers = {known.consumer: known for known in readers}
 
     def remove_consumer(self, consumer: Consumer) -> None:
@@ -231,7 +230,7 @@ class StreamQueue(Queue):
             self._outstanding[consumer] = consumer.unacked
         else:
             self._outstanding.pop(consumer, None)
-        heir = consumer.channel.consumers.get(consumer.tag)
+        heir = consumer.sink.consumers.get(consumer.tag)
         reader = self._readers.get(heir) if heir is not None else None
         if reader is not None and freed:
             reader.credit += freed
@@ -254,12 +253,11 @@ class StreamQueue(Queue):
         reader = self._readers[consumer]
         reader.credit += credit
         records = list(self._due(reader))
-        output, number = consumer.channel.output, consumer.channel.number
-        output.method(number, BasicCreditOk(len(records)))
+        consumer.sink.credit(len(records), at_once=True)
         for record in records:
             self._deliver(consumer, record)
         if drain:
-            output.method(number, BasicCreditDrained(consumer.tag, reader.credit))
+            consumer.sink.drained(consumer, reader.credit, at_once=True)
             reader.credit = 0
 
     def _serve(self, reader: _Reader) -> None:
@@ -268,7 +266,7 @@ class StreamQueue(Queue):
             self._deliver(reader.consumer, record)
 
     def _deliver(self, consumer: Consumer, record: Record) -> None:
-        consumer.channel.deliver(consumer, record)
+        consumer.sink.deliver(consumer, record)
         self._outstanding[consumer] = consumer.unacked
 
     def _due(self, reader: _Reader) -> Iterator[Record]:
