@@ -6,14 +6,14 @@ import pytest
 
 from hutch.client import Channel, Connection, Message
 from hutch.fakebroker import Broker
-from hutch.fakebroker.engine.consumers import Consumer
-from hutch.fakebroker.engine.deliveries import Delivery
+from hutch.fakebroker.engine.consumers import C, Consumer
+from hutch.fakebroker.engine.deliveries import Delivery, TypedDelivery
 from hutch.fakebroker.engine.errors import AMQPError
 from hutch.fakebroker.engine.message import Message as Kept
 from hutch.fakebroker.engine.node import Node
 from hutch.fakebroker.engine.origin import Origin
-from hutch.fakebroker.engine.queues.queue import Queue
-from hutch.fakebroker.engine.queues.ready_messages import Entry
+from hutch.fakebroker.engine.queues.queue import TypedQueue
+from hutch.fakebroker.engine.queues.ready_messages import E, Entry
 from hutch.fakebroker.engine.replies import ReplyQueue
 from hutch.fakebroker.engine.sinks import Sink
 from hutch.wire.fields import FieldTable
@@ -43,12 +43,12 @@ class Shelf(Sink):
         return len(self.deliveries) < self.room
 
     def deliver(self, consumer: Consumer, entry: Entry) -> None:
-        self.deliveries.append(Delivery(len(self.deliveries), consumer.queue, entry, consumer))
+        self.deliveries.append(TypedDelivery(len(self.deliveries), consumer.queue, entry, consumer))
         if not consumer.no_ack:
             consumer.unacked += 1
             consumer.queue.unacked += 1
 
-    def outstanding(self, queue: Queue) -> list[Delivery]:
+    def outstanding(self, queue: TypedQueue[C, E]) -> list[TypedDelivery[C, E]]:
         return [delivery for delivery in self.deliveries if delivery.queue is queue]
 
     def reply(self, queue: ReplyQueue, message: Kept) -> None:
@@ -219,3 +219,17 @@ def test_replies_go_to_a_sink(manual: Broker, channel: Channel) -> None:
     publish(channel, b"late", to=replies.name)
     channel.queue_declare("q")
     assert len(shelf.told) == 1
+
+
+def test_a_queue_takes_nothing_back_that_is_not_its_own(manual: Broker, channel: Channel) -> None:
+    """It raises. It must not pass over the message, which would be lost without a word."""
+    declare(channel, "c", "classic")
+    declare(channel, "q", "quorum")
+    publish(channel, b"1", to="c")
+    channel.queue_declare("c", passive=True)
+    shelf = Shelf()
+    with manual.hub.turn as node:
+        consume(node, shelf, queue="c")
+        quorum = node.vhosts["/"].queues["q"]
+        with pytest.raises((AttributeError, TypeError)):
+            quorum.requeue([shelf.deliveries[0].entry], shelf.origin, failed=False)

@@ -12,7 +12,7 @@ from hutch.fakebroker.engine.channel_sink import ChannelSink
 from hutch.fakebroker.engine.confirms import Confirms
 from hutch.fakebroker.engine.connection import Connection
 from hutch.fakebroker.engine.consumers import Consumer
-from hutch.fakebroker.engine.deliveries import Delivery
+from hutch.fakebroker.engine.deliveries import Delivery, TypedDelivery
 from hutch.fakebroker.engine.errors import HardError
 from hutch.fakebroker.engine.output import Output
 from hutch.fakebroker.engine.queues.publishers import Standing
@@ -71,7 +71,7 @@ class Channel(Publisher):
         if not no_ack:
             if self.ack_timeout is not None:
                 self.ack_timeout.watch()
-            sink.unacked[tag] = Delivery(tag, queue, entry, None)
+            sink.unacked[tag] = TypedDelivery(tag, queue, entry, None)
             queue.unacked += 1
         self.vhost.node.journal.got(self.origin, queue, entry.message, tag, entry.redelivered)
         return tag
@@ -185,7 +185,8 @@ class Channel(Publisher):
             for delivery in settlement:
                 queue, entry = delivery.queue, delivery.entry
                 self.vhost.node.journal.rejected(self.origin, queue, entry.message)
-                queue.discard(entry, failed=failed)
+                if not delivery.revoked:
+                    queue.discard(entry, failed=failed)
             for queue in self._release(settlement):
                 queue.dispatch()
         self._free_shared(deliveries)
@@ -240,7 +241,9 @@ class Channel(Publisher):
     def _requeue(self, deliveries: Iterable[Delivery], *, failed: bool, lost: bool = False) -> Iterable[Queue]:
         by_queue: dict[Queue, list[Entry]] = {}
         for delivery in deliveries:
-            by_queue.setdefault(delivery.queue, []).append(delivery.entry)
+            entries = by_queue.setdefault(delivery.queue, [])
+            if not delivery.revoked:
+                entries.append(delivery.entry)
         # Whoever got credit back is in the rotation before the messages are in the queue, as in RabbitMQ.
         waiting = self._release(deliveries)
         for queue, entries in by_queue.items():

@@ -4,14 +4,14 @@ import math
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Final
 
-from hutch.fakebroker.engine.consumers import Consumer
-from hutch.fakebroker.engine.deliveries import Delivery
+from hutch.fakebroker.engine.consumers import C, Consumer
+from hutch.fakebroker.engine.deliveries import Delivery, TypedDelivery
 from hutch.fakebroker.engine.errors import SoftError, precondition_failed
 from hutch.fakebroker.engine.message import Message
 from hutch.fakebroker.engine.origin import Origin
 from hutch.fakebroker.engine.output import Output, Unheard
-from hutch.fakebroker.engine.queues.queue import Queue
-from hutch.fakebroker.engine.queues.ready_messages import Entry
+from hutch.fakebroker.engine.queues.queue import Queue, TypedQueue
+from hutch.fakebroker.engine.queues.ready_messages import E, Entry
 from hutch.fakebroker.engine.replies import ReplyQueue
 from hutch.fakebroker.engine.shared_limit import SharedLimit
 from hutch.fakebroker.engine.sinks import Sink
@@ -96,7 +96,7 @@ class ChannelSink(Sink):
         queue = consumer.queue
         message = entry.message
         if not consumer.no_ack:
-            self.unacked[tag] = Delivery(tag, queue, entry, consumer)
+            self.unacked[tag] = TypedDelivery(tag, queue, entry, consumer)
             consumer.unacked += 1
             queue.unacked += 1
             if self.shared_limit is not None and queue.has_shared_limit:
@@ -122,7 +122,7 @@ class ChannelSink(Sink):
 
     # what is not settled
 
-    def outstanding(self, queue: Queue) -> list[Delivery]:
+    def outstanding(self, queue: TypedQueue[C, E]) -> list[TypedDelivery[C, E]]:
         """The deliveries from a queue that are not acknowledged, oldest first."""
         return [delivery for delivery in self.unacked.values() if delivery.queue is queue]
 

@@ -2,7 +2,7 @@
 
 from bisect import insort
 from collections import deque
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Generic, TypeVar
 
 from hutch.fakebroker.engine.sinks import Sink
 from hutch.wire.fields import FieldTable
@@ -92,7 +92,11 @@ class Consumer:
         return f"Consumer({self.tag!r} of {self.queue.name!r})"
 
 
-class Rotation:
+#: What a queue's consumers are.
+C = TypeVar("C", bound=Consumer)
+
+
+class Rotation(Generic[C]):
     """The consumers of a queue that may be served, highest priority first, in turn among equals (CONSUME-22,
     CONSUME-24).
 
@@ -102,9 +106,9 @@ class Rotation:
     def __init__(self) -> None:
         self._blocks = 0
         # One ring for each priority there is, highest first; hardly ever more than one.
-        self._rings: list[tuple[int, deque[Consumer]]] = []
+        self._rings: list[tuple[int, deque[C]]] = []
 
-    def add(self, consumer: Consumer) -> None:
+    def add(self, consumer: C) -> None:
         """Let the consumer wait for its turn, behind its equals."""
         consumer.blocked = False
         for priority, ring in self._rings:
@@ -113,7 +117,7 @@ class Rotation:
                 return
         insort(self._rings, (consumer.priority, deque((consumer,))), key=lambda entry: -entry[0])
 
-    def remove(self, consumer: Consumer) -> None:
+    def remove(self, consumer: C) -> None:
         """Take the consumer out, if it is there."""
         if consumer.blocked:
             consumer.blocked = False
@@ -122,17 +126,17 @@ class Rotation:
             if priority == consumer.priority and consumer in ring:
                 ring.remove(consumer)
 
-    def block(self, consumer: Consumer) -> None:
+    def block(self, consumer: C) -> None:
         """Take the consumer out until it is added again, marked ``blocked``."""
         self.remove(consumer)
         self._mark(consumer)
 
-    def _mark(self, consumer: Consumer) -> None:
+    def _mark(self, consumer: C) -> None:
         self._blocks += 1
         consumer.blocked = True
         consumer.blocked_as = self._blocks
 
-    def next(self) -> Consumer | None:
+    def next(self) -> C | None:
         """Whoever is served next, which moves it behind its equals; ``None`` when nobody has credit."""
         for _, ring in self._rings:
             while ring:

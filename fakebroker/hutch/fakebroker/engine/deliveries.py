@@ -1,20 +1,30 @@
 """What was handed out and is not settled."""
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Generic, TypeAlias
+
+from hutch.fakebroker.engine.consumers import C
+from hutch.fakebroker.engine.queues.ready_messages import E
 
 if TYPE_CHECKING:
-    from hutch.fakebroker.engine.consumers import Consumer
-    from hutch.fakebroker.engine.queues.queue import Queue
-    from hutch.fakebroker.engine.queues.ready_messages import Entry
+    from hutch.fakebroker.engine.queues.queue import TypedQueue
 
 
-class Delivery:
-    """A message handed to the client, not acknowledged yet. ``consumer`` is ``None`` for one from basic.get."""
+class TypedDelivery(Generic[C, E]):
+    """A message that ``queue`` handed out, not settled yet. ``consumer`` is ``None`` for one from basic.get.
 
-    __slots__ = ("consumer", "entry", "queue", "tag")
+    ``revoked`` is set when the queue has taken the message back. The client may settle the delivery as ever, and
+    nothing comes of it but that its consumer is served again; ``entry`` then is as it was delivered.
+    """
 
-    def __init__(self, tag: int, queue: "Queue", entry: "Entry", consumer: "Consumer | None") -> None:
+    __slots__ = ("consumer", "entry", "queue", "revoked", "tag")
+
+    def __init__(self, tag: int, queue: "TypedQueue[C, E]", entry: E, consumer: C | None) -> None:
         self.tag = tag
         self.queue = queue
         self.entry = entry
         self.consumer = consumer
+        self.revoked = False
+
+
+#: A delivery from a queue of any type.
+Delivery: TypeAlias = TypedDelivery[Any, Any]

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 from hutch.fakebroker.engine.bindings import Binding, Destination, Router
 from hutch.fakebroker.engine.exchanges.kinds import ExchangeType
 from hutch.fakebroker.engine.message import Message
-from hutch.fakebroker.engine.queues.queue import Queue
+from hutch.fakebroker.engine.queues.queue import TypedQueue
 from hutch.fakebroker.erlang.hashing import phash2
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ class ModulusHashRouter(Router):
     def _rank(self, binding: Binding) -> tuple[bytes, bool, bytes]:
         destination = binding.destination
         key = binding.routing_key.encode("utf-8", "surrogateescape") if self._by_key else b""
-        return key, isinstance(destination, Queue), destination.name.encode("utf-8", "surrogateescape")
+        return key, isinstance(destination, TypedQueue), destination.name.encode("utf-8", "surrogateescape")
 
     def add(self, binding: Binding) -> None:
         """Take in a binding."""

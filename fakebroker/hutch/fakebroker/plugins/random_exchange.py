@@ -12,7 +12,7 @@ from hutch.fakebroker.engine.bindings import Binding, Destination, Router
 from hutch.fakebroker.engine.errors import precondition_failed
 from hutch.fakebroker.engine.exchanges.kinds import ExchangeType
 from hutch.fakebroker.engine.message import Message
-from hutch.fakebroker.engine.queues.queue import Queue
+from hutch.fakebroker.engine.queues.queue import TypedQueue
 from hutch.wire.fields import FieldTable
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ def _check_local_binding(
     """Refuse all but classic queues, bound with an empty key (EXCH-PLUGIN-09)."""
     if key:
         raise precondition_failed(f"Non empty binding '{key.encode().decode('latin-1')}' key not permitted")
-    if not isinstance(destination, Queue):
+    if not isinstance(destination, TypedQueue):
         raise precondition_failed("Destination not found")
     if destination.type != "classic":
         raise precondition_failed(f"Queue type {erlang_type(destination.type)} not valid for this exchange type")

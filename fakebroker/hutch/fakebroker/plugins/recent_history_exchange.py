@@ -12,7 +12,7 @@ from hutch.fakebroker.engine.errors import HardError, internal_error, preconditi
 from hutch.fakebroker.engine.exchanges.fanout import FanoutRouter
 from hutch.fakebroker.engine.exchanges.kinds import ExchangeType
 from hutch.fakebroker.engine.message import Message
-from hutch.fakebroker.engine.queues.queue import Queue
+from hutch.fakebroker.engine.queues.queue import TypedQueue
 from hutch.fakebroker.erlang.terms import erlang_term, print_term
 from hutch.wire.codes import ReplyCode
 from hutch.wire.fields import FieldTable, type_name
@@ -58,7 +58,7 @@ class RecentHistoryRouter(FanoutRouter):
         if binds_first:
             super().add(binding)
         try:
-            if isinstance(destination, Queue):
+            if isinstance(destination, TypedQueue):
                 self._give((message, destination) for message in messages)
             elif messages:
                 self._give_by_way_of(destination, messages)
@@ -94,7 +94,7 @@ class RecentHistoryRouter(FanoutRouter):
             HardError: as :meth:`Queue.check_message`; messages before that one are given.
         """
         for message, target in gifts:
-            if isinstance(target, Queue):
+            if isinstance(target, TypedQueue):
                 target.check_message(message)
             self._vhost.node.pending.append(partial(target.publish, message))
 

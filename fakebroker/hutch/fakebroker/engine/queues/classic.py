@@ -8,7 +8,7 @@ from hutch.fakebroker.engine.consumers import Consumer
 from hutch.fakebroker.engine.errors import precondition_failed, refused
 from hutch.fakebroker.engine.message import Message
 from hutch.fakebroker.engine.origin import Origin
-from hutch.fakebroker.engine.queues.queue import Queue
+from hutch.fakebroker.engine.queues.queue import TypedQueue
 from hutch.fakebroker.engine.queues.ready_messages import Entry, Ready
 from hutch.fakebroker.engine.queues.settings import Settings
 from hutch.fakebroker.engine.sinks import Sink
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from hutch.fakebroker.engine.vhost import VHost
 
 
-class ClassicQueue(Queue):
+class ClassicQueue(TypedQueue[Consumer, Entry]):
     """One classic queue of a vhost."""
 
     type: ClassVar = "classic"

@@ -5,24 +5,17 @@ from typing import TYPE_CHECKING, Final
 from hutch.fakebroker.engine.clock import Timer, moment
 from hutch.fakebroker.engine.origin import BROKER
 from hutch.fakebroker.engine.queues.quorum_ready import QuorumEntry
-from hutch.fakebroker.engine.queues.ready_messages import Entry
 from hutch.fakebroker.engine.sinks import Sink
 
 if TYPE_CHECKING:
-    from hutch.fakebroker.engine.consumers import Consumer
-    from hutch.fakebroker.engine.deliveries import Delivery
+    from hutch.fakebroker.engine.deliveries import TypedDelivery
     from hutch.fakebroker.engine.queues.quorum import QuorumQueue
+    from hutch.fakebroker.engine.queues.quorum_consumer import QuorumConsumer
+
+    Deliveries = list[TypedDelivery[QuorumConsumer, QuorumEntry]]
 
 #: What quorum queues have where consumer_timeout is undefined, ms.
 _UNDEFINED: Final = 86400000
-
-
-class Released(Entry):
-    """Stands in a delivery for the entry that its queue has taken back. The client may settle it as ever, and nothing
-    comes of it but that its consumer is served again.
-    """
-
-    __slots__ = ()
 
 
 class ConsumerTimeouts:
@@ -57,23 +50,25 @@ class ConsumerTimeouts:
     def _look(self) -> None:
         self._timer = None
         now = self._node.clock.monotonic()
-        late: dict[tuple[Sink, Consumer | None], list[Delivery]] = {}
+        late: dict[tuple[Sink, QuorumConsumer | None], Deliveries] = {}
         for sink in self._node.sinks:
             for delivery in sink.outstanding(self._queue):
-                entry = delivery.entry
-                if isinstance(entry, QuorumEntry):
-                    if entry.deadline <= now:
-                        late.setdefault((sink, delivery.consumer), []).append(delivery)
-                    else:
-                        self._wake_at(entry.deadline)
+                if delivery.revoked:
+                    continue
+                if delivery.entry.deadline <= now:
+                    late.setdefault((sink, delivery.consumer), []).append(delivery)
+                else:
+                    self._wake_at(delivery.entry.deadline)
         for (sink, consumer), deliveries in late.items():
             self._release(sink, consumer, deliveries)
         self._queue.dispatch()
 
-    def _release(self, sink: Sink, consumer: "Consumer | None", deliveries: "list[Delivery]") -> None:
+    def _release(self, sink: Sink, consumer: "QuorumConsumer | None", deliveries: "Deliveries") -> None:
         entries = [delivery.entry for delivery in deliveries]
         for delivery in deliveries:
-            delivery.entry = Released(delivery.entry.position, delivery.entry.message, None)
+            delivery.revoked = True
+            entry = delivery.entry
+            delivery.entry = QuorumEntry(entry.position, entry.message, None, entry.size)
         self._queue.requeue(entries, BROKER, failed=False)
         if consumer is None or not self._queue.suspend(consumer, len(deliveries)):
             sink.timed_out()

@@ -3,14 +3,14 @@
 import builtins
 from abc import abstractmethod
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, ClassVar, Final
+from typing import TYPE_CHECKING, Any, ClassVar, Final, Generic, TypeAlias
 
 from hutch.fakebroker.engine.bindings import Binding
 from hutch.fakebroker.engine.clock import Timer
-from hutch.fakebroker.engine.consumers import Consumer, Rotation
+from hutch.fakebroker.engine.consumers import C, Consumer, Rotation
 from hutch.fakebroker.engine.message import Message
 from hutch.fakebroker.engine.origin import Origin
-from hutch.fakebroker.engine.queues.ready_messages import Entry
+from hutch.fakebroker.engine.queues.ready_messages import E
 from hutch.fakebroker.engine.queues.settings import Settings
 from hutch.fakebroker.engine.sinks import Sink
 from hutch.fakebroker.engine.targets import Target
@@ -26,8 +26,10 @@ if TYPE_CHECKING:
 RequeueOrder = tuple[int, bytes]
 
 
-class Queue(Target):
+class TypedQueue(Target, Generic[C, E]):
     """One queue of a vhost; ``arguments`` are valid for its type (:mod:`hutch.fakebroker.engine.arguments`).
+
+    ``C`` is what its consumers are, and ``E`` what its entries are.
 
     A queue type is a subclass, entered in :data:`~hutch.fakebroker.engine.queues.QUEUE_TYPES`.
     """
@@ -63,13 +65,13 @@ class Queue(Target):
         self.applied: Applied = vhost.policies.applied_to(self.type, name)
         self.settings = vhost.policies.settings(self.type, arguments, self.applied)
         self.incoming: Final[dict[tuple[object, ...], Binding]] = {}
-        self.consumers: Final[dict[Consumer, None]] = {}
+        self.consumers: Final[dict[C, None]] = {}
         #: How many deliveries wait for their acknowledgement.
         self.unacked = 0
         #: Whether one consumer at a time is served, the next one when that ends (CONSUME-29).
         self.single_active: Final = arguments.get("x-single-active-consumer") is True
-        self._active: Consumer | None = None
-        self._rotation: Final = Rotation()
+        self._active: C | None = None
+        self._rotation: Final[Rotation[C]] = Rotation()
         self._lease: Timer | None = None
         self.renew_lease()
 
@@ -91,7 +93,7 @@ class Queue(Target):
         """Refuse a message of the broker's own that :meth:`publish` cannot take."""
 
     @abstractmethod
-    def take(self) -> Entry | None:
+    def take(self) -> E | None:
         """Take the head out for a basic.get; ``None`` when nothing is ready.
 
         Raises:
@@ -99,7 +101,7 @@ class Queue(Target):
         """
 
     @abstractmethod
-    def requeue(self, entries: Sequence[Entry], by: Origin, *, failed: bool, lost: bool = False) -> None:
+    def requeue(self, entries: Sequence[E], by: Origin, *, failed: bool, lost: bool = False) -> None:
         """Take deliveries back ``by`` whoever had them; call :meth:`dispatch` to hand them out again. ``failed`` tells
         those that were rejected or whose channel ended, ``lost`` those alone, from those that the client hands back by
         basic.nack or basic.recover.
@@ -112,13 +114,13 @@ class Queue(Target):
             AMQPError: the queue's type takes none back.
         """
 
-    def requeue_order(self, consumer: Consumer | None, delivery_tag: int) -> RequeueOrder:  # noqa: ARG002
+    def requeue_order(self, consumer: C | None, delivery_tag: int) -> RequeueOrder:  # noqa: ARG002
         """Where a delivery to a consumer, ``None`` for basic.get, stands among those that are lost at once. Here the
         messages' own order counts.
         """
         return 0, b""
 
-    def discard(self, entry: Entry, *, failed: bool) -> None:
+    def discard(self, entry: E, *, failed: bool) -> None:
         """Dead-letter a delivery that was refused; ``failed`` as in :meth:`requeue`."""
         if not self.deleted:
             self.vhost.dead_letter(self, entry.message, "rejected", entry.failures + failed)
@@ -147,14 +149,14 @@ class Queue(Target):
         return len(self.consumers)
 
     @abstractmethod
-    def check_consumer(self, consumer: Consumer) -> None:
+    def check_consumer(self, consumer: C) -> None:
         """Refuse a consumer that the queue cannot have, before it is added.
 
         Raises:
             AMQPError: why.
         """
 
-    def add_consumer(self, consumer: Consumer) -> None:
+    def add_consumer(self, consumer: C) -> None:
         """Put a consumer into the rotation; call :meth:`dispatch` to have it served."""
         self.consumers[consumer] = None
         if not self.single_active:
@@ -166,22 +168,22 @@ class Queue(Target):
             self._lease = None
 
     @abstractmethod
-    def limit(self, consumer: Consumer, credit: int, *, drain: bool) -> None:
+    def limit(self, consumer: C, credit: int, *, drain: bool) -> None:
         """Let a consumer, which was just added, have so many deliveries alone until it is granted more (x-credit,
         CONSUME-26); ``drain`` as in :meth:`grant`.
         """
 
     @abstractmethod
-    def grant(self, consumer: Consumer, credit: int, *, drain: bool) -> None:
+    def grant(self, consumer: C, credit: int, *, drain: bool) -> None:
         """Tell how many messages are ready, and serve a consumer so many of them (basic.credit, CONSUME-26); with
         ``drain`` it is to hear when there are no more, and loses the rest of its credit.
         """
 
-    def begin(self, consumer: Consumer) -> None:  # noqa: ARG002
+    def begin(self, consumer: C) -> None:  # noqa: ARG002
         """Serve those who can be, now that a consumer was added and its client told."""
         self.dispatch()
 
-    def remove_consumer(self, consumer: Consumer) -> None:
+    def remove_consumer(self, consumer: C) -> None:
         """Take a consumer out; call :meth:`dispatch` to have the one that is active then served.
 
         With its last consumer an auto-delete queue goes (QUEUE-AUTODEL-02).
@@ -200,23 +202,23 @@ class Queue(Target):
             else:
                 self.renew_lease()
 
-    def _next_active(self) -> Consumer:
+    def _next_active(self) -> C:
         """Who is to be the single active consumer: the first of the highest priority, although that does not count
         while another is active (CONSUME-30).
         """
         return max(self.consumers, key=lambda waiting: waiting.priority)
 
-    def _activate(self, consumer: Consumer) -> None:
+    def _activate(self, consumer: C) -> None:
         self._active = consumer
         self._rotation.add(consumer)
 
-    def credited(self, consumer: Consumer) -> Consumer | None:
+    def credited(self, consumer: C) -> C | None:
         """Who may have to be put back into the rotation because a delivery to this consumer, which is marked
         ``blocked``, is settled; ``None`` for nobody.
         """
         return consumer
 
-    def unblock(self, consumer: Consumer) -> None:
+    def unblock(self, consumer: C) -> None:
         """Put a consumer back into the rotation, if it has credit again; call :meth:`dispatch` to have it served."""
         if consumer.blocked and consumer.has_credit:
             self._rotation.add(consumer)
@@ -295,3 +297,7 @@ class Queue(Target):
         self.deleted = True
         if self._lease is not None:
             self.vhost.node.timers.cancel(self._lease)
+
+
+#: A queue of any type.
+Queue: TypeAlias = TypedQueue[Any, Any]

@@ -10,17 +10,15 @@ from typing import TYPE_CHECKING, ClassVar, Final
 from sortedcontainers import SortedKeyList
 
 from hutch.fakebroker.engine.clock import Timer, moment
-from hutch.fakebroker.engine.consumers import Consumer
 from hutch.fakebroker.engine.errors import SoftError, not_implemented
 from hutch.fakebroker.engine.message import Message
 from hutch.fakebroker.engine.origin import Origin
 from hutch.fakebroker.engine.queues.at_least_once import AtLeastOnce
-from hutch.fakebroker.engine.queues.consumer_timeouts import ConsumerTimeouts, Released
+from hutch.fakebroker.engine.queues.consumer_timeouts import ConsumerTimeouts
 from hutch.fakebroker.engine.queues.publishers import Publishers
-from hutch.fakebroker.engine.queues.queue import Queue, RequeueOrder
+from hutch.fakebroker.engine.queues.queue import RequeueOrder, TypedQueue
 from hutch.fakebroker.engine.queues.quorum_consumer import QuorumConsumer
 from hutch.fakebroker.engine.queues.quorum_ready import QuorumEntry, QuorumReady
-from hutch.fakebroker.engine.queues.ready_messages import Entry
 from hutch.fakebroker.engine.queues.settings import Settings
 from hutch.wire.codes import ReplyCode
 from hutch.wire.fields import FieldTable
@@ -36,7 +34,7 @@ _DEFAULT_PRIORITY: Final = 4
 _TICK: Final = 5.0
 
 
-class QuorumQueue(Queue):
+class QuorumQueue(TypedQueue[QuorumConsumer, QuorumEntry]):
     """One quorum queue of a vhost."""
 
     type: ClassVar = "quorum"
@@ -129,7 +127,7 @@ class QuorumQueue(Queue):
         # A TTL of 0 leaves it a millisecond.
         return moment(self.vhost.node.clock.monotonic() + max(seconds, 0.001))
 
-    def _deliverable(self, entry: QuorumEntry, consumer: Consumer | None) -> QuorumEntry:
+    def _deliverable(self, entry: QuorumEntry, consumer: QuorumConsumer | None) -> QuorumEntry:
         """The entry as it is delivered, or fetched for no ``consumer``; its time begins."""
         if self._profile.has_consumer_timeouts:
             asked = None if consumer is None else consumer.arguments.get("x-consumer-timeout")
@@ -140,7 +138,7 @@ class QuorumQueue(Queue):
         )
         return entry
 
-    def take(self) -> Entry | None:
+    def take(self) -> QuorumEntry | None:
         """Take the head out for a basic.get; ``None`` when nothing is ready.
 
         Raises:
@@ -159,22 +157,21 @@ class QuorumQueue(Queue):
         self._evaluate()
         return None if entry is None else self._deliverable(entry, None)
 
-    def requeue(self, entries: Sequence[Entry], by: Origin, *, failed: bool, lost: bool = False) -> None:
+    def requeue(self, entries: Sequence[QuorumEntry], by: Origin, *, failed: bool, lost: bool = False) -> None:
         """Take deliveries back, before all others and in the order in which they come (ACK-08), or drop those that came
         back too often (QUORUM-05).
         """
         if self.deleted:
             return
         for entry in entries:
-            if isinstance(entry, QuorumEntry):
-                entry.redelivered = True
-                entry.acquired += 1
-                entry.failures += failed
-                if entry.failed_too_often(self.settings.delivery_limit, self._profile.default_delivery_limit):
-                    self._die(entry, "delivery_limit")
-                else:
-                    self.vhost.node.journal.requeued(by, self, entry.original)
-                    self._put_back(entry, failed=failed, lost=lost)
+            entry.redelivered = True
+            entry.acquired += 1
+            entry.failures += failed
+            if entry.failed_too_often(self.settings.delivery_limit, self._profile.default_delivery_limit):
+                self._die(entry, "delivery_limit")
+            else:
+                self.vhost.node.journal.requeued(by, self, entry.original)
+                self._put_back(entry, failed=failed, lost=lost)
 
     def _put_back(self, entry: QuorumEntry, *, failed: bool, lost: bool) -> None:
         retry = self.settings.delayed_retry if self._profile.has_delayed_retry else None
@@ -187,9 +184,9 @@ class QuorumQueue(Queue):
         else:
             self._ready.put_back(entry)
 
-    def discard(self, entry: Entry, *, failed: bool) -> None:
+    def discard(self, entry: QuorumEntry, *, failed: bool) -> None:
         """Dead-letter a delivery that was refused."""
-        if not self.deleted and isinstance(entry, QuorumEntry):
+        if not self.deleted:
             entry.failures += failed
             self._die(entry, "rejected")
             self._evaluate()
@@ -218,7 +215,7 @@ class QuorumQueue(Queue):
             if not self._ready.count or (consumer := self._rotation.next()) is None:
                 break
             entry = self._ready.pop()
-            if entry is not None and isinstance(consumer, QuorumConsumer):
+            if entry is not None:
                 consumer.promised += 1
                 deliveries.append((consumer, entry))
                 if not consumer.has_credit:
@@ -355,31 +352,30 @@ class QuorumQueue(Queue):
         gotten = self.unacked - sum(consumer.unacked for consumer in (*self.consumers, *self._ended))
         return consumers + len(self._ended) + gotten
 
-    def requeue_order(self, consumer: Consumer | None, delivery_tag: int) -> RequeueOrder:
+    def requeue_order(self, consumer: QuorumConsumer | None, delivery_tag: int) -> RequeueOrder:
         """By their tags, or as they came and then each basic.get, whose tag is that of its delivery."""
         tag = str(delivery_tag) if consumer is None else consumer.tag
         if self._profile.quorum_consumers_by_tag:
             return 0, tag.encode()
-        return (consumer.arrival, b"") if isinstance(consumer, QuorumConsumer) else (self._arrivals + 1, tag.encode())
+        return (self._arrivals + 1, tag.encode()) if consumer is None else (consumer.arrival, b"")
 
-    def check_consumer(self, consumer: Consumer) -> None:
+    def check_consumer(self, consumer: QuorumConsumer) -> None:
         """540 on a channel that has a limit over all its consumers (QOS-09)."""
         if consumer.sink.has_shared_limit:
             raise not_implemented(f"queue '{self.name}' in vhost '{self.vhost.name}' does not support global qos")
 
-    def add_consumer(self, consumer: Consumer) -> None:
+    def add_consumer(self, consumer: QuorumConsumer) -> None:
         """Put a consumer into the rotation; call :meth:`dispatch` to have it served."""
-        if isinstance(consumer, QuorumConsumer):
-            self._arrivals += 1
-            consumer.arrive(self._arrivals)
-            before = next((ended for ended in self._ended if ended.precedes(consumer)), None)
-            if before is not None and not self.single_active:
-                consumer.take_over(before)
-                consumer.crashes = self._profile.crashes_on_reused_tag
+        self._arrivals += 1
+        consumer.arrive(self._arrivals)
+        before = next((ended for ended in self._ended if ended.precedes(consumer)), None)
+        if before is not None and not self.single_active:
+            consumer.take_over(before)
+            consumer.crashes = self._profile.crashes_on_reused_tag
         super().add_consumer(consumer)
         self._let_higher_take_over()
 
-    def limit(self, consumer: Consumer, credit: int, *, drain: bool) -> None:  # noqa: ARG002
+    def limit(self, consumer: QuorumConsumer, credit: int, *, drain: bool) -> None:  # noqa: ARG002
         """Let a consumer have what it is granted alone. RabbitMQ 3.10 serves it, and crashes."""
         consumer.credit = max(credit, 0)
         if consumer.credit:
@@ -387,32 +383,31 @@ class QuorumQueue(Queue):
             if self.single_active:
                 consumer.sink.crash()
 
-    def begin(self, consumer: Consumer) -> None:
+    def begin(self, consumer: QuorumConsumer) -> None:
         """Serve a consumer that was added, whose channel crashes where it came with credit."""
         if consumer.credit:
             consumer.sink.crash()
         super().begin(consumer)
 
-    def grant(self, consumer: Consumer, credit: int, *, drain: bool) -> None:
+    def grant(self, consumer: QuorumConsumer, credit: int, *, drain: bool) -> None:
         """Let a consumer have so many deliveries more, of which those count that it was told it has lost; how many are
         ready behind them is told first.
         """
         self.drop_expired()
         waits = self.single_active and consumer is not self._active
-        if isinstance(consumer, QuorumConsumer):
-            given = consumer.grant(credit)
-            served = 0 if waits else min(given, self._ready.count)
-            consumer.sink.credit(self._ready.count - served)
-            if drain and not waits:
-                consumer.sink.drained(consumer, given - served)
-            self.unblock(consumer)
-            self.dispatch()
-            if drain and not waits:
-                consumer.lose(given - served)
+        given = consumer.grant(credit)
+        served = 0 if waits else min(given, self._ready.count)
+        consumer.sink.credit(self._ready.count - served)
+        if drain and not waits:
+            consumer.sink.drained(consumer, given - served)
+        self.unblock(consumer)
+        self.dispatch()
+        if drain and not waits:
+            consumer.lose(given - served)
 
-    def remove_consumer(self, consumer: Consumer) -> None:
+    def remove_consumer(self, consumer: QuorumConsumer) -> None:
         """Take a consumer out; what it has outstanding stays outstanding."""
-        if consumer in self.consumers and isinstance(consumer, QuorumConsumer):
+        if consumer in self.consumers:
             # What was taken back is settled with the rest.
             self.unacked += consumer.released
             consumer.released = 0
@@ -420,11 +415,11 @@ class QuorumQueue(Queue):
                 self._ended.append(consumer)
         super().remove_consumer(consumer)
 
-    def unblock(self, consumer: Consumer) -> None:
+    def unblock(self, consumer: QuorumConsumer) -> None:
         """Put a consumer back into the rotation, if it may have more deliveries."""
-        if isinstance(consumer, QuorumConsumer) and consumer.released:
+        if consumer.released:
             outstanding = consumer.sink.outstanding(self)
-            left = sum(isinstance(it.entry, Released) for it in outstanding if it.consumer is consumer)
+            left = sum(delivery.revoked for delivery in outstanding if delivery.consumer is consumer)
             self.unacked += consumer.released - left
             consumer.released = left
         if self.single_active and consumer is not self._active:
@@ -432,11 +427,11 @@ class QuorumQueue(Queue):
         elif not self._let_higher_take_over():
             super().unblock(consumer)
 
-    def suspend(self, consumer: Consumer, released: int) -> bool:
+    def suspend(self, consumer: QuorumConsumer, released: int) -> bool:
         """Cancel a consumer, and serve it no more until it has settled deliveries that the queue has taken back;
         whether it is one still and its client wants to know.
         """
-        if consumer not in self.consumers or not isinstance(consumer, QuorumConsumer):
+        if consumer not in self.consumers:
             return False
         if not consumer.sink.cancelled(consumer):
             return False
@@ -448,11 +443,10 @@ class QuorumQueue(Queue):
             self._activate(following)
         return True
 
-    def _next_active(self) -> Consumer:
+    def _next_active(self) -> QuorumConsumer:
         if not self._profile.single_active_by_priority:
             return next(iter(self.consumers))
-        waiting = (consumer for consumer in self.consumers if isinstance(consumer, QuorumConsumer))
-        return max(waiting, key=lambda consumer: (not consumer.released, consumer.priority, consumer.limit))
+        return max(self.consumers, key=lambda consumer: (not consumer.released, consumer.priority, consumer.limit))
 
     def _let_higher_take_over(self) -> bool:
         """Have the single active consumer replaced by one of higher priority, or wait for that until nothing is

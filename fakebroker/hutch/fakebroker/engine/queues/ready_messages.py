@@ -2,6 +2,7 @@
 
 from collections import deque
 from collections.abc import Callable, Iterator
+from typing import TypeVar
 
 from sortedcontainers import SortedKeyList
 
@@ -21,6 +22,10 @@ class Entry:
         self.expires_at = expires_at
         self.failures = message.failures
         self.redelivered = self.failures > 0
+
+
+#: What a queue's entries are.
+E = TypeVar("E", bound=Entry)
 
 
 def _position(entry: Entry) -> int:

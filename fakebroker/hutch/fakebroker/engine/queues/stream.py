@@ -9,8 +9,7 @@ from hutch.fakebroker.engine.errors import HardError, internal_error, not_implem
 from hutch.fakebroker.engine.message import Message
 from hutch.fakebroker.engine.message_properties import Envelope
 from hutch.fakebroker.engine.origin import Origin
-from hutch.fakebroker.engine.queues.queue import Queue
-from hutch.fakebroker.engine.queues.ready_messages import Entry
+from hutch.fakebroker.engine.queues.queue import TypedQueue
 from hutch.fakebroker.engine.queues.settings import Settings
 from hutch.fakebroker.engine.queues.stream_log import Log, Record
 from hutch.fakebroker.engine.queues.stream_offsets import begin
@@ -42,7 +41,7 @@ class _Reader:
         self.filters = filters
 
 
-class StreamQueue(Queue):
+class StreamQueue(TypedQueue[Consumer, Record]):
     """One stream of a vhost."""
 
     type: ClassVar = "stream"
@@ -138,7 +137,7 @@ class StreamQueue(Queue):
         self._stored = None if message.deaths else (envelope, stored)
         return stored
 
-    def take(self) -> Entry | None:
+    def take(self) -> Record | None:
         """Refuse (GET-06)."""
         raise not_implemented(f"basic.get not supported by stream queues {self._name}")
 
@@ -156,10 +155,10 @@ class StreamQueue(Queue):
             raise internal_error()
         raise not_implemented(f"basic.nack and basic.reject not supported by stream queues {self._name}")
 
-    def requeue(self, entries: Sequence[Entry], by: Origin, *, failed: bool, lost: bool = False) -> None:
+    def requeue(self, entries: Sequence[Record], by: Origin, *, failed: bool, lost: bool = False) -> None:
         """Nothing: it is all there still."""
 
-    def discard(self, entry: Entry, *, failed: bool) -> None:
+    def discard(self, entry: Record, *, failed: bool) -> None:
         """Nothing: a stream has no dead letters."""
 
     def drop_expired(self) -> None:
