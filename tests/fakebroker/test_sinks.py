@@ -28,25 +28,21 @@ class Shelf(Sink):
         super().__init__(Origin(None, None, "shelf"))
         self.room = room
         self.shares = has_shared_limit
+        self.bodies: list[bytes] = []
         self.deliveries: list[Delivery] = []
         self.told: list[object] = []
-
-    @property
-    def bodies(self) -> list[bytes]:
-        return [delivery.entry.message.body for delivery in self.deliveries]
 
     @property
     def has_shared_limit(self) -> bool:
         return self.shares
 
     def has_room(self, consumer: Consumer) -> bool:  # noqa: ARG002
-        return len(self.deliveries) < self.room
+        return len(self.bodies) < self.room
 
     def deliver(self, consumer: Consumer, entry: Entry) -> None:
-        self.deliveries.append(TypedDelivery(len(self.deliveries), consumer.queue, entry, consumer))
+        self.bodies.append(entry.message.body)
         if not consumer.no_ack:
-            consumer.unacked += 1
-            consumer.queue.unacked += 1
+            self.deliveries.append(TypedDelivery(len(self.bodies), consumer.queue, entry, consumer))
 
     def outstanding(self, queue: TypedQueue[C, E]) -> list[TypedDelivery[C, E]]:
         return [delivery for delivery in self.deliveries if delivery.queue is queue]
@@ -163,10 +159,11 @@ def test_what_a_sink_gives_back_is_ready_again(manual: Broker, channel: Channel,
         consumer = consume(node, shelf)
         queue = consumer.queue
         queue.remove_consumer(consumer)
-        queue.unacked -= 1
-        consumer.unacked -= 1
-        queue.requeue([shelf.deliveries[0].entry], shelf.origin, failed=True)
+        delivery = shelf.deliveries.pop()
+        delivery.settle()
+        queue.requeue([delivery.entry], shelf.origin, failed=True)
         queue.dispatch()
+        assert queue.unacked == consumer.unacked == 0
     message = channel.basic_get("q", no_ack=True)
     assert message is not None
     assert message.delivery_info["redelivered"]

@@ -72,7 +72,6 @@ class Channel(Publisher):
             if self.ack_timeout is not None:
                 self.ack_timeout.watch()
             sink.unacked[tag] = TypedDelivery(tag, queue, entry, None)
-            queue.unacked += 1
         self.vhost.node.journal.got(self.origin, queue, entry.message, tag, entry.redelivered)
         return tag
 
@@ -102,15 +101,14 @@ class Channel(Publisher):
         Raises:
             SoftError: 406, no such delivery is outstanding (ACK-01 to ACK-03).
         """
-        if not multiple and self.transaction is None and self.sink.shared_limit is None:
-            delivery = self._unacked.get(tag)
-            if delivery is not None and (consumer := delivery.consumer) is not None and not consumer.blocked:
+        if not multiple and tag in self._unacked and self.transaction is None and self.sink.shared_limit is None:
+            delivery = self._unacked[tag]
+            consumer = delivery.consumer
+            if consumer is not None and not consumer.blocked:
                 # As most are: one delivery, and nobody waits for the credit.
                 del self._unacked[tag]
-                queue = delivery.queue
-                self.vhost.node.journal.acked(self.origin, queue, delivery.entry.message)
-                queue.unacked -= 1
-                consumer.unacked -= 1
+                self.vhost.node.journal.acked(self.origin, delivery.queue, delivery.entry.message)
+                delivery.settle()
                 return
         deliveries = self.sink.settle(tag, multiple)
         if self.transaction is None:
@@ -254,11 +252,11 @@ class Channel(Publisher):
         """Give back the credit that deliveries took; the queues whose consumers have some again."""
         freed: dict[Consumer, None] = {}
         for delivery in deliveries:
-            delivery.queue.unacked -= 1
+            delivery.settle()
             consumer = delivery.consumer
-            if consumer is not None:
-                consumer.unacked -= 1
-                if consumer.blocked and (credited := consumer.queue.credited(consumer)) is not None:
+            if consumer is not None and consumer.blocked:
+                credited = consumer.queue.credited(consumer)
+                if credited is not None:
                     freed[credited] = None
         queues: dict[Queue, None] = {}
         for consumer in freed:

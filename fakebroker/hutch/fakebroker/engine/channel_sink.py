@@ -97,8 +97,6 @@ class ChannelSink(Sink):
         message = entry.message
         if not consumer.no_ack:
             self.unacked[tag] = TypedDelivery(tag, queue, entry, consumer)
-            consumer.unacked += 1
-            queue.unacked += 1
             if self.shared_limit is not None and queue.has_shared_limit:
                 self.shared_limit.unacked += 1
         if consumer.credit is not None:

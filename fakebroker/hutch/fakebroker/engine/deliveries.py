@@ -10,7 +10,8 @@ if TYPE_CHECKING:
 
 
 class TypedDelivery(Generic[C, E]):
-    """A message that ``queue`` handed out, not settled yet. ``consumer`` is ``None`` for one from basic.get.
+    """A message that ``queue`` handed out, not settled yet. ``consumer`` is ``None`` for one from basic.get. The queue
+    and the consumer count it as unacknowledged until :meth:`settle`.
 
     ``revoked`` is set when the queue has taken the message back. The client may settle the delivery as ever, and
     nothing comes of it but that its consumer is served again; ``entry`` then is as it was delivered.
@@ -24,6 +25,16 @@ class TypedDelivery(Generic[C, E]):
         self.entry = entry
         self.consumer = consumer
         self.revoked = False
+        queue.unacked += 1
+        if consumer is not None:
+            consumer.unacked += 1
+
+    def settle(self) -> None:
+        """Count as unacknowledged no more."""
+        self.queue.unacked -= 1
+        consumer = self.consumer
+        if consumer is not None:
+            consumer.unacked -= 1
 
 
 #: A delivery from a queue of any type.
