@@ -44,6 +44,7 @@ class Rule:
 WIRE = "hutch.wire"
 ENGINE = "hutch.fakebroker.engine"
 ERLANG = "hutch.fakebroker.erlang"
+AMQP091 = "hutch.fakebroker.amqp091"
 HISTORY = "hutch.fakebroker.history"
 PLUGINS = "hutch.fakebroker.plugins"
 BROKER = "hutch.fakebroker"
@@ -61,6 +62,7 @@ RULES = (
     Rule("hutch.client.kombu", (WIRE, CLIENT), others=frozenset({"kombu"})),
     Rule(ERLANG, (WIRE, ERLANG), forbidden=IMPURE),
     Rule(ENGINE, (WIRE, ENGINE, ERLANG), others=SORTED, forbidden=IMPURE),
+    Rule(AMQP091, (WIRE, ENGINE, ERLANG, AMQP091, "hutch.fakebroker.session"), forbidden=IMPURE),
     Rule(HISTORY, (ENGINE, HISTORY), forbidden=IMPURE),
     Rule(PLUGINS, (WIRE, ENGINE, ERLANG, PLUGINS), forbidden=IMPURE),
     Rule(BROKER, (WIRE, BROKER), others=SORTED),

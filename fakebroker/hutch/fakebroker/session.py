@@ -7,7 +7,7 @@ from struct import Struct
 from typing import Final
 
 from hutch.fakebroker.after_input import AfterInput
-from hutch.fakebroker.channel_commands import ChannelCommands, Slot
+from hutch.fakebroker.amqp091.channel_commands import ChannelCommands, Slot
 from hutch.fakebroker.engine.access.limits import check_new_channel
 from hutch.fakebroker.engine.client import Client
 from hutch.fakebroker.engine.clock import Timer, Timers

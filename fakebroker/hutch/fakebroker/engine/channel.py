@@ -1,6 +1,6 @@
 """A channel's state: its consumers, what it has not acknowledged, its limits and modes.
 
-The methods of AMQP that act on it are in :mod:`hutch.fakebroker.engine.commands`.
+The methods of AMQP that act on it are in :mod:`hutch.fakebroker.amqp091.commands`.
 """
 
 from collections.abc import Callable, Iterable, Sequence

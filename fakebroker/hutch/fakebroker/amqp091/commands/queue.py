@@ -1,5 +1,17 @@
 """queue.declare, bind, unbind, purge and delete."""
 
+from hutch.fakebroker.amqp091.commands import reply_to
+from hutch.fakebroker.amqp091.commands.exchange import check_binding
+from hutch.fakebroker.amqp091.commands.lookup import (
+    check_binding_permitted,
+    check_owner,
+    find_exchange,
+    found_queue,
+    locked,
+    owned_queue,
+    queue_name,
+    stripped,
+)
 from hutch.fakebroker.engine.access.limits import check_new_queue
 from hutch.fakebroker.engine.arguments import (
     assert_equivalent,
@@ -12,18 +24,6 @@ from hutch.fakebroker.engine.arguments import (
     queue_type_of,
 )
 from hutch.fakebroker.engine.channel import Channel
-from hutch.fakebroker.engine.commands import reply_to
-from hutch.fakebroker.engine.commands.exchange import check_binding
-from hutch.fakebroker.engine.commands.lookup import (
-    check_binding_permitted,
-    check_owner,
-    find_exchange,
-    found_queue,
-    locked,
-    owned_queue,
-    queue_name,
-    stripped,
-)
 from hutch.fakebroker.engine.deprecated import denied
 from hutch.fakebroker.engine.errors import not_found, not_implemented, refused
 from hutch.fakebroker.engine.queues import QUEUE_TYPES

@@ -1,14 +1,14 @@
 """exchange.declare, delete, bind and unbind."""
 
-from hutch.fakebroker.engine.arguments import assert_equivalent, assert_same_argument
-from hutch.fakebroker.engine.bindings import Destination
-from hutch.fakebroker.engine.channel import Channel
-from hutch.fakebroker.engine.commands.lookup import (
+from hutch.fakebroker.amqp091.commands.lookup import (
     check_binding_permitted,
     find_exchange,
     refuse_default_exchange,
     stripped,
 )
+from hutch.fakebroker.engine.arguments import assert_equivalent, assert_same_argument
+from hutch.fakebroker.engine.bindings import Destination
+from hutch.fakebroker.engine.channel import Channel
 from hutch.fakebroker.engine.errors import precondition_failed, refused
 from hutch.fakebroker.engine.exchanges import Exchange
 from hutch.fakebroker.engine.exchanges.kinds import check_type

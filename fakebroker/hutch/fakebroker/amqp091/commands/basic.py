@@ -1,10 +1,10 @@
 """basic.qos, consume, cancel, get, ack, nack, reject and recover."""
 
+from hutch.fakebroker.amqp091.commands import reply_to
+from hutch.fakebroker.amqp091.commands.credit import asked_credit
+from hutch.fakebroker.amqp091.commands.lookup import owned_queue, queue_name
 from hutch.fakebroker.engine.arguments import erlang_type, why_no_number
 from hutch.fakebroker.engine.channel import Channel
-from hutch.fakebroker.engine.commands import reply_to
-from hutch.fakebroker.engine.commands.credit import asked_credit
-from hutch.fakebroker.engine.commands.lookup import owned_queue, queue_name
 from hutch.fakebroker.engine.errors import HardError, not_implemented, precondition_failed
 from hutch.fakebroker.engine.queues.queue import Queue
 from hutch.fakebroker.engine.queues.stream_offsets import is_offset

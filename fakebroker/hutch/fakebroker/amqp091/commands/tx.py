@@ -3,8 +3,8 @@
 basic.get, deliveries and basic.recover are not part of a transaction, nor is anything that is declared or deleted.
 """
 
+from hutch.fakebroker.amqp091.commands.publish import return_unroutable
 from hutch.fakebroker.engine.channel import Channel
-from hutch.fakebroker.engine.commands.publish import return_unroutable
 from hutch.fakebroker.engine.errors import HardError, precondition_failed
 from hutch.fakebroker.engine.message import Message
 from hutch.fakebroker.engine.replies import ReplyQueue

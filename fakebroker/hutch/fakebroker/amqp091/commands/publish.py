@@ -2,8 +2,8 @@
 
 from typing import Final
 
+from hutch.fakebroker.amqp091.commands.lookup import find_exchange
 from hutch.fakebroker.engine.channel import Channel
-from hutch.fakebroker.engine.commands.lookup import find_exchange
 from hutch.fakebroker.engine.connection import Connection
 from hutch.fakebroker.engine.delivered_properties import rewritten_properties
 from hutch.fakebroker.engine.errors import SoftError, not_implemented, precondition_failed, refused

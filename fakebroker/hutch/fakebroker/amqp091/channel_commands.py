@@ -2,9 +2,9 @@
 
 from typing import TYPE_CHECKING, Final
 
+from hutch.fakebroker.amqp091.commands import COMMANDS
+from hutch.fakebroker.amqp091.commands.publish import publish
 from hutch.fakebroker.engine.channel import Channel
-from hutch.fakebroker.engine.commands import COMMANDS
-from hutch.fakebroker.engine.commands.publish import publish
 from hutch.fakebroker.engine.errors import HardError, SoftError, internal_error, not_implemented
 from hutch.wire.content import Content
 from hutch.wire.cutter import Commands

@@ -9,13 +9,13 @@ for a commit that fails half-way (TX-15).
 from collections.abc import Callable
 from typing import Any, Final
 
+from hutch.fakebroker.amqp091.commands import basic, channel_modes, credit, exchange, queue, tx
 from hutch.fakebroker.engine.channel import Channel
-from hutch.fakebroker.engine.commands import basic, channel_modes, credit, exchange, queue, tx
 from hutch.wire import methods as wire
 
 Command = Callable[[Channel, Any], None]
 
-#: By method; basic.publish, which brings content, is :func:`hutch.fakebroker.engine.commands.publish.publish`.
+#: By method; basic.publish, which brings content, is :func:`hutch.fakebroker.amqp091.commands.publish.publish`.
 COMMANDS: Final[dict[type[wire.Method], Command]] = {
     wire.AccessRequest: channel_modes.access_request,
     wire.BasicCancel: basic.cancel,
