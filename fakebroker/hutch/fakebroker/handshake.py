@@ -306,7 +306,7 @@ class Handshake:
         connection = self._session.connection
         if connection is not None and self._profile.update_secret_forgets_permissions:
             for channel in connection.channels.values():
-                channel.access.forget()
+                channel.actor.forget()
         self._send(ConnectionUpdateSecretOk())
 
     def _beat(self) -> None:

@@ -6,8 +6,8 @@ The methods of AMQP that act on it are in :mod:`hutch.fakebroker.amqp091.command
 from collections.abc import Callable, Iterable, Sequence
 from typing import Final
 
-from hutch.fakebroker.engine.access.permissions import Access
 from hutch.fakebroker.engine.ack_timeout import AckTimeout
+from hutch.fakebroker.engine.actors import Actor
 from hutch.fakebroker.engine.channel_sink import ChannelSink
 from hutch.fakebroker.engine.confirms import Confirms
 from hutch.fakebroker.engine.connection import Connection
@@ -45,7 +45,10 @@ class Channel(Publisher):
         self.origin: Final = self.sink.origin
         self.consumers: Final = self.sink.consumers
         self._unacked: Final = self.sink.unacked
-        self.access: Final = Access(connection)
+        #: Who asks for what this channel's client asks for.
+        self.actor: Final = Actor(
+            connection.vhost, self.origin, username=connection.user, tags=connection.tags, connection=connection
+        )
         self.last_queue: str | None = None
         self.reply_queue: ReplyQueue | None = None
         self.prefetch = 0

@@ -8,7 +8,7 @@ transactional or not, and finds no route. To 4.3 it is a queue of the kind "vola
 from base64 import b64decode
 from typing import TYPE_CHECKING, Final
 
-from hutch.fakebroker.engine.errors import internal_error
+from hutch.fakebroker.engine.errors import internal_error, refused
 from hutch.fakebroker.engine.targets import Publisher, Target
 
 if TYPE_CHECKING:
@@ -96,6 +96,15 @@ class Replies:
         if queue is not None:
             queue.publish(message, None)
         return None
+
+    def is_volatile(self, name: str) -> bool:
+        """Whether a name is that of a volatile queue, of which all that are well-formed are there (RPC-13)."""
+        return self._volatile_queues and name.startswith(REPLY_PREFIX) and self.is_well_formed(name)
+
+    def refuse_binding(self, name: str) -> None:
+        """403 for binding or unbinding what is named as a volatile queue, before all else (RPC-13)."""
+        if self._volatile_queues and name.startswith(REPLY_PREFIX):
+            raise refused("cannot bind or unbind to a volatile (direct reply-to) queue")
 
     def is_well_formed(self, name: str) -> bool:
         """Whether a reply name has the form of those that this broker makes, so that 4.3 takes it for a queue."""

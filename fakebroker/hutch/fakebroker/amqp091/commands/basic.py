@@ -2,10 +2,11 @@
 
 from hutch.fakebroker.amqp091.commands import reply_to
 from hutch.fakebroker.amqp091.commands.credit import asked_credit
-from hutch.fakebroker.amqp091.commands.lookup import owned_queue, queue_name
+from hutch.fakebroker.amqp091.commands.names import queue_name
 from hutch.fakebroker.engine.arguments import erlang_type, why_no_number
 from hutch.fakebroker.engine.channel import Channel
 from hutch.fakebroker.engine.errors import HardError, not_implemented, precondition_failed
+from hutch.fakebroker.engine.lookup import owned_queue
 from hutch.fakebroker.engine.queues.queue import Queue
 from hutch.fakebroker.engine.queues.stream_offsets import is_offset
 from hutch.fakebroker.engine.replies import REPLY_TO
@@ -54,9 +55,9 @@ def consume(channel: Channel, method: BasicConsume) -> None:
     if name == REPLY_TO:
         reply_to.consume(channel, method, tag)
         return
-    channel.access.check("queue", name, "read")
+    channel.actor.check("queue", name, "read")
     reply_to.refuse_consumer(channel, name)
-    queue = owned_queue(channel, name)
+    queue = owned_queue(channel.actor, name)
     priority = _check_arguments(channel, queue, method.arguments)
     credit = asked_credit(queue, method.arguments)
     consumer = queue.consumer_type(
@@ -128,9 +129,9 @@ def cancel(channel: Channel, method: BasicCancel) -> None:
 def get(channel: Channel, method: BasicGet) -> None:
     """Fetch one message (GET)."""
     name = queue_name(channel, method.queue)
-    channel.access.check("queue", name, "read")
+    channel.actor.check("queue", name, "read")
     reply_to.refuse_get(channel, name)
-    queue = owned_queue(channel, name)
+    queue = owned_queue(channel.actor, name)
     queue.renew_lease()
     entry = queue.take()
     if entry is None:

@@ -2,12 +2,11 @@
 
 from typing import Final
 
-from hutch.fakebroker.amqp091.commands.lookup import find_exchange
 from hutch.fakebroker.engine.channel import Channel
-from hutch.fakebroker.engine.connection import Connection
 from hutch.fakebroker.engine.delivered_properties import rewritten_properties
 from hutch.fakebroker.engine.errors import SoftError, not_implemented, precondition_failed, refused
 from hutch.fakebroker.engine.exchanges import Exchange
+from hutch.fakebroker.engine.lookup import find_exchange
 from hutch.fakebroker.engine.message import Message
 from hutch.fakebroker.engine.message_properties import Envelope
 from hutch.fakebroker.engine.replies import REPLY_TO
@@ -42,10 +41,10 @@ def publish(channel: Channel, method: BasicPublish, header: bytes, body: bytes) 
     limit = node.profile.max_message_size
     if len(body) > limit:
         raise precondition_failed(f"message size {len(body)} is larger than configured max size {limit}")
-    access = channel.access
+    actor = channel.actor
     name, routing_key = method.exchange, method.routing_key
-    if name not in access.writable:
-        access.check_publish(name)
+    if name not in actor.writable:
+        actor.check_publish(name)
     exchange = _open_exchange(channel, name) if name else None
     envelope = node.envelopes.of(header[12:])
     if envelope.needs_check or (exchange is not None and exchange.type == "topic"):
@@ -80,7 +79,7 @@ def _enqueue(channel: Channel, message: Message, queues: list[Target]) -> None:
 
 def _open_exchange(channel: Channel, name: str) -> Exchange:
     """The exchange, which clients may publish to."""
-    exchange = find_exchange(channel, name)
+    exchange = find_exchange(channel.actor, name)
     if exchange.internal:
         raise refused(f"cannot publish to internal exchange '{exchange.name}' in vhost '{channel.vhost.name}'")
     return exchange
@@ -114,23 +113,14 @@ def _check_envelope(channel: Channel, exchange: Exchange | None, routing_key: st
     """
     if channel.vhost.node.profile.reads_message_first:
         _check_properties(envelope)
-        channel.access.check_topics(exchange, (routing_key, *envelope.cc, *envelope.bcc), "write")
-        _check_user_id(channel.connection, envelope)
+        channel.actor.check_topics(exchange, (routing_key, *envelope.cc, *envelope.bcc), "write")
+        channel.actor.check_user_id(envelope.user_id)
     else:
-        channel.access.check_topics(exchange, (routing_key,), "write")
-        _check_user_id(channel.connection, envelope)
+        channel.actor.check_topics(exchange, (routing_key,), "write")
+        channel.actor.check_user_id(envelope.user_id)
         _check_properties(envelope)
 
 
 def _check_properties(envelope: Envelope) -> None:
     if envelope.refusal is not None:
         raise SoftError(envelope.refusal.code, envelope.refusal.text)
-
-
-def _check_user_id(connection: Connection, envelope: Envelope) -> None:
-    """Refuse the name of another user, unless from an impersonator (PUB-06)."""
-    if envelope.user_id in {None, connection.user} or "impersonator" in connection.tags:
-        return
-    raise precondition_failed(
-        f"user_id property set to '{envelope.user_id}' but authenticated user was '{connection.user}'"
-    )

@@ -1,8 +1,8 @@
 """What the methods do with the pseudo queue of direct reply-to, and with the names that replies are sent to (RPC)."""
 
 from hutch.fakebroker.engine.channel import Channel
-from hutch.fakebroker.engine.errors import not_found, not_implemented, precondition_failed, refused
-from hutch.fakebroker.engine.replies import REPLY_PREFIX, REPLY_TO
+from hutch.fakebroker.engine.errors import not_found, not_implemented, precondition_failed
+from hutch.fakebroker.engine.replies import REPLY_TO
 from hutch.wire.methods import BasicConsume, BasicConsumeOk
 
 
@@ -47,20 +47,11 @@ def cancel(channel: Channel, tag: str) -> bool:
     return True
 
 
-def is_volatile(channel: Channel, name: str) -> bool:
-    """Whether a name is that of a volatile queue, of which all that are well-formed are there (RPC-13)."""
-    return (
-        name.startswith(REPLY_PREFIX)
-        and channel.vhost.node.profile.has_volatile_queues
-        and channel.vhost.node.replies.is_well_formed(name)
-    )
-
-
 def refuse_consumer(channel: Channel, name: str) -> None:
     """406 for whoever wants to consume from a volatile queue by its name (RPC-13); RabbitMQ leaves a channel without an
     answer that has ended its reply consumer and wants that one's name.
     """
-    if is_volatile(channel, name):
+    if channel.vhost.node.replies.is_volatile(name):
         where = f"queue '{name}' in vhost '{channel.vhost.name}'"
         if channel.reply_queue is not None and channel.reply_queue.name == name:
             raise precondition_failed(f"multiple consumers are unsupported for {where}")
@@ -69,11 +60,5 @@ def refuse_consumer(channel: Channel, name: str) -> None:
 
 def refuse_get(channel: Channel, name: str) -> None:
     """540 for basic.get from a volatile queue (RPC-13)."""
-    if is_volatile(channel, name):
+    if channel.vhost.node.replies.is_volatile(name):
         raise not_implemented(f"basic.get not supported by volatile queue '{name}' in vhost '{channel.vhost.name}'")
-
-
-def refuse_binding(channel: Channel, name: str) -> None:
-    """403 for binding or unbinding what is named as a volatile queue, before all else (RPC-13)."""
-    if name.startswith(REPLY_PREFIX) and channel.vhost.node.profile.has_volatile_queues:
-        raise refused("cannot bind or unbind to a volatile (direct reply-to) queue")

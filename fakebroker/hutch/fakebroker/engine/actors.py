@@ -1,14 +1,17 @@
-"""What one channel is permitted: asked of the user's permissions, and remembered for a while (PERM)."""
+"""Who asks the engine for something, and what that one is permitted to do (PERM)."""
 
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Final, Literal, TypeVar
 
 from hutch.fakebroker.engine.access.users import matches
-from hutch.fakebroker.engine.errors import SoftError, refused
+from hutch.fakebroker.engine.errors import SoftError, precondition_failed, refused
+from hutch.fakebroker.engine.origin import OPERATOR, Origin
+from hutch.wire.fields import FieldValue
 
 if TYPE_CHECKING:
     from hutch.fakebroker.engine.connection import Connection
     from hutch.fakebroker.engine.exchanges import Exchange
+    from hutch.fakebroker.engine.vhost import VHost
 
 Kind = Literal["queue", "exchange"]
 Permission = Literal["configure", "write", "read"]
@@ -19,18 +22,32 @@ Key = TypeVar("Key")
 _REMEMBERED: Final = 12
 
 
-class Access:
-    """The permissions of one channel.
+class Actor:
+    """A channel, a user or the operator at work in one virtual host. Services take an actor and ask it for permission.
+
+    ``origin`` is who makes a fact happen that the actor asked for. ``connection`` owns the exclusive queues of the
+    actor, ``None`` for an actor that can have none. ``username`` is the user whose permissions count, with the tags
+    ``tags``; ``None`` for the operator, who may do everything.
 
     RabbitMQ's channels remember what they were granted last, so that what is taken away from a user holds on for what
     the channel has done before (PERM-11). ``writable`` are the exchanges among it that may be published to.
     """
 
-    def __init__(self, connection: "Connection") -> None:
+    def __init__(
+        self,
+        vhost: "VHost",
+        origin: Origin,
+        *,
+        username: str | None = None,
+        tags: tuple[str, ...] = (),
+        connection: "Connection | None" = None,
+    ) -> None:
+        self.vhost: Final = vhost
+        self.origin: Final = origin
+        self.username: Final = username
+        self.connection: Final = connection
         self.writable: Final[set[str]] = set()
-        self._node: Final = connection.vhost.node
-        self._vhost: Final = connection.vhost.name
-        self._username: Final = connection.user
+        self._tags: Final = tags
         self._granted: Final[dict[tuple[Kind, str, Permission], None]] = {}
         self._granted_topics: Final[dict[tuple[str, str, TopicPermission], None]] = {}
 
@@ -45,12 +62,13 @@ class Access:
         PERM-02).
         """
         grant = (kind, name, permission)
-        if grant in self._granted:
+        if grant in self._granted or self.username is None:
             return
-        user = self._node.users.get(self._username)
-        permissions = None if user is None else user.permissions.get(self._vhost)
+        node = self.vhost.node
+        user = node.users.get(self.username)
+        permissions = None if user is None else user.permissions.get(self.vhost.name)
         called = "amq.default" if kind == "exchange" and not name else name  # the default exchange (PERM-10)
-        pcre2 = self._node.profile.has_pcre2
+        pcre2 = node.profile.has_pcre2
         if permissions is None or not matches(getattr(permissions, permission), called, pcre2=pcre2):
             raise self._refused(permission, f"{kind} '{called}'")
         if (forgotten := _remember(self._granted, grant)) is not None and forgotten[::2] == ("exchange", "write"):
@@ -65,7 +83,7 @@ class Access:
         """Refuse with 403 to tell whether there is a queue or an exchange, where that needs a permission: any of the
         three (PERM-03).
         """
-        if not self._node.profile.passive_needs_permission:
+        if not self.vhost.node.profile.passive_needs_permission:
             return
         try:
             self.check(kind, name, "configure")
@@ -95,12 +113,14 @@ class Access:
                 _remember(self._granted_topics, grant)
 
     def _permits_topic(self, exchange: str, key: str, permission: TopicPermission) -> bool:
-        user = self._node.users.get(self._username)
-        permissions = None if user is None else user.topic_permissions.get(self._vhost, {}).get(exchange)
+        if self.username is None:
+            return True
+        user = self.vhost.node.users.get(self.username)
+        permissions = None if user is None else user.topic_permissions.get(self.vhost.name, {}).get(exchange)
         if permissions is None:
             return True
-        variables = {"username": self._username, "vhost": self._vhost}
-        profile = self._node.profile
+        variables = {"username": self.username, "vhost": self.vhost.name}
+        profile = self.vhost.node.profile
         return matches(
             getattr(permissions, permission),
             key,
@@ -109,9 +129,20 @@ class Access:
             pcre2=profile.has_pcre2,
         )
 
+    def check_user_id(self, user_id: FieldValue) -> None:
+        """Refuse with 406 the name of another user as a message's, unless from an impersonator (PUB-06)."""
+        if user_id in {None, self.username} or self.username is None or "impersonator" in self._tags:
+            return
+        raise precondition_failed(f"user_id property set to '{user_id}' but authenticated user was '{self.username}'")
+
     def _refused(self, permission: str, what: str) -> SoftError:
-        named = f"{permission} " if self._node.profile.names_refused_permission else ""
-        return refused(f"{named}access to {what} in vhost '{self._vhost}' refused for user '{self._username}'")
+        named = f"{permission} " if self.vhost.node.profile.names_refused_permission else ""
+        return refused(f"{named}access to {what} in vhost '{self.vhost.name}' refused for user '{self.username}'")
+
+
+def operator(vhost: "VHost") -> Actor:
+    """The operator at work in a virtual host, as with rabbitmqctl."""
+    return Actor(vhost, OPERATOR)
 
 
 def _remember(granted: dict[Key, None], grant: Key) -> Key | None:

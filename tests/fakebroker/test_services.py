@@ -1,0 +1,124 @@
+"""Services: what may be asked of the engine without being a channel, by whom, and what is refused."""
+
+from collections.abc import Callable, Sequence
+
+import pytest
+
+from hutch.client import Connection, Message
+from hutch.fakebroker import Broker
+from hutch.fakebroker.engine import topology
+from hutch.fakebroker.engine.actors import Actor, operator
+from hutch.fakebroker.engine.consumers import Consumer
+from hutch.fakebroker.engine.errors import AMQPError
+from hutch.fakebroker.engine.journal import Journal
+from hutch.fakebroker.engine.origin import OPERATOR, Origin
+from hutch.fakebroker.engine.queues.queue import Queue
+
+#: What each service of topology is asked for here: declare and bind come first.
+ASKED: dict[str, Callable[[Actor], object]] = {
+    "declare_queue": lambda actor: topology.declare_queue(actor, "q", durable=True, arguments={}),
+    "declare_exchange": lambda actor: topology.declare_exchange(actor, "e", "topic", arguments={}),
+    "bind": lambda actor: topology.bind(actor, "e", "queue", "q", "key", arguments={}),
+    "unbind": lambda actor: topology.unbind(actor, "e", "queue", "q", "key", arguments={}),
+    "purge": lambda actor: topology.purge(actor, "q"),
+    "delete_queue": lambda actor: topology.delete_queue(actor, "q"),
+    "delete_exchange": lambda actor: topology.delete_exchange(actor, "e"),
+}
+
+
+def the_operator(broker: Broker) -> Actor:
+    return operator(broker.hub.node.vhosts["/"])
+
+
+def a_user(broker: Broker, *, configure: str = "", write: str = "", read: str = "") -> Actor:
+    """A user who has logged in by no connection of AMQP."""
+    broker.admin.add_user("ann", "secret")
+    broker.admin.set_permissions("ann", configure, write, read)
+    return Actor(broker.hub.node.vhosts["/"], Origin(None, None, "ann"), username="ann")
+
+
+def test_an_operator_declares_and_a_client_uses(manual: Broker) -> None:
+    actor = the_operator(manual)
+    with manual.hub.turn:
+        queue = topology.declare_queue(actor, "q", durable=True, arguments={})
+        topology.declare_exchange(actor, "e", "topic", arguments={})
+        topology.bind(actor, "e", "queue", "q", "*.created", arguments={})
+    with Connection(transport=manual.transport) as connection:
+        channel = connection.channel()
+        channel.basic_publish(Message(b"one"), "e", "order.created")
+        assert channel.queue_declare("q", passive=True).message_count == 1
+    with manual.hub.turn:
+        assert topology.declare_queue(actor, "q", durable=True, arguments={}) is queue
+        assert topology.purge(actor, "q") == 1
+        assert topology.delete_queue(actor, "q") == (0, [])
+    assert "q" not in manual.hub.node.vhosts["/"].queues
+
+
+def test_facts_are_told_as_the_actors(manual: Broker) -> None:
+    heard: list[tuple[str, Origin]] = []
+
+    class Listener(Journal):
+        def queue_declared(self, by: Origin, queue: Queue) -> None:
+            heard.append((queue.name, by))
+
+        def queue_deleted(self, by: Origin, queue: Queue, consumers: Sequence[Consumer]) -> None:  # noqa: ARG002
+            heard.append((queue.name, by))
+
+    ann = a_user(manual, configure=".*")
+    manual.hub.node.listen(Listener())
+    with manual.hub.turn:
+        topology.declare_queue(ann, "q", arguments={})
+        topology.delete_queue(the_operator(manual), "q")
+    assert heard == [("q", ann.origin), ("q", OPERATOR)]
+
+
+@pytest.mark.parametrize("service", ASKED)
+def test_a_user_without_permissions_is_refused_and_nothing_changes(manual: Broker, service: str) -> None:
+    everything = the_operator(manual)
+    nobody = a_user(manual)
+    with manual.hub.turn as node:
+        if not service.startswith("declare"):
+            for ask in list(ASKED.values())[:3]:
+                ask(everything)
+        vhost = node.vhosts["/"]
+        before = (dict(vhost.queues), dict(vhost.exchanges), {e: dict(x.outgoing) for e, x in vhost.exchanges.items()})
+        with pytest.raises(AMQPError, match=r"403 ACCESS_REFUSED - .*access to .* in vhost '/' refused for user 'ann'"):
+            ASKED[service](nobody)
+        after = (dict(vhost.queues), dict(vhost.exchanges), {e: dict(x.outgoing) for e, x in vhost.exchanges.items()})
+    assert after == before
+
+
+@pytest.mark.parametrize("service", ASKED)
+def test_a_user_with_permissions_is_not(manual: Broker, service: str) -> None:
+    ann = a_user(manual, configure="^(q|e)$", write="^q$", read="^(q|e)$")
+    with manual.hub.turn:
+        if not service.startswith("declare"):
+            for ask in list(ASKED.values())[:3]:
+                ask(ann)
+        ASKED[service](ann)
+
+
+def test_another_connections_exclusive_queue_is_locked_for_all_others(manual: Broker) -> None:
+    with Connection(transport=manual.transport) as connection:
+        connection.channel().queue_declare("mine", exclusive=True)
+        with manual.hub.turn:
+            for ask in (topology.purge, topology.delete_queue, topology.existing_queue):
+                with pytest.raises(AMQPError, match="405 RESOURCE_LOCKED"):
+                    ask(the_operator(manual), "mine")
+
+
+def test_only_an_actor_with_a_connection_has_exclusive_queues(manual: Broker) -> None:
+    with manual.hub.turn, pytest.raises(ValueError, match="belongs to a connection"):
+        topology.declare_queue(the_operator(manual), "q", exclusive=True, arguments={})
+    assert not manual.hub.node.vhosts["/"].queues
+
+
+def test_consumers_of_a_deleted_queue_are_left_to_the_caller(manual: Broker) -> None:
+    with Connection(transport=manual.transport) as connection:
+        channel = connection.channel()
+        channel.queue_declare("q")
+        for tag in ("b", "a"):
+            channel.basic_consume("q", tag, callback=lambda _: None)
+        with manual.hub.turn:
+            count, consumers = topology.delete_queue(the_operator(manual), "q")
+        assert (count, [consumer.tag for consumer in consumers]) == (0, ["a", "b"])
