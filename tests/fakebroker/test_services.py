@@ -5,14 +5,17 @@ from collections.abc import Callable, Sequence
 import pytest
 
 from hutch.client import Connection, Message
-from hutch.fakebroker import Broker
-from hutch.fakebroker.engine import topology
+from hutch.fakebroker import Broker, Event
+from hutch.fakebroker.engine import fetching, topology
 from hutch.fakebroker.engine.actors import Actor, operator
 from hutch.fakebroker.engine.consumers import Consumer
 from hutch.fakebroker.engine.errors import AMQPError
 from hutch.fakebroker.engine.journal import Journal
 from hutch.fakebroker.engine.origin import OPERATOR, Origin
+from hutch.fakebroker.engine.publishing import publish
 from hutch.fakebroker.engine.queues.queue import Queue
+from hutch.fakebroker.engine.replies import REPLY_TO
+from hutch.wire.properties import NO_PROPERTIES, encode_properties
 
 #: What each service of topology is asked for here: declare and bind come first.
 ASKED: dict[str, Callable[[Actor], object]] = {
@@ -24,6 +27,14 @@ ASKED: dict[str, Callable[[Actor], object]] = {
     "delete_queue": lambda actor: topology.delete_queue(actor, "q"),
     "delete_exchange": lambda actor: topology.delete_exchange(actor, "e"),
 }
+
+
+def get_one(actor: Actor) -> object:
+    return fetching.get(actor, "q")
+
+
+def published(broker: Broker) -> list[Event]:
+    return [event for event in broker.history if event.kind == "published"]
 
 
 def the_operator(broker: Broker) -> Actor:
@@ -122,3 +133,51 @@ def test_consumers_of_a_deleted_queue_are_left_to_the_caller(manual: Broker) -> 
         with manual.hub.turn:
             count, consumers = topology.delete_queue(the_operator(manual), "q")
         assert (count, [consumer.tag for consumer in consumers]) == (0, ["a", "b"])
+
+
+def test_a_user_publishes_and_fetches_what_no_channel_is_needed_for(manual: Broker) -> None:
+    ann = a_user(manual, configure="^q$", write="^(q|e|amq.default)$", read="^(q|e)$")
+    persistent = encode_properties({"delivery_mode": 2})
+    with manual.hub.turn:
+        queue = topology.declare_queue(ann, "q", durable=True, arguments={})
+        assert publish(ann, "", "q", persistent, b"one") == [queue]
+        assert publish(ann, "", "nowhere", NO_PROPERTIES, b"two") == []
+        taken, entry = fetching.get(ann, "q")
+        assert taken is queue
+        assert entry is not None
+        assert (entry.message.body, entry.message.properties.values) == (b"one", {"delivery_mode": 2})
+        assert fetching.get(ann, "q") == (queue, None)
+    assert [(event.user, event.connection, event.message and event.message.body) for event in published(manual)] == [
+        ("ann", None, b"one"),
+        ("ann", None, b"two"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("properties", "exchange", "refusal"),
+    [
+        ({}, "nowhere", "404 NOT_FOUND - no exchange 'nowhere' in vhost '/'"),
+        ({}, "amq.rabbitmq.trace", "403 ACCESS_REFUSED - cannot publish to internal exchange"),
+        ({"user_id": "bob"}, "amq.topic", "406 PRECONDITION_FAILED - user_id property set to 'bob' but"),
+        ({"expiration": "soon"}, "amq.topic", "406 PRECONDITION_FAILED - invalid expiration 'soon'"),
+        ({"reply_to": REPLY_TO}, "amq.topic", "406 PRECONDITION_FAILED - fast reply consumer does not exist"),
+    ],
+)
+def test_what_a_publish_is_refused_for(manual: Broker, properties: dict[str, str], exchange: str, refusal: str) -> None:
+    ann = a_user(manual, write=".*")
+    with manual.hub.turn, pytest.raises(AMQPError, match=f"^{refusal}"):
+        publish(ann, exchange, "key", encode_properties(properties), b"")
+    assert not published(manual)
+
+
+def test_the_operator_publishes_as_any_user(manual: Broker) -> None:
+    with manual.hub.turn:
+        publish(the_operator(manual), "amq.topic", "key", encode_properties({"user_id": "bob"}), b"")
+    assert [event.user for event in published(manual)] == ["rmq-cli"]
+
+
+@pytest.mark.parametrize("ask", [lambda actor: publish(actor, "amq.topic", "key", NO_PROPERTIES, b""), get_one])
+def test_publishing_and_fetching_need_a_permission(manual: Broker, ask: Callable[[Actor], object]) -> None:
+    nobody = a_user(manual)
+    with manual.hub.turn, pytest.raises(AMQPError, match="403 ACCESS_REFUSED"):
+        ask(nobody)

@@ -19,6 +19,7 @@ from hutch.wire.frames import (
     content_frames,
     content_header,
     frame,
+    message_frames,
     method_frame,
 )
 from tests.wire.strategies import shorts
@@ -130,6 +131,7 @@ def test_content_is_cut_by_frame_max(
     header = content_header(len(body), properties)
     assert header == b"\0\x3c\0\0" + len(body).to_bytes(8) + properties
     stream = content_frames(channel, header, body, frame_max)
+    assert message_frames(channel, properties, body, frame_max) == stream
     first, *rest = parse(FrameParser(), data.draw(cut(stream)))
     assert first == (HEADER, channel, header)
     assert b"".join(payload for _, _, payload in rest) == body

@@ -22,7 +22,7 @@ from hutch.fakebroker.handshake import FRAME_MAX, Handshake
 from hutch.fakebroker.reader import Reader
 from hutch.wire.codes import ReplyCode
 from hutch.wire.cutter import ACK, ACK_SIZE
-from hutch.wire.frames import METHOD, content_frames
+from hutch.wire.frames import METHOD, message_frames
 from hutch.wire.methods import (
     BasicAck,
     ChannelClose,
@@ -392,7 +392,7 @@ class Session(Output):
 
     def content(self, channel: int, method: Method, message: Message) -> None:
         """Send a method with a message."""
-        frames = content_frames(channel, message.header, message.body, self._frame_max)
+        frames = message_frames(channel, message.envelope.raw, message.body, self._frame_max)
         self.write(method.frame(channel) + frames)
 
     def deliver(
@@ -406,7 +406,7 @@ class Session(Output):
             + _pack_delivery(delivery_tag, redelivered)
             + address
             + b"\xce"
-            + content_frames(channel, message.header, message.body, self._frame_max)
+            + message_frames(channel, message.envelope.raw, message.body, self._frame_max)
         )
         if self.after_input.due and self.after_input.delays(channel):
             self.after_input.answer(channel, data)

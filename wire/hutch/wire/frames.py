@@ -20,6 +20,7 @@ FRAME_PREFIX: Final = Struct(">BHI")
 _prefix: Final = FRAME_PREFIX.pack
 _unpack_prefix: Final = FRAME_PREFIX.unpack_from
 _pack_content_header: Final = Struct(">HHQ").pack
+_pack_header: Final = Struct(">BHIHHQ").pack
 _END: Final = b"\xce"
 
 HEARTBEAT_FRAME: Final = _prefix(HEARTBEAT, 0, 0) + _END
@@ -200,6 +201,15 @@ def content_frames(channel: int, header: bytes, body: bytes, frame_max: int, met
     if 0 < frame_max - OVERHEAD < size:
         return b"".join(content_pieces(channel, header, body, frame_max, method))
     head = method + _prefix(HEADER, channel, len(header)) + header + _END
+    return head + _prefix(BODY, channel, size) + body + _END if size else head
+
+
+def message_frames(channel: int, properties: bytes, body: bytes, frame_max: int) -> bytes:
+    """:func:`content_frames` of the class basic; ``properties`` is flags and values."""
+    size = len(body)
+    if 0 < frame_max - OVERHEAD < size:
+        return content_frames(channel, content_header(size, properties), body, frame_max)
+    head = _pack_header(HEADER, channel, 12 + len(properties), 60, 0, size) + properties + _END
     return head + _prefix(BODY, channel, size) + body + _END if size else head
 
 

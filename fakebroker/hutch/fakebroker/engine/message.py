@@ -5,7 +5,6 @@ from functools import lru_cache
 from hutch.fakebroker.engine.delivered_properties import signed
 from hutch.fakebroker.engine.message_properties import Envelope
 from hutch.wire.fields import FieldTable
-from hutch.wire.frames import content_header
 from hutch.wire.properties import Properties, encode_properties
 
 
@@ -25,9 +24,8 @@ class Message:
     ``number`` is its own on its broker, from 1 on, and 0 on none. It keeps the number while it is delivered, requeued
     and delayed. A dead letter is another message, with a number of its own.
 
-    ``header`` is the payload of its content header frame and ``address`` the exchange and routing key as two short
-    strings, both as they are delivered. ``deaths`` is what the broker itself knows of its deaths
-    (``Profile.tracks_deaths``).
+    ``address`` is the exchange and routing key as two short strings, as they are delivered. ``deaths`` is what the
+    broker itself knows of its deaths (``Profile.tracks_deaths``).
     """
 
     __slots__ = (
@@ -40,7 +38,6 @@ class Message:
         "envelope",
         "exchange",
         "failures",
-        "header",
         "number",
         "properties_size",
         "routing_key",
@@ -53,7 +50,6 @@ class Message:
         routing_key: str,
         envelope: Envelope,
         body: bytes,
-        header: bytes | None = None,
     ) -> None:
         self.exchange = exchange
         self.routing_key = routing_key
@@ -61,8 +57,6 @@ class Message:
         self.body = body
         self.body_size = len(body)
         self.counted_in: object = None
-        raw = envelope.raw
-        self.header = header if header is not None and header[12:] == raw else content_header(self.body_size, raw)
         self.address = _address(exchange, routing_key)
         #: Routing keys of the BCC header, which is delivered to nobody.
         self.bcc = envelope.bcc
@@ -77,7 +71,7 @@ class Message:
 
     def readdressed(self, exchange: str, routing_key: str) -> "Message":
         """The same as if it was published there."""
-        message = Message(exchange, routing_key, self.envelope, self.body, self.header)
+        message = Message(exchange, routing_key, self.envelope, self.body)
         message.bcc = self.bcc
         message.deaths = self.deaths
         message.failures = self.failures
@@ -117,7 +111,7 @@ class BodilessMessage(Message):
     __slots__ = ("_reason",)
 
     def __init__(self, message: Message, reason: str) -> None:
-        super().__init__(message.exchange, message.routing_key, message.envelope, b"", message.header)
+        super().__init__(message.exchange, message.routing_key, message.envelope, b"")
         self.bcc = message.bcc
         self.deaths = message.deaths
         self.failures = message.failures

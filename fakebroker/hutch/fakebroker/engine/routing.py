@@ -12,12 +12,20 @@ if TYPE_CHECKING:
     from hutch.fakebroker.engine.vhost import VHost
 
 
-def route(vhost: "VHost", exchange: Exchange, message: Message, keys: tuple[str, ...]) -> list[Target]:
+def route(vhost: "VHost", exchange: Exchange | None, message: Message, keys: tuple[str, ...]) -> list[Target]:
     """The queues that a message published to ``exchange`` with these routing keys gets into, each once (EXCH-BIND-09).
+    ``None`` is the default exchange: the queues of these names (EXCH-DEFAULT-05).
 
     Each exchange is visited once, so cycles end (EXCH-BIND-10, EXCH-AE-03); on every hop the message's own keys count
     (EXCH-BIND-11).
+
+    Raises:
+        HardError: 541 for some malformed names of replies; see :meth:`Replies.route`.
     """
+    if exchange is None:
+        if len(keys) == 1 and (queue := vhost.queues.get(keys[0])) is not None:
+            return [queue]
+        return _named(vhost, message, keys)
     if len(keys) == 1 and not exchange.to_exchanges and exchange.alternate is None:
         matching = exchange.router.route(keys[0], message)
         return list(dict.fromkeys(queue for queue in matching if not isinstance(queue, Exchange)))
@@ -42,20 +50,13 @@ def route(vhost: "VHost", exchange: Exchange, message: Message, keys: tuple[str,
     return list(queues)
 
 
-def route_by_queue_name(vhost: "VHost", message: Message, keys: tuple[str, ...]) -> list[Target]:
-    """What the default exchange does: the queues of these names (EXCH-DEFAULT-05).
-
-    Raises:
-        HardError: 541 for some malformed names of replies; see :meth:`Replies.route`.
-    """
-    queue: Target | None
-    if len(keys) == 1 and (queue := vhost.queues.get(keys[0])) is not None:
-        return [queue]
+def _named(vhost: "VHost", message: Message, keys: tuple[str, ...]) -> list[Target]:
+    """The queues of these names, and the names that replies are sent to."""
     targets: list[Target] = []
     for key in dict.fromkeys(keys):
-        queue = vhost.queues.get(key)
-        if queue is None and key.startswith(REPLY_PREFIX):
-            queue = vhost.node.replies.route(vhost, key, message)
-        if queue is not None:
-            targets.append(queue)
+        target: Target | None = vhost.queues.get(key)
+        if target is None and key.startswith(REPLY_PREFIX):
+            target = vhost.node.replies.route(vhost, key, message)
+        if target is not None:
+            targets.append(target)
     return targets

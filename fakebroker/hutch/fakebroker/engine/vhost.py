@@ -11,7 +11,7 @@ from hutch.fakebroker.engine.message import Message
 from hutch.fakebroker.engine.operator.policies import Policies
 from hutch.fakebroker.engine.origin import BROKER, Origin
 from hutch.fakebroker.engine.queues.queue import Queue
-from hutch.fakebroker.engine.routing import route, route_by_queue_name
+from hutch.fakebroker.engine.routing import route
 from hutch.fakebroker.engine.targets import Target
 from hutch.wire.fields import FieldTable
 
@@ -40,11 +40,7 @@ class VHost:
         }
         self.policies: Final = Policies(self)
 
-    # routing
-
-    def route(self, exchange: Exchange | None, message: Message, keys: tuple[str, ...]) -> list[Target]:
-        """The queues a message gets into; ``None`` is the default exchange."""
-        return route_by_queue_name(self, message, keys) if exchange is None else route(self, exchange, message, keys)
+    # dead-lettering
 
     def dead_letter(self, queue: Queue, message: Message, reason: str, failures: int) -> None:
         """Give a message that died in ``queue`` to its dead-letter exchange, once the command in hand is done.
@@ -74,7 +70,7 @@ class VHost:
             return None
         keys = dead.routing_keys if queue.settings.dead_letter_routing_key is None else (dead.routing_key,)
         try:
-            targets = self.route(exchange, dead, keys)
+            targets = route(self, exchange, dead, keys)
         except HardError:
             targets = []  # a malformed reply name, at which a publisher's connection ends
         return without_cycles(dead, reason, targets, self.node.profile.tracks_deaths)

@@ -13,6 +13,7 @@ from hutch.fakebroker.engine.bindings import Binding, Destination, Router
 from hutch.fakebroker.engine.errors import internal_error, precondition_failed
 from hutch.fakebroker.engine.exchanges.kinds import ExchangeType, check_type
 from hutch.fakebroker.engine.message import Message, with_headers
+from hutch.fakebroker.engine.routing import route
 from hutch.fakebroker.erlang.terms import erlang_term
 from hutch.wire.fields import FieldTable, type_name
 
@@ -112,7 +113,7 @@ class DelayedRouter(Router):
         exchange = vhost.exchanges.get(self._name)
         targets = []
         if exchange is not None and exchange.type == _TYPE:
-            targets = vhost.route(exchange, message, message.routing_keys)
+            targets = route(vhost, exchange, message, message.routing_keys)
         vhost.node.journal.due(vhost, message, targets)
         for target in targets:
             target.publish(message)

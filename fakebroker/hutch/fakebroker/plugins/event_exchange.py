@@ -12,6 +12,7 @@ from hutch.fakebroker.engine.exchanges import Exchange
 from hutch.fakebroker.engine.message import Message
 from hutch.fakebroker.engine.names import NODE_NAME
 from hutch.fakebroker.engine.origin import Origin
+from hutch.fakebroker.engine.routing import route
 from hutch.fakebroker.erlang.terms import print_binary, print_term
 from hutch.wire.fields import FieldTable, FieldValue, Int64, type_name
 from hutch.wire.properties import encode_properties
@@ -47,7 +48,7 @@ class EventExchange:
         raw = encode_properties({"headers": headers, "delivery_mode": 2, "timestamp": int(now)})
         message = Message(EVENTS, key, self.node.envelopes.of(raw), b"")
         message.number = self.node.messages = self.node.messages + 1
-        for target in self._vhost.route(self._vhost.exchanges[EVENTS], message, (key,)):
+        for target in route(self._vhost, self._vhost.exchanges[EVENTS], message, (key,)):
             target.publish(message)
 
     def process(self, owner: object) -> str:

@@ -10,6 +10,7 @@ from hutch.fakebroker.engine.message import Message
 from hutch.fakebroker.engine.names import NODE_NAME
 from hutch.fakebroker.engine.origin import Origin
 from hutch.fakebroker.engine.replies import ReplyQueue
+from hutch.fakebroker.engine.routing import route
 from hutch.wire.fields import FieldTable, FieldValue
 from hutch.wire.properties import PropertyValue, encode_properties
 
@@ -98,7 +99,7 @@ def _publish(origin: Origin, vhost: "VHost", message: Message, key: str, facts: 
     envelope = vhost.node.envelopes.of(encode_properties({"headers": headers}))
     copy = Message(TRACE, key, envelope, message.body)
     copy.number = vhost.node.messages = vhost.node.messages + 1
-    for target in vhost.route(vhost.exchanges[TRACE], copy, (key,)):
+    for target in route(vhost, vhost.exchanges[TRACE], copy, (key,)):
         target.publish(copy)
 
 

@@ -13,6 +13,8 @@ from hutch.fakebroker.engine.exchanges.fanout import FanoutRouter
 from hutch.fakebroker.engine.exchanges.kinds import ExchangeType
 from hutch.fakebroker.engine.message import Message
 from hutch.fakebroker.engine.queues.queue import TypedQueue
+from hutch.fakebroker.engine.queues.queue import Queue
+from hutch.fakebroker.engine.routing import route
 from hutch.fakebroker.erlang.terms import erlang_term, print_term
 from hutch.wire.codes import ReplyCode
 from hutch.wire.fields import FieldTable, type_name
@@ -76,7 +78,7 @@ class RecentHistoryRouter(FanoutRouter):
         routers = [exchange.router for exchange in exchanges if isinstance(exchange.router, RecentHistoryRouter)]
         before = [(router, list(router.messages)) for router in routers]
         for message in reversed(messages):
-            targets = self._vhost.route(destination, message, message.routing_keys)
+            targets = route(self._vhost, destination, message, message.routing_keys)
             self._give((message, target) for target in targets)
             if targets:
                 continue

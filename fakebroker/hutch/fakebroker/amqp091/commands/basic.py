@@ -3,6 +3,7 @@
 from hutch.fakebroker.amqp091.commands import reply_to
 from hutch.fakebroker.amqp091.commands.credit import asked_credit
 from hutch.fakebroker.amqp091.commands.names import queue_name
+from hutch.fakebroker.engine import fetching
 from hutch.fakebroker.engine.arguments import erlang_type, why_no_number
 from hutch.fakebroker.engine.channel import Channel
 from hutch.fakebroker.engine.errors import HardError, not_implemented, precondition_failed
@@ -128,12 +129,7 @@ def cancel(channel: Channel, method: BasicCancel) -> None:
 
 def get(channel: Channel, method: BasicGet) -> None:
     """Fetch one message (GET)."""
-    name = queue_name(channel, method.queue)
-    channel.actor.check("queue", name, "read")
-    reply_to.refuse_get(channel, name)
-    queue = owned_queue(channel.actor, name)
-    queue.renew_lease()
-    entry = queue.take()
+    queue, entry = fetching.get(channel.actor, queue_name(channel, method.queue))
     if entry is None:
         channel.output.method(channel.number, BasicGetEmpty())
         return

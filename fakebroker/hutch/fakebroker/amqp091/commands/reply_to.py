@@ -1,7 +1,7 @@
 """What the methods do with the pseudo queue of direct reply-to, and with the names that replies are sent to (RPC)."""
 
 from hutch.fakebroker.engine.channel import Channel
-from hutch.fakebroker.engine.errors import not_found, not_implemented, precondition_failed
+from hutch.fakebroker.engine.errors import not_found, precondition_failed
 from hutch.fakebroker.engine.replies import REPLY_TO
 from hutch.wire.methods import BasicConsume, BasicConsumeOk
 
@@ -56,9 +56,3 @@ def refuse_consumer(channel: Channel, name: str) -> None:
         if channel.reply_queue is not None and channel.reply_queue.name == name:
             raise precondition_failed(f"multiple consumers are unsupported for {where}")
         raise precondition_failed(f"only creator channel may consume from {where}")
-
-
-def refuse_get(channel: Channel, name: str) -> None:
-    """540 for basic.get from a volatile queue (RPC-13)."""
-    if channel.vhost.node.replies.is_volatile(name):
-        raise not_implemented(f"basic.get not supported by volatile queue '{name}' in vhost '{channel.vhost.name}'")
