@@ -6,15 +6,19 @@ import pytest
 
 from hutch.client import Connection, Message
 from hutch.fakebroker import Broker, Event
-from hutch.fakebroker.engine import fetching, topology
+from hutch.fakebroker.engine import fetching, topology, vhosts
+from hutch.fakebroker.engine.access import accounts
 from hutch.fakebroker.engine.actors import Actor, operator
 from hutch.fakebroker.engine.consumers import Consumer
 from hutch.fakebroker.engine.errors import AMQPError
 from hutch.fakebroker.engine.journal import Journal
+from hutch.fakebroker.engine.operator.policies import Policy
+from hutch.fakebroker.engine.operator.setting_policies import set_policy
 from hutch.fakebroker.engine.origin import OPERATOR, Origin
 from hutch.fakebroker.engine.publishing import publish
 from hutch.fakebroker.engine.queues.queue import Queue
 from hutch.fakebroker.engine.replies import REPLY_TO
+from hutch.fakebroker.engine.vhost import VHost
 from hutch.wire.properties import NO_PROPERTIES, encode_properties
 
 #: What each service of topology is asked for here: declare and bind come first.
@@ -181,3 +185,54 @@ def test_publishing_and_fetching_need_a_permission(manual: Broker, ask: Callable
     nobody = a_user(manual)
     with manual.hub.turn, pytest.raises(AMQPError, match="403 ACCESS_REFUSED"):
         ask(nobody)
+
+
+def test_who_administers_is_told(manual: Broker) -> None:
+    heard: list[tuple[str, Origin]] = []
+
+    class Listener(Journal):
+        def user_created(self, by: Origin, user: str) -> None:
+            heard.append((user, by))
+
+        def vhost_created(self, by: Origin, vhost: VHost) -> None:
+            heard.append((vhost.name, by))
+
+        def policy_set(self, by: Origin, vhost: str, policy: Policy, operator: bool) -> None:
+            heard.append((f"{vhost}: {policy.name} {operator}", by))
+
+    root = Origin(None, None, "root")
+    manual.hub.node.listen(Listener())
+    with manual.hub.turn as node:
+        accounts.put_user(node, root, "ann", None, ())
+        vhosts.put_vhost(node, root, "test")
+        set_policy(
+            vhosts.find_vhost(node, "test"),
+            root,
+            "p",
+            ".*",
+            {"max-length": 1},
+            priority=0,
+            apply_to="queues",
+            operator=False,
+        )
+    manual.admin.add_user("bob", None)
+    assert heard == [("ann", root), ("test", root), ("test: p False", root), ("bob", OPERATOR)]
+
+
+@pytest.mark.parametrize(
+    ("user", "vhost", "refusal"),
+    [
+        ("ann", "/", "530 NOT_ALLOWED - access to vhost '/' refused for user 'ann'"),
+        ("nobody", "/", "530 NOT_ALLOWED - access to vhost '/' refused for user 'nobody'"),
+        ("guest", "nowhere", "530 NOT_ALLOWED - vhost nowhere not found"),
+    ],
+)
+def test_who_may_not_enter(manual: Broker, user: str, vhost: str, refusal: str) -> None:
+    manual.admin.add_user("ann", "secret")
+    with manual.hub.turn as node, pytest.raises(AMQPError, match=f"^{refusal}$"):
+        vhosts.enter(node, user, vhost)
+
+
+def test_who_may_enter(manual: Broker) -> None:
+    with manual.hub.turn as node:
+        assert vhosts.enter(node, "guest", "/") is node.vhosts["/"]

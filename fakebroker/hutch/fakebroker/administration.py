@@ -4,19 +4,16 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Final
 
 from hutch.fakebroker import stopping
-from hutch.fakebroker.engine.access.limits import USER_LIMITS, VHOST_LIMITS
-from hutch.fakebroker.engine.access.users import Permissions, TopicPermissions, User, check_pattern
-from hutch.fakebroker.engine.operator.policy_checks import make_policy
+from hutch.fakebroker.engine import vhosts
+from hutch.fakebroker.engine.access import accounts
+from hutch.fakebroker.engine.access.users import Permissions, TopicPermissions
+from hutch.fakebroker.engine.operator.setting_policies import delete_policy, set_policy
 from hutch.fakebroker.engine.origin import OPERATOR
+from hutch.fakebroker.engine.vhosts import find_vhost
 
 if TYPE_CHECKING:
-    from hutch.fakebroker.engine.node import Node
-    from hutch.fakebroker.engine.vhost import VHost
     from hutch.fakebroker.hub import Hub
     from hutch.fakebroker.turn import Turn
-
-
-_QUEUE_TYPES: Final = ("classic", "quorum", "stream")
 
 
 class Administration:
@@ -41,14 +38,7 @@ class Administration:
         tags. Without a password the user cannot log in by one.
         """
         with self._change() as node:
-            user = node.users.get(name)
-            if user is None:
-                node.add_user(User(name, password, tags))
-            else:
-                user.password, user.tags = password, tuple(tags)
-                if password is not None:
-                    node.journal.password_changed(OPERATOR, name)
-                    node.journal.tags_set(OPERATOR, name, user.tags)
+            accounts.put_user(node, OPERATOR, name, password, tags)
 
     def delete_user(self, name: str) -> None:
         """Delete a user; the user's connections are closed.
@@ -57,8 +47,7 @@ class Administration:
             LookupError: there is no such user.
         """
         with self._change() as node:
-            _user(node, name)
-            node.delete_user(name)
+            accounts.delete_user(node, OPERATOR, name)
 
     def set_permissions(
         self, user: str, configure: str = ".*", write: str = ".*", read: str = ".*", *, vhost: str = "/"
@@ -71,11 +60,8 @@ class Administration:
             LookupError: there is no such user or virtual host.
             ValueError: no regular expression, or one that Python's ``re`` reads in another way than RabbitMQ's PCRE.
         """
-        permissions = Permissions(configure, write, read)
         with self._change() as node:
-            _check_patterns(node, permissions)
-            _user(node, user).permissions[_vhost(node, vhost).name] = permissions
-            node.journal.permissions_set(OPERATOR, user, vhost, permissions)
+            accounts.set_permissions(node, OPERATOR, user, vhost, Permissions(configure, write, read))
 
     def clear_permissions(self, user: str, *, vhost: str = "/") -> None:
         """Let a user into a virtual host no more; the user's open connections stay.
@@ -84,8 +70,7 @@ class Administration:
             LookupError: there is no such user or virtual host.
         """
         with self._change() as node:
-            if _user(node, user).permissions.pop(_vhost(node, vhost).name, None) is not None:
-                node.journal.permissions_cleared(OPERATOR, user, vhost)
+            accounts.clear_permissions(node, OPERATOR, user, vhost)
 
     def set_topic_permissions(self, user: str, exchange: str, write: str, read: str, *, vhost: str = "/") -> None:
         """Say which routing keys a user may publish to at a topic exchange, and bind with there: two regular
@@ -94,13 +79,8 @@ class Administration:
         Raises:
             LookupError, ValueError: as :meth:`set_permissions`; with 4.3 there has to be such an exchange, too.
         """
-        permissions = TopicPermissions(write, read)
         with self._change() as node:
-            _check_patterns(node, permissions)
-            owner, known = _user(node, user), _vhost(node, vhost).exchanges
-            if node.profile.topic_permissions_need_exchange and exchange and exchange not in known:
-                raise LookupError(f"no exchange {exchange!r} in vhost {vhost!r}; there are: {', '.join(known)}")
-            node.set_topic_permissions(owner, node.vhosts[vhost], exchange, permissions)
+            accounts.set_topic_permissions(node, OPERATOR, user, vhost, exchange, TopicPermissions(write, read))
 
     def clear_topic_permissions(self, user: str, exchange: str | None = None, *, vhost: str = "/") -> None:
         """Undo :meth:`set_topic_permissions` for an exchange, or for all that there are in the virtual host.
@@ -109,14 +89,7 @@ class Administration:
             LookupError: there is no such user or virtual host.
         """
         with self._change() as node:
-            owner = _user(node, user)
-            if _vhost(node, vhost).name not in owner.topic_permissions:
-                return
-            node.journal.topic_permissions_cleared(OPERATOR, user, vhost, exchange)
-            if exchange is None:
-                del owner.topic_permissions[vhost]
-            else:
-                owner.forget_topics(vhost, exchange)
+            accounts.clear_topic_permissions(node, OPERATOR, user, vhost, exchange)
 
     def set_user_limit(self, user: str, limit: str, value: int) -> None:
         """Limit what a user may have open at once: ``max-connections`` or ``max-channels``. A negative value is no
@@ -126,10 +99,8 @@ class Administration:
             LookupError: there is no such user.
             ValueError: no such limit, or no integer.
         """
-        _check_limit(limit, value, USER_LIMITS)
         with self._change() as node:
-            _user(node, user).limits[limit] = value
-            node.journal.user_limit_set(OPERATOR, user, limit, value)
+            accounts.set_user_limit(node, OPERATOR, user, limit, value)
 
     def clear_user_limit(self, user: str, limit: str) -> None:
         """Undo :meth:`set_user_limit`.
@@ -138,8 +109,7 @@ class Administration:
             LookupError: there is no such user.
         """
         with self._change() as node:
-            _user(node, user).limits.pop(limit, None)
-            node.journal.user_limits_cleared(OPERATOR, user)
+            accounts.clear_user_limit(node, OPERATOR, user, limit)
 
     def set_loopback_users(self, *users: str) -> None:
         """Say who may log in from this machine alone, over TCP and TLS; by default that is guest, as with RabbitMQ."""
@@ -157,17 +127,8 @@ class Administration:
         Raises:
             ValueError: there is no such queue type.
         """
-        if default_queue_type is not None and default_queue_type not in _QUEUE_TYPES:
-            raise ValueError(f"no queue type {default_queue_type!r}; there are {', '.join(_QUEUE_TYPES)}")
         with self._change() as node:
-            if not node.profile.has_default_queue_type:
-                default_queue_type = None
-            vhost = node.vhosts.get(name)
-            if vhost is None:
-                node.add_vhost(name, default_queue_type)
-            else:
-                vhost.default_queue_type = default_queue_type
-                node.journal.vhost_updated(OPERATOR, vhost)
+            vhosts.put_vhost(node, OPERATOR, name, default_queue_type)
 
     def delete_vhost(self, name: str) -> None:
         """Delete a virtual host with all that is in it; connections to it are closed.
@@ -176,8 +137,7 @@ class Administration:
             LookupError: there is no such virtual host.
         """
         with self._change() as node:
-            _vhost(node, name)
-            node.delete_vhost(name)
+            vhosts.delete_vhost(node, OPERATOR, name)
 
     def set_vhost_limit(self, limit: str, value: int, *, vhost: str = "/") -> None:
         """Limit what a virtual host may have at once: ``max-connections`` or ``max-queues``. A negative value is no
@@ -187,10 +147,8 @@ class Administration:
             LookupError: there is no such virtual host.
             ValueError: no such limit, or no integer.
         """
-        _check_limit(limit, value, VHOST_LIMITS)
         with self._change() as node:
-            _vhost(node, vhost).limits[limit] = value
-            node.journal.vhost_limits_set(OPERATOR, node.vhosts[vhost])
+            vhosts.set_vhost_limit(node, OPERATOR, vhost, limit, value)
 
     def clear_vhost_limit(self, limit: str, *, vhost: str = "/") -> None:
         """Undo :meth:`set_vhost_limit`.
@@ -199,8 +157,7 @@ class Administration:
             LookupError: there is no such virtual host.
         """
         with self._change() as node:
-            if _vhost(node, vhost).limits.pop(limit, None) is not None:
-                node.journal.vhost_limits_set(OPERATOR, node.vhosts[vhost])
+            vhosts.clear_vhost_limit(node, OPERATOR, vhost, limit)
 
     # policies
 
@@ -231,7 +188,17 @@ class Administration:
             LookupError: there is no such virtual host.
             NotImplementedError: it is more than the emulator can do.
         """
-        self._set_policy(name, pattern, definition, priority, apply_to, vhost, operator=False)
+        with self._change() as node:
+            set_policy(
+                find_vhost(node, vhost),
+                OPERATOR,
+                name,
+                pattern,
+                definition,
+                priority=priority,
+                apply_to=apply_to,
+                operator=False,
+            )
 
     def delete_policy(self, name: str, *, vhost: str = "/") -> None:
         """Delete a policy.
@@ -239,7 +206,8 @@ class Administration:
         Raises:
             LookupError: there is no such policy or virtual host.
         """
-        self._delete_policy(name, vhost, operator=False)
+        with self._change() as node:
+            delete_policy(find_vhost(node, vhost), OPERATOR, name, operator=False)
 
     def set_operator_policy(
         self,
@@ -254,7 +222,17 @@ class Administration:
         """Create an operator policy, or change it; as :meth:`set_policy`. It holds beside a policy: of limits that both
         set the smaller one counts.
         """
-        self._set_policy(name, pattern, definition, priority, apply_to, vhost, operator=True)
+        with self._change() as node:
+            set_policy(
+                find_vhost(node, vhost),
+                OPERATOR,
+                name,
+                pattern,
+                definition,
+                priority=priority,
+                apply_to=apply_to,
+                operator=True,
+            )
 
     def delete_operator_policy(self, name: str, *, vhost: str = "/") -> None:
         """Delete an operator policy.
@@ -262,39 +240,8 @@ class Administration:
         Raises:
             LookupError: there is no such operator policy or virtual host.
         """
-        self._delete_policy(name, vhost, operator=True)
-
-    def _set_policy(
-        self,
-        name: str,
-        pattern: str,
-        definition: Mapping[str, Any],
-        priority: float,
-        apply_to: str,
-        vhost: str,
-        *,
-        operator: bool,
-    ) -> None:
         with self._change() as node:
-            where = _vhost(node, vhost)
-            policy = make_policy(
-                node.profile, name, pattern, definition, priority=priority, apply_to=apply_to, operator=operator
-            )
-            policies = where.policies
-            (policies.operator if operator else policies.user)[name] = policy
-            node.journal.policy_set(OPERATOR, vhost, policy, operator)
-            node.journal.policy_applied(OPERATOR, vhost, policy, operator, policies.update())
-
-    def _delete_policy(self, name: str, vhost: str, *, operator: bool) -> None:
-        with self._change() as node:
-            policies = _vhost(node, vhost).policies
-            known = policies.operator if operator else policies.user
-            if name not in known:
-                there = ", ".join(map(repr, known)) or "none"
-                raise LookupError(f"no {_kind(operator)} {name!r}; there are: {there}")
-            del known[name]
-            node.journal.policy_deleted(OPERATOR, vhost, name, operator)
-            node.journal.policy_lifted(OPERATOR, vhost, name, operator, policies.update())
+            delete_policy(find_vhost(node, vhost), OPERATOR, name, operator=True)
 
     # connections
 
@@ -342,7 +289,7 @@ class Administration:
             LookupError: there is no such virtual host.
         """
         with self._change() as node:
-            self._hub.firehose.trace(_vhost(node, vhost), True)
+            self._hub.firehose.trace(find_vhost(node, vhost), True)
 
     def trace_off(self, vhost: str = "/") -> None:
         """Undo :meth:`trace_on`.
@@ -351,7 +298,7 @@ class Administration:
             LookupError: there is no such virtual host.
         """
         with self._change() as node:
-            self._hub.firehose.trace(_vhost(node, vhost), False)
+            self._hub.firehose.trace(find_vhost(node, vhost), False)
 
     # stopping and starting
 
@@ -384,33 +331,3 @@ class Administration:
             TypeError: the clock is none that can be moved.
         """
         stopping.restart(self._hub, downtime)
-
-
-def _check_limit(limit: str, value: object, known: Iterable[str]) -> None:
-    if limit not in known:
-        raise ValueError(f"no limit {limit!r}; there are {' and '.join(known)}")
-    if not isinstance(value, int) or isinstance(value, bool):
-        raise ValueError(f"{limit} takes an integer, not {value!r}")
-
-
-def _check_patterns(node: "Node", patterns: Iterable[str]) -> None:
-    for pattern in patterns:
-        check_pattern(pattern, pcre2=node.profile.has_pcre2)
-
-
-def _kind(operator: bool) -> str:
-    return "operator policy" if operator else "policy"
-
-
-def _user(node: "Node", name: str) -> User:
-    user = node.users.get(name)
-    if user is None:
-        raise LookupError(f"no user {name!r}; there are: {', '.join(map(repr, node.users)) or 'none'}")
-    return user
-
-
-def _vhost(node: "Node", name: str) -> "VHost":
-    vhost = node.vhosts.get(name)
-    if vhost is None:
-        raise LookupError(f"no vhost {name!r}; there are: {', '.join(map(repr, node.vhosts)) or 'none'}")
-    return vhost

@@ -5,10 +5,10 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
 from hutch.fakebroker.decoding import decode
-from hutch.fakebroker.engine.access.limits import check_new_connection
 from hutch.fakebroker.engine.connection import Connection
 from hutch.fakebroker.engine.errors import HardError
 from hutch.fakebroker.engine.names import NODE_NAME
+from hutch.fakebroker.engine.vhosts import enter
 from hutch.fakebroker.erlang.terms import frame_snippet
 from hutch.fakebroker.heartbeat import Heartbeat
 from hutch.fakebroker.other_protocols import HEADER_1_0_SASL, refusal
@@ -318,17 +318,15 @@ class Handshake:
 
     def _open(self, method: ConnectionOpen) -> None:
         session = self._session
-        vhost = session.node.vhosts.get(method.virtual_host)
-        if vhost is None:
-            text = f"vhost {method.virtual_host} not found"
-            raise HardError(ReplyCode.NOT_ALLOWED, text, method=ConnectionOpen)
-        user = session.node.users.get(self._client.user or "")
-        if user is not None:
-            check_new_connection(session.node, vhost, user)
-        if user is None or vhost.name not in user.permissions:
-            text = f"access to vhost '{vhost.name}' refused for user '{self._client.user}'"
-            raise HardError(ReplyCode.NOT_ALLOWED, text, method=ConnectionOpen)
+        user = self._client.user or ""
+        try:
+            vhost = enter(session.node, user, method.virtual_host)
+        except HardError as error:
+            error.method = ConnectionOpen
+            raise
         session.end_in(None)
         cancel_notify = self._capabilities.get("consumer_cancel_notify") is True
-        session.connection = Connection(self._client, user.name, vhost, session, cancel_notify=cancel_notify)
+        session.connection = Connection(
+            self._client, self._client.user or "", vhost, session, cancel_notify=cancel_notify
+        )
         self._send(ConnectionOpenOk())

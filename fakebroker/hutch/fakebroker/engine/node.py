@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 from random import Random
 from typing import Final
 
-from hutch.fakebroker.engine.access.users import ALL, TopicPermissions, User
+from hutch.fakebroker.engine.access.users import User
 from hutch.fakebroker.engine.clock import Clock, SteppedClock, Timer, Timers
 from hutch.fakebroker.engine.connection import Connection
 from hutch.fakebroker.engine.exchanges.kinds import ExchangeType
@@ -20,6 +20,7 @@ from hutch.fakebroker.engine.profiles import Profile
 from hutch.fakebroker.engine.replies import Replies
 from hutch.fakebroker.engine.sinks import Sink
 from hutch.fakebroker.engine.vhost import VHost
+from hutch.fakebroker.engine.vhosts import put_vhost
 from hutch.wire.codes import ReplyCode
 
 
@@ -66,7 +67,8 @@ class Node:
         self.pending: Final[deque[Callable[[], object]]] = deque()
         self._last: Final[deque[Callable[[], object]]] = deque()
         for name in vhosts:
-            self.add_vhost(name)
+            if name not in self.vhosts:
+                put_vhost(self, OPERATOR, name)
 
     def listen(self, listener: Journal, *, before_others: bool = False) -> None:
         """Have a listener hear the facts from now on, behind the listeners there are or before them."""
@@ -81,62 +83,6 @@ class Node:
         """
         self._listeners.remove(listener)
         self.journal = journal_of(self._listeners)
-
-    def add_vhost(self, name: str, default_queue_type: str | None = None) -> None:
-        """Create a vhost; of one that is there, nothing changes."""
-        if name in self.vhosts:
-            return
-        vhost = self.vhosts[name] = VHost(self, name)
-        vhost.default_queue_type = default_queue_type
-        self.journal.vhost_created(OPERATOR, vhost)
-        for user in self.users.values():
-            if user.everywhere:
-                self._permit_all(user, name)
-
-    def _permit_all(self, user: User, vhost: str) -> None:
-        user.permissions[vhost] = ALL
-        self.journal.permissions_set(OPERATOR, user.name, vhost, ALL)
-
-    def delete_vhost(self, name: str) -> None:
-        """Delete a vhost with all that is in it, and close the connections to it (CONN-CLOSE-08).
-
-        Raises:
-            KeyError: there is none of that name.
-        """
-        vhost = self.vhosts.pop(name)
-        for user in self.users.values():
-            if name in user.permissions:
-                self.journal.permissions_cleared(OPERATOR, user.name, name)
-            if name in user.topic_permissions:
-                self.journal.topic_permissions_cleared(OPERATOR, user.name, name, None)
-            user.forget_vhost(name)
-        for queue in list(vhost.queues.values()):
-            for consumer in vhost.delete_queue(queue, OPERATOR):
-                consumer.sink.cancelled(consumer)
-        self.journal.vhost_deleted(OPERATOR, vhost)
-        self.close_connections(f"vhost '{name}' is deleted", vhost=name)
-
-    def add_user(self, user: User) -> None:
-        """Take in a new user."""
-        self.users[user.name] = user
-        self.journal.user_created(OPERATOR, user.name)
-        if user.tags:
-            self.journal.tags_set(OPERATOR, user.name, user.tags)
-
-    def delete_user(self, name: str) -> None:
-        """Delete a user, and close the user's connections (CONN-AUTH-15).
-
-        Raises:
-            KeyError: there is none of that name.
-        """
-        del self.users[name]
-        self.journal.user_deleted(OPERATOR, name)
-        self.close_connections(f"user '{name}' is deleted", user=name)
-
-    def set_topic_permissions(self, user: User, vhost: VHost, exchange: str, permissions: TopicPermissions) -> None:
-        """Set a user's topic permissions for an exchange."""
-        user.topic_permissions.setdefault(vhost.name, {})[exchange] = permissions
-        self.journal.topic_permissions_set(OPERATOR, user.name, vhost.name, exchange, permissions)
 
     @property
     def first_login(self) -> tuple[str, str, str]:

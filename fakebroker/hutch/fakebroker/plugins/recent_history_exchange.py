@@ -13,7 +13,6 @@ from hutch.fakebroker.engine.exchanges.fanout import FanoutRouter
 from hutch.fakebroker.engine.exchanges.kinds import ExchangeType
 from hutch.fakebroker.engine.message import Message
 from hutch.fakebroker.engine.queues.queue import TypedQueue
-from hutch.fakebroker.engine.queues.queue import Queue
 from hutch.fakebroker.engine.routing import route
 from hutch.fakebroker.erlang.terms import erlang_term, print_term
 from hutch.wire.codes import ReplyCode

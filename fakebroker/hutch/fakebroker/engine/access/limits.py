@@ -2,11 +2,11 @@
 set stays (https://www.rabbitmq.com/docs/user-limits, https://www.rabbitmq.com/docs/vhosts#limits).
 """
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Final
 
 from hutch.fakebroker.engine.errors import HardError, precondition_failed
 from hutch.wire.codes import ReplyCode
-from hutch.wire.methods import ConnectionOpen
 
 if TYPE_CHECKING:
     from hutch.fakebroker.engine.access.users import User
@@ -18,16 +18,29 @@ VHOST_LIMITS: Final = ("max-connections", "max-queues")
 USER_LIMITS: Final = ("max-connections", "max-channels")
 
 
+def check_limit(limit: str, value: object, known: Iterable[str]) -> int:
+    """The value for a limit, which is one of the ``known`` ones.
+
+    Raises:
+        ValueError: there is no such limit, or that is no integer.
+    """
+    if limit not in known:
+        raise ValueError(f"no limit {limit!r}; there are {' and '.join(known)}")
+    if not isinstance(value, int) or isinstance(value, bool):
+        raise ValueError(f"{limit} takes an integer, not {value!r}")
+    return value
+
+
 def check_new_connection(node: "Node", vhost: "VHost", user: "User") -> None:
     """Refuse with 530 a connection too many in a virtual host, or of a user (CONN-OPEN-04, CONN-OPEN-05)."""
     limit = vhost.limits.get("max-connections", -1)
     if 0 <= limit <= sum(connection.vhost is vhost for connection in node.connections):
         text = f"access to vhost '{vhost.name}' refused for user '{user.name}': connection limit ({limit}) is reached"
-        raise HardError(ReplyCode.NOT_ALLOWED, text, method=ConnectionOpen)
+        raise HardError(ReplyCode.NOT_ALLOWED, text)
     limit = user.limits.get("max-connections", -1)
     if 0 <= limit <= sum(connection.user == user.name for connection in node.connections):
         text = f"connection refused for user '{user.name}': user connection limit ({limit}) is reached"
-        raise HardError(ReplyCode.NOT_ALLOWED, text, method=ConnectionOpen)
+        raise HardError(ReplyCode.NOT_ALLOWED, text)
 
 
 def check_new_channel(connection: "Connection") -> None:
