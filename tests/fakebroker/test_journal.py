@@ -245,6 +245,25 @@ def test_a_mistake_of_a_listener_reaches_whoever_drives_the_broker(manual: Broke
     manual.hub.node.end_listening(broken)
 
 
+class BrokenAtDeliveries(Journal):
+    def delivered(self, *_: object) -> None:
+        raise ZeroDivisionError("a mistake in a listener")
+
+
+def test_a_mistake_of_a_listener_does_not_hold_up_later_messages(manual: Broker, channel: Channel) -> None:
+    """Nor those that wait until a quorum queue knows their channel."""
+    declare(channel, "q", queue_type="quorum")
+    channel.basic_consume("q", no_ack=True)
+    broken = BrokenAtDeliveries()
+    manual.hub.node.listen(broken)
+    with pytest.raises(ZeroDivisionError, match="a mistake in a listener"):
+        channel.basic_publish(Message(b"1"), "", "q")
+    manual.hub.node.end_listening(broken)
+    with Connection(transport=manual.transport) as other:
+        other.channel().basic_publish(Message(b"2"), "", "q")
+    assert [event.message.body for event in manual.history.of("delivered") if event.message][-1] == b"2"
+
+
 # the way of a message
 
 

@@ -182,10 +182,12 @@ class Node:
         if self.pending:
             self.pending.append(self._do_last)
             return
-        self._last[0]()
-        self._last.popleft()
-        if self._last:
-            self.pending.append(self._do_last)
+        try:
+            self._last[0]()
+        finally:  # an error in one does not hold up the rest
+            self._last.popleft()
+            if self._last:
+                self.pending.append(self._do_last)
 
     def _do_at(self, clock: SteppedClock, timer: Timer) -> None:
         """Do what fell due, and what follows from it, at its own moment, although the clock has moved on since."""
