@@ -121,7 +121,7 @@ class Channel(hutch.client.Channel, base.StdChannel):
 class _Watch:
     """A connection that an event loop watches (:class:`kombu.asynchronous.Hub`).
 
-    The loop also has to hear of a loss that another call noticed, for then there is no socket any more.
+    The loop also learns of a loss that another call noticed, since there is no socket then.
     """
 
     def __init__(self, connection: "Connection", loop: Any) -> None:

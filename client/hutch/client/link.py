@@ -101,7 +101,7 @@ class Link:
         except OSError:
             lock = self._read_lock
             nested = lock.holder == get_ident()
-            if nested or lock.take():  # else whoever reads will see it
+            if nested or lock.take():  # else the reading thread will see it
                 try:
                     self._last_words()
                     self._on_lost()
@@ -251,7 +251,7 @@ class Link:
                 lock.give_back()
 
     def _lock_to_drain(self, deadline: float | None) -> bool:
-        """Take the read lock, waiting if need be. Returns ``False`` once whoever has it has handed on something."""
+        """Take the read lock, waiting if need be. Returns ``False`` once its holder has handed on something."""
         lock = self._read_lock
         if not lock.take():
             handed_on = HandedOn(lock)
@@ -414,7 +414,7 @@ class Link:
 
     @property
     def sock(self) -> WatchedSocket | None:
-        """The socket, for whoever watches it; ``None`` where there is none."""
+        """The socket as event loops watch it; ``None`` where there is none."""
         with self.requesting:
             if self.watched is None:
                 sock = self.transport.sock

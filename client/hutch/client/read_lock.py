@@ -32,7 +32,7 @@ def is_settled(awaited: Awaited) -> bool:
 
 
 class HandedOn:
-    """That whoever has the read lock hands on a method, from now on."""
+    """Awaits that the holder of the read lock hands on a method, from now on."""
 
     error: Exception | None = None
     followed = False
