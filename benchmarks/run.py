@@ -20,7 +20,8 @@ from typing import Any
 import amqp
 
 from hutch.client import Connection, Message
-from hutch.fakebroker import Broker, ManualClock, session
+from hutch.fakebroker import Broker, ManualClock
+from hutch.fakebroker.amqp091 import session
 from hutch.wire.url import parse_url
 from table import print_table
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-import hutch.fakebroker.session
+from hutch.fakebroker.amqp091 import session
 
 ROOT = Path(__file__).parents[1]
 CONFIG = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["hatch"]["build"]["targets"]["wheel"]["hooks"]
@@ -41,7 +41,8 @@ def test_what_is_named_is_there() -> None:
 
 
 @pytest.mark.skipif(
-    str(hutch.fakebroker.session.__file__).endswith(".py"), reason="hutch is not installed from a compiled wheel"
+    str(session.__file__).endswith(".py"),
+    reason="hutch is not installed from a compiled wheel",
 )
 @pytest.mark.parametrize("path", hot())
 def test_a_hot_module_is_compiled(path: str) -> None:
@@ -63,3 +64,21 @@ def test_interfaces_are_plain_classes(base: str, known: set[str]) -> None:
         if isinstance(node, ast.ClassDef) and any(getattr(each, "id", "") == base for each in node.bases)
     }
     assert found == known
+
+
+def test_what_is_caught_has_a_name_for_each_type() -> None:
+    """Compiled code gives a name one type in a function, so two ``except`` clauses for different types that share one
+    fail as soon as the types are compiled, too.
+    """
+    found = []
+    for path in hot():
+        for function in ast.walk(ast.parse((ROOT / path).read_text())):
+            if not isinstance(function, ast.FunctionDef):
+                continue
+            caught: dict[str, str] = {}
+            for node in ast.walk(function):
+                if isinstance(node, ast.ExceptHandler) and node.name is not None and node.type is not None:
+                    kind = ast.unparse(node.type)
+                    if caught.setdefault(node.name, kind) != kind:
+                        found.append(f"{path}:{node.lineno}: {node.name} is {caught[node.name]} and {kind}")
+    assert not found

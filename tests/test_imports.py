@@ -75,7 +75,7 @@ RULES = (
         Rule(f"{ENGINE}.{module}", (*VALUES, methods, ENGINE, ERLANG), others=SORTED, forbidden=IMPURE)
         for module, methods in NOT_YET.items()
     ),
-    Rule(AMQP091, (WIRE, ENGINE, ERLANG, AMQP091, "hutch.fakebroker.session"), forbidden=IMPURE),
+    Rule(AMQP091, (WIRE, ENGINE, ERLANG, AMQP091), forbidden=IMPURE),
     Rule(HISTORY, (ENGINE, HISTORY), forbidden=IMPURE),
     Rule(PLUGINS, (WIRE, ENGINE, ERLANG, PLUGINS), forbidden=IMPURE),
     Rule(BROKER, (WIRE, BROKER), others=SORTED),
@@ -88,11 +88,6 @@ RULES = (
     Rule(LIVE_BROKERS, (), others=frozenset({LIVE_BROKERS})),
     # It imports the emulators that it plays by name, so it names none of their modules here.
     Rule("old_beside_new", (WIRE, "hutch.conformance"), others=frozenset({"old_beside_new"})),
-)
-#: What composes sessions with the world; no session, and nothing a session needs, may know of it.
-AROUND_SESSIONS = (
-    *("broker", "cli", "forked", "hub", "inprocess", "listeners", "management", "memory", "serve", "server"),
-    *("stopping", "turn"),
 )
 
 
@@ -212,26 +207,6 @@ def test_imports_keep_the_rules(part: str) -> None:
     assert not found, "\n".join(["", *found])
 
 
-def test_sessions_do_not_know_what_is_around_them() -> None:
-    around = [f"{BROKER}.{name}" for name in AROUND_SESSIONS]
-    found, seen, waiting = [], set(), [f"{BROKER}.session"]
-    while waiting:
-        module = waiting.pop()
-        path = modules().get(module)
-        if path is None or module in seen:
-            continue
-        seen.add(module)
-        for wanted in imports(path.read_text(), module, path.name == "__init__.py"):
-            if wanted.module == BROKER or any(is_below(wanted.module, each) for each in around):
-                found.append(
-                    f"{place_of(path)}:{wanted.line}: imports {wanted.module}. The rule: a session, and what it"
-                    f" imports, imports none of {BROKER}, {', '.join(around)}"
-                )
-            elif is_below(wanted.module, BROKER):
-                waiting.append(wanted.module)
-    assert not found, "\n".join(["", *found])
-
-
 @pytest.mark.parametrize("module", NOT_YET)
 def test_who_is_said_to_know_methods_does(module: str) -> None:
     path = modules()[f"{ENGINE}.{module}"]
@@ -294,10 +269,10 @@ def test_the_namespace_has_no_init_and_its_parts_have_one(part: str) -> None:
         ),
         ("hutch.client.channel", "import kombu"),
         ("hutch.client.kombu", "import amqp"),
-        ("hutch.fakebroker.engine.queues.classic", "from hutch.fakebroker import session"),
-        ("hutch.fakebroker.engine.queues.classic", "from hutch.fakebroker.session import Session"),
+        ("hutch.fakebroker.engine.queues.classic", "from hutch.fakebroker.amqp091 import session"),
+        ("hutch.fakebroker.engine.queues.classic", "from hutch.fakebroker.amqp091.session import Session"),
         ("hutch.fakebroker.engine.queues.classic", "import hutch.fakebroker"),
-        ("hutch.fakebroker.engine.queues.classic", "from ... import session"),
+        ("hutch.fakebroker.engine.queues.classic", "from ...amqp091 import session"),
         ("hutch.fakebroker.engine.queues.classic", "import time"),
         ("hutch.fakebroker.engine.node", "from hutch.fakebroker.history import History"),
         ("hutch.fakebroker.engine.node", "from hutch.wire.methods import BasicAck"),
@@ -339,7 +314,7 @@ def test_what_breaks_a_rule_is_found(module: str, source: str) -> None:
         ("hutch.fakebroker.clocks", "import threading, time"),
         ("hutch.fakebroker.engine.names", "from random import Random\nRandom(0)"),
         ("hutch.fakebroker.engine.queues.classic", "import sortedcontainers\nfrom ..names import Names"),
-        ("hutch.fakebroker.server.listener", "import asyncio\nfrom hutch.fakebroker.session import Session"),
+        ("hutch.fakebroker.server.listener", "import asyncio\nfrom hutch.fakebroker.amqp091.session import Session"),
         ("hutch.pytest_plugin.plugin", "import pytest\nimport hutch.client\nfrom hutch import fakebroker"),
         (
             "hutch.conformance.cases.queue",

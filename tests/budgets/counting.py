@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from types import FrameType
 from typing import Any, Final, NamedTuple
 
-from hutch.fakebroker import session
+from hutch.fakebroker.amqp091 import session
 
 from . import scripts
 from .scripts import Script

@@ -11,7 +11,7 @@ import sys
 import pytest
 
 from hutch.client.reader import ToPeers
-from hutch.fakebroker import session
+from hutch.fakebroker.amqp091 import session
 from hutch.wire.cutter import Envelope
 
 from . import budget, counting

@@ -7,8 +7,8 @@ import pytest
 
 from hutch.client import Connection, NotFound, connect
 from hutch.fakebroker import Broker, ManualClock, Message
+from hutch.fakebroker.amqp091.session import Session
 from hutch.fakebroker.engine.peer import Peer, print_address
-from hutch.fakebroker.session import Session
 from hutch.wire.frames import method_frame
 from hutch.wire.methods import PROTOCOL_HEADER, ConnectionStartOk
 from hutch.wire.url import parse_url

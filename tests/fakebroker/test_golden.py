@@ -10,9 +10,9 @@ from typing import NamedTuple
 import pytest
 
 from hutch.fakebroker import Broker, ManualClock
+from hutch.fakebroker.amqp091.session import Session
 from hutch.fakebroker.engine.names import Names
 from hutch.fakebroker.engine.peer import Peer
-from hutch.fakebroker.session import Session
 from hutch.wire.fields import FieldTable
 from hutch.wire.frames import METHOD, FrameParser
 from hutch.wire.methods import (

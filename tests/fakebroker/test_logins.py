@@ -5,10 +5,10 @@ listen on this machine alone.
 import pytest
 
 from hutch.fakebroker import Broker
+from hutch.fakebroker.amqp091.sasl import LoginRefused, authenticate
+from hutch.fakebroker.amqp091.session import Session
 from hutch.fakebroker.engine.peer import Peer
-from hutch.fakebroker.sasl import LoginRefused, authenticate
 from hutch.fakebroker.server.protocol import is_loopback
-from hutch.fakebroker.session import Session
 from hutch.wire.frames import FrameParser, method_frame
 from hutch.wire.methods import (
     PROTOCOL_HEADER,

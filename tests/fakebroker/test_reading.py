@@ -8,9 +8,9 @@ from itertools import count, groupby, pairwise
 import pytest
 
 from hutch.fakebroker import Broker, ManualClock
+from hutch.fakebroker.amqp091.reader import SLICE
+from hutch.fakebroker.amqp091.session import Session
 from hutch.fakebroker.engine.peer import Peer as Client
-from hutch.fakebroker.reader import SLICE
-from hutch.fakebroker.session import Session
 from hutch.wire.content import Content
 from hutch.wire.cutter import Commands
 from hutch.wire.fields import FieldTable

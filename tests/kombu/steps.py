@@ -10,7 +10,7 @@ from urllib.parse import quote
 import kombu
 
 import hutch.client.kombu as seat
-from hutch.fakebroker.session import Session
+from hutch.fakebroker.amqp091.session import Session
 from hutch.wire.codes import ReplyCode
 from hutch.wire.url import parse_url
 from tests.client.api.admin import call, eventually

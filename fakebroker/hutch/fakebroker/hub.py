@@ -5,6 +5,7 @@ import threading
 from collections.abc import Callable, Collection, Iterable
 from typing import TYPE_CHECKING, Final, TypeVar
 
+from hutch.fakebroker.amqp091.session import Session
 from hutch.fakebroker.clocks import ManualClock
 from hutch.fakebroker.engine.clock import Clock, Timers
 from hutch.fakebroker.engine.node import Node
@@ -12,7 +13,6 @@ from hutch.fakebroker.forked import Home
 from hutch.fakebroker.listeners import Listeners
 from hutch.fakebroker.plugins.firehose import Firehose
 from hutch.fakebroker.realtime import monotonic
-from hutch.fakebroker.session import Session
 from hutch.fakebroker.turn import Turn
 
 if TYPE_CHECKING:

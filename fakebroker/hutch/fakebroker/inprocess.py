@@ -15,10 +15,10 @@ from errno import EISCONN
 from threading import get_ident
 from typing import TYPE_CHECKING, ClassVar, Final
 
+from hutch.fakebroker.amqp091.session import Session
 from hutch.fakebroker.clocks import ManualClock
 from hutch.fakebroker.engine.peer import Peer
 from hutch.fakebroker.realtime import monotonic
-from hutch.fakebroker.session import Session
 
 if TYPE_CHECKING:
     from hutch.fakebroker.hub import Hub

@@ -21,7 +21,7 @@ from hutch.wire.methods import (
 from hutch.wire.states import ChannelState, IllegalMethod, next_channel_state
 
 if TYPE_CHECKING:
-    from hutch.fakebroker.session import Session
+    from hutch.fakebroker.amqp091.session import Session
 
 _OPEN: Final = ChannelState.OPEN  # asked for with each command, and an enumeration is slow to give it
 

@@ -13,6 +13,7 @@ from ipaddress import IPv4Address, IPv6Address, ip_address
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import quote
 
+from hutch.fakebroker.amqp091.session import Session
 from hutch.fakebroker.engine.clock import Timer
 from hutch.fakebroker.engine.peer import Peer, print_address
 from hutch.fakebroker.realtime import monotonic
@@ -20,7 +21,6 @@ from hutch.fakebroker.server.ports import Address, Port
 from hutch.fakebroker.server.stall import SEND_TIMEOUT, Stall, reset_on_close
 from hutch.fakebroker.server.tls import HANDSHAKE_TIMEOUT, NOT_TLS, Encryption, Tls
 from hutch.fakebroker.server.wake_up import WakeUp
-from hutch.fakebroker.session import Session
 
 if TYPE_CHECKING:
     from hutch.fakebroker.hub import Hub

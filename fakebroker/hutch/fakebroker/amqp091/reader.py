@@ -7,7 +7,7 @@ client; it goes on from there later.
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
-from hutch.fakebroker.decoding import Unanswerable, check_frame, decode, frame_error
+from hutch.fakebroker.amqp091.decoding import Unanswerable, check_frame, decode, frame_error
 from hutch.fakebroker.engine.errors import HardError
 from hutch.wire.codes import ReplyCode
 from hutch.wire.content import NO_METHOD, ContentError
@@ -17,8 +17,8 @@ from hutch.wire.methods import BasicPublish, Method
 from hutch.wire.states import ConnectionState
 
 if TYPE_CHECKING:
-    from hutch.fakebroker.handshake import Handshake
-    from hutch.fakebroker.session import Session
+    from hutch.fakebroker.amqp091.handshake import Handshake
+    from hutch.fakebroker.amqp091.session import Session
 
 #: How long a slice is, seconds of the clock that the session was given. It ends behind the command that passes it.
 SLICE: Final = 0.002

@@ -60,11 +60,11 @@ def decode(payload: bytes, channel: int) -> Method:
     except TruncatedField:
         text = f"{frame_snippet(METHOD, payload)}: unknown_frame"
         raise HardError(ReplyCode.FRAME_ERROR, text, blame=False) from None
-    except MethodDecodeError as error:
+    except MethodDecodeError as wrong:
         if not channel:
             raise internal_error() from None
-        text = f"cannot decode {print_binary(error.arguments)}"
-        raise HardError(ReplyCode.FRAME_ERROR, text, method=error.method) from None
+        text = f"cannot decode {print_binary(wrong.arguments)}"
+        raise HardError(ReplyCode.FRAME_ERROR, text, method=wrong.method) from None
     except MalformedShortStr:
         blamed = None if channel else METHODS[int.from_bytes(payload[:4])]
         text = "Malformed UTF-8 in shortstr"

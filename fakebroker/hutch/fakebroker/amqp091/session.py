@@ -6,8 +6,10 @@ from collections.abc import Callable
 from struct import Struct
 from typing import Final
 
-from hutch.fakebroker.after_input import AfterInput
+from hutch.fakebroker.amqp091.after_input import AfterInput
 from hutch.fakebroker.amqp091.channel_commands import ChannelCommands, Slot
+from hutch.fakebroker.amqp091.handshake import FRAME_MAX, Handshake
+from hutch.fakebroker.amqp091.reader import Reader
 from hutch.fakebroker.engine.access.limits import check_new_channel
 from hutch.fakebroker.engine.client import Client
 from hutch.fakebroker.engine.clock import Timer, Timers
@@ -18,8 +20,6 @@ from hutch.fakebroker.engine.node import Node
 from hutch.fakebroker.engine.origin import Origin
 from hutch.fakebroker.engine.output import Output
 from hutch.fakebroker.engine.peer import Peer
-from hutch.fakebroker.handshake import FRAME_MAX, Handshake
-from hutch.fakebroker.reader import Reader
 from hutch.wire.codes import ReplyCode
 from hutch.wire.cutter import ACK, ACK_SIZE
 from hutch.wire.frames import METHOD, message_frames

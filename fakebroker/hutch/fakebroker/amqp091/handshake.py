@@ -4,15 +4,15 @@ from collections.abc import Mapping
 from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
-from hutch.fakebroker.decoding import decode
+from hutch.fakebroker.amqp091.decoding import decode
+from hutch.fakebroker.amqp091.heartbeat import Heartbeat
+from hutch.fakebroker.amqp091.other_protocols import HEADER_1_0_SASL, refusal
+from hutch.fakebroker.amqp091.sasl import LoginRefused, MalformedResponse, UnreadableResponse, authenticate
 from hutch.fakebroker.engine.connection import Connection
 from hutch.fakebroker.engine.errors import HardError
 from hutch.fakebroker.engine.names import NODE_NAME
 from hutch.fakebroker.engine.vhosts import enter
 from hutch.fakebroker.erlang.terms import frame_snippet
-from hutch.fakebroker.heartbeat import Heartbeat
-from hutch.fakebroker.other_protocols import HEADER_1_0_SASL, refusal
-from hutch.fakebroker.sasl import LoginRefused, MalformedResponse, UnreadableResponse, authenticate
 from hutch.wire.codes import ReplyCode
 from hutch.wire.declaration import Method
 from hutch.wire.fields import FieldTable
@@ -35,8 +35,8 @@ from hutch.wire.methods import (
 from hutch.wire.states import FROM_CLIENT, FROM_SERVER, ConnectionState, IllegalMethod, next_connection_state
 
 if TYPE_CHECKING:
+    from hutch.fakebroker.amqp091.session import Session
     from hutch.fakebroker.engine.profiles import Profile
-    from hutch.fakebroker.session import Session
 
 #: What connection.tune proposes: channels, bytes, seconds (CONN-TUNE-01).
 CHANNEL_MAX: Final = 2047
@@ -266,15 +266,15 @@ class Handshake:
             user = authenticate(method.mechanism, method.response, self._mechanisms, session.node.users, self._identity)
             if not session.peer.local and user in session.node.loopback_users:
                 raise LoginRefused(user, f"user '{user}' can only connect via localhost")
-        except MalformedResponse as error:
-            if not isinstance(error, UnreadableResponse):
-                session.node.journal.authentication_failed(client, None, str(error))
-            self.drop_later(f"login failed: {error}")
+        except MalformedResponse as malformed:
+            if not isinstance(malformed, UnreadableResponse):
+                session.node.journal.authentication_failed(client, None, str(malformed))
+            self.drop_later(f"login failed: {malformed}")
             return
-        except LoginRefused as error:
-            session.node.journal.authentication_failed(client, error.user, error.reason)
+        except LoginRefused as refused:
+            session.node.journal.authentication_failed(client, refused.user, refused.reason)
             if self._capabilities.get("authentication_failure_close") is not True:
-                self.drop_later(f"login refused: {error.reason}")
+                self.drop_later(f"login refused: {refused.reason}")
                 return
             text = f"Login was refused using authentication mechanism {method.mechanism}. "
             session.fail(HardError(ReplyCode.ACCESS_REFUSED, text + "For details see the broker logfile.", blame=False))
