@@ -9,6 +9,7 @@ from typing import Any, Final
 from hutch.conformance.differential import shrinking
 from hutch.conformance.differential.operations import USER, Administer, Call, End, Operation, Publish, Settle
 from hutch.conformance.differential.plugin_exchanges import TYPES
+from hutch.conformance.differential.restarts import lasting
 from hutch.conformance.differential.vocabulary import Vocabulary
 from old_beside_new.adapters import Settings
 from old_beside_new.oddities import PASSWORD, SECOND, Bytes, Due, Oddity, oddities
@@ -110,7 +111,7 @@ class Scripts:
     def __init__(self, profile: str) -> None:
         self._profile: Final = profile
         types = tuple(type_ for type_ in TYPES if type_ != "x-local-random" or profile != "3.10")
-        self._drawn: Final = Vocabulary("", types, administered=True, restarted=True).script()
+        self._drawn: Final = Vocabulary("", types, administered=True, restarted_types=lasting(types, profile)).script()
         self._oddities: Final = oddities()
 
     def draw(self, random: Random) -> Script:

@@ -22,6 +22,7 @@ from hutch.conformance.differential.duel import (
 from hutch.conformance.differential.emulator import Emulator, emulator
 from hutch.conformance.differential.operations import USERS_OWN, Operation
 from hutch.conformance.differential.plugin_exchanges import TYPES as PLUGIN_TYPES
+from hutch.conformance.differential.restarts import lasting
 from hutch.conformance.differential.shrinking import shrink, simpler
 from hutch.conformance.differential.side import ADMIN, Side
 from hutch.conformance.differential.vocabulary import ALIASES, CONNECTIONS, Vocabulary
@@ -80,9 +81,8 @@ class Arena:
         operator = _operator(live)
         self._operator: Final = operator
         self._restart: Final = _restart(live)
-        self.vocabulary = Vocabulary(
-            prefix, self._types, administered=operator is not None, restarted=self._restart is not None
-        )
+        restarted = None if self._restart is None else lasting(self._types, profile)
+        self.vocabulary = Vocabulary(prefix, self._types, administered=operator is not None, restarted_types=restarted)
 
     @contextmanager
     def duel(self, played: "Counter[str]", patience: float) -> Iterator[Duel]:

@@ -97,7 +97,8 @@ def _may_be(argument: str, value: FieldValue) -> bool:
 
 class Vocabulary:
     """Strategies over names that begin with ``prefix``. With exchange types of plugins half of the scripts have these;
-    if ``administered``, an operator takes part; if ``restarted``, the broker seldom is.
+    if ``administered``, an operator takes part. With ``restarted_types`` the broker is seldom restarted, in scripts
+    that have exchanges of these types alone.
     """
 
     def __init__(
@@ -106,7 +107,7 @@ class Vocabulary:
         plugin_types: tuple[str, ...] = (),
         *,
         administered: bool = False,
-        restarted: bool = False,
+        restarted_types: tuple[str, ...] | None = None,
     ) -> None:
         self.queues: Final = tuple(prefix + name for name in QUEUES)
         self.exchanges: Final = tuple(prefix + name for name in EXCHANGES)
@@ -117,8 +118,9 @@ class Vocabulary:
         self._plugins: Final = (
             PluginExchanges(plugin_types, self.queues, self.exchanges, self.random) if plugin_types else None
         )
-        lasting = tuple(type_ for type_ in plugin_types if type_ not in restarts.UNABLE)
-        self._lasting: Final = Vocabulary(prefix, lasting, administered=administered) if restarted else None
+        self._lasting: Final = (
+            None if restarted_types is None else Vocabulary(prefix, restarted_types, administered=administered)
+        )
         self._operator: Final = Operations(self.queues, self.exchanges, self.missing) if administered else None
         missing = self.missing
         self._queue: Final = mostly(self.queues, (missing, "", *ALIASES), 25)

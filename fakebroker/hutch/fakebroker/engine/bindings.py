@@ -68,4 +68,7 @@ class Router:
         """The destinations for one routing key of a message; one may come up more than once."""
 
     def stop(self) -> None:
-        """Forget what is not on disk, for the broker is stopped."""
+        """The broker stops. Bindings that do not survive that are removed next."""
+
+    def start(self) -> None:
+        """The broker is there again."""

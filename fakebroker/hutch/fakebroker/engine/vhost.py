@@ -110,8 +110,8 @@ class VHost:
             for exchange in [exchange for exchange in self.exchanges.values() if not exchange.durable]:
                 self._forget_all(exchange.outgoing, exchange.incoming)
                 self.delete_exchange(exchange)
-            for exchange in self.exchanges.values():
-                exchange.router.stop()
+        for exchange in self.exchanges.values():
+            exchange.router.stop()
         for queue in list(self.queues.values()):
             if queue.durable:
                 queue.stop()
@@ -122,6 +122,8 @@ class VHost:
 
     def start(self) -> None:
         """Go on where :meth:`stop` stopped."""
+        for exchange in self.exchanges.values():
+            exchange.router.start()
         for queue in list(self.queues.values()):
             queue.start()
 

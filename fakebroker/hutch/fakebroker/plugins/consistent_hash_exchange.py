@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 from hutch.fakebroker.engine.bindings import Binding, Destination, Router
 from hutch.fakebroker.engine.errors import internal_error, precondition_failed
+from hutch.fakebroker.engine.exchanges import Exchange
 from hutch.fakebroker.engine.exchanges.kinds import ExchangeType
 from hutch.fakebroker.engine.message import Message
 from hutch.fakebroker.erlang.hashing import Atom, Term, jump, phash2
@@ -18,7 +19,6 @@ from hutch.fakebroker.erlang.terms import erlang_term, print_text, print_unicode
 from hutch.wire.fields import FieldTable, type_name
 
 if TYPE_CHECKING:
-    from hutch.fakebroker.engine.exchanges import Exchange
     from hutch.fakebroker.engine.node import Node
     from hutch.fakebroker.engine.vhost import VHost
 
@@ -38,7 +38,7 @@ def _check_arguments(_node: "Node", arguments: FieldTable) -> None:
             raise precondition_failed(f"Unsupported property: {print_text(arguments['hash-property'])}")
 
 
-def _check_binding(_: "Exchange", node: "Node", _destination: Destination, key: str, _arguments: FieldTable) -> None:
+def _check_binding(_: Exchange, node: "Node", _destination: Destination, key: str, _arguments: FieldTable) -> None:
     """Refuse a key that is no weight (EXCH-PLUGIN-01)."""
     if not _WEIGHT.fullmatch(key):
         raise precondition_failed(f"The binding key must be an integer: {print_unicode(key)}")
@@ -49,28 +49,46 @@ def _check_binding(_: "Exchange", node: "Node", _destination: Destination, key: 
         raise precondition_failed(f"The binding key must not exceed {limit}")
 
 
+def _name(destination: Destination) -> tuple[bool, str]:
+    """Whether it is an exchange, and its name."""
+    return (isinstance(destination, Exchange), destination.name)
+
+
 class ConsistentHashRouter(Router):
     """Destinations with their weights.
 
     A destination counts once, with the weight it was bound with first; whichever of its bindings goes, it leaves
-    (EXCH-PLUGIN-03).
+    (EXCH-PLUGIN-03). It is known by its name: 4.x does not tell the exchange of transient queues that go when the
+    broker stops. They keep their buckets, and get messages again if they are declared again (RESTART-12).
     """
 
-    def __init__(self, exchange: "Exchange", vhost: "VHost") -> None:
+    def __init__(self, exchange: Exchange, vhost: "VHost") -> None:
         self._arguments = exchange.arguments
+        self._vhost = vhost
         self._hashes_types = vhost.node.profile.hashes_header_types
-        self._weights: dict[Destination, int] = {}
+        self._weights: dict[tuple[bool, str], int] = {}
         self._buckets = 0
+        self._hears_of_removals = True
 
     def add(self, binding: Binding) -> None:
         """Take in a binding."""
-        if binding.destination not in self._weights:
-            self._weights[binding.destination] = int(binding.routing_key)
+        name = _name(binding.destination)
+        if name not in self._weights:
+            self._weights[name] = int(binding.routing_key)
             self._buckets += int(binding.routing_key)
 
     def remove(self, binding: Binding) -> None:
         """Take out a binding."""
-        self._buckets -= self._weights.pop(binding.destination, 0)
+        if self._hears_of_removals:
+            self._buckets -= self._weights.pop(_name(binding.destination), 0)
+
+    def stop(self) -> None:
+        """Hear of no removal, where RabbitMQ does not tell of them while it stops."""
+        self._hears_of_removals = self._vhost.node.profile.forgets_transient_exchanges
+
+    def start(self) -> None:
+        """Hear of removals again."""
+        self._hears_of_removals = True
 
     def route(self, routing_key: str, message: Message) -> Iterable[Destination]:
         """The one destination, whatever more keys the message has."""
@@ -78,10 +96,11 @@ class ConsistentHashRouter(Router):
             return ()
         key = self._key(message)
         bucket = jump(key if isinstance(key, int) else phash2(key), self._buckets)
-        for destination, weight in self._weights.items():
+        for (is_exchange, name), weight in self._weights.items():
             bucket -= weight
             if bucket < 0:
-                return (destination,)
+                found = self._vhost.exchanges.get(name) if is_exchange else self._vhost.queues.get(name)
+                return () if found is None else (found,)
         raise AssertionError("a bucket beyond the last")
 
     def _key(self, message: Message) -> Term:

@@ -100,8 +100,9 @@ class RecentHistoryRouter(FanoutRouter):
             self._vhost.node.pending.append(partial(target.publish, message))
 
     def stop(self) -> None:
-        """Forget the messages."""
-        self.messages.clear()
+        """Forget the messages, where they are not on disk (RESTART-12)."""
+        if self._vhost.node.profile.forgets_transient_exchanges:
+            self.messages.clear()
 
     def route(self, routing_key: str, message: Message) -> Iterable[Destination]:
         """Every destination; the message is remembered unless its header ``x-recent-history-no-store`` is true."""
