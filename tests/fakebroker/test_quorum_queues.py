@@ -3,7 +3,7 @@
 import gc
 
 from hutch.fakebroker import Broker, ManualClock
-from hutch.fakebroker.engine.channel import Channel
+from hutch.fakebroker.amqp091.channel import Channel
 from hutch.wire.fields import FieldTable
 from hutch.wire.methods import (
     BasicCancel,

@@ -8,7 +8,7 @@ from hutch.client import Channel, Connection, Message
 from hutch.fakebroker import Broker
 from hutch.fakebroker.engine.consumers import C, Consumer
 from hutch.fakebroker.engine.deliveries import Delivery, TypedDelivery
-from hutch.fakebroker.engine.errors import AMQPError
+from hutch.fakebroker.engine.errors import BrokerError
 from hutch.fakebroker.engine.message import Message as Kept
 from hutch.fakebroker.engine.node import Node
 from hutch.fakebroker.engine.origin import Origin
@@ -185,7 +185,7 @@ def test_queues_that_heed_no_shared_limit_refuse_a_sink_that_has_one(
     manual: Broker, channel: Channel, kind: str
 ) -> None:
     declare(channel, kind=kind)
-    with manual.hub.turn as node, pytest.raises(AMQPError, match="does not support global qos"):
+    with manual.hub.turn as node, pytest.raises(BrokerError, match="does not support global qos"):
         consume(node, Shelf(has_shared_limit=True), prefetch=1)
 
 

@@ -2,10 +2,11 @@
 
 from typing import TYPE_CHECKING, Final
 
+from hutch.fakebroker.amqp091.channel import Channel
 from hutch.fakebroker.amqp091.commands import COMMANDS
 from hutch.fakebroker.amqp091.commands.publish import publish
-from hutch.fakebroker.engine.channel import Channel
-from hutch.fakebroker.engine.errors import HardError, SoftError, internal_error, not_implemented
+from hutch.fakebroker.amqp091.errors import AMQPError
+from hutch.fakebroker.engine.errors import BrokerError, internal_error, not_implemented
 from hutch.wire.content import Content
 from hutch.wire.cutter import Commands
 from hutch.wire.methods import (
@@ -55,10 +56,8 @@ class ChannelCommands(Commands):
                 self._step(channel, slot, method)
             else:
                 publish(slot.channel, method, header, body)
-        except SoftError as error:
-            self._session.refuse(slot, channel, error, BasicPublish)
-        except HardError as fatal:
-            self._session.fail_by(channel, fatal, BasicPublish)
+        except (AMQPError, BrokerError) as error:
+            self._session.answer(slot, channel, error, BasicPublish)
 
     def ack(self, channel: int, delivery_tag: int, multiple: bool) -> None:
         """Acknowledge (ACK-01 to ACK-05)."""
@@ -68,10 +67,8 @@ class ChannelCommands(Commands):
                 self._step(channel, slot, BasicAck(delivery_tag, multiple))
             else:
                 slot.channel.ack(delivery_tag, multiple)
-        except SoftError as error:
-            self._session.refuse(slot, channel, error, BasicAck)
-        except HardError as fatal:
-            self._session.fail_by(channel, fatal, BasicAck)
+        except (AMQPError, BrokerError) as error:
+            self._session.answer(slot, channel, error, BasicAck)
 
     def command(self, channel: int, method: Method, content: Content | None) -> None:  # noqa: ARG002  (of no use here)
         """Do what any other method asks for."""
@@ -81,16 +78,14 @@ class ChannelCommands(Commands):
                 self._step(channel, slot, method)
             else:
                 COMMANDS[type(method)](slot.channel, method)
-        except SoftError as error:
-            self._session.refuse(slot, channel, error, type(method))
-        except HardError as fatal:
-            self._session.fail_by(channel, fatal, type(method))
+        except (AMQPError, BrokerError) as error:
+            self._session.answer(slot, channel, error, type(method))
 
     def _step(self, number: int, slot: Slot, method: Method) -> None:
         """Open or close a channel, or refuse or pass over what does not fit its state.
 
         Raises:
-            HardError: it is not legal in the channel's state, or not implemented.
+            AMQPError: it is not legal in the channel's state, or not implemented.
         """
         if slot.has_failed:
             return
@@ -103,7 +98,7 @@ class ChannelCommands(Commands):
         except IllegalMethod as error:
             if error.method is BasicCancelOk and slot.channel and session.node.profile.crashes_on_cancel_ok:
                 raise internal_error() from None
-            raise HardError(error.code, error.text, method=error.method) from None
+            raise AMQPError(error.code, error.text, method=error.method) from None
         if kind is ChannelOpen:
             if session.connection is None:
                 raise internal_error()

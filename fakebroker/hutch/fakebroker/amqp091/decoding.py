@@ -2,7 +2,8 @@
 
 from typing import Final
 
-from hutch.fakebroker.engine.errors import HardError, internal_error
+from hutch.fakebroker.amqp091.errors import AMQPError
+from hutch.fakebroker.engine.errors import internal_error
 from hutch.fakebroker.engine.table_checks import NotFinite, check_table, too_deep
 from hutch.fakebroker.erlang.terms import frame_snippet, print_binary
 from hutch.wire.codes import ReplyCode
@@ -22,15 +23,15 @@ def check_frame(frame_type: int, payload: bytes) -> None:
     """Refuse what is no method, content header or body, as RabbitMQ does before it looks for a frame's channel.
 
     Raises:
-        HardError: 505, it is a heartbeat; 501, it is none of them, or cut short (CONN-FRAME-03, -04, -14, -15).
+        AMQPError: 505, it is a heartbeat; 501, it is none of them, or cut short (CONN-FRAME-03, -04, -14, -15).
         Unanswerable: there is no such method.
     """
     if frame_type == HEARTBEAT:
-        raise HardError(ReplyCode.UNEXPECTED_FRAME, frame_snippet(frame_type, payload), blame=False)
+        raise AMQPError(ReplyCode.UNEXPECTED_FRAME, frame_snippet(frame_type, payload), blame=False)
     shortest = _SHORTEST.get(frame_type)
     if shortest is None or len(payload) < shortest:
         text = f"{frame_snippet(frame_type, payload)}: unknown_frame"
-        raise HardError(ReplyCode.FRAME_ERROR, text, blame=False)
+        raise AMQPError(ReplyCode.FRAME_ERROR, text, blame=False)
     if frame_type == METHOD and int.from_bytes(payload[:4]) not in METHODS:
         raise _unknown_method(payload)
 
@@ -44,8 +45,8 @@ def decode(payload: bytes, channel: int) -> Method:
     """The method of a frame on a channel.
 
     Raises:
-        HardError: 501, it cannot be decoded (CONN-FRAME-15 to CONN-FRAME-19), for which channel 0 has 541; 540, its
-            table is nested too deeply.
+        AMQPError: 501, it cannot be decoded (CONN-FRAME-15 to CONN-FRAME-19).
+        BrokerError: 541 for that on channel 0; 540, its table is nested too deeply.
         Unanswerable: there is no such method, or its table holds what RabbitMQ cannot read.
     """
     try:
@@ -59,21 +60,21 @@ def decode(payload: bytes, channel: int) -> Method:
         raise Unanswerable(f"client sent a table that RabbitMQ cannot read: {error}") from None
     except TruncatedField:
         text = f"{frame_snippet(METHOD, payload)}: unknown_frame"
-        raise HardError(ReplyCode.FRAME_ERROR, text, blame=False) from None
+        raise AMQPError(ReplyCode.FRAME_ERROR, text, blame=False) from None
     except MethodDecodeError as wrong:
         if not channel:
             raise internal_error() from None
         text = f"cannot decode {print_binary(wrong.arguments)}"
-        raise HardError(ReplyCode.FRAME_ERROR, text, method=wrong.method) from None
+        raise AMQPError(ReplyCode.FRAME_ERROR, text, method=wrong.method) from None
     except MalformedShortStr:
         blamed = None if channel else METHODS[int.from_bytes(payload[:4])]
         text = "Malformed UTF-8 in shortstr"
-        raise HardError(ReplyCode.FRAME_ERROR, text, method=blamed, blame=blamed is not None) from None
+        raise AMQPError(ReplyCode.FRAME_ERROR, text, method=blamed, blame=blamed is not None) from None
     except FieldError:
         raise too_deep() from None
 
 
-def frame_error(error: FrameError) -> HardError:
+def frame_error(error: FrameError) -> AMQPError:
     """The 501 for bytes that are no frame (CONN-FRAME-21)."""
     reason = ""
     if isinstance(error, FrameTooLarge):
@@ -81,4 +82,4 @@ def frame_error(error: FrameError) -> HardError:
     elif isinstance(error, WrongFrameEnd):
         reason = f"{{invalid_frame_end_marker,{error.end}}}"
     text = f"{frame_snippet(error.frame_type, error.payload)}: {reason}"
-    return HardError(ReplyCode.FRAME_ERROR, text, blame=False)
+    return AMQPError(ReplyCode.FRAME_ERROR, text, blame=False)

@@ -1,15 +1,15 @@
 """Channel 0: the protocol header, login, tuning, opening, heartbeats and the closing handshake."""
 
-from collections.abc import Mapping
 from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
+from hutch.fakebroker.amqp091.connection import AMQPConnection
 from hutch.fakebroker.amqp091.decoding import decode
+from hutch.fakebroker.amqp091.errors import AMQPError, in_amqp
 from hutch.fakebroker.amqp091.heartbeat import Heartbeat
 from hutch.fakebroker.amqp091.other_protocols import HEADER_1_0_SASL, refusal
 from hutch.fakebroker.amqp091.sasl import LoginRefused, MalformedResponse, UnreadableResponse, authenticate
-from hutch.fakebroker.engine.connection import Connection
-from hutch.fakebroker.engine.errors import HardError
+from hutch.fakebroker.engine.errors import BrokerError
 from hutch.fakebroker.engine.names import NODE_NAME
 from hutch.fakebroker.engine.vhosts import enter
 from hutch.fakebroker.erlang.terms import frame_snippet
@@ -126,7 +126,7 @@ class Handshake:
         self.heartbeat: Heartbeat | None = None
         session.end_in(HANDSHAKE_TIMEOUT, f"the connection was not open within {HANDSHAKE_TIMEOUT:g} seconds")
 
-    def answers(self, error: HardError) -> bool:
+    def answers(self, error: AMQPError) -> bool:
         """Whether an error is answered with connection.close: not before the login is through (CONN-OPEN-08), and an
         internal one not before the connection is open.
         """
@@ -205,9 +205,9 @@ class Handshake:
             return
         if frame_type not in {METHOD, HEADER, BODY} and (frame_type != HEARTBEAT or number == 0):
             text = f"{frame_snippet(frame_type, payload)}: unknown_frame"
-            raise HardError(ReplyCode.FRAME_ERROR, text, blame=False)
+            raise AMQPError(ReplyCode.FRAME_ERROR, text, blame=False)
         if number or frame_type != METHOD:
-            raise HardError(ReplyCode.UNEXPECTED_FRAME, frame_snippet(frame_type, payload), blame=False)
+            raise AMQPError(ReplyCode.UNEXPECTED_FRAME, frame_snippet(frame_type, payload), blame=False)
         self._method(decode(payload, number))
 
     def _await_end(self, payload: bytes) -> None:
@@ -229,7 +229,7 @@ class Handshake:
         try:
             following = next_connection_state(FROM_CLIENT, self.state, type(method))
         except IllegalMethod as error:
-            raise HardError(error.code, error.text, method=error.method) from None
+            raise AMQPError(error.code, error.text, method=error.method) from None
         if isinstance(method, ConnectionStartOk):
             self.state = following
             self._log_in(method)
@@ -260,7 +260,7 @@ class Handshake:
         session, client = self._session, self._client
         client.properties, client.mechanism = method.client_properties, method.mechanism
         capabilities = method.client_properties.get("capabilities", {})
-        if isinstance(capabilities, Mapping):
+        if isinstance(capabilities, dict):
             self._capabilities = capabilities
         try:
             user = authenticate(method.mechanism, method.response, self._mechanisms, session.node.users, self._identity)
@@ -277,7 +277,7 @@ class Handshake:
                 self.drop_later(f"login refused: {refused.reason}")
                 return
             text = f"Login was refused using authentication mechanism {method.mechanism}. "
-            session.fail(HardError(ReplyCode.ACCESS_REFUSED, text + "For details see the broker logfile.", blame=False))
+            session.fail(AMQPError(ReplyCode.ACCESS_REFUSED, text + "For details see the broker logfile.", blame=False))
             # Less patience than with others is had for the close-ok here.
             session.end_in(SILENCE)
             return
@@ -321,12 +321,11 @@ class Handshake:
         user = self._client.user or ""
         try:
             vhost = enter(session.node, user, method.virtual_host)
-        except HardError as error:
-            error.method = ConnectionOpen
-            raise
+        except BrokerError as error:
+            raise in_amqp(error, ConnectionOpen) from None
         session.end_in(None)
         cancel_notify = self._capabilities.get("consumer_cancel_notify") is True
-        session.connection = Connection(
+        session.connection = AMQPConnection(
             self._client, self._client.user or "", vhost, session, cancel_notify=cancel_notify
         )
         self._send(ConnectionOpenOk())

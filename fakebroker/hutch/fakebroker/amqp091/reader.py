@@ -8,7 +8,8 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
 from hutch.fakebroker.amqp091.decoding import Unanswerable, check_frame, decode, frame_error
-from hutch.fakebroker.engine.errors import HardError
+from hutch.fakebroker.amqp091.errors import AMQPError, in_amqp
+from hutch.fakebroker.engine.errors import BrokerError
 from hutch.wire.codes import ReplyCode
 from hutch.wire.content import NO_METHOD, ContentError
 from hutch.wire.cutter import NOTHING, Commands, Cutter, Role
@@ -68,7 +69,7 @@ class Reader(Role):
         while not handshake.deaf:
             try:
                 goes_on = self._take_under_alarm() if alarms else cutter.next() != NOTHING
-            except (HardError, FrameError, Unanswerable) as error:
+            except (AMQPError, BrokerError, FrameError, Unanswerable) as error:
                 goes_on = self._refuse(error)
             if pending:
                 self._node.run_due()
@@ -94,8 +95,8 @@ class Reader(Role):
             session.fail(frame_error(error))
             self._handshake.fall_silent()
             return False
-        if isinstance(error, HardError):
-            session.fail(error)
+        if isinstance(error, AMQPError | BrokerError):
+            session.fail(in_amqp(error))
         else:
             session.note(str(error))
             session.drop()
@@ -174,9 +175,9 @@ class Reader(Role):
         check_frame(frame_type, payload)
         if channel not in self._slots:
             self._session.new_slot(channel)
-        raise HardError(ReplyCode.UNEXPECTED_FRAME, NO_METHOD, blame=False)
+        raise AMQPError(ReplyCode.UNEXPECTED_FRAME, NO_METHOD, blame=False)
 
     def misplaced(self, frame_type: int, payload: bytes, error: ContentError) -> Exception:
         """What RabbitMQ says of the frame, or else of what it stands in."""
         check_frame(frame_type, payload)
-        return HardError(error.code, error.text, method=type(error.method) if error.method else None)
+        return AMQPError(error.code, error.text, method=type(error.method) if error.method else None)

@@ -8,17 +8,18 @@ from typing import Final
 
 from hutch.fakebroker.amqp091.after_input import AfterInput
 from hutch.fakebroker.amqp091.channel_commands import ChannelCommands, Slot
+from hutch.fakebroker.amqp091.connection import AMQPConnection
+from hutch.fakebroker.amqp091.errors import AMQPError, in_amqp
 from hutch.fakebroker.amqp091.handshake import FRAME_MAX, Handshake
+from hutch.fakebroker.amqp091.output import Output
 from hutch.fakebroker.amqp091.reader import Reader
 from hutch.fakebroker.engine.access.limits import check_new_channel
 from hutch.fakebroker.engine.client import Client
 from hutch.fakebroker.engine.clock import Timer, Timers
-from hutch.fakebroker.engine.connection import Connection
-from hutch.fakebroker.engine.errors import AMQPError, HardError, SoftError, internal_error
+from hutch.fakebroker.engine.errors import BrokerError, internal_error
 from hutch.fakebroker.engine.message import Message
 from hutch.fakebroker.engine.node import Node
 from hutch.fakebroker.engine.origin import Origin
-from hutch.fakebroker.engine.output import Output
 from hutch.fakebroker.engine.peer import Peer
 from hutch.wire.codes import ReplyCode
 from hutch.wire.cutter import ACK, ACK_SIZE
@@ -81,7 +82,7 @@ class Session(Output):
         self.slots: Final[dict[int, Slot]] = {}
         self._channel_max = 0
         self._frame_max = FRAME_MAX
-        self.connection: Connection | None = None
+        self.connection: AMQPConnection | None = None
         self._end: Timer | None = None
         #: Whether connection.close was sent.
         self._told = False
@@ -124,7 +125,7 @@ class Session(Output):
         """Begin to use a channel number, for any frame on it does.
 
         Raises:
-            HardError: 530, there are too many. How many are in use counts, not the number that one has (CONN-CHAN-01 to
+            AMQPError: 530, there are too many. How many are in use counts, not the number that one has (CONN-CHAN-01 to
                 CONN-CHAN-03).
         """
         connection = self.connection
@@ -133,13 +134,21 @@ class Session(Output):
         limit = self._channel_max
         if len(self.slots) >= limit:
             text = f"number of channels opened ({limit}) has reached the negotiated channel_max ({limit})"
-            raise HardError(ReplyCode.NOT_ALLOWED, text, blame=False)
+            raise AMQPError(ReplyCode.NOT_ALLOWED, text, blame=False)
         check_new_channel(connection)
         self.slots[number] = Slot()
 
     # channels
 
-    def refuse(self, slot: Slot, number: int, error: SoftError, cause: type[Method]) -> None:
+    def answer(self, slot: Slot, number: int, error: AMQPError | BrokerError, cause: type[Method]) -> None:
+        """Close a channel, or the connection, because of an error of ``cause``, unless that names another."""
+        told = in_amqp(error)
+        if told.code.closes_connection:
+            self.fail_by(number, told, cause)
+        else:
+            self.refuse(slot, number, told, cause)
+
+    def refuse(self, slot: Slot, number: int, error: AMQPError, cause: type[Method]) -> None:
         """Close a channel because of an error of ``cause``, unless that names another."""
         cause = error.method or cause
         self.close_channel(slot)
@@ -148,7 +157,7 @@ class Session(Output):
         ids = (cause.CLASS_ID, cause.METHOD_ID) if error.blame else (0, 0)
         self.method(number, ChannelClose(error.code, error.reply_text, *ids))
 
-    def fail_channel(self, channel: int, error: SoftError) -> None:
+    def fail_channel(self, channel: int, error: AMQPError) -> None:
         """Close a channel because of an error that no method of the client's has caused."""
         self.refuse(self.slots[channel], channel, error, ChannelClose)
 
@@ -166,8 +175,8 @@ class Session(Output):
             slot.state = ChannelState.OPEN
             try:
                 complete()
-            except SoftError as error:
-                self.refuse(slot, number, error, TxCommit)
+            except BrokerError as error:
+                self.refuse(slot, number, in_amqp(error), TxCommit)
 
     def _hear(self) -> None:
         connection = self.connection
@@ -193,9 +202,9 @@ class Session(Output):
     def crash(self, channel: int) -> None:
         """Close the connection because of what a queue has said to a channel, behind what it said before."""
         self.after_input.send_answers(channel)
-        self.fail_by(channel, internal_error())
+        self.fail_by(channel, in_amqp(internal_error()))
 
-    def fail_by(self, channel: int, error: HardError, cause: type[Method] | None = None) -> None:
+    def fail_by(self, channel: int, error: AMQPError, cause: type[Method] | None = None) -> None:
         """Close the connection because of an error that a channel has found, of ``cause`` unless that names another.
         That channel ends at once; the connection closes when the bytes in hand are used up, for RabbitMQ's reader does
         not hear of it before (CONN-CLOSE-03).
@@ -212,7 +221,7 @@ class Session(Output):
         else:
             self.fail(error)
 
-    def fail(self, error: HardError) -> None:
+    def fail(self, error: AMQPError) -> None:
         """Close the connection at once because of an error, or drop it where RabbitMQ says nothing before the login is
         through.
         """
@@ -360,7 +369,7 @@ class Session(Output):
         self._size -= size
         return data
 
-    def _tell_sent(self, connection: Connection) -> None:
+    def _tell_sent(self, connection: AMQPConnection) -> None:
         if not self.is_behind:
             connection.sent()
             self.node.run_due()

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Final, Literal, TypeVar
 
 from hutch.fakebroker.engine.access.users import matches
-from hutch.fakebroker.engine.errors import SoftError, precondition_failed, refused
+from hutch.fakebroker.engine.errors import BrokerError, precondition_failed, refused
 from hutch.fakebroker.engine.origin import OPERATOR, Origin
 from hutch.wire.fields import FieldValue
 
@@ -87,12 +87,12 @@ class Actor:
             return
         try:
             self.check(kind, name, "configure")
-        except SoftError:
+        except BrokerError:
             others: tuple[Permission, ...] = ("read", "write")
             for permission in others:
                 try:
                     self.check(kind, name, permission)
-                except SoftError:
+                except BrokerError:
                     continue
                 return
             raise
@@ -135,7 +135,7 @@ class Actor:
             return
         raise precondition_failed(f"user_id property set to '{user_id}' but authenticated user was '{self.username}'")
 
-    def _refused(self, permission: str, what: str) -> SoftError:
+    def _refused(self, permission: str, what: str) -> BrokerError:
         named = f"{permission} " if self.vhost.node.profile.names_refused_permission else ""
         return refused(f"{named}access to {what} in vhost '{self.vhost.name}' refused for user '{self.username}'")
 

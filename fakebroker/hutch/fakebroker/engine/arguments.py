@@ -191,8 +191,7 @@ def check_queue_arguments(
     RabbitMQ looks at the type, at the values of what the type has, then at what it has not.
 
     Raises:
-        SoftError: 406, with RabbitMQ's texts (QUEUE-ARG).
-        HardError: 540 for a value that the emulator lacks.
+        BrokerError: 406, with RabbitMQ's texts (QUEUE-ARG); 540 for a value that the emulator lacks.
     """
     if not arguments:
         return
@@ -226,7 +225,7 @@ def check_queue_properties(
     """Refuse what only classic queues can be.
 
     Raises:
-        SoftError: 406 (QUEUE-ARG-25).
+        BrokerError: 406 (QUEUE-ARG-25).
     """
     if queue_type == "classic":
         return
@@ -239,7 +238,7 @@ def check_stream_sizes(arguments: FieldTable, profile: Profile) -> None:
     """Refuse sizes that a new stream cannot have, after all else that may be wrong with it.
 
     Raises:
-        SoftError: 406 (QUEUE-ARG-28, QUEUE-ARG-29).
+        BrokerError: 406 (QUEUE-ARG-28, QUEUE-ARG-29).
     """
     segment = arguments.get("x-stream-max-segment-size-bytes")
     if isinstance(segment, int) and segment > 3_000_000_000:
@@ -253,8 +252,7 @@ def check_server_named(arguments: FieldTable, profile: Profile) -> None:
     """Refuse to make up a name for a queue of another type than classic.
 
     Raises:
-        SoftError: 406 (QUEUE-ARG-30).
-        HardError: 541, for types over which RabbitMQ crashes.
+        BrokerError: 406 (QUEUE-ARG-30); 541, for types over which RabbitMQ crashes.
     """
     value = arguments.get("x-queue-type", "classic")
     if value == "classic":
@@ -280,7 +278,7 @@ def check_master_locator(arguments: FieldTable, profile: Profile, *, exclusive: 
     looks at that of an exclusive queue.
 
     Raises:
-        HardError: 541: it is a deprecated feature, denied; or one that is not known, over which 3.10 crashes.
+        BrokerError: 541: it is a deprecated feature, denied; or one that is not known, over which 3.10 crashes.
     """
     if "x-queue-master-locator" in arguments:
         if not profile.permits_master_locator:
@@ -297,7 +295,7 @@ def assert_equivalent(kind: str, name: str, vhost: str, argument: str, received:
     """Refuse a redeclaration whose property differs, ``durable`` say.
 
     Raises:
-        SoftError: 406 (QUEUE-DECLARE-11, EXCH-DECLARE-10).
+        BrokerError: 406 (QUEUE-DECLARE-11, EXCH-DECLARE-10).
     """
     if received != current:
         texts = (str(value).lower() if isinstance(value, bool) else str(value) for value in (received, current))
@@ -308,7 +306,7 @@ def assert_same_argument(kind: str, name: str, vhost: str, argument: str, new: F
     """Refuse a redeclaration in which an argument was added, dropped or changed.
 
     Raises:
-        SoftError: 406 in one of three shapes (QUEUE-DECLARE-15 to QUEUE-DECLARE-19, EXCH-DECLARE-13 to -15).
+        BrokerError: 406 in one of three shapes (QUEUE-DECLARE-15 to QUEUE-DECLARE-19, EXCH-DECLARE-13 to -15).
     """
     if argument not in new and argument not in old:
         return
@@ -345,7 +343,7 @@ def compare_queue_arguments(queue: "Queue", new: FieldTable) -> None:
     refuses, do not count (QUEUE-DECLARE-20).
 
     Raises:
-        SoftError: 406.
+        BrokerError: 406.
     """
     name, vhost, old, profile = queue.name, queue.vhost.name, queue.arguments, queue.vhost.node.profile
     if profile.compares_max_age_in_ms:

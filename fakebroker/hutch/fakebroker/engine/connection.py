@@ -1,60 +1,54 @@
-"""What the engine knows of one client connection, once it is open."""
+"""What the rules of a broker know of one client connection, once it is open."""
 
+from abc import abstractmethod
 from typing import TYPE_CHECKING, Final
 
 from hutch.fakebroker.engine.client import Client
 from hutch.fakebroker.engine.origin import Origin
-from hutch.fakebroker.engine.output import Output
+from hutch.wire.interfaces import mypyc_attr
 
 if TYPE_CHECKING:
-    from hutch.fakebroker.engine.channel import Channel
     from hutch.fakebroker.engine.queues.queue import Queue
-    from hutch.fakebroker.engine.unsent import Unsent
+    from hutch.fakebroker.engine.sinks import Sink
     from hutch.fakebroker.engine.vhost import VHost
 
 
+@mypyc_attr(allow_interpreted_subclasses=True)
 class Connection:
-    """One open connection.
+    """One open connection, of whatever protocol.
 
-    ``client`` is who is at its other end. ``user`` is who logged in, ``tags`` are the tags that the user had then;
-    ``cancel_notify`` whether its client wants to know of consumers that the broker cancels (CONSUME-19, CONSUME-20).
-    ``channels`` are the open ones by number;
-    ``exclusive_queues`` those that go with the connection.
+    ``client`` is who is at its other end. ``user`` is who logged in, ``tags`` are the tags that the user had then.
+    ``exclusive_queues`` are the queues that go with the connection.
     """
 
-    def __init__(self, client: Client, user: str, vhost: "VHost", output: Output, *, cancel_notify: bool) -> None:
+    def __init__(self, client: Client, user: str, vhost: "VHost") -> None:
         self.client: Final = client
         self.vhost: Final = vhost
         self.user: Final = user
         self.tags: Final = vhost.node.users[user].tags
         self.name: Final = client.peer.name
-        #: Who makes a fact happen that comes of no channel.
+        #: Who makes a fact happen that comes of the connection and of none of its channels.
         self.origin: Final = Origin(client.peer.name, None, user)
-        self.output: Final = output
-        self.cancel_notify: Final = cancel_notify
-        self.channels: Final[dict[int, Channel]] = {}
         self.exclusive_queues: Final[dict[Queue, None]] = {}
-        #: Whether there is more at hand of what the client has sent, and how often there was.
-        self.reading = False
-        self.reads = 0
-        #: The channels that have something to hear behind that.
-        self.waiting: dict[Channel, None] = {}
-        #: The queues that have something to hear once all output is sent.
-        self.unsent: list[Unsent] = []
         vhost.node.connections[self] = None
         vhost.node.journal.connected(self)
 
-    def hear(self) -> None:
-        """What was at hand is used up: have the channels hear what queues have told them meanwhile."""
-        channels, self.waiting = self.waiting, {}
-        for channel in channels:
-            channel.hear()
+    @property
+    @abstractmethod
+    def sinks(self) -> "list[Sink]":
+        """What queues know of its channels, in the order in which they opened."""
 
-    def sent(self) -> None:
-        """All output was sent: have the queues hear that."""
-        waiting, self.unsent = self.unsent, []
-        for unsent in waiting:
-            unsent.sent()
+    @abstractmethod
+    def end_consumers(self) -> None:
+        """End all consumers, because the connection is about to end."""
+
+    @abstractmethod
+    def end_channels(self) -> None:
+        """End all channels: consumers end, and what is not acknowledged comes back."""
+
+    @abstractmethod
+    def force_close(self, reason: str) -> None:
+        """Close it because of an operator, and tell the client the reason."""
 
     def close(self) -> None:
         """Give back what the connection holds: unacknowledged messages, consumers, exclusive queues (CONN-CLOSE-06)."""
@@ -62,13 +56,7 @@ class Connection:
         if self not in node.connections:
             return
         del node.connections[self]
-        channels = list(self.channels.values())
-        # All of them first: what one gives back is not for another that ends as well.
-        queues = dict.fromkeys(queue for channel in channels for queue in channel.end_consumers())
-        for channel in channels:
-            channel.close()
-        for queue in queues:
-            queue.dispatch()
+        self.end_channels()
         for queue in list(self.exclusive_queues):
             self.vhost.delete_queue(queue)
         node.journal.disconnected(self)

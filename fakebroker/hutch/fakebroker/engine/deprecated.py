@@ -6,9 +6,8 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, Final
 
-from hutch.fakebroker.engine.errors import HardError
+from hutch.fakebroker.engine.errors import BrokerError
 from hutch.fakebroker.engine.profiles import Profile
-from hutch.wire.codes import ReplyCode
 
 #: Those that show in AMQP 0-9-1, by RabbitMQ's names, with the switches that they are. Where a broker denies
 #: ``global_qos``, basic.qos global=true is taken for a consumer's own limit (QOS-06); the others are refused.
@@ -53,7 +52,7 @@ def permitting(profile: Profile, features: Mapping[str, bool]) -> Profile:
     return replace(profile, **switches) if switches else profile
 
 
-def denied(name: str) -> HardError:
+def denied(name: str) -> BrokerError:
     """541 for the use of a deprecated feature that is not permitted."""
     text = f"Feature `{name}` is deprecated.\n{_BEGINNINGS[name]}{_CONTINUE}"
-    return HardError(ReplyCode.INTERNAL_ERROR, text.replace("{name}", name))
+    return BrokerError("INTERNAL_ERROR", text.replace("{name}", name))

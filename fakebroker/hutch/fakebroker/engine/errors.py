@@ -1,68 +1,59 @@
-"""The two kinds of error that AMQP knows (spec, section 1.2): soft ones close the channel, hard ones the connection."""
+"""What the engine raises when it refuses, or cannot do, what it is asked for."""
 
-from hutch.wire.codes import ReplyCode
-from hutch.wire.declaration import Method
+from typing import Literal
+
+#: RabbitMQ's names of errors.
+Name = Literal[
+    "ACCESS_REFUSED",
+    "COMMAND_INVALID",
+    "INTERNAL_ERROR",
+    "NOT_ALLOWED",
+    "NOT_FOUND",
+    "NOT_IMPLEMENTED",
+    "PRECONDITION_FAILED",
+    "RESOURCE_LOCKED",
+]
 
 
-class AMQPError(Exception):
-    """Raised inside the engine; the session turns it into channel.close or connection.close.
-
-    ``code`` is the reply code and ``text`` what follows its name in the reply text. ``method`` is the method the close
-    names as its cause: the type in hand unless given, or none at all with ``blame=False`` (0 and 0 on the wire).
+class BrokerError(Exception):
+    """An error by RabbitMQ's name for it, with RabbitMQ's text; "" where there is none. What a client hears of it, and
+    what ends with it, is for the protocol that the client speaks.
     """
 
-    def __init__(
-        self, code: ReplyCode, text: str = "", *, method: type[Method] | None = None, blame: bool = True
-    ) -> None:
-        super().__init__(code, text)
-        self.code = code
+    def __init__(self, name: Name, text: str = "") -> None:
+        super().__init__(name, text)
+        self.name: Name = name
         self.text = text
-        self.method = method
-        self.blame = blame
-
-    @property
-    def reply_text(self) -> str:
-        """The whole reply text: code name, dash, explanation; cut as RabbitMQ cuts it at 255 bytes (CHAN-17)."""
-        text = f"{self.code} - {self.text}" if self.text else str(self.code)
-        raw = text.encode("utf-8", "surrogateescape")
-        if raw.decode("utf-8", "replace") != text:
-            # It quotes bytes that are no text. 4.3 takes each for a character; 3.10 would send them as they are.
-            text = raw.decode("latin-1")
-            raw = text.encode()
-        return text if len(raw) <= 255 else raw[:252].decode(errors="ignore") + "..."
 
     def __str__(self) -> str:
-        return f"{int(self.code)} {self.reply_text}"
+        return f"{self.name} - {self.text}" if self.text else self.name
 
 
-class SoftError(AMQPError):
-    """Closes the channel."""
+def not_found(kind: str, name: str, vhost: str) -> BrokerError:
+    """There is no such exchange or queue (EXCH-DECLARE-02, QUEUE-DECLARE-07)."""
+    return BrokerError("NOT_FOUND", f"no {kind} '{name}' in vhost '{vhost}'")
 
 
-class HardError(AMQPError):
-    """Closes the connection."""
+def refused(text: str) -> BrokerError:
+    """Somebody may not do that, or nobody."""
+    return BrokerError("ACCESS_REFUSED", text)
 
 
-def not_found(kind: str, name: str, vhost: str) -> SoftError:
-    """404 for an exchange or queue (EXCH-DECLARE-02, QUEUE-DECLARE-07)."""
-    return SoftError(ReplyCode.NOT_FOUND, f"no {kind} '{name}' in vhost '{vhost}'")
+def precondition_failed(text: str) -> BrokerError:
+    """It cannot be done as things are."""
+    return BrokerError("PRECONDITION_FAILED", text)
 
 
-def refused(text: str) -> SoftError:
-    """403 ACCESS_REFUSED."""
-    return SoftError(ReplyCode.ACCESS_REFUSED, text)
+def not_allowed(text: str) -> BrokerError:
+    """A limit or a rule forbids it."""
+    return BrokerError("NOT_ALLOWED", text)
 
 
-def precondition_failed(text: str) -> SoftError:
-    """406 PRECONDITION_FAILED."""
-    return SoftError(ReplyCode.PRECONDITION_FAILED, text)
+def not_implemented(what: str) -> BrokerError:
+    """RabbitMQ's answer to what it lacks, and the emulator's to what it lacks: names what is asked for."""
+    return BrokerError("NOT_IMPLEMENTED", what)
 
 
-def not_implemented(what: str) -> HardError:
-    """540 naming what is asked for: RabbitMQ's answer to what it lacks, and the emulator's to what it lacks."""
-    return HardError(ReplyCode.NOT_IMPLEMENTED, what)
-
-
-def internal_error() -> HardError:
-    """541 as RabbitMQ sends it when a connection's process crashes: no explanation, no method (CONN-FRAME-24)."""
-    return HardError(ReplyCode.INTERNAL_ERROR, blame=False)
+def internal_error() -> BrokerError:
+    """RabbitMQ's process crashes, and there is no explanation (CONN-FRAME-24)."""
+    return BrokerError("INTERNAL_ERROR")

@@ -12,8 +12,7 @@ def get(actor: Actor, name: str) -> tuple[Queue, Entry | None]:
     caller to say.
 
     Raises:
-        SoftError: 403, 404 or 405.
-        HardError: 540, it is a stream or a volatile queue (RPC-13).
+        BrokerError: 403, 404 or 405; 540, it is a stream or a volatile queue (RPC-13).
     """
     actor.check("queue", name, "read")
     vhost = actor.vhost

@@ -1,10 +1,9 @@
 """Finding the exchange or queue that an actor names, or refusing as RabbitMQ refuses."""
 
 from hutch.fakebroker.engine.actors import Actor
-from hutch.fakebroker.engine.errors import SoftError, not_found, refused
+from hutch.fakebroker.engine.errors import BrokerError, not_found, refused
 from hutch.fakebroker.engine.exchanges import Exchange
 from hutch.fakebroker.engine.queues.queue import Queue
-from hutch.wire.codes import ReplyCode
 
 
 def refuse_default_exchange(name: str) -> None:
@@ -42,10 +41,10 @@ def check_owner(actor: Actor, queue: Queue) -> None:
         raise locked(queue)
 
 
-def locked(queue: Queue) -> SoftError:
+def locked(queue: Queue) -> BrokerError:
     """The 405 of exclusive queues (QUEUE-EXCL-01, QUEUE-EXCL-06)."""
-    return SoftError(
-        ReplyCode.RESOURCE_LOCKED,
+    return BrokerError(
+        "RESOURCE_LOCKED",
         f"cannot obtain exclusive access to locked queue '{queue.name}' in vhost '{queue.vhost.name}'. It could be "
         "originally declared on another connection or the exclusive property value does not match that of the "
         "original declaration.",

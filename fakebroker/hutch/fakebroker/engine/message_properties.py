@@ -6,7 +6,7 @@ from copy import copy
 from typing import Final
 
 from hutch.fakebroker.engine.delivered_properties import delivered_properties
-from hutch.fakebroker.engine.errors import SoftError, internal_error, precondition_failed
+from hutch.fakebroker.engine.errors import BrokerError, internal_error, precondition_failed
 from hutch.fakebroker.engine.profiles import Profile
 from hutch.fakebroker.engine.table_checks import NotFinite, check_table, too_deep
 from hutch.fakebroker.erlang.terms import type_text
@@ -46,7 +46,7 @@ class Envelope:
 
     def __init__(self, raw: bytes, profile: Profile) -> None:
         values: Mapping[str, PropertyValue] = Properties(raw).values
-        self.refusal: SoftError | None = None
+        self.refusal: BrokerError | None = None
         self.ttl: int | None = None
         self.cc: tuple[str, ...] = ()
         self.bcc: tuple[str, ...] = ()
@@ -67,7 +67,7 @@ class Envelope:
             self.bcc = _routing_keys(headers, "BCC")
             if profile.checks_delivery_mode and mode not in {None, 1, 2}:
                 raise precondition_failed(f"invalid message: {{delivery_mode_unknown,{mode}}}")
-        except SoftError as refusal:
+        except BrokerError as refusal:
             self.refusal = refusal
         #: Whether there is anything in it that can make the broker refuse the message.
         self.needs_check = self.user_id is not None or self.refusal is not None or self.reply_to is not None
@@ -121,7 +121,7 @@ class Envelopes:
         """The envelope for properties as they came in.
 
         Raises:
-            HardError: 541, the properties cannot be decoded (CONN-FRAME-24, CONN-FRAME-27); 540, the headers are
+            BrokerError: 541, the properties cannot be decoded (CONN-FRAME-24, CONN-FRAME-27); 540, the headers are
                 nested too deeply.
         """
         envelope = self._recent.get(raw)

@@ -21,7 +21,6 @@ from hutch.fakebroker.engine.replies import Replies
 from hutch.fakebroker.engine.sinks import Sink
 from hutch.fakebroker.engine.vhost import VHost
 from hutch.fakebroker.engine.vhosts import put_vhost
-from hutch.wire.codes import ReplyCode
 
 
 class Node:
@@ -100,13 +99,13 @@ class Node:
             if user in {None, connection.user} and vhost in {None, connection.vhost.name}
         ]
         for connection in chosen:
-            connection.output.close(ReplyCode.CONNECTION_FORCED, f"{ReplyCode.CONNECTION_FORCED} - {reason}")
+            connection.force_close(reason)
         return len(chosen)
 
     @property
     def sinks(self) -> list[Sink]:
         """What queues know of the channels that are open, in the order in which connections and channels opened."""
-        return [channel.sink for connection in self.connections for channel in connection.channels.values()]
+        return [sink for connection in self.connections for sink in connection.sinks]
 
     # alarms
 
@@ -140,8 +139,7 @@ class Node:
         """End all consumers, before connections end: what one gives back is not for another that ends as well."""
         self.run_due()
         for connection in self.connections:
-            for channel in connection.channels.values():
-                channel.end_consumers()
+            connection.end_consumers()
 
     def stop(self) -> None:
         """Keep what RabbitMQ has on disk, and stand still. There must be no connection any more."""

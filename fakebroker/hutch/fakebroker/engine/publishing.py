@@ -6,7 +6,7 @@ commit may come between them.
 
 from hutch.fakebroker.engine.actors import Actor
 from hutch.fakebroker.engine.delivered_properties import rewritten_properties
-from hutch.fakebroker.engine.errors import SoftError, precondition_failed, refused
+from hutch.fakebroker.engine.errors import BrokerError, precondition_failed, refused
 from hutch.fakebroker.engine.exchanges import Exchange
 from hutch.fakebroker.engine.lookup import find_exchange
 from hutch.fakebroker.engine.message import Message
@@ -25,7 +25,7 @@ def publish(actor: Actor, exchange: str, routing_key: str, properties: bytes, bo
     ``properties`` is flags and values as on the wire.
 
     Raises:
-        AMQPError: as :func:`accept`.
+        BrokerError: as :func:`accept`.
     """
     message, queues = accept(actor, exchange, routing_key, properties, body, None)
     put(actor, message, queues, None)
@@ -40,8 +40,8 @@ def accept(
     ``reply_queue`` is where the actor gets replies, if anywhere.
 
     Raises:
-        SoftError: 404, 403 or 406 (EXCH-DELETE-05, EXCH-INTERNAL-01, PUB).
-        HardError: 541 for properties that cannot be decoded, and for some names of replies.
+        BrokerError: 404, 403 or 406 (EXCH-DELETE-05, EXCH-INTERNAL-01, PUB); 541 for properties that cannot be decoded,
+            and for some names of replies.
     """
     vhost = actor.vhost
     node = vhost.node
@@ -85,7 +85,7 @@ def _with_reply_name(properties: bytes, reply_queue: ReplyQueue | None) -> bytes
     """The properties with the name that replies find their way by, in place of the pseudo queue's (RPC-05, RPC-14).
 
     Raises:
-        SoftError: 406, the actor does not consume replies (RPC-04).
+        BrokerError: 406, the actor does not consume replies (RPC-04).
     """
     if reply_queue is None:
         raise precondition_failed("fast reply consumer does not exist")
@@ -109,4 +109,4 @@ def _check_envelope(actor: Actor, exchange: Exchange | None, routing_key: str, e
 
 def _check_properties(envelope: Envelope) -> None:
     if envelope.refusal is not None:
-        raise SoftError(envelope.refusal.code, envelope.refusal.text)
+        raise BrokerError(envelope.refusal.name, envelope.refusal.text)

@@ -72,7 +72,7 @@ class Replies:
         """The live reply consumer of that name. 3.10 finds those of all virtual hosts.
 
         Raises:
-            HardError: 541, the name is malformed in such a way that RabbitMQ crashes.
+            BrokerError: 541, the name is malformed in such a way that RabbitMQ crashes.
         """
         queue = self._live.get(name)
         if queue is None:
@@ -86,7 +86,7 @@ class Replies:
         the name is well-formed (RPC-07, RPC-09, RPC-10).
 
         Raises:
-            HardError: 541 as :meth:`find`, in 3.10.
+            BrokerError: 541 as :meth:`find`, in 3.10.
         """
         if self._volatile_queues:
             if not self.is_well_formed(name):

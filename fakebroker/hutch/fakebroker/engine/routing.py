@@ -20,7 +20,7 @@ def route(vhost: "VHost", exchange: Exchange | None, message: Message, keys: tup
     (EXCH-BIND-11).
 
     Raises:
-        HardError: 541 for some malformed names of replies; see :meth:`Replies.route`.
+        BrokerError: 541 for some malformed names of replies; see :meth:`Replies.route`.
     """
     if exchange is None:
         if len(keys) == 1 and (queue := vhost.queues.get(keys[0])) is not None:

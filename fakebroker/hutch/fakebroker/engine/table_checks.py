@@ -3,7 +3,7 @@
 import math
 from typing import Final
 
-from hutch.fakebroker.engine.errors import HardError, not_implemented
+from hutch.fakebroker.engine.errors import BrokerError, not_implemented
 from hutch.wire.fields import FieldTable, FieldValue
 
 #: How deep tables and arrays may be nested in one another. RabbitMQ takes thousands of levels; whoever is done with a
@@ -15,7 +15,7 @@ class NotFinite(ValueError):
     """A float that is infinite or not a number. Erlang has no such floats: RabbitMQ crashes when it reads one."""
 
 
-def too_deep() -> HardError:
+def too_deep() -> BrokerError:
     """540 for a table that is nested too deeply."""
     return not_implemented(f"field table nested more than {MAX_DEPTH} levels deep")
 
@@ -25,7 +25,7 @@ def check_table(table: FieldTable) -> None:
 
     Raises:
         NotFinite: there is an infinite float in it, or one that is not a number.
-        HardError: 540, it is nested too deeply.
+        BrokerError: 540, it is nested too deeply.
     """
     level: list[FieldValue] = [table]
     for _ in range(MAX_DEPTH + 1):

@@ -1,7 +1,7 @@
 """Declaring, deleting and purging queues and exchanges, binding and unbinding: the rules, and who may.
 
 Each function takes the actor that asks, and changes nothing before it raises an
-:class:`~hutch.fakebroker.engine.errors.AMQPError`. It answers nobody.
+:class:`~hutch.fakebroker.engine.errors.BrokerError`. It answers nobody.
 """
 
 from hutch.fakebroker.engine.access.limits import check_new_queue
@@ -51,8 +51,7 @@ def declare_queue(
     """Create a queue, or verify that it is there (QUEUE-DECLARE). An empty name has the broker make one up.
 
     Raises:
-        SoftError: 403, 405 or 406.
-        HardError: 540 or 541.
+        BrokerError: 403, 405, 406, 540 or 541.
         ValueError: an exclusive queue, and the actor has no connection that it could belong to.
     """
     if exclusive and actor.connection is None:
@@ -133,7 +132,7 @@ def existing_queue(actor: Actor, name: str) -> Queue:
     """The queue of this name, as a passive declaration asks for it; its lease begins anew.
 
     Raises:
-        SoftError: 403, 404 or 405.
+        BrokerError: 403, 404 or 405.
     """
     actor.check_passive("queue", name)
     queue = owned_queue(actor, name)
@@ -150,7 +149,7 @@ def delete_queue(
     these in this order (CONSUME-19).
 
     Raises:
-        SoftError: 403, 405 or 406.
+        BrokerError: 403, 405 or 406.
     """
     vhost = actor.vhost
     actor.check("queue", name, "configure")
@@ -169,8 +168,7 @@ def purge(actor: Actor, name: str) -> int:
     """Remove the ready messages of a queue; how many there were (QUEUE-PURGE).
 
     Raises:
-        SoftError: 403, 404 or 405.
-        HardError: 540, it is a stream.
+        BrokerError: 403, 404 or 405; 540, it is a stream.
     """
     actor.check("queue", name, "read")
     node = actor.vhost.node
@@ -198,8 +196,7 @@ def declare_exchange(
     """Create an exchange, or verify that it is there (EXCH-DECLARE).
 
     Raises:
-        SoftError: 403 or 406.
-        HardError: 503, there is no such type.
+        BrokerError: 403 or 406; 503, there is no such type.
     """
     vhost = actor.vhost
     node = vhost.node
@@ -247,7 +244,7 @@ def existing_exchange(actor: Actor, name: str) -> Exchange:
     """The exchange of this name, as a passive declaration asks for it.
 
     Raises:
-        SoftError: 403 or 404.
+        BrokerError: 403 or 404.
     """
     refuse_default_exchange(name)
     actor.check_passive("exchange", name)
@@ -258,7 +255,7 @@ def delete_exchange(actor: Actor, name: str, *, if_unused: bool = False) -> None
     """Delete an exchange with its bindings; one that is not there is no error (EXCH-DELETE).
 
     Raises:
-        SoftError: 403 or 406.
+        BrokerError: 403 or 406.
     """
     vhost = actor.vhost
     refuse_default_exchange(name)
@@ -285,8 +282,7 @@ def bind(
     (EXCH-BIND-01 to EXCH-BIND-06).
 
     Raises:
-        SoftError: 403, 404, 405 or 406.
-        HardError: the source's type crashes on such a binding.
+        BrokerError: 403, 404, 405 or 406; the source's type crashes on such a binding.
     """
     vhost = actor.vhost
     _check_permitted(actor, source, kind, destination, routing_key)
@@ -305,7 +301,7 @@ def unbind(
     """Remove the binding that :meth:`bind` makes; one that is not there is no error (EXCH-BIND-03, EXCH-BIND-05).
 
     Raises:
-        SoftError: 403 or 405.
+        BrokerError: 403 or 405.
     """
     vhost = actor.vhost
     _check_permitted(actor, source, kind, destination, routing_key)

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Final
 from hutch.fakebroker.engine.bindings import Binding, Destination, binding_identity
 from hutch.fakebroker.engine.consumers import Consumer
 from hutch.fakebroker.engine.deadletter import dead_letter_message, without_cycles
-from hutch.fakebroker.engine.errors import HardError
+from hutch.fakebroker.engine.errors import BrokerError
 from hutch.fakebroker.engine.exchanges import PREDECLARED, Exchange
 from hutch.fakebroker.engine.message import Message
 from hutch.fakebroker.engine.operator.policies import Policies
@@ -71,7 +71,7 @@ class VHost:
         keys = dead.routing_keys if queue.settings.dead_letter_routing_key is None else (dead.routing_key,)
         try:
             targets = route(self, exchange, dead, keys)
-        except HardError:
+        except BrokerError:
             targets = []  # a malformed reply name, at which a publisher's connection ends
         return without_cycles(dead, reason, targets, self.node.profile.tracks_deaths)
 
@@ -174,7 +174,7 @@ class VHost:
             source.to_exchanges += 1
         try:
             source.router.add(binding)
-        except HardError:
+        except BrokerError:
             if not self.node.profile.keeps_binding_that_crashed:
                 self._forget(binding, by)
             raise

@@ -8,10 +8,9 @@ from typing import TYPE_CHECKING, Final
 
 from hutch.fakebroker.engine.access.limits import VHOST_LIMITS, check_limit, check_new_connection
 from hutch.fakebroker.engine.access.users import ALL
-from hutch.fakebroker.engine.errors import HardError
+from hutch.fakebroker.engine.errors import not_allowed
 from hutch.fakebroker.engine.origin import Origin
 from hutch.fakebroker.engine.vhost import VHost
-from hutch.wire.codes import ReplyCode
 
 if TYPE_CHECKING:
     from hutch.fakebroker.engine.node import Node
@@ -103,15 +102,15 @@ def enter(node: "Node", username: str, name: str) -> VHost:
     """The virtual host that a user's new connection may open.
 
     Raises:
-        HardError: 530: there is none, it or the user has connections enough (CONN-OPEN-04, CONN-OPEN-05), or the user
+        BrokerError: 530: there is none, it or the user has connections enough (CONN-OPEN-04, CONN-OPEN-05), or the user
             has no permissions there.
     """
     vhost = node.vhosts.get(name)
     if vhost is None:
-        raise HardError(ReplyCode.NOT_ALLOWED, f"vhost {name} not found")
+        raise not_allowed(f"vhost {name} not found")
     user = node.users.get(username)
     if user is not None:
         check_new_connection(node, vhost, user)
     if user is None or name not in user.permissions:
-        raise HardError(ReplyCode.NOT_ALLOWED, f"access to vhost '{name}' refused for user '{username}'")
+        raise not_allowed(f"access to vhost '{name}' refused for user '{username}'")
     return vhost

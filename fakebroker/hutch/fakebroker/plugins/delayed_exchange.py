@@ -97,7 +97,7 @@ class DelayedRouter(Router):
         """The delay that a message asks for, ms; 0 for none.
 
         Raises:
-            HardError: 541, a value over which the plugin crashes.
+            BrokerError: 541, a value over which the plugin crashes.
         """
         if "x-delay" not in message.headers:
             return 0

@@ -8,14 +8,13 @@ from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from hutch.fakebroker.engine.bindings import Binding, Destination
-from hutch.fakebroker.engine.errors import HardError, internal_error, precondition_failed
+from hutch.fakebroker.engine.errors import BrokerError, internal_error, precondition_failed
 from hutch.fakebroker.engine.exchanges.fanout import FanoutRouter
 from hutch.fakebroker.engine.exchanges.kinds import ExchangeType
 from hutch.fakebroker.engine.message import Message
 from hutch.fakebroker.engine.queues.queue import TypedQueue
 from hutch.fakebroker.engine.routing import route
 from hutch.fakebroker.erlang.terms import erlang_term, print_term
-from hutch.wire.codes import ReplyCode
 from hutch.wire.fields import FieldTable, type_name
 
 if TYPE_CHECKING:
@@ -51,7 +50,7 @@ class RecentHistoryRouter(FanoutRouter):
         first.
 
         Raises:
-            HardError: 541, one of them gets nowhere; RabbitMQ crashes.
+            BrokerError: 541, one of them gets nowhere; RabbitMQ crashes.
         """
         destination, messages = binding.destination, list(self.messages)
         # 3.x routes them within the transaction that adds the binding, which routing sees once that is over.
@@ -71,7 +70,7 @@ class RecentHistoryRouter(FanoutRouter):
         """Route the messages, which exchanges on the way remember in their turn.
 
         Raises:
-            HardError: 541, at the first that gets nowhere.
+            BrokerError: 541, at the first that gets nowhere.
         """
         exchanges = self._vhost.exchanges.values()
         routers = [exchange.router for exchange in exchanges if isinstance(exchange.router, RecentHistoryRouter)]
@@ -82,7 +81,7 @@ class RecentHistoryRouter(FanoutRouter):
             if targets:
                 continue
             if self._vhost.node.profile.keeps_binding_that_crashed:
-                raise HardError(ReplyCode.INTERNAL_ERROR, "could not find queue/exchange ''")
+                raise BrokerError("INTERNAL_ERROR", "could not find queue/exchange ''")
             for router, remembered in before:
                 router.messages.clear()
                 router.messages.extend(remembered)
@@ -92,7 +91,7 @@ class RecentHistoryRouter(FanoutRouter):
         """Give each message to its queue once the command in hand is done.
 
         Raises:
-            HardError: as :meth:`Queue.check_message`; messages before that one are given.
+            BrokerError: as :meth:`Queue.check_message`; messages before that one are given.
         """
         for message, target in gifts:
             if isinstance(target, TypedQueue):

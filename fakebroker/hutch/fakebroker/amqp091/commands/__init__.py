@@ -1,16 +1,16 @@
 """What each method of AMQP does, one function a method: it takes the channel and the method, and sends the reply
 itself.
 
-A function may raise :class:`~hutch.fakebroker.engine.errors.SoftError` or
-:class:`~hutch.fakebroker.engine.errors.HardError`; before it does, it has changed nothing, but
+A function may raise :class:`~hutch.fakebroker.engine.errors.BrokerError` or
+:class:`~hutch.fakebroker.amqp091.errors.AMQPError`; before it does, it has changed nothing, but
 for a commit that fails half-way (TX-15).
 """
 
 from collections.abc import Callable
 from typing import Any, Final
 
+from hutch.fakebroker.amqp091.channel import Channel
 from hutch.fakebroker.amqp091.commands import basic, channel_modes, credit, exchange, queue, tx
-from hutch.fakebroker.engine.channel import Channel
 from hutch.wire import methods as wire
 
 Command = Callable[[Channel, Any], None]

@@ -1,19 +1,18 @@
 """basic.qos, consume, cancel, get, ack, nack, reject and recover."""
 
+from hutch.fakebroker.amqp091.channel import Channel
 from hutch.fakebroker.amqp091.commands import reply_to
 from hutch.fakebroker.amqp091.commands.credit import asked_credit
 from hutch.fakebroker.amqp091.commands.names import queue_name
+from hutch.fakebroker.amqp091.shared_limit import serve_waiting
 from hutch.fakebroker.engine import fetching
 from hutch.fakebroker.engine.arguments import erlang_type, why_no_number
-from hutch.fakebroker.engine.channel import Channel
-from hutch.fakebroker.engine.errors import HardError, not_implemented, precondition_failed
+from hutch.fakebroker.engine.errors import not_allowed, not_implemented, precondition_failed
 from hutch.fakebroker.engine.lookup import owned_queue
 from hutch.fakebroker.engine.queues.queue import Queue
 from hutch.fakebroker.engine.queues.stream_offsets import is_offset
 from hutch.fakebroker.engine.replies import REPLY_TO
-from hutch.fakebroker.engine.shared_limit import serve_waiting
 from hutch.fakebroker.erlang.terms import print_term, type_text
-from hutch.wire.codes import ReplyCode
 from hutch.wire.fields import FieldTable
 from hutch.wire.methods import (
     BasicCancel,
@@ -52,7 +51,7 @@ def consume(channel: Channel, method: BasicConsume) -> None:
     name = queue_name(channel, method.queue)
     tag = method.consumer_tag or channel.vhost.node.names.consumer_tag()
     if tag in channel.consumers:
-        raise HardError(ReplyCode.NOT_ALLOWED, f"attempt to reuse consumer tag '{tag}'")
+        raise not_allowed(f"attempt to reuse consumer tag '{tag}'")
     if name == REPLY_TO:
         reply_to.consume(channel, method, tag)
         return

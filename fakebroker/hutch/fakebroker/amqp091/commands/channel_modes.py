@@ -1,7 +1,7 @@
 """channel.flow, confirm.select and access.request."""
 
-from hutch.fakebroker.engine.channel import Channel
-from hutch.fakebroker.engine.confirms import Confirms
+from hutch.fakebroker.amqp091.channel import Channel
+from hutch.fakebroker.amqp091.confirms import Confirms
 from hutch.fakebroker.engine.errors import not_implemented, precondition_failed
 from hutch.wire.methods import (
     AccessRequest,

@@ -5,11 +5,10 @@ method basic.credit (CONSUME-26).
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from hutch.fakebroker.engine.channel import Channel
-from hutch.fakebroker.engine.errors import HardError, internal_error, precondition_failed
+from hutch.fakebroker.amqp091.channel import Channel
+from hutch.fakebroker.engine.errors import BrokerError, internal_error, precondition_failed
 from hutch.fakebroker.engine.queues.queue import Queue
 from hutch.fakebroker.erlang.terms import type_text
-from hutch.wire.codes import ReplyCode
 from hutch.wire.fields import FieldTable
 from hutch.wire.methods import BasicCredit
 
@@ -25,7 +24,7 @@ def asked_credit(queue: Queue, arguments: FieldTable) -> Credit | None:
     """What a consumer asks for with x-credit; incomplete, it is not looked at.
 
     Raises:
-        HardError: 541, it is no table.
+        BrokerError: 541, it is no table.
     """
     if not queue.vhost.node.profile.has_consumer_credit or queue.type == "stream" or "x-credit" not in arguments:
         return None
@@ -41,7 +40,7 @@ def asked_credit(queue: Queue, arguments: FieldTable) -> Credit | None:
 def credit(channel: Channel, method: BasicCredit) -> None:
     """Grant a consumer so many deliveries; 4.x knows the method and has nothing to do for it."""
     if not channel.vhost.node.profile.has_consumer_credit:
-        raise HardError(ReplyCode.COMMAND_INVALID, "unimplemented method")
+        raise BrokerError("COMMAND_INVALID", "unimplemented method")
     consumer = channel.consumers.get(method.consumer_tag)
     if consumer is None:
         raise precondition_failed(f"unknown consumer tag '{method.consumer_tag}'")

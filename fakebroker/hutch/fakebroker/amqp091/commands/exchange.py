@@ -1,8 +1,8 @@
 """exchange.declare, delete, bind and unbind."""
 
+from hutch.fakebroker.amqp091.channel import Channel
 from hutch.fakebroker.amqp091.commands.names import stripped
 from hutch.fakebroker.engine import topology
-from hutch.fakebroker.engine.channel import Channel
 from hutch.wire.methods import (
     ExchangeBind,
     ExchangeBindOk,

@@ -1,8 +1,7 @@
 """What names in methods stand for."""
 
-from hutch.fakebroker.engine.channel import Channel
-from hutch.fakebroker.engine.errors import SoftError
-from hutch.wire.codes import ReplyCode
+from hutch.fakebroker.amqp091.channel import Channel
+from hutch.fakebroker.engine.errors import BrokerError
 
 
 def stripped(name: str) -> str:
@@ -19,5 +18,5 @@ def queue_name(channel: Channel, name: str) -> str:
     if name:
         return name
     if channel.last_queue is None:
-        raise SoftError(ReplyCode.NOT_FOUND, "no previously declared queue")
+        raise BrokerError("NOT_FOUND", "no previously declared queue")
     return channel.last_queue

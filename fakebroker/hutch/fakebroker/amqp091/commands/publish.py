@@ -2,11 +2,11 @@
 
 from typing import Final
 
-from hutch.fakebroker.engine.channel import Channel
+from hutch.fakebroker.amqp091.channel import Channel
+from hutch.fakebroker.amqp091.transactions import HeldPublish
 from hutch.fakebroker.engine.errors import not_implemented
 from hutch.fakebroker.engine.message import Message
 from hutch.fakebroker.engine.publishing import accept, put
-from hutch.fakebroker.engine.transactions import HeldPublish
 from hutch.wire.codes import ReplyCode
 from hutch.wire.methods import BasicPublish, BasicReturn
 
@@ -22,8 +22,7 @@ def publish(channel: Channel, method: BasicPublish, header: bytes, body: bytes) 
     ``header`` is the payload of its content header frame.
 
     Raises:
-        SoftError: 404, 403 or 406.
-        HardError: 540 for ``immediate`` (PUB-04); 541 for properties that cannot be decoded.
+        BrokerError: 404, 403 or 406; 540 for ``immediate`` (PUB-04); 541 for properties that cannot be decoded.
     """
     if method.immediate:
         raise not_implemented("immediate=true")

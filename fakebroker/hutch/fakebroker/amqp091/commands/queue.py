@@ -1,9 +1,9 @@
 """queue.declare, bind, unbind, purge and delete."""
 
+from hutch.fakebroker.amqp091.channel import Channel
 from hutch.fakebroker.amqp091.commands import reply_to
 from hutch.fakebroker.amqp091.commands.names import queue_name, stripped
 from hutch.fakebroker.engine import topology
-from hutch.fakebroker.engine.channel import Channel
 from hutch.fakebroker.engine.replies import REPLY_TO
 from hutch.wire.methods import (
     QueueBind,

@@ -1,6 +1,6 @@
 """What the methods do with the pseudo queue of direct reply-to, and with the names that replies are sent to (RPC)."""
 
-from hutch.fakebroker.engine.channel import Channel
+from hutch.fakebroker.amqp091.channel import Channel
 from hutch.fakebroker.engine.errors import not_found, precondition_failed
 from hutch.fakebroker.engine.replies import REPLY_TO
 from hutch.wire.methods import BasicConsume, BasicConsumeOk
@@ -11,8 +11,7 @@ def check_declared(channel: Channel, name: str) -> None:
     RPC-12).
 
     Raises:
-        SoftError: 404.
-        HardError: 541, the name is malformed in such a way that RabbitMQ crashes.
+        BrokerError: 404; 541, the name is malformed in such a way that RabbitMQ crashes.
     """
     if name != REPLY_TO and channel.vhost.node.replies.find(channel.vhost, name) is None:
         raise not_found("queue", name, channel.vhost.name)
@@ -22,7 +21,7 @@ def consume(channel: Channel, method: BasicConsume, tag: str) -> None:
     """Begin to consume replies (RPC-01 to RPC-03); nothing but ``no_ack`` matters of how it is asked for.
 
     Raises:
-        SoftError: 406.
+        BrokerError: 406.
     """
     if not method.no_ack:
         raise precondition_failed("reply consumer cannot acknowledge")

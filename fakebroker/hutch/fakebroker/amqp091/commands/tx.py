@@ -3,13 +3,14 @@
 basic.get, deliveries and basic.recover are not part of a transaction, nor is anything that is declared or deleted.
 """
 
+from hutch.fakebroker.amqp091.channel import Channel
 from hutch.fakebroker.amqp091.commands.publish import return_unroutable
-from hutch.fakebroker.engine.channel import Channel
-from hutch.fakebroker.engine.errors import HardError, precondition_failed
+from hutch.fakebroker.amqp091.errors import AMQPError
+from hutch.fakebroker.amqp091.transactions import HeldPublish, Transaction
+from hutch.fakebroker.engine.errors import precondition_failed
 from hutch.fakebroker.engine.message import Message
 from hutch.fakebroker.engine.replies import ReplyQueue
 from hutch.fakebroker.engine.targets import Target
-from hutch.fakebroker.engine.transactions import HeldPublish, Transaction
 from hutch.fakebroker.erlang.terms import print_missing_queue
 from hutch.wire.codes import ReplyCode
 from hutch.wire.methods import TxCommit, TxCommitOk, TxRollback, TxRollbackOk, TxSelect, TxSelectOk
@@ -31,9 +32,8 @@ def commit(channel: Channel, _method: TxCommit) -> None:
     until then the channel is deaf to other methods (TX-16). Where no queue got anything it comes first.
 
     Raises:
-        SoftError: 406, the channel is not transactional (TX-02).
-        HardError: 506, a queue is gone (TX-15); the messages before that one are in their queues. Or one takes nothing
-            back (STREAM-11).
+        BrokerError: 406, the channel is not transactional (TX-02); 540, a queue takes nothing back (STREAM-11).
+        AMQPError: 506, a queue is gone (TX-15); the messages before that one are in their queues.
     """
     transaction = _transaction(channel)
     routed, failure = _route(channel, transaction.publishes)
@@ -77,7 +77,7 @@ def _complete(channel: Channel, accepted: bool) -> None:
 _Routed = tuple[Message, list[Target], bool]
 
 
-def _route(channel: Channel, publishes: list[HeldPublish]) -> tuple[list[_Routed], HardError | None]:
+def _route(channel: Channel, publishes: list[HeldPublish]) -> tuple[list[_Routed], AMQPError | None]:
     """Each message with the queues that it gets into and whether those are all it was meant for; and why it ends there,
     if it does. What is returned to the publisher goes out before any queue delivers.
     """
@@ -87,7 +87,7 @@ def _route(channel: Channel, publishes: list[HeldPublish]) -> tuple[list[_Routed
         message = held.message
         try:
             queues, all_there = _queues(channel, held)
-        except HardError as error:
+        except AMQPError as error:
             return routed, error
         vhost.node.journal.released(channel.origin, vhost, message, queues)
         if held.mandatory and not queues and all_there:
@@ -107,7 +107,7 @@ def _queues(channel: Channel, held: HeldPublish) -> tuple[list[Target], bool]:
     for queue in held.queues:
         if queue.name not in present and not isinstance(queue, ReplyQueue):
             text = f"failed to deliver message: {print_missing_queue(channel.vhost.name, queue.name)}"
-            raise HardError(ReplyCode.RESOURCE_ERROR, text)
+            raise AMQPError(ReplyCode.RESOURCE_ERROR, text)
     # Another queue that has the name by now is not the one that the message is for.
     queues = [queue for queue in held.queues if not queue.deleted]
     return queues, len(queues) == len(held.queues)

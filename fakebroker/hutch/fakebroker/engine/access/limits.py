@@ -5,8 +5,7 @@ set stays (https://www.rabbitmq.com/docs/user-limits, https://www.rabbitmq.com/d
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Final
 
-from hutch.fakebroker.engine.errors import HardError, precondition_failed
-from hutch.wire.codes import ReplyCode
+from hutch.fakebroker.engine.errors import not_allowed, precondition_failed
 
 if TYPE_CHECKING:
     from hutch.fakebroker.engine.access.users import User
@@ -36,11 +35,11 @@ def check_new_connection(node: "Node", vhost: "VHost", user: "User") -> None:
     limit = vhost.limits.get("max-connections", -1)
     if 0 <= limit <= sum(connection.vhost is vhost for connection in node.connections):
         text = f"access to vhost '{vhost.name}' refused for user '{user.name}': connection limit ({limit}) is reached"
-        raise HardError(ReplyCode.NOT_ALLOWED, text)
+        raise not_allowed(text)
     limit = user.limits.get("max-connections", -1)
     if 0 <= limit <= sum(connection.user == user.name for connection in node.connections):
         text = f"connection refused for user '{user.name}': user connection limit ({limit}) is reached"
-        raise HardError(ReplyCode.NOT_ALLOWED, text)
+        raise not_allowed(text)
 
 
 def check_new_channel(connection: "Connection") -> None:
@@ -50,10 +49,10 @@ def check_new_channel(connection: "Connection") -> None:
     limit = -1 if user is None else user.limits.get("max-channels", -1)
     if limit < 0:
         return
-    if limit <= sum(len(other.channels) for other in node.connections if other.user == connection.user):
+    if limit <= sum(len(other.sinks) for other in node.connections if other.user == connection.user):
         told = f"({limit})" if node.profile.brackets_channel_limit else f"{limit}"
         text = f"number of channels opened for user '{connection.user}' has reached the maximum allowed user limit of "
-        raise HardError(ReplyCode.NOT_ALLOWED, text + told, blame=False)
+        raise not_allowed(text + told)
 
 
 def check_new_queue(vhost: "VHost", name: str) -> None:

@@ -25,7 +25,7 @@ def _check_match(
     """Refuse an ``x-match`` that is none of the four.
 
     Raises:
-        SoftError: 406 (EXCH-HEADERS-09, EXCH-HEADERS-10).
+        BrokerError: 406 (EXCH-HEADERS-09, EXCH-HEADERS-10).
     """
     mode = arguments.get("x-match", "all")
     if type_text(mode) != "longstr":

@@ -5,9 +5,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from hutch.fakebroker.engine.bindings import Destination, Router
-from hutch.fakebroker.engine.errors import HardError, precondition_failed
+from hutch.fakebroker.engine.errors import BrokerError, precondition_failed
 from hutch.fakebroker.engine.profiles import Profile
-from hutch.wire.codes import ReplyCode
 from hutch.wire.fields import FieldTable
 
 if TYPE_CHECKING:
@@ -20,14 +19,14 @@ def check_type(profile: Profile, name: str) -> None:
     """Refuse a type that does not exist (EXCH-DECLARE-05, EXCH-DECLARE-06).
 
     Raises:
-        AMQPError: 406 or 503.
+        BrokerError: 406 or 503.
     """
     if name in profile.exchange_types:
         return
     text = f"{'unknown' if name else 'invalid'} exchange type '{name}'"
     if profile.unknown_exchange_type_is_soft:
         raise precondition_failed(text)
-    raise HardError(ReplyCode.COMMAND_INVALID, text)
+    raise BrokerError("COMMAND_INVALID", text)
 
 
 def _accept_arguments(_node: "Node", _arguments: FieldTable) -> None:
@@ -44,7 +43,7 @@ class ExchangeType:
 
     ``router`` makes the router of a new exchange. ``check_arguments`` raises for arguments of exchange.declare that
     the type cannot use, ``check_binding`` for a destination, key or arguments of a binding; both
-    :class:`~hutch.fakebroker.engine.errors.AMQPError`.
+    :class:`~hutch.fakebroker.engine.errors.BrokerError`.
     """
 
     router: "Callable[[Exchange, VHost], Router]"

@@ -86,7 +86,7 @@ def _check_key(
     """Refuse a key with more ``#`` words than the profile takes.
 
     Raises:
-        SoftError: 406.
+        BrokerError: 406.
     """
     most, count = node.profile.max_hash_words, _words(key).count("#")
     if most is not None and count > most:

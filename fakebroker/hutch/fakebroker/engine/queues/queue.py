@@ -97,7 +97,7 @@ class TypedQueue(Target, Generic[C, E]):
         """Take the head out for a basic.get; ``None`` when nothing is ready.
 
         Raises:
-            AMQPError: the queue, or its type, has no basic.get.
+            BrokerError: the queue, or its type, has no basic.get.
         """
 
     @abstractmethod
@@ -111,7 +111,7 @@ class TypedQueue(Target, Generic[C, E]):
         """Refuse deliveries that a client hands back, by basic.recover or else by basic.nack or basic.reject.
 
         Raises:
-            AMQPError: the queue's type takes none back.
+            BrokerError: the queue's type takes none back.
         """
 
     def requeue_order(self, consumer: C | None, delivery_tag: int) -> RequeueOrder:  # noqa: ARG002
@@ -130,7 +130,7 @@ class TypedQueue(Target, Generic[C, E]):
         """Remove what is ready; how many messages that was.
 
         Raises:
-            AMQPError: the queue's type has no queue.purge.
+            BrokerError: the queue's type has no queue.purge.
         """
 
     @abstractmethod
@@ -153,7 +153,7 @@ class TypedQueue(Target, Generic[C, E]):
         """Refuse a consumer that the queue cannot have, before it is added.
 
         Raises:
-            AMQPError: why.
+            BrokerError: why.
         """
 
     def add_consumer(self, consumer: C) -> None:
@@ -289,7 +289,7 @@ class TypedQueue(Target, Generic[C, E]):
         """Refuse a queue.delete whose conditions do not hold; how many messages delete-ok tells of.
 
         Raises:
-            AMQPError: the queue is in use, or not empty, or its type knows no such condition.
+            BrokerError: the queue is in use, or not empty, or its type knows no such condition.
         """
 
     def close(self) -> None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, ClassVar, Final
 from sortedcontainers import SortedKeyList
 
 from hutch.fakebroker.engine.clock import Timer, moment
-from hutch.fakebroker.engine.errors import SoftError, not_implemented
+from hutch.fakebroker.engine.errors import BrokerError, not_implemented
 from hutch.fakebroker.engine.message import Message
 from hutch.fakebroker.engine.origin import Origin
 from hutch.fakebroker.engine.queues.at_least_once import AtLeastOnce
@@ -20,7 +20,6 @@ from hutch.fakebroker.engine.queues.queue import RequeueOrder, TypedQueue
 from hutch.fakebroker.engine.queues.quorum_consumer import QuorumConsumer
 from hutch.fakebroker.engine.queues.quorum_ready import QuorumEntry, QuorumReady
 from hutch.fakebroker.engine.queues.settings import Settings
-from hutch.wire.codes import ReplyCode
 from hutch.wire.fields import FieldTable
 
 if TYPE_CHECKING:
@@ -142,12 +141,12 @@ class QuorumQueue(TypedQueue[QuorumConsumer, QuorumEntry]):
         """Take the head out for a basic.get; ``None`` when nothing is ready.
 
         Raises:
-            SoftError: 405, there is a single active consumer (GET-07).
+            BrokerError: 405, there is a single active consumer (GET-07).
         """
         if self.single_active:
             queues = '<<"quorum">>' if self._profile.names_queue_type else "quorum"
-            raise SoftError(
-                ReplyCode.RESOURCE_LOCKED,
+            raise BrokerError(
+                "RESOURCE_LOCKED",
                 f"cannot obtain access to locked queue '{self.name}' in vhost '{self.vhost.name}'. basic.get "
                 f"operations are not supported by {queues} queues with single active consumer",
             )

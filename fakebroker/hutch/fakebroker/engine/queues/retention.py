@@ -21,7 +21,7 @@ def checked_milliseconds(age: str | bytes, profile: Profile) -> int | None:
     """As :func:`milliseconds`.
 
     Raises:
-        HardError: 541, it does not begin with a number, over which 3.10 crashes (QUEUE-ARG-27, STREAM-07).
+        BrokerError: 541, it does not begin with a number, over which 3.10 crashes (QUEUE-ARG-27, STREAM-07).
     """
     if profile.crashes_on_malformed_age and not _parts(age)[0]:
         raise internal_error()

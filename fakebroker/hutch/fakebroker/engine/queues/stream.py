@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, ClassVar, Final
 
 from hutch.fakebroker.engine.clock import Timer
 from hutch.fakebroker.engine.consumers import Consumer
-from hutch.fakebroker.engine.errors import HardError, internal_error, not_implemented, precondition_failed
+from hutch.fakebroker.engine.errors import BrokerError, internal_error, not_implemented, precondition_failed
 from hutch.fakebroker.engine.message import Message
 from hutch.fakebroker.engine.message_properties import Envelope
 from hutch.fakebroker.engine.origin import Origin
@@ -91,7 +91,7 @@ class StreamQueue(TypedQueue[Consumer, Record]):
         profile's streams may lose it.
 
         Raises:
-            HardError: 541, it has headers that a stream cannot keep (STREAM-09).
+            BrokerError: 541, it has headers that a stream cannot keep (STREAM-09).
         """
         if publisher is None and not self.vhost.node.profile.has_message_containers:
             self._lose(message)
@@ -112,7 +112,7 @@ class StreamQueue(TypedQueue[Consumer, Record]):
         """Refuse a message of the broker's own that :meth:`publish` cannot take, unless the profile's streams lose it.
 
         Raises:
-            HardError: as :meth:`publish`.
+            BrokerError: as :meth:`publish`.
         """
         if self.vhost.node.profile.has_message_containers:
             self._form(message)
@@ -121,7 +121,7 @@ class StreamQueue(TypedQueue[Consumer, Record]):
         """The same for a dead letter; one that a stream cannot keep RabbitMQ loses."""
         try:
             return self.publish(message, publisher)
-        except HardError:
+        except BrokerError:
             self._lose(message)
             return True
 

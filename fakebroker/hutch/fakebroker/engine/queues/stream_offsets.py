@@ -19,7 +19,7 @@ def is_offset(value: FieldValue, profile: Profile) -> bool:
     """Whether a consumer's x-stream-offset may be this; what is no text is not looked at here (STREAM-07).
 
     Raises:
-        HardError: as :func:`~hutch.fakebroker.engine.queues.retention.checked_milliseconds`.
+        BrokerError: as :func:`~hutch.fakebroker.engine.queues.retention.checked_milliseconds`.
     """
     if not isinstance(value, str | bytes) or type_name(value) != "longstr":
         return True
@@ -30,7 +30,7 @@ def begin(value: FieldValue, log: Log, now: float) -> int:
     """The offset at which a consumer begins; ``now`` is seconds since 1970 (STREAM-06).
 
     Raises:
-        HardError: 541, there is no such offset (STREAM-08).
+        BrokerError: 541, there is no such offset (STREAM-08).
     """
     if isinstance(value, str | bytes):
         name = _bytes(value)

@@ -25,7 +25,7 @@ class Stored:
     taken away, stays.
 
     Raises:
-        HardError: 541, over a header that AMQP 1.0 has no place for, or a filter value that is no text.
+        BrokerError: 541, over a header that AMQP 1.0 has no place for, or a filter value that is no text.
     """
 
     def __init__(self, envelope: Envelope, deaths: tuple[FieldTable, ...], profile: Profile) -> None:

@@ -4,23 +4,24 @@ import math
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Final
 
+from hutch.fakebroker.amqp091.errors import AMQPError
+from hutch.fakebroker.amqp091.output import Output, Unheard
+from hutch.fakebroker.amqp091.shared_limit import SharedLimit
+from hutch.fakebroker.amqp091.unsent import LIMIT, STEP, Unsent
 from hutch.fakebroker.engine.consumers import C, Consumer
 from hutch.fakebroker.engine.deliveries import Delivery, TypedDelivery
-from hutch.fakebroker.engine.errors import SoftError, precondition_failed
+from hutch.fakebroker.engine.errors import precondition_failed
 from hutch.fakebroker.engine.message import Message
 from hutch.fakebroker.engine.origin import Origin
-from hutch.fakebroker.engine.output import Output, Unheard
 from hutch.fakebroker.engine.queues.queue import Queue, TypedQueue
 from hutch.fakebroker.engine.queues.ready_messages import E, Entry
 from hutch.fakebroker.engine.replies import ReplyQueue
-from hutch.fakebroker.engine.shared_limit import SharedLimit
 from hutch.fakebroker.engine.sinks import Sink
-from hutch.fakebroker.engine.unsent import LIMIT, STEP, Unsent
 from hutch.wire.codes import ReplyCode
 from hutch.wire.methods import BasicCancel, BasicCreditDrained, BasicCreditOk
 
 if TYPE_CHECKING:
-    from hutch.fakebroker.engine.connection import Connection
+    from hutch.fakebroker.amqp091.connection import AMQPConnection
 
 
 class ChannelSink(Sink):
@@ -31,7 +32,7 @@ class ChannelSink(Sink):
     are not settled, by their tags, the oldest first; ``last_tag`` is the tag given last, 0 before the first.
     """
 
-    def __init__(self, connection: "Connection", number: int) -> None:
+    def __init__(self, connection: "AMQPConnection", number: int) -> None:
         super().__init__(Origin(connection.name, number, connection.user))
         self.connection: Final = connection
         self.number: Final = number
@@ -51,16 +52,16 @@ class ChannelSink(Sink):
         queue = consumer.queue
         if queue not in self.unsent:
             self.unsent[queue] = Unsent(self, queue)
-        consumer.unsent = unsent = self.unsent[queue]
-        unsent.consumers += 1
+        self.unsent[queue].consumers += 1
 
     def end(self, consumer: Consumer) -> None:
         """The queue has this consumer no more."""
-        unsent = consumer.unsent
-        if unsent is not None:
+        queue = consumer.queue
+        if queue in self.unsent:
+            unsent = self.unsent[queue]
             unsent.consumers -= 1
             if not unsent.consumers and unsent.count < STEP:
-                self.unsent.pop(consumer.queue, None)
+                del self.unsent[queue]
 
     def orphan(self, consumer: Consumer) -> None:
         """The consumer ended with its queue."""
@@ -85,8 +86,9 @@ class ChannelSink(Sink):
         """Whether a delivery may be sent: by the limit that the consumers share (QOS-07), which holds up even those
         that have nothing to acknowledge (CONSUME-15), and because the client reads (CONSUME-33).
         """
-        unsent, shared = consumer.unsent, self.shared_limit
-        return (unsent is None or unsent.count < LIMIT) and (shared is None or not shared.is_reached)
+        queue, shared = consumer.queue, self.shared_limit
+        reads = queue not in self.unsent or self.unsent[queue].count < LIMIT
+        return reads and (shared is None or not shared.is_reached)
 
     # messages
 
@@ -104,7 +106,8 @@ class ChannelSink(Sink):
         vhost = queue.vhost
         vhost.node.journal.delivered(self.origin, vhost, queue, message, consumer.tag, tag, entry.redelivered)
         self.output.deliver(self.number, consumer.tag_bytes, tag, entry.redelivered, message)
-        if (unsent := consumer.unsent) is not None:
+        if queue in self.unsent:
+            unsent = self.unsent[queue]
             unsent.count += 1
             if unsent.count == STEP:
                 unsent.step()
@@ -133,7 +136,7 @@ class ChannelSink(Sink):
         """Take out the delivery of that tag, or with ``multiple`` all up to it, oldest first; 0 stands for all.
 
         Raises:
-            SoftError: 406, no such delivery is outstanding (ACK-01 to ACK-03).
+            BrokerError: 406, no such delivery is outstanding (ACK-01 to ACK-03).
         """
         unacked = self.unacked
         if multiple and tag == 0:
@@ -176,7 +179,7 @@ class ChannelSink(Sink):
             f"delivery acknowledgement on channel {self.number} timed out. Timeout value used: -1 ms. "
             "This timeout value can be configured, see consumers doc guide to learn more"
         )
-        self.output.fail_channel(self.number, SoftError(ReplyCode.PRECONDITION_FAILED, text, blame=False))
+        self.output.fail_channel(self.number, AMQPError(ReplyCode.PRECONDITION_FAILED, text, blame=False))
 
     def crash(self) -> None:
         """Say nothing more, and end the connection with 541 after the command in hand, as RabbitMQ does when its

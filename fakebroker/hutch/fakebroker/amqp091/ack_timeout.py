@@ -10,12 +10,12 @@ import math
 from collections import deque
 from typing import TYPE_CHECKING, Final
 
+from hutch.fakebroker.amqp091.errors import AMQPError
 from hutch.fakebroker.engine.clock import Timer, moment
-from hutch.fakebroker.engine.errors import SoftError
 from hutch.wire.codes import ReplyCode
 
 if TYPE_CHECKING:
-    from hutch.fakebroker.engine.channel import Channel
+    from hutch.fakebroker.amqp091.channel import Channel
 
 #: RabbitMQ's channel_tick_interval, seconds.
 _TICK: Final = 60.0
@@ -67,7 +67,7 @@ class AckTimeout:
                 f"delivery acknowledgement on channel {channel.number} timed out. Timeout value used: "
                 f"{self._timeout} ms. This timeout value can be configured, see consumers doc guide to learn more"
             )
-            channel.output.fail_channel(channel.number, SoftError(ReplyCode.PRECONDITION_FAILED, text, blame=False))
+            channel.output.fail_channel(channel.number, AMQPError(ReplyCode.PRECONDITION_FAILED, text, blame=False))
             return
         if sink.last_tag > self._noted:
             self._noted = sink.last_tag

@@ -4,7 +4,7 @@ from abc import abstractmethod
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from hutch.fakebroker.engine.errors import SoftError
+from hutch.fakebroker.amqp091.errors import AMQPError
 from hutch.wire.codes import ReplyCode
 from hutch.wire.declaration import Method
 from hutch.wire.interfaces import mypyc_attr
@@ -43,13 +43,14 @@ class Output:
         """Send basic.deliver; ``consumer_tag`` is a short string."""
 
     @abstractmethod
-    def fail_channel(self, channel: int, error: SoftError) -> None:
+    def fail_channel(self, channel: int, error: AMQPError) -> None:
         """Close a channel because of an error that no method of the client's has caused."""
 
     @abstractmethod
     def committing(self, channel: int, complete: Callable[[], None]) -> None:
         """Take no more on a channel until all is done that came along with the tx.commit in hand (TX-16); then call
-        ``complete``, which may raise a :class:`~hutch.fakebroker.engine.errors.SoftError`.
+        ``complete``, which may raise a :class:`~hutch.fakebroker.engine.errors.BrokerError` that closes the
+        channel.
         """
 
     @abstractmethod
@@ -83,7 +84,7 @@ class Unheard(Output):
     ) -> None:
         """Nothing."""
 
-    def fail_channel(self, channel: int, error: SoftError) -> None:
+    def fail_channel(self, channel: int, error: AMQPError) -> None:
         """Nothing."""
 
     def committing(self, channel: int, complete: Callable[[], None]) -> None:

@@ -6,22 +6,22 @@ The methods of AMQP that act on it are in :mod:`hutch.fakebroker.amqp091.command
 from collections.abc import Callable, Iterable, Sequence
 from typing import Final
 
-from hutch.fakebroker.engine.ack_timeout import AckTimeout
+from hutch.fakebroker.amqp091.ack_timeout import AckTimeout
+from hutch.fakebroker.amqp091.channel_sink import ChannelSink
+from hutch.fakebroker.amqp091.confirms import Confirms
+from hutch.fakebroker.amqp091.connection import AMQPConnection
+from hutch.fakebroker.amqp091.output import Output
+from hutch.fakebroker.amqp091.shared_limit import SharedLimit, serve_waiting
+from hutch.fakebroker.amqp091.transactions import ACKED, Outcome, Transaction
 from hutch.fakebroker.engine.actors import Actor
-from hutch.fakebroker.engine.channel_sink import ChannelSink
-from hutch.fakebroker.engine.confirms import Confirms
-from hutch.fakebroker.engine.connection import Connection
 from hutch.fakebroker.engine.consumers import Consumer
 from hutch.fakebroker.engine.deliveries import Delivery, TypedDelivery
-from hutch.fakebroker.engine.errors import HardError
-from hutch.fakebroker.engine.output import Output
+from hutch.fakebroker.engine.errors import BrokerError
 from hutch.fakebroker.engine.queues.publishers import Standing
 from hutch.fakebroker.engine.queues.queue import Queue
 from hutch.fakebroker.engine.queues.ready_messages import Entry
 from hutch.fakebroker.engine.replies import ReplyQueue
-from hutch.fakebroker.engine.shared_limit import SharedLimit, serve_waiting
 from hutch.fakebroker.engine.targets import Publisher
-from hutch.fakebroker.engine.transactions import ACKED, Outcome, Transaction
 
 
 class Channel(Publisher):
@@ -35,7 +35,7 @@ class Channel(Publisher):
     ``reply_queue`` is where replies to its requests go, if it consumes those (RPC).
     """
 
-    def __init__(self, connection: Connection, number: int) -> None:
+    def __init__(self, connection: AMQPConnection, number: int) -> None:
         self.connection: Final = connection
         self.vhost: Final = connection.vhost
         self.number: Final = number
@@ -102,7 +102,7 @@ class Channel(Publisher):
         """Acknowledge.
 
         Raises:
-            SoftError: 406, no such delivery is outstanding (ACK-01 to ACK-03).
+            BrokerError: 406, no such delivery is outstanding (ACK-01 to ACK-03).
         """
         if not multiple and tag in self._unacked and self.transaction is None and self.sink.shared_limit is None:
             delivery = self._unacked[tag]
@@ -120,18 +120,18 @@ class Channel(Publisher):
             self.transaction.decide(ACKED, deliveries)
 
     def refuse(self, tag: int, *, multiple: bool, requeue: bool, failed: bool) -> None:
-        """Requeue or dead-letter; see :class:`~hutch.fakebroker.engine.transactions.Outcome`.
+        """Requeue or dead-letter; see :class:`~hutch.fakebroker.amqp091.transactions.Outcome`.
 
         Raises:
-            SoftError: 406, no such delivery is outstanding (ACK-01 to ACK-03).
-            HardError: a queue takes nothing back (STREAM-11).
+            BrokerError: 406, no such delivery is outstanding (ACK-01 to ACK-03); a queue takes nothing back
+                (STREAM-11).
         """
         deliveries = self.sink.settle(tag, multiple)
         outcome = Outcome(acked=False, requeue=requeue, failed=failed)
         if self.transaction is None:
             try:
                 self.check_outcome(outcome, deliveries)
-            except HardError:
+            except BrokerError:
                 self.restore(deliveries)
                 raise
             self.carry_out(outcome, deliveries)
@@ -142,7 +142,7 @@ class Channel(Publisher):
         """Refuse what cannot be carried out.
 
         Raises:
-            HardError: a queue takes nothing back (STREAM-11).
+            BrokerError: a queue takes nothing back (STREAM-11).
         """
         if not outcome.acked:
             for queue in {delivery.queue: None for delivery in deliveries}:
@@ -196,7 +196,7 @@ class Channel(Publisher):
 
     def share_prefetch(self, count: int) -> bool:
         """Have the consumers share a limit from now on, 0 for none; whether some may have waited for the one before,
-        and :func:`~hutch.fakebroker.engine.shared_limit.serve_waiting` is to serve them.
+        and :func:`~hutch.fakebroker.amqp091.shared_limit.serve_waiting` is to serve them.
         """
         sink = self.sink
         before = sink.shared_limit
@@ -229,7 +229,7 @@ class Channel(Publisher):
         queue serves at once.
 
         Raises:
-            HardError: a queue takes nothing back (STREAM-11).
+            BrokerError: a queue takes nothing back (STREAM-11).
         """
         for queue in {delivery.queue: None for delivery in self._unacked.values()}:
             queue.check_return(recovering=True)

@@ -7,7 +7,7 @@ from hutch.fakebroker.engine.replies import ReplyQueue
 from hutch.wire.methods import BasicAck, BasicNack
 
 if TYPE_CHECKING:
-    from hutch.fakebroker.engine.channel import Channel
+    from hutch.fakebroker.amqp091.channel import Channel
     from hutch.fakebroker.engine.targets import Target
 
 

@@ -5,7 +5,7 @@ alone know.
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from hutch.fakebroker.engine.channel_sink import ChannelSink
+    from hutch.fakebroker.amqp091.channel_sink import ChannelSink
     from hutch.fakebroker.engine.queues.queue import Queue
 
 #: How many messages a queue hands to a channel before it hears that some were sent; it hears of so many together.

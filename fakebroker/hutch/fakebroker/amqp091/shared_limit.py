@@ -8,7 +8,7 @@ room for one message at a time, until there is no more.
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from hutch.fakebroker.engine.channel import Channel
+    from hutch.fakebroker.amqp091.channel import Channel
 
 
 class SharedLimit:

@@ -1,0 +1,71 @@
+"""An open connection of AMQP 0-9-1: its channels, and what they have to hear."""
+
+from typing import TYPE_CHECKING, Final
+
+from hutch.fakebroker.amqp091.output import Output
+from hutch.fakebroker.engine.client import Client
+from hutch.fakebroker.engine.connection import Connection
+from hutch.fakebroker.engine.sinks import Sink
+from hutch.wire.codes import ReplyCode
+
+if TYPE_CHECKING:
+    from hutch.fakebroker.amqp091.channel import Channel
+    from hutch.fakebroker.amqp091.unsent import Unsent
+    from hutch.fakebroker.engine.vhost import VHost
+
+
+class AMQPConnection(Connection):
+    """One open connection.
+
+    ``cancel_notify`` is whether its client wants to know of consumers that the broker cancels (CONSUME-19,
+    CONSUME-20). ``channels`` are the open ones by number.
+    """
+
+    def __init__(self, client: Client, user: str, vhost: "VHost", output: Output, *, cancel_notify: bool) -> None:
+        self.output: Final = output
+        self.cancel_notify: Final = cancel_notify
+        self.channels: Final[dict[int, Channel]] = {}
+        #: Whether there is more at hand of what the client has sent, and how often there was.
+        self.reading = False
+        self.reads = 0
+        #: The channels that have something to hear behind that.
+        self.waiting: dict[Channel, None] = {}
+        #: The queues that have something to hear once all output is sent.
+        self.unsent: list[Unsent] = []
+        super().__init__(client, user, vhost)
+
+    def hear(self) -> None:
+        """What was at hand is used up: have the channels hear what queues have told them meanwhile."""
+        channels, self.waiting = self.waiting, {}
+        for channel in channels:
+            channel.hear()
+
+    def sent(self) -> None:
+        """All output was sent: have the queues hear that."""
+        waiting, self.unsent = self.unsent, []
+        for unsent in waiting:
+            unsent.sent()
+
+    @property
+    def sinks(self) -> list[Sink]:
+        """What queues know of its channels, in the order in which they opened."""
+        return [channel.sink for channel in self.channels.values()]
+
+    def end_consumers(self) -> None:
+        """End all consumers."""
+        for channel in self.channels.values():
+            channel.end_consumers()
+
+    def end_channels(self) -> None:
+        """End all channels."""
+        channels = list(self.channels.values())
+        # All consumers first: what one channel gives back is not for another that ends as well.
+        queues = dict.fromkeys(queue for channel in channels for queue in channel.end_consumers())
+        for channel in channels:
+            channel.close()
+        for queue in queues:
+            queue.dispatch()
+
+    def force_close(self, reason: str) -> None:
+        """Close it with 320."""
+        self.output.close(ReplyCode.CONNECTION_FORCED, f"{ReplyCode.CONNECTION_FORCED} - {reason}")
