@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Final
 from hutch.fakebroker.amqp091.errors import AMQPError
 from hutch.fakebroker.amqp091.output import Output, Unheard
 from hutch.fakebroker.amqp091.shared_limit import SharedLimit
-from hutch.fakebroker.amqp091.unsent import LIMIT, STEP, Unsent
 from hutch.fakebroker.engine.consumers import C, Consumer
 from hutch.fakebroker.engine.deliveries import Delivery, TypedDelivery
 from hutch.fakebroker.engine.errors import precondition_failed
@@ -17,6 +16,7 @@ from hutch.fakebroker.engine.queues.queue import Queue, TypedQueue
 from hutch.fakebroker.engine.queues.ready_messages import E, Entry
 from hutch.fakebroker.engine.replies import ReplyQueue
 from hutch.fakebroker.engine.sinks import Sink
+from hutch.fakebroker.engine.unsent import LIMIT, STEP, Unsent
 from hutch.wire.codes import ReplyCode
 from hutch.wire.methods import BasicCancel, BasicCreditDrained, BasicCreditOk
 
@@ -51,17 +51,17 @@ class ChannelSink(Sink):
         """Count what a consumer is handed with the others of its queue."""
         queue = consumer.queue
         if queue not in self.unsent:
-            self.unsent[queue] = Unsent(self, queue)
-        self.unsent[queue].consumers += 1
+            self.unsent[queue] = Unsent(queue)
+        consumer.unsent = unsent = self.unsent[queue]
+        unsent.consumers += 1
 
     def end(self, consumer: Consumer) -> None:
         """The queue has this consumer no more."""
-        queue = consumer.queue
-        if queue in self.unsent:
-            unsent = self.unsent[queue]
+        unsent = consumer.unsent
+        if unsent is not None:
             unsent.consumers -= 1
             if not unsent.consumers and unsent.count < STEP:
-                del self.unsent[queue]
+                self.unsent.pop(consumer.queue, None)
 
     def orphan(self, consumer: Consumer) -> None:
         """The consumer ended with its queue."""
@@ -86,9 +86,26 @@ class ChannelSink(Sink):
         """Whether a delivery may be sent: by the limit that the consumers share (QOS-07), which holds up even those
         that have nothing to acknowledge (CONSUME-15), and because the client reads (CONSUME-33).
         """
-        queue, shared = consumer.queue, self.shared_limit
-        reads = queue not in self.unsent or self.unsent[queue].count < LIMIT
-        return reads and (shared is None or not shared.is_reached)
+        unsent, shared = consumer.unsent, self.shared_limit
+        return (unsent is None or unsent.count < LIMIT) and (shared is None or not shared.is_reached)
+
+    def _step(self, unsent: Unsent) -> None:
+        """A step is reached: have the queue hear at once that its messages were sent, or wait for :meth:`sent`."""
+        connection = self.connection
+        if connection.output.is_behind:
+            connection.unsent.append((self, unsent))
+        else:
+            unsent.count = 0
+
+    def sent(self, unsent: Unsent) -> None:
+        """All was sent: those who waited for room are served."""
+        had_room = unsent.count < LIMIT
+        unsent.count %= STEP
+        queue = unsent.queue
+        if not unsent.consumers:
+            self.unsent.pop(queue, None)
+        if not had_room and queue.readmit(self):
+            queue.dispatch()
 
     # messages
 
@@ -106,11 +123,10 @@ class ChannelSink(Sink):
         vhost = queue.vhost
         vhost.node.journal.delivered(self.origin, vhost, queue, message, consumer.tag, tag, entry.redelivered)
         self.output.deliver(self.number, consumer.tag_bytes, tag, entry.redelivered, message)
-        if queue in self.unsent:
-            unsent = self.unsent[queue]
+        if (unsent := consumer.unsent) is not None:
             unsent.count += 1
             if unsent.count == STEP:
-                unsent.step()
+                self._step(unsent)
 
     def reply(self, queue: ReplyQueue, message: Message) -> None:
         """Send a reply to the channel's reply consumer."""

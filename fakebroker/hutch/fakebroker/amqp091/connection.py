@@ -10,7 +10,8 @@ from hutch.wire.codes import ReplyCode
 
 if TYPE_CHECKING:
     from hutch.fakebroker.amqp091.channel import Channel
-    from hutch.fakebroker.amqp091.unsent import Unsent
+    from hutch.fakebroker.amqp091.channel_sink import ChannelSink
+    from hutch.fakebroker.engine.unsent import Unsent
     from hutch.fakebroker.engine.vhost import VHost
 
 
@@ -31,7 +32,7 @@ class AMQPConnection(Connection):
         #: The channels that have something to hear behind that.
         self.waiting: dict[Channel, None] = {}
         #: The queues that have something to hear once all output is sent.
-        self.unsent: list[Unsent] = []
+        self.unsent: list[tuple[ChannelSink, Unsent]] = []
         super().__init__(client, user, vhost)
 
     def hear(self) -> None:
@@ -43,8 +44,8 @@ class AMQPConnection(Connection):
     def sent(self) -> None:
         """All output was sent: have the queues hear that."""
         waiting, self.unsent = self.unsent, []
-        for unsent in waiting:
-            unsent.sent()
+        for sink, unsent in waiting:
+            sink.sent(unsent)
 
     @property
     def sinks(self) -> list[Sink]:

@@ -9,6 +9,7 @@ from hutch.wire.fields import FieldTable
 
 if TYPE_CHECKING:
     from hutch.fakebroker.engine.queues.queue import Queue
+    from hutch.fakebroker.engine.unsent import Unsent
 
 
 class Consumer:
@@ -18,7 +19,8 @@ class Consumer:
     number; ``unacked`` how many are. ``blocked`` is set while it is out of its queue's rotation for want of credit or
     room; ``blocked_as`` then tells the order in which the queue's consumers were blocked. ``credit`` is how many more
     it may have where the client hands those out (CONSUME-26), ``None`` where what is acknowledged decides; ``draining``
-    is set while it wants to hear that there is nothing for the rest of them.
+    is set while it wants to hear that there is nothing for the rest of them. ``unsent`` is for its sink alone: what it
+    was handed and not sent, ``None`` where that does not count.
     """
 
     __slots__ = (
@@ -36,6 +38,7 @@ class Consumer:
         "tag",
         "tag_bytes",
         "unacked",
+        "unsent",
     )
 
     def __init__(
@@ -64,6 +67,7 @@ class Consumer:
         self.credit: int | None = None
         self.draining = False
         self.unacked = 0
+        self.unsent: Unsent | None = None
         self.blocked = False
         self.blocked_as = 0
 
