@@ -52,6 +52,17 @@ CLIENT = "hutch.client"  # for conformance: that module itself and the public na
 LIVE_BROKERS = "live_brokers"  # runs with a bare Python, where hutch is not installed
 #: What of the wire the engine knows: values.
 VALUES = ("hutch.wire.fields", "hutch.wire.interfaces", "hutch.wire.properties")
+#: The modules of the engine that import one another, types included. docs/design.md says why.
+CIRCLES = {
+    frozenset(
+        {
+            *("bindings", "connection", "consumers", "deadletter", "deliveries", "exchanges.exchange"),
+            *("exchanges.kinds", "journal", "listening", "node", "operator.policies", "queues.queue"),
+            *("replies", "routing", "sinks", "vhost"),
+        }
+    ),
+    frozenset({"queues.at_least_once", "queues.consumer_timeouts", "queues.publishers", "queues.quorum"}),
+}
 PYTEST = frozenset({"_pytest", "pluggy", "pytest"})
 SORTED = frozenset({"sortedcontainers"})
 
@@ -194,6 +205,39 @@ def test_imports_keep_the_rules(part: str) -> None:
         for violation in violations(path.read_text(), module, place_of(path), path.name == "__init__.py")
     ]
     assert not found, "\n".join(["", *found])
+
+
+def circles(below: str) -> set[frozenset[str]]:
+    """The sets of modules below a name that all import one another, directly or not, be it for type checkers only."""
+    inside = {module: path for module, path in modules().items() if is_below(module, below)}
+    wanted = {
+        module: {each.module for each in imports(path.read_text(), module, path.name == "__init__.py")} & {*inside}
+        for module, path in inside.items()
+    }
+    reached: dict[str, set[str]] = {}
+    for module in inside:
+        waiting, seen = [module], set[str]()
+        while waiting:
+            new = wanted[waiting.pop()] - seen
+            seen |= new
+            waiting += new
+        reached[module] = seen
+    return {
+        frozenset(each.removeprefix(below + ".") for each in reached[module] if module in reached[each])
+        for module in inside
+        if module in reached[module]
+    }
+
+
+def test_the_engine_has_no_circles_but_those_that_the_design_defends() -> None:
+    assert circles(ENGINE) == CIRCLES
+
+
+@pytest.mark.parametrize("package", ["", ".access", ".exchanges", ".operator", ".queues"])
+def test_packages_of_the_engine_import_nothing(package: str) -> None:
+    """Who imports a module imports its packages first, which would be another way round in a circle."""
+    source = modules()[ENGINE + package].read_text()
+    assert not list(imports(source, ENGINE + package, is_package=True))
 
 
 def test_modules_are_short() -> None:

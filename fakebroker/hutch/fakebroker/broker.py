@@ -9,7 +9,9 @@ from hutch.fakebroker.clocks import ManualClock, SystemClock
 from hutch.fakebroker.configuration import check_names, check_users, configured
 from hutch.fakebroker.engine.clock import Clock, SteppedClock
 from hutch.fakebroker.engine.node import Node
+from hutch.fakebroker.engine.origin import OPERATOR
 from hutch.fakebroker.engine.profiles import Profile
+from hutch.fakebroker.engine.vhosts import put_vhost
 from hutch.fakebroker.history import History
 from hutch.fakebroker.hub import Hub
 from hutch.fakebroker.inprocess import Pipe
@@ -81,11 +83,13 @@ class Broker:
             configured(profile, permit_deprecated_features, plugins, consumer_timeout, single_confirms),
             clock,
             users={"guest": "guest"} if users is None else users,
-            vhosts=vhosts,
             seed=seed,
             exchange_types=EXCHANGE_TYPES,
             listener=self.undrained_history.recorder,
         )
+        for name in vhosts:
+            if name not in node.vhosts:
+                put_vhost(node, OPERATOR, name)
         if node.profile.plugins:
             add_listeners(node)
         #: The inside, for transports and tools: its node in turns, waiting, who is connected.

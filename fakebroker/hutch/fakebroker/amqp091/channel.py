@@ -17,11 +17,10 @@ from hutch.fakebroker.engine.actors import Actor
 from hutch.fakebroker.engine.consumers import Consumer
 from hutch.fakebroker.engine.deliveries import Delivery, TypedDelivery
 from hutch.fakebroker.engine.errors import BrokerError
-from hutch.fakebroker.engine.queues.publishers import Standing
 from hutch.fakebroker.engine.queues.queue import Queue
 from hutch.fakebroker.engine.queues.ready_messages import Entry
 from hutch.fakebroker.engine.replies import ReplyQueue
-from hutch.fakebroker.engine.targets import Publisher
+from hutch.fakebroker.engine.targets import Publisher, Standing
 
 
 class Channel(Publisher):

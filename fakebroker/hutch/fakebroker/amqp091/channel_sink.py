@@ -51,7 +51,7 @@ class ChannelSink(Sink):
         """Count what a consumer is handed with the others of its queue."""
         queue = consumer.queue
         if queue not in self.unsent:
-            self.unsent[queue] = Unsent(queue)
+            self.unsent[queue] = Unsent()
         consumer.unsent = unsent = self.unsent[queue]
         unsent.consumers += 1
 
@@ -89,19 +89,18 @@ class ChannelSink(Sink):
         unsent, shared = consumer.unsent, self.shared_limit
         return (unsent is None or unsent.count < LIMIT) and (shared is None or not shared.is_reached)
 
-    def _step(self, unsent: Unsent) -> None:
+    def _step(self, queue: Queue, unsent: Unsent) -> None:
         """A step is reached: have the queue hear at once that its messages were sent, or wait for :meth:`sent`."""
         connection = self.connection
         if connection.output.is_behind:
-            connection.unsent.append((self, unsent))
+            connection.unsent.append((self, queue, unsent))
         else:
             unsent.count = 0
 
-    def sent(self, unsent: Unsent) -> None:
+    def sent(self, queue: Queue, unsent: Unsent) -> None:
         """All was sent: those who waited for room are served."""
         had_room = unsent.count < LIMIT
         unsent.count %= STEP
-        queue = unsent.queue
         if not unsent.consumers:
             self.unsent.pop(queue, None)
         if not had_room and queue.readmit(self):
@@ -126,7 +125,7 @@ class ChannelSink(Sink):
         if (unsent := consumer.unsent) is not None:
             unsent.count += 1
             if unsent.count == STEP:
-                self._step(unsent)
+                self._step(queue, unsent)
 
     def reply(self, queue: ReplyQueue, message: Message) -> None:
         """Send a reply to the channel's reply consumer."""

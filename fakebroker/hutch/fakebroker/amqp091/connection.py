@@ -11,6 +11,7 @@ from hutch.wire.codes import ReplyCode
 if TYPE_CHECKING:
     from hutch.fakebroker.amqp091.channel import Channel
     from hutch.fakebroker.amqp091.channel_sink import ChannelSink
+    from hutch.fakebroker.engine.queues.queue import Queue
     from hutch.fakebroker.engine.unsent import Unsent
     from hutch.fakebroker.engine.vhost import VHost
 
@@ -32,7 +33,7 @@ class AMQPConnection(Connection):
         #: The channels that have something to hear behind that.
         self.waiting: dict[Channel, None] = {}
         #: The queues that have something to hear once all output is sent.
-        self.unsent: list[tuple[ChannelSink, Unsent]] = []
+        self.unsent: list[tuple[ChannelSink, Queue, Unsent]] = []
         super().__init__(client, user, vhost)
 
     def hear(self) -> None:
@@ -44,8 +45,8 @@ class AMQPConnection(Connection):
     def sent(self) -> None:
         """All output was sent: have the queues hear that."""
         waiting, self.unsent = self.unsent, []
-        for sink, unsent in waiting:
-            sink.sent(unsent)
+        for sink, queue, unsent in waiting:
+            sink.sent(queue, unsent)
 
     @property
     def sinks(self) -> list[Sink]:

@@ -10,7 +10,7 @@ from hutch.wire.fields import FieldValue
 
 if TYPE_CHECKING:
     from hutch.fakebroker.engine.connection import Connection
-    from hutch.fakebroker.engine.exchanges import Exchange
+    from hutch.fakebroker.engine.exchanges.exchange import Exchange
     from hutch.fakebroker.engine.vhost import VHost
 
 Kind = Literal["queue", "exchange"]

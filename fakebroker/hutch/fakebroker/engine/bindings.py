@@ -9,7 +9,7 @@ from hutch.wire.fields import FieldTable, FieldValue, write_table
 from hutch.wire.interfaces import mypyc_attr
 
 if TYPE_CHECKING:
-    from hutch.fakebroker.engine.exchanges import Exchange
+    from hutch.fakebroker.engine.exchanges.exchange import Exchange
     from hutch.fakebroker.engine.queues.queue import Queue
 
 #: What a binding leads to.

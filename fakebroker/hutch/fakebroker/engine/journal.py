@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from hutch.fakebroker.engine.client import Client
     from hutch.fakebroker.engine.connection import Connection
     from hutch.fakebroker.engine.consumers import Consumer
-    from hutch.fakebroker.engine.exchanges import Exchange
+    from hutch.fakebroker.engine.exchanges.exchange import Exchange
     from hutch.fakebroker.engine.message import Message
     from hutch.fakebroker.engine.operator.policies import Policy
     from hutch.fakebroker.engine.queues.queue import Queue

@@ -2,7 +2,7 @@
 
 from hutch.fakebroker.engine.actors import Actor
 from hutch.fakebroker.engine.errors import BrokerError, not_found, refused
-from hutch.fakebroker.engine.exchanges import Exchange
+from hutch.fakebroker.engine.exchanges.exchange import Exchange
 from hutch.fakebroker.engine.queues.queue import Queue
 
 

@@ -2,7 +2,7 @@
 
 import math
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from random import Random
 from typing import Final
 
@@ -15,12 +15,10 @@ from hutch.fakebroker.engine.listening import journal_of
 from hutch.fakebroker.engine.message_properties import Envelopes
 from hutch.fakebroker.engine.names import Names
 from hutch.fakebroker.engine.operator.alarms import Alarms
-from hutch.fakebroker.engine.origin import OPERATOR
 from hutch.fakebroker.engine.profiles import Profile
 from hutch.fakebroker.engine.replies import Replies
 from hutch.fakebroker.engine.sinks import Sink
 from hutch.fakebroker.engine.vhost import VHost
-from hutch.fakebroker.engine.vhosts import put_vhost
 
 
 class Node:
@@ -37,7 +35,6 @@ class Node:
         clock: Clock,
         *,
         users: Mapping[str, str],
-        vhosts: Iterable[str],
         seed: int,
         exchange_types: Mapping[str, ExchangeType],
         listener: Journal,
@@ -65,9 +62,6 @@ class Node:
         #: What a command leaves to be done after it: dead-lettering, so that long chains of queues do not nest.
         self.pending: Final[deque[Callable[[], object]]] = deque()
         self._last: Final[deque[Callable[[], object]]] = deque()
-        for name in vhosts:
-            if name not in self.vhosts:
-                put_vhost(self, OPERATOR, name)
 
     def listen(self, listener: Journal, *, before_others: bool = False) -> None:
         """Have a listener hear the facts from now on, behind the listeners there are or before them."""

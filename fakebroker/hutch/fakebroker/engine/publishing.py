@@ -7,7 +7,7 @@ commit may come between them.
 from hutch.fakebroker.engine.actors import Actor
 from hutch.fakebroker.engine.delivered_properties import rewritten_properties
 from hutch.fakebroker.engine.errors import BrokerError, precondition_failed, refused
-from hutch.fakebroker.engine.exchanges import Exchange
+from hutch.fakebroker.engine.exchanges.exchange import Exchange
 from hutch.fakebroker.engine.lookup import find_exchange
 from hutch.fakebroker.engine.message import Message
 from hutch.fakebroker.engine.message_properties import Envelope

@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from hutch.fakebroker.engine.exchanges import Exchange
+from hutch.fakebroker.engine.exchanges.exchange import Exchange
 from hutch.fakebroker.engine.message import Message
 from hutch.fakebroker.engine.replies import REPLY_PREFIX
 from hutch.fakebroker.engine.targets import Target

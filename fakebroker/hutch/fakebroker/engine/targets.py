@@ -1,13 +1,29 @@
 """What a message can be routed to, and who publishes it there."""
 
 from abc import abstractmethod
-from typing import TYPE_CHECKING, ClassVar
+from typing import ClassVar
 
 from hutch.fakebroker.engine.message import Message
 from hutch.wire.interfaces import mypyc_attr
 
-if TYPE_CHECKING:
-    from hutch.fakebroker.engine.queues.publishers import Standing
+
+class Standing:
+    """What a publisher knows of a quorum queue (QUORUM-13).
+
+    ``is_full`` is what it has heard, ``told`` what the queue has told it last, which may be on its way. ``arriving`` is
+    how many of its messages the queue has not received, because it registers the publisher first; ``None`` before the
+    first message.
+    """
+
+    __slots__ = ("arriving", "is_full", "told")
+
+    def __init__(self, is_full: bool) -> None:
+        self.is_full = self.told = is_full
+        self.arriving: int | None = None
+
+    def hear(self, is_full: bool) -> None:
+        """The queue's word arrives."""
+        self.is_full = is_full
 
 
 @mypyc_attr(allow_interpreted_subclasses=True)
@@ -20,7 +36,7 @@ class Publisher:
         """Whether it has ended."""
 
     @abstractmethod
-    def tell(self, standing: "Standing", is_full: bool) -> None:
+    def tell(self, standing: Standing, is_full: bool) -> None:
         """Have ``standing`` hear a queue's word, when the publisher comes to that."""
 
 

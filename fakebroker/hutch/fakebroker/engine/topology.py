@@ -21,7 +21,7 @@ from hutch.fakebroker.engine.bindings import Destination
 from hutch.fakebroker.engine.consumers import Consumer
 from hutch.fakebroker.engine.deprecated import denied
 from hutch.fakebroker.engine.errors import not_implemented, precondition_failed, refused
-from hutch.fakebroker.engine.exchanges import Exchange
+from hutch.fakebroker.engine.exchanges.exchange import Exchange
 from hutch.fakebroker.engine.exchanges.kinds import check_type
 from hutch.fakebroker.engine.lookup import (
     check_owner,
@@ -31,8 +31,8 @@ from hutch.fakebroker.engine.lookup import (
     owned_queue,
     refuse_default_exchange,
 )
-from hutch.fakebroker.engine.queues import QUEUE_TYPES
 from hutch.fakebroker.engine.queues.queue import Queue
+from hutch.fakebroker.engine.queues.types import QUEUE_TYPES
 from hutch.fakebroker.erlang.terms import print_atom, type_text
 from hutch.wire.fields import FieldTable
 

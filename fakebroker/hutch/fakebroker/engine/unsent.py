@@ -2,10 +2,7 @@
 alone know.
 """
 
-from typing import TYPE_CHECKING, Final
-
-if TYPE_CHECKING:
-    from hutch.fakebroker.engine.queues.queue import Queue
+from typing import Final
 
 #: How many messages a queue hands to a channel before it hears that some were sent; it hears of so many together.
 #: RabbitMQ calls them UNSENT_MESSAGE_LIMIT and MORE_CONSUMER_CREDIT_AFTER.
@@ -19,9 +16,8 @@ class Unsent:
     The queue's consumers with that sink share it: ``consumers`` is how many there are, ``count`` how many messages.
     """
 
-    __slots__ = ("consumers", "count", "queue")
+    __slots__ = ("consumers", "count")
 
-    def __init__(self, queue: "Queue") -> None:
-        self.queue = queue
+    def __init__(self) -> None:
         self.consumers = 0
         self.count = 0

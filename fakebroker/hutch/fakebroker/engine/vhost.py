@@ -6,7 +6,7 @@ from hutch.fakebroker.engine.bindings import Binding, Destination, binding_ident
 from hutch.fakebroker.engine.consumers import Consumer
 from hutch.fakebroker.engine.deadletter import dead_letter_message, without_cycles
 from hutch.fakebroker.engine.errors import BrokerError
-from hutch.fakebroker.engine.exchanges import PREDECLARED, Exchange
+from hutch.fakebroker.engine.exchanges.exchange import PREDECLARED, Exchange
 from hutch.fakebroker.engine.message import Message
 from hutch.fakebroker.engine.operator.policies import Policies
 from hutch.fakebroker.engine.origin import BROKER, Origin

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from hutch.fakebroker.engine.bindings import Binding
     from hutch.fakebroker.engine.connection import Connection
     from hutch.fakebroker.engine.consumers import Consumer
-    from hutch.fakebroker.engine.exchanges import Exchange
+    from hutch.fakebroker.engine.exchanges.exchange import Exchange
     from hutch.fakebroker.engine.operator.policies import Policy
     from hutch.fakebroker.engine.queues.queue import Queue
     from hutch.fakebroker.engine.targets import Target

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 from hutch.fakebroker.engine.bindings import Binding, Destination, Router
 from hutch.fakebroker.engine.errors import internal_error, precondition_failed
-from hutch.fakebroker.engine.exchanges import Exchange
+from hutch.fakebroker.engine.exchanges.exchange import Exchange
 from hutch.fakebroker.engine.exchanges.kinds import ExchangeType
 from hutch.fakebroker.engine.message import Message
 from hutch.fakebroker.erlang.hashing import Atom, Term, jump, phash2

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 from typing import Final
 
-from hutch.fakebroker.engine import exchanges
+from hutch.fakebroker.engine.exchanges import types
 from hutch.fakebroker.engine.exchanges.kinds import ExchangeType
 from hutch.fakebroker.engine.node import Node
 from hutch.fakebroker.engine.profiles import Profile
@@ -32,7 +32,7 @@ PLUGINS: Final[dict[str, str | None]] = {
 }
 #: All exchange types, AMQP's and those of plugins. Which of them a broker has, its profile says.
 EXCHANGE_TYPES: Final[dict[str, ExchangeType]] = {
-    **exchanges.EXCHANGE_TYPES,
+    **types.EXCHANGE_TYPES,
     "x-consistent-hash": CONSISTENT_HASH,
     "x-local-random": LOCAL_RANDOM,
     "x-modulus-hash": MODULUS_HASH,

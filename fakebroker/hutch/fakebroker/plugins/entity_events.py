@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from hutch.fakebroker.engine.arguments import erlang_type
 from hutch.fakebroker.engine.bindings import Binding
-from hutch.fakebroker.engine.exchanges import Exchange
+from hutch.fakebroker.engine.exchanges.exchange import Exchange
 from hutch.fakebroker.engine.journal import Journal
 from hutch.fakebroker.engine.names import NODE_NAME
 from hutch.fakebroker.engine.origin import BROKER, Origin

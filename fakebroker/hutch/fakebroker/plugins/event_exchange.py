@@ -8,7 +8,7 @@ Three listeners of the journal publish there: :class:`~hutch.fakebroker.plugins.
 
 from typing import TYPE_CHECKING, Final
 
-from hutch.fakebroker.engine.exchanges import Exchange
+from hutch.fakebroker.engine.exchanges.exchange import Exchange
 from hutch.fakebroker.engine.message import Message
 from hutch.fakebroker.engine.names import NODE_NAME
 from hutch.fakebroker.engine.origin import Origin

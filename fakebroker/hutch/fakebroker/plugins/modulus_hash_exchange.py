@@ -13,7 +13,7 @@ from hutch.fakebroker.engine.queues.queue import TypedQueue
 from hutch.fakebroker.erlang.hashing import phash2
 
 if TYPE_CHECKING:
-    from hutch.fakebroker.engine.exchanges import Exchange
+    from hutch.fakebroker.engine.exchanges.exchange import Exchange
     from hutch.fakebroker.engine.vhost import VHost
 
 

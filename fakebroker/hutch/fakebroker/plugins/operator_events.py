@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING, Any, Final
 
 from hutch.fakebroker.engine.arguments import erlang_type
-from hutch.fakebroker.engine.exchanges import Exchange
+from hutch.fakebroker.engine.exchanges.exchange import Exchange
 from hutch.fakebroker.engine.journal import Journal
 from hutch.fakebroker.engine.names import NODE_NAME
 from hutch.fakebroker.engine.origin import BROKER, Origin

@@ -16,7 +16,7 @@ from hutch.fakebroker.engine.queues.queue import TypedQueue
 from hutch.wire.fields import FieldTable
 
 if TYPE_CHECKING:
-    from hutch.fakebroker.engine.exchanges import Exchange
+    from hutch.fakebroker.engine.exchanges.exchange import Exchange
     from hutch.fakebroker.engine.node import Node
     from hutch.fakebroker.engine.vhost import VHost
 

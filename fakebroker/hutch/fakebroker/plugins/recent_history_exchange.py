@@ -18,7 +18,7 @@ from hutch.fakebroker.erlang.terms import erlang_term, print_term
 from hutch.wire.fields import FieldTable, type_name
 
 if TYPE_CHECKING:
-    from hutch.fakebroker.engine.exchanges import Exchange
+    from hutch.fakebroker.engine.exchanges.exchange import Exchange
     from hutch.fakebroker.engine.node import Node
     from hutch.fakebroker.engine.targets import Target
     from hutch.fakebroker.engine.vhost import VHost

@@ -12,7 +12,7 @@ from hutch.fakebroker.erlang.terms import comparable, print_term, seconds, type_
 from hutch.wire.fields import FieldTable, FieldValue, Timestamp
 
 if TYPE_CHECKING:
-    from hutch.fakebroker.engine.exchanges import Exchange
+    from hutch.fakebroker.engine.exchanges.exchange import Exchange
     from hutch.fakebroker.engine.node import Node
     from hutch.fakebroker.engine.vhost import VHost
 

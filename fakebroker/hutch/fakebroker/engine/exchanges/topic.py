@@ -10,7 +10,7 @@ from hutch.fakebroker.engine.message import Message
 from hutch.wire.fields import FieldTable
 
 if TYPE_CHECKING:
-    from hutch.fakebroker.engine.exchanges import Exchange
+    from hutch.fakebroker.engine.exchanges.exchange import Exchange
     from hutch.fakebroker.engine.node import Node
 
 

@@ -13,9 +13,8 @@ from hutch.fakebroker.engine.queues.quorum_ready import QuorumEntry
 from hutch.fakebroker.engine.targets import Publisher
 
 if TYPE_CHECKING:
-    from hutch.fakebroker.engine.queues.publishers import Standing
     from hutch.fakebroker.engine.queues.quorum import QuorumQueue
-    from hutch.fakebroker.engine.targets import Target
+    from hutch.fakebroker.engine.targets import Standing, Target
 
 #: dead_letter_worker_consumer_prefetch: how many are published at once.
 _PREFETCH: Final = 32

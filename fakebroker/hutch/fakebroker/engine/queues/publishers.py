@@ -1,28 +1,12 @@
-"""The publishers of a quorum queue: what each knows of it, and whether its first message has arrived (QUORUM-13)."""
+"""The publishers of a quorum queue (QUORUM-13)."""
 
 from typing import TYPE_CHECKING, Final
+
+from hutch.fakebroker.engine.targets import Publisher, Standing
 
 if TYPE_CHECKING:
     from hutch.fakebroker.engine.message import Message
     from hutch.fakebroker.engine.queues.quorum import QuorumQueue
-    from hutch.fakebroker.engine.targets import Publisher
-
-
-class Standing:
-    """What one publisher knows: ``is_full`` is what it has heard, ``told`` what the queue has told it last, which may
-    be on its way. ``arriving`` is how many of its messages the queue has not received, because it registers the
-    publisher first; ``None`` before the first message.
-    """
-
-    __slots__ = ("arriving", "is_full", "told")
-
-    def __init__(self, is_full: bool) -> None:
-        self.is_full = self.told = is_full
-        self.arriving: int | None = None
-
-    def hear(self, is_full: bool) -> None:
-        """The queue's word arrives."""
-        self.is_full = is_full
 
 
 class Publishers:
@@ -32,18 +16,18 @@ class Publishers:
         self._queue: Final = queue
         self._standings: Final[dict[Publisher, Standing]] = {}
 
-    def get(self, publisher: "Publisher") -> Standing | None:
+    def get(self, publisher: Publisher) -> Standing | None:
         """What a publisher knows; ``None`` for one that was not there before."""
         return self._standings.get(publisher)
 
-    def add(self, publisher: "Publisher", is_full: bool) -> Standing:
+    def add(self, publisher: Publisher, is_full: bool) -> Standing:
         """Tell a new publisher how things are."""
         for closed in [one for one in self._standings if one.closed]:
             del self._standings[closed]
         standing = self._standings[publisher] = Standing(is_full)
         return standing
 
-    def receive(self, publisher: "Publisher", message: "Message") -> None:
+    def receive(self, publisher: Publisher, message: "Message") -> None:
         """Take in a message of a publisher that was added. The first one waits until the publisher is registered, which
         takes longer than anything else that follows from a command (QUORUM-12).
         """
@@ -60,7 +44,7 @@ class Publishers:
 
         self._queue.vhost.node.do_last(arrive)
 
-    def tell(self, is_full: bool, but: "Publisher | None") -> None:
+    def tell(self, is_full: bool, but: Publisher | None) -> None:
         """Tell all ``but`` one, if they were told otherwise before."""
         for publisher, standing in self._standings.items():
             if standing.told is not is_full and publisher is not but:

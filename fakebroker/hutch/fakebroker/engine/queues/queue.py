@@ -31,7 +31,7 @@ class TypedQueue(Target, Generic[C, E]):
 
     ``C`` is what its consumers are, and ``E`` what its entries are.
 
-    A queue type is a subclass, entered in :data:`~hutch.fakebroker.engine.queues.QUEUE_TYPES`.
+    A queue type is a subclass, entered in :data:`~hutch.fakebroker.engine.queues.types.QUEUE_TYPES`.
     """
 
     #: What x-queue-type calls it.
