@@ -16,6 +16,7 @@ from types import ModuleType
 import pytest
 
 import hutch.fakebroker
+from hutch.fakebroker.amqp091 import reader
 from hutch.wire.frames import method_frame
 from hutch.wire.methods import BasicAck
 from old_beside_new import command
@@ -72,6 +73,14 @@ def test_a_planted_difference_is_found_and_made_small(
     assert outcome.difference.old != outcome.difference.new
     assert len(outcome.difference.script) < 12, outcome.difference.report()
     assert told(outcome)[-1] == "they differ"
+
+
+def test_the_machines_time_decides_nothing(old: Side, new: Side, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A reader stops after 2 ms of real time. One that stopped behind each command would differ."""
+    monkeypatch.setattr("hutch.fakebroker.amqp091.reader.SLICE", 0.0)
+    outcome = run(old, new, "4.3", 100, 4)
+    assert outcome.difference is None, outcome.difference
+    assert reader.SLICE == 0.0, "the length of slices was not put back"
 
 
 def test_a_difference_of_bytes_or_of_events_alone_counts(old: Side, new: Side, monkeypatch: pytest.MonkeyPatch) -> None:

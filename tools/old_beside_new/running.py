@@ -34,13 +34,14 @@ def run(old: Side, new: Side, profile: str, operations: int, seed: int) -> Outco
     """Play scripts, drawn with the random seed, until so many operations are played or there is a difference."""
     outcome, scripts, random = Outcome(), Scripts(profile), Random(seed)
     began = time.monotonic()
-    while outcome.played.total() < operations and outcome.difference is None:
-        outcome.scripts += 1
-        script = scripts.draw(random)
-        outcome.difference = _play(old, new, script, outcome)
-        outcome.seconds = time.monotonic() - began
-        if outcome.difference is not None:
-            outcome.difference = _small(old, new, script, outcome.difference)
+    with old.unsliced(), new.unsliced():
+        while outcome.played.total() < operations and outcome.difference is None:
+            outcome.scripts += 1
+            script = scripts.draw(random)
+            outcome.difference = _play(old, new, script, outcome)
+            outcome.seconds = time.monotonic() - began
+            if outcome.difference is not None:
+                outcome.difference = _small(old, new, script, outcome.difference)
     return outcome
 
 
