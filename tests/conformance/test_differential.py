@@ -27,8 +27,7 @@ from hutch.conformance.differential.operations import (
 from hutch.conformance.differential.shrinking import shrink, simpler
 from hutch.conformance.differential.vocabulary import Vocabulary
 from hutch.conformance.live import Live
-from hutch.fakebroker import Broker
-from hutch.fakebroker.engine import profiles
+from hutch.fakebroker import Broker, profiles
 from hutch.wire import methods as wire
 from hutch.wire.fields import FieldTable
 
@@ -137,7 +136,9 @@ def test_policies_are_made_small() -> None:
 def test_a_planted_difference_is_found_and_made_small(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    planted = replace(profiles.V4_3, sorts_headers=False)
+    version = profiles.V4_3
+    messages = replace(version.engine.messages, sorts_headers=False)
+    planted = replace(version, engine=replace(version.engine, messages=messages))
     monkeypatch.setitem(profiles.PROFILES, "planted", planted)
     with Broker("planted") as broker:
         assert main(["--differential", broker.url, "--operations", "20000", "--seed", "1"]) == 1

@@ -90,7 +90,7 @@ def test_addresses_as_erlang_prints_them(address: str, printed: str) -> None:
 
 
 def test_who_may_log_in_from_this_machine_alone_is_told_so(told: Broker) -> None:
-    session = Session(told.hub.node, Peer("from afar", local=False), lambda: None)
+    session = Session(told.hub.node, told.hub.profile, Peer("from afar", local=False), lambda: None)
     session.receive(PROTOCOL_HEADER)
     session.receive(method_frame(0, ConnectionStartOk({}, "PLAIN", b"\0guest\0guest").encode()))
     (failure,) = (event for event in events(told) if event.routing_key == "user.authentication.failure")
@@ -129,7 +129,7 @@ def test_an_exchange_tells_of_its_policy(told: Broker) -> None:
 def test_a_login_that_cannot_be_read_has_no_event(
     told: Broker, mechanism: str, response: bytes, told_of: list[str]
 ) -> None:
-    session = Session(told.hub.node, Peer("a test"), lambda: None)
+    session = Session(told.hub.node, told.hub.profile, Peer("a test"), lambda: None)
     session.receive(PROTOCOL_HEADER)
     session.receive(method_frame(0, ConnectionStartOk({}, mechanism, response).encode()))
     assert [event.routing_key for event in events(told)] == told_of

@@ -95,7 +95,7 @@ def test_the_broker_answers_as_rabbitmq_did(path: Path, monkeypatch: pytest.Monk
     wanted = frames(b"".join(said_by("server", path)))
     with Broker(version.rpartition(".")[0], ManualClock(), vhosts=(VHOST,)) as broker:
         monkeypatch.setattr(broker.hub.node, "names", RecordedNames(wanted))
-        session = Session(broker.hub.node, Peer("recorded"), lambda: None)
+        session = Session(broker.hub.node, broker.hub.profile, Peer("recorded"), lambda: None)
         got = b""
         for data in said_by("client", path):
             session.receive(data)

@@ -40,7 +40,7 @@ def test_addresses_that_only_this_machine_reaches(
 
 def answer(broker: Broker, user: str, mechanism: str = "PLAIN", *, local: bool = False) -> Method:
     """What the broker says to a login of ``user``, whose password is its name."""
-    session = Session(broker.hub.node, Peer("a test", local=local), lambda: None)
+    session = Session(broker.hub.node, broker.hub.profile, Peer("a test", local=local), lambda: None)
     session.receive(PROTOCOL_HEADER)
     session.take()
     capabilities = {"capabilities": {"authentication_failure_close": True}}

@@ -66,7 +66,9 @@ class Sliced:
     def __init__(self, broker: Broker) -> None:
         ticks = count()
         self.broker = broker
-        self.session = Session(broker.hub.node, Client("sliced"), lambda: None, now=lambda: next(ticks) * SLICE)
+        self.session = Session(
+            broker.hub.node, broker.hub.profile, Client("sliced"), lambda: None, now=lambda: next(ticks) * SLICE
+        )
         login = ConnectionStartOk({}, "PLAIN", b"\0guest\0guest")
         self.session.receive(PROTOCOL_HEADER)
         self.say((login, 0), (ConnectionTuneOk(2047, 131072, 0), 0), (ConnectionOpen("/"), 0), (ChannelOpen(), 1))
@@ -193,7 +195,7 @@ def test_the_end_of_the_connection_ends_reading(sliced: Sliced) -> None:
 def test_a_session_without_a_clock_has_no_slices(manual: Broker) -> None:
     """The same calls, the same bytes, whatever time it takes."""
     sliced = Sliced(manual)
-    whole = Session(manual.hub.node, Client("whole"), lambda: None)
+    whole = Session(manual.hub.node, manual.hub.profile, Client("whole"), lambda: None)
     whole.receive(PROTOCOL_HEADER)
     for method, channel in (
         (ConnectionStartOk({}, "PLAIN", b"\0guest\0guest"), 0),

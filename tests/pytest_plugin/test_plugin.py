@@ -76,10 +76,10 @@ def test_the_marker_asks_for_single_confirms(pytester: pytest.Pytester) -> None:
 
         @pytest.mark.fakebroker(single_confirms=True)
         def test_one(fakebroker):
-            assert fakebroker.profile.single_confirms
+            assert fakebroker.profile.amqp091.single_confirms
 
         def test_two(fakebroker):
-            assert not fakebroker.profile.single_confirms
+            assert not fakebroker.profile.amqp091.single_confirms
         """
     )
     pytester.runpytest(*ALONE).assert_outcomes(passed=2)

@@ -66,7 +66,9 @@ def test_a_planted_difference_is_found_and_made_small(
     old: Side, new: Side, profile: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     profiles = sys.modules[f"{OLD}.fakebroker"].PROFILES
-    planted = replace(profiles[profile], requeues_to_tail=not profiles[profile].requeues_to_tail)
+    engine = profiles[profile].engine
+    quorum = replace(engine.quorum, requeues_to_tail=not engine.quorum.requeues_to_tail)
+    planted = replace(profiles[profile], engine=replace(engine, quorum=quorum))
     monkeypatch.setitem(profiles, profile, planted)
     outcome = run(old, new, profile, 20000, 1)
     assert outcome.difference is not None

@@ -6,9 +6,9 @@ from hutch.fakebroker.clocks import ManualClock, SystemClock
 from hutch.fakebroker.engine.clock import Clock
 from hutch.fakebroker.engine.message import Message
 from hutch.fakebroker.engine.operator.policy_checks import InvalidPolicy
-from hutch.fakebroker.engine.profiles import PROFILES, Profile
 from hutch.fakebroker.history import History
 from hutch.fakebroker.history.event import Event
+from hutch.fakebroker.profiles import PROFILES, Profile
 from hutch.fakebroker.queue_view import QueueView
 
 __all__ = [

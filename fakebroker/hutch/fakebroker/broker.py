@@ -10,13 +10,12 @@ from hutch.fakebroker.configuration import check_names, check_users, configured
 from hutch.fakebroker.engine.clock import Clock, SteppedClock
 from hutch.fakebroker.engine.node import Node
 from hutch.fakebroker.engine.origin import OPERATOR
-from hutch.fakebroker.engine.profiles import Profile
 from hutch.fakebroker.engine.vhosts import put_vhost
 from hutch.fakebroker.history import History
 from hutch.fakebroker.hub import Hub
 from hutch.fakebroker.inprocess import Pipe
 from hutch.fakebroker.memory import forget_name, publish_name
-from hutch.fakebroker.plugins.enabling import EXCHANGE_TYPES, add_listeners
+from hutch.fakebroker.plugins.enabling import add_listeners, exchange_types
 from hutch.fakebroker.queue_view import QueueView
 
 if TYPE_CHECKING:
@@ -79,27 +78,27 @@ class Broker:
         clock = self.clock if isinstance(self.clock, ManualClock) else SteppedClock(self.clock)
         #: :attr:`history` as it is, while clients may still have sent more.
         self.undrained_history: Final = History(clock, history_events, history_bytes)
+        #: The RabbitMQ version that the broker is.
+        self.profile: Final = configured(
+            profile, permit_deprecated_features, plugins, consumer_timeout, single_confirms
+        )
+        enabled = self.profile.enabled_plugins
         node = Node(
-            configured(profile, permit_deprecated_features, plugins, consumer_timeout, single_confirms),
+            self.profile.engine,
             clock,
             users={"guest": "guest"} if users is None else users,
             seed=seed,
-            exchange_types=EXCHANGE_TYPES,
+            exchange_types=exchange_types(self.profile.plugins, enabled),
             listener=self.undrained_history.recorder,
         )
         for name in vhosts:
             if name not in node.vhosts:
                 put_vhost(node, OPERATOR, name)
-        if node.profile.plugins:
-            add_listeners(node)
+        if enabled:
+            add_listeners(node, self.profile.plugins, enabled)
         #: The inside, for transports and tools: its node in turns, waiting, who is connected.
-        self.hub: Final = Hub(node, self.clock, peer_clock)
+        self.hub: Final = Hub(node, self.profile.amqp091, self.clock, peer_clock)
         self._memory_url: str | None = None
-
-    @property
-    def profile(self) -> Profile:
-        """The RabbitMQ version that the broker is."""
-        return self.hub.node.profile
 
     @property
     def history(self) -> History:

@@ -3,9 +3,8 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
-from hutch.fakebroker.engine.deprecated import permitting
-from hutch.fakebroker.engine.profiles import PROFILES, Profile
-from hutch.fakebroker.plugins.enabling import enabling
+from hutch.fakebroker.plugins.enabling import check_plugins
+from hutch.fakebroker.profiles import PROFILES, Profile
 
 
 def configured(
@@ -28,10 +27,41 @@ def configured(
     if consumer_timeout is not None and consumer_timeout <= 0:
         raise ValueError(f"consumer_timeout takes milliseconds, or None for none, not {consumer_timeout!r}")
     check_names("plugins", plugins)
-    profile = enabling(permitting(PROFILES[name], permit_deprecated_features or {}), plugins)
-    if (consumer_timeout, single_confirms) == (profile.consumer_timeout, profile.single_confirms):
+    profile, enabled, features = PROFILES[name], check_plugins(plugins), permit_deprecated_features or {}
+    _check_features(profile, features)
+    if enabled:
+        profile = replace(profile, enabled_plugins=enabled)
+    amqp091, arguments, queues = profile.amqp091, profile.engine.arguments, profile.engine.queues
+    if not features and (consumer_timeout, single_confirms) == (queues.consumer_timeout, amqp091.single_confirms):
         return profile
-    return replace(profile, consumer_timeout=consumer_timeout, single_confirms=single_confirms)
+    # Where a broker denies this one, basic.qos global=true is taken for a consumer's own limit (QOS-06).
+    shares_qos = bool(features.get("global_qos", amqp091.shares_global_qos))
+    takes_locator = bool(features.get("queue_master_locator", arguments.permits_master_locator))
+    topology = profile.engine.topology
+    takes_transient = bool(features.get("transient_nonexcl_queues", topology.permits_transient_queues))
+    engine = replace(
+        profile.engine,
+        arguments=replace(arguments, permits_master_locator=takes_locator),
+        queues=replace(queues, consumer_timeout=consumer_timeout),
+        topology=replace(topology, permits_transient_queues=takes_transient),
+    )
+    amqp091 = replace(amqp091, shares_global_qos=shares_qos, single_confirms=single_confirms)
+    return replace(profile, amqp091=amqp091, engine=engine)
+
+
+def _check_features(profile: Profile, features: Iterable[str]) -> None:
+    """Refuse to permit or deny deprecated features that a version does not have.
+
+    Raises:
+        ValueError: it has no such feature; the message names those it has.
+    """
+    known = profile.deprecated_features
+    for name in features:
+        if name not in known:
+            there = f"it has {', '.join(map(repr, sorted(known)))}" if known else "it has none"
+            raise ValueError(
+                f"RabbitMQ {profile.name} has no deprecated feature {name!r} that could be denied; {there}"
+            )
 
 
 def check_names(argument: str, names: Iterable[str]) -> None:

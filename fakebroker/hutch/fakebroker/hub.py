@@ -5,6 +5,7 @@ import threading
 from collections.abc import Callable, Collection, Iterable
 from typing import TYPE_CHECKING, Final, TypeVar
 
+from hutch.fakebroker.amqp091.profile import AMQPProfile
 from hutch.fakebroker.amqp091.session import Session
 from hutch.fakebroker.clocks import ManualClock
 from hutch.fakebroker.engine.clock import Clock, Timers
@@ -30,12 +31,14 @@ class Hub:
 
     Args:
         node: the broker's engine.
+        profile: what the broker's RabbitMQ version is to AMQP's clients.
         clock: the broker's clock.
         peer_clock: the clock for what TCP clients have to do in time; ``None`` for the broker's.
     """
 
-    def __init__(self, node: Node, clock: Clock, peer_clock: Clock | None = None) -> None:
+    def __init__(self, node: Node, profile: AMQPProfile, clock: Clock, peer_clock: Clock | None = None) -> None:
         self.node: Final = node
+        self.profile: Final = profile
         self._timers: Final = node.timers
         #: The turn that a thread may have: ``with hub.turn as node``.
         self.turn: Final = Turn(node)

@@ -55,7 +55,9 @@ class Pipe:
             if hub.closed or hub.stopped:
                 raise ConnectionRefusedError(f"the in-process broker is {'closed' if hub.closed else 'stopped'}")
             peer = Peer(f"in-process client {len(hub.pipes) + 1}")
-            self._session = hub.pipes[self] = Session(node, peer, None, now=monotonic, stream_size=PIPE_SIZE)
+            self._session = hub.pipes[self] = Session(
+                node, hub.profile, peer, None, now=monotonic, stream_size=PIPE_SIZE
+            )
 
     def send(self, data: bytes, deadline: float | None = None) -> None:  # noqa: ARG002
         """Have the broker do what ``data`` asks for; later, where an alarm keeps it from reading (CONN-BLOCK-04). What

@@ -12,8 +12,8 @@ from collections.abc import Sequence
 from typing import Final
 
 from hutch.fakebroker.broker import Broker
-from hutch.fakebroker.engine.profiles import PROFILES
 from hutch.fakebroker.plugins.enabling import PLUGINS
+from hutch.fakebroker.profiles import PROFILES
 from hutch.fakebroker.server.ports import bind
 from hutch.fakebroker.server.protocol import Listener
 from hutch.fakebroker.server.tls import LOGIN_FROM, Tls, server_context

@@ -58,7 +58,7 @@ class Channel(Publisher):
         self._words: list[tuple[Standing, bool]] = []
         self.transaction: Transaction | None = None
         profile = self.vhost.node.profile
-        timeout = None if profile.has_consumer_timeouts else profile.consumer_timeout
+        timeout = None if profile.quorum.has_consumer_timeouts else profile.queues.consumer_timeout
         #: What closes the channel when it keeps a delivery for too long; ``None`` where nothing does.
         self.ack_timeout: Final = None if timeout is None else AckTimeout(self, timeout)
         connection.channels[number] = self
@@ -232,7 +232,7 @@ class Channel(Publisher):
         """
         for queue in {delivery.queue: None for delivery in self._unacked.values()}:
             queue.check_return(recovering=True)
-        outcome = Outcome(acked=False, requeue=True, failed=not self.vhost.node.profile.hands_back)
+        outcome = Outcome(acked=False, requeue=True, failed=not self.connection.profile.hands_back)
         deliveries = self.sink.settle(0, multiple=True)
         self.carry_out(outcome, [delivery for delivery in deliveries if delivery.queue.serves_at_once])
         reply()

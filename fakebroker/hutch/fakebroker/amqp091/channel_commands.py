@@ -96,7 +96,7 @@ class ChannelCommands(Commands):
         try:
             following = next_channel_state(slot.state, kind)
         except IllegalMethod as error:
-            if error.method is BasicCancelOk and slot.channel and session.node.profile.crashes_on_cancel_ok:
+            if error.method is BasicCancelOk and slot.channel and session.profile.crashes_on_cancel_ok:
                 raise internal_error() from None
             raise AMQPError(error.code, error.text, method=error.method) from None
         if kind is ChannelOpen:

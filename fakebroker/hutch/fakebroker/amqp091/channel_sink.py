@@ -131,7 +131,7 @@ class ChannelSink(Sink):
         """Send a reply to the channel's reply consumer."""
         vhost = self.connection.vhost
         tag = self.last_tag + 1
-        if vhost.node.profile.has_volatile_queues:
+        if vhost.node.profile.topology.has_volatile_queues:
             self.last_tag = tag
         vhost.node.journal.delivered(self.origin, vhost, queue, message, queue.tag, tag, False)
         self.output.deliver(self.number, queue.tag_bytes, tag, False, message)

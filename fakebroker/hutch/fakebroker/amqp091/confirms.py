@@ -25,7 +25,7 @@ class Confirms:
         #: How many publishes there were.
         self.count = 0
         self._channel: Final = channel
-        self._single: Final = channel.vhost.node.profile.single_confirms
+        self._single: Final = channel.connection.profile.single_confirms
         self._acks: list[int] = []
         self._nacks: list[int] = []
 

@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING, Final
 
 from hutch.fakebroker.amqp091.output import Output
+from hutch.fakebroker.amqp091.profile import AMQPProfile
 from hutch.fakebroker.engine.client import Client
 from hutch.fakebroker.engine.connection import Connection
 from hutch.fakebroker.engine.sinks import Sink
@@ -23,7 +24,10 @@ class AMQPConnection(Connection):
     CONSUME-20). ``channels`` are the open ones by number.
     """
 
-    def __init__(self, client: Client, user: str, vhost: "VHost", output: Output, *, cancel_notify: bool) -> None:
+    def __init__(
+        self, client: Client, user: str, vhost: "VHost", output: Output, profile: AMQPProfile, *, cancel_notify: bool
+    ) -> None:
+        self.profile: Final = profile
         self.output: Final = output
         self.cancel_notify: Final = cancel_notify
         self.channels: Final[dict[int, Channel]] = {}

@@ -35,8 +35,8 @@ from hutch.wire.methods import (
 from hutch.wire.states import FROM_CLIENT, FROM_SERVER, ConnectionState, IllegalMethod, next_connection_state
 
 if TYPE_CHECKING:
+    from hutch.fakebroker.amqp091.profile import AMQPProfile
     from hutch.fakebroker.amqp091.session import Session
-    from hutch.fakebroker.engine.profiles import Profile
 
 #: What connection.tune proposes: channels, bytes, seconds (CONN-TUNE-01).
 CHANNEL_MAX: Final = 2047
@@ -76,7 +76,7 @@ _CAPABILITIES: Final = dict.fromkeys(
 )
 
 
-def server_properties(profile: "Profile") -> FieldTable:
+def server_properties(profile: "AMQPProfile") -> FieldTable:
     """What connection.start says of the broker (CONN-HDR-12). ``cluster_name`` tells that it is an emulator."""
     return {
         "capabilities": _CAPABILITIES,
@@ -90,7 +90,7 @@ def server_properties(profile: "Profile") -> FieldTable:
 
 
 @lru_cache
-def _start(profile: "Profile", mechanisms: tuple[str, ...], major: int) -> bytes:
+def _start(profile: "AMQPProfile", mechanisms: tuple[str, ...], major: int) -> bytes:
     """The frame of connection.start, which is the same for every client."""
     start = ConnectionStart(
         version_major=major,
@@ -114,7 +114,7 @@ class Handshake:
         self.deaf = False
         self.closing_timeout = CLOSING_TIMEOUT
         self._session: Final = session
-        self._profile: Final = session.node.profile
+        self._profile: Final = session.profile
         self._identity: Final = identity
         self._mechanisms: Final = (
             self._profile.mechanisms if identity is None else self._profile.mechanisms_with_external
@@ -326,6 +326,6 @@ class Handshake:
         session.end_in(None)
         cancel_notify = self._capabilities.get("consumer_cancel_notify") is True
         session.connection = AMQPConnection(
-            self._client, self._client.user or "", vhost, session, cancel_notify=cancel_notify
+            self._client, self._client.user or "", vhost, session, self._profile, cancel_notify=cancel_notify
         )
         self._send(ConnectionOpenOk())

@@ -46,7 +46,7 @@ class Reader(Role):
         self._handshake: Final = handshake
         self._node: Final = session.node
         self._slots: Final = session.slots
-        profile = session.node.profile
+        profile = session.profile
         #: Its limit for frames holds until another one is agreed on.
         self.cutter: Final = Cutter(
             self, commands, session.slots, BasicPublish, profile.max_body_size, profile.frame_min

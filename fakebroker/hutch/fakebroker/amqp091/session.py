@@ -12,6 +12,7 @@ from hutch.fakebroker.amqp091.connection import AMQPConnection
 from hutch.fakebroker.amqp091.errors import AMQPError, in_amqp
 from hutch.fakebroker.amqp091.handshake import FRAME_MAX, Handshake
 from hutch.fakebroker.amqp091.output import Output
+from hutch.fakebroker.amqp091.profile import AMQPProfile
 from hutch.fakebroker.amqp091.reader import Reader
 from hutch.fakebroker.engine.access.limits import check_new_channel
 from hutch.fakebroker.engine.client import Client
@@ -44,18 +45,19 @@ _CHUNK: Final = 256 * 1024
 class Session(Output):
     """One connection's life.
 
-    ``peer`` is the client. ``wake`` is called when output turns up where there was none, and when the
-    session ends: then :meth:`take` it. ``None`` is for a client that looks for itself at the end of each turn. After
-    ``dropped`` turns true and the output is taken, the stream is to be reset (CONN-HDR-14). ``timers`` are those of the
-    time that the client lives in; default the node's. ``identity`` is the user that the client is by its certificate,
-    ``""`` for one without; ``None`` where nobody presents any. ``now`` is a clock, in seconds, by which slices of
-    reading end; by default they do not. ``stream_size`` is how many bytes of output the stream to the client holds,
-    though nobody has taken them yet, as the buffers of sockets do.
+    ``profile`` has the switches of the broker's version. ``peer`` is the client. ``wake`` is called when output turns
+    up where there was none, and when the session ends: then :meth:`take` it. ``None`` is for a client that looks for
+    itself at the end of each turn. After ``dropped`` turns true and the output is taken, the stream is to be reset
+    (CONN-HDR-14). ``timers`` are those of the time that the client lives in; default the node's. ``identity`` is the
+    user that the client is by its certificate, ``""`` for one without; ``None`` where nobody presents any. ``now`` is a
+    clock, in seconds, by which slices of reading end; by default they do not. ``stream_size`` is how many bytes of
+    output the stream to the client holds, though nobody has taken them yet, as the buffers of sockets do.
     """
 
     def __init__(
         self,
         node: Node,
+        profile: AMQPProfile,
         peer: Peer,
         wake: Callable[[], None] | None,
         timers: Timers | None = None,
@@ -64,6 +66,7 @@ class Session(Output):
         stream_size: int = 0,
     ) -> None:
         self.node: Final = node
+        self.profile: Final = profile
         self.timers: Final = node.timers if timers is None else timers
         self.peer: Final = peer
         #: What is known of it.

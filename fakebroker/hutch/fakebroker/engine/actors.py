@@ -68,7 +68,7 @@ class Actor:
         user = node.users.get(self.username)
         permissions = None if user is None else user.permissions.get(self.vhost.name)
         called = "amq.default" if kind == "exchange" and not name else name  # the default exchange (PERM-10)
-        pcre2 = node.profile.has_pcre2
+        pcre2 = node.profile.access.has_pcre2
         if permissions is None or not matches(getattr(permissions, permission), called, pcre2=pcre2):
             raise self._refused(permission, f"{kind} '{called}'")
         if (forgotten := _remember(self._granted, grant)) is not None and forgotten[::2] == ("exchange", "write"):
@@ -83,7 +83,7 @@ class Actor:
         """Refuse with 403 to tell whether there is a queue or an exchange, where that needs a permission: any of the
         three (PERM-03).
         """
-        if not self.vhost.node.profile.passive_needs_permission:
+        if not self.vhost.node.profile.access.passive_needs_permission:
             return
         try:
             self.check(kind, name, "configure")
@@ -120,7 +120,7 @@ class Actor:
         if permissions is None:
             return True
         variables = {"username": self.username, "vhost": self.vhost.name}
-        profile = self.vhost.node.profile
+        profile = self.vhost.node.profile.access
         return matches(
             getattr(permissions, permission),
             key,
@@ -136,7 +136,7 @@ class Actor:
         raise precondition_failed(f"user_id property set to '{user_id}' but authenticated user was '{self.username}'")
 
     def _refused(self, permission: str, what: str) -> BrokerError:
-        named = f"{permission} " if self.vhost.node.profile.names_refused_permission else ""
+        named = f"{permission} " if self.vhost.node.profile.access.names_refused_permission else ""
         return refused(f"{named}access to {what} in vhost '{self.vhost.name}' refused for user '{self.username}'")
 
 

@@ -1,17 +1,17 @@
 """The x-arguments of queues and exchanges: what is accepted, what is refused and how, and when two sets are the same.
 
 Each argument is declared once, in :data:`QUEUE_ARGUMENTS`; which queue types have it, the profile tells
-(``Profile.queue_arguments``). A value that RabbitMQ takes and the emulator lacks is answered with 540.
+(``ArgumentsProfile.queue_arguments``). A value that RabbitMQ takes and the emulator lacks is answered with 540.
 """
 
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from hutch.fakebroker.engine.arguments_profile import ArgumentsProfile
 from hutch.fakebroker.engine.deprecated import denied
 from hutch.fakebroker.engine.errors import internal_error, not_implemented, precondition_failed
 from hutch.fakebroker.engine.message_properties import MAX_TTL
-from hutch.fakebroker.engine.profiles import Profile
 from hutch.fakebroker.engine.queues.retention import checked_milliseconds, milliseconds
 from hutch.fakebroker.erlang.terms import print_text, type_text
 from hutch.wire.fields import FieldTable, FieldValue
@@ -28,7 +28,7 @@ class InvalidArgument(Exception):
     """Why a value is refused: ``args[0]`` is the reason as RabbitMQ prints it, an Erlang term."""
 
 
-_Validator = Callable[[FieldValue, FieldTable, Profile], None]
+_Validator = Callable[[FieldValue, FieldTable, ArgumentsProfile], None]
 
 
 def why_no_number(value: FieldValue) -> str | None:
@@ -39,32 +39,32 @@ def why_no_number(value: FieldValue) -> str | None:
     return f"{{value_negative,{value}}}" if value < 0 else None
 
 
-def _integer(value: FieldValue, _arguments: FieldTable, _profile: Profile) -> int:
+def _integer(value: FieldValue, _arguments: FieldTable, _profile: ArgumentsProfile) -> int:
     reason = why_no_number(value)
     if reason is not None or not isinstance(value, int):
         raise InvalidArgument(reason)
     return value
 
 
-def _ttl(value: FieldValue, arguments: FieldTable, profile: Profile) -> None:
+def _ttl(value: FieldValue, arguments: FieldTable, profile: ArgumentsProfile) -> None:
     number = _integer(value, arguments, profile)
     if number > MAX_TTL:
         raise InvalidArgument(f"{{value_too_large,{number}}}")
 
 
-def _expires(value: FieldValue, arguments: FieldTable, profile: Profile) -> None:
+def _expires(value: FieldValue, arguments: FieldTable, profile: ArgumentsProfile) -> None:
     if _integer(value, arguments, profile) == 0:
         raise InvalidArgument("{value_zero,0}")
     _ttl(value, arguments, profile)
 
 
-def _longstr(value: FieldValue, _arguments: FieldTable, _profile: Profile) -> str:
+def _longstr(value: FieldValue, _arguments: FieldTable, _profile: ArgumentsProfile) -> str:
     if type_text(value) != "longstr":
         raise InvalidArgument(f"{{unacceptable_type,{type_text(value)}}}")
     return print_text(value)
 
 
-def _dead_letter_routing_key(value: FieldValue, arguments: FieldTable, profile: Profile) -> None:
+def _dead_letter_routing_key(value: FieldValue, arguments: FieldTable, profile: ArgumentsProfile) -> None:
     _longstr(value, arguments, profile)
     if "x-dead-letter-exchange" not in arguments:
         raise InvalidArgument("routing_key_but_no_dlx_defined")
@@ -75,32 +75,32 @@ def _dead_letter_routing_key(value: FieldValue, arguments: FieldTable, profile: 
         raise not_implemented("x-dead-letter-routing-key of more than 255 bytes")
 
 
-def _limit(value: FieldValue, arguments: FieldTable, profile: Profile) -> None:
+def _limit(value: FieldValue, arguments: FieldTable, profile: ArgumentsProfile) -> None:
     _integer(value, arguments, profile)
 
 
-def _dead_letter_strategy(value: FieldValue, arguments: FieldTable, profile: Profile) -> None:
+def _dead_letter_strategy(value: FieldValue, arguments: FieldTable, profile: ArgumentsProfile) -> None:
     if _longstr(value, arguments, profile) not in {"at-most-once", "at-least-once"}:
         raise InvalidArgument("invalid_dlx_strategy")
 
 
-def _max_priority(value: FieldValue, arguments: FieldTable, profile: Profile) -> None:
+def _max_priority(value: FieldValue, arguments: FieldTable, profile: ArgumentsProfile) -> None:
     number = _integer(value, arguments, profile)
     if number > 255:
         raise InvalidArgument(f"{{max_value_exceeded,{number}}}")
 
 
-def _overflow(value: FieldValue, arguments: FieldTable, profile: Profile) -> None:
+def _overflow(value: FieldValue, arguments: FieldTable, profile: ArgumentsProfile) -> None:
     if _longstr(value, arguments, profile) not in {"drop-head", "reject-publish", "reject-publish-dlx"}:
         raise InvalidArgument("invalid_overflow")
 
 
-def _bool(value: FieldValue, _arguments: FieldTable, _profile: Profile) -> None:
+def _bool(value: FieldValue, _arguments: FieldTable, _profile: ArgumentsProfile) -> None:
     if not isinstance(value, bool):
         raise InvalidArgument(f"{{unacceptable_type,{type_text(value)}}}")
 
 
-def _queue_type(value: FieldValue, arguments: FieldTable, profile: Profile) -> None:
+def _queue_type(value: FieldValue, arguments: FieldTable, profile: ArgumentsProfile) -> None:
     name = _longstr(value, arguments, profile)
     if name not in profile.queue_arguments and not (name == "" and profile.empty_queue_type_is_default):
         raise InvalidArgument(f"\"unsupported queue type '{name}'\"")
@@ -111,7 +111,7 @@ def queue_type_of(arguments: FieldTable, default: str | None) -> str:
     return str(arguments.get("x-queue-type") or default or "classic")
 
 
-def _queue_mode(value: FieldValue, arguments: FieldTable, profile: Profile) -> None:
+def _queue_mode(value: FieldValue, arguments: FieldTable, profile: ArgumentsProfile) -> None:
     if profile.queue_modes is None:
         return
     mode = _longstr(value, arguments, profile)
@@ -119,25 +119,25 @@ def _queue_mode(value: FieldValue, arguments: FieldTable, profile: Profile) -> N
         raise InvalidArgument(f"\"unsupported queue mode '{mode}'\"")
 
 
-def _queue_version(value: FieldValue, arguments: FieldTable, profile: Profile) -> None:
+def _queue_version(value: FieldValue, arguments: FieldTable, profile: ArgumentsProfile) -> None:
     version = _integer(value, arguments, profile)
     if version not in profile.queue_versions:
         raise InvalidArgument(f"\"unsupported queue version '{version}'\"")
 
 
-def _leader_locator(value: FieldValue, arguments: FieldTable, profile: Profile) -> None:
+def _leader_locator(value: FieldValue, arguments: FieldTable, profile: ArgumentsProfile) -> None:
     if _longstr(value, arguments, profile) not in profile.leader_locators:
         raise InvalidArgument("invalid_queue_locator_arg")
 
 
-def _max_age(value: FieldValue, _arguments: FieldTable, profile: Profile) -> None:
+def _max_age(value: FieldValue, _arguments: FieldTable, profile: ArgumentsProfile) -> None:
     if type_text(value) != "longstr" or not isinstance(value, str | bytes):
         raise InvalidArgument(f"{{unacceptable_type,{type_text(value)}}}")
     if checked_milliseconds(value, profile) is None:
         raise InvalidArgument("invalid_max_age")
 
 
-def _cluster_size(value: FieldValue, arguments: FieldTable, profile: Profile) -> None:
+def _cluster_size(value: FieldValue, arguments: FieldTable, profile: ArgumentsProfile) -> None:
     if _integer(value, arguments, profile) == 0:
         raise InvalidArgument("{value_zero,0}")
 
@@ -150,7 +150,7 @@ class QueueArgument:
     validate: _Validator
 
 
-def _any(_value: FieldValue, _arguments: FieldTable, _profile: Profile) -> None:
+def _any(_value: FieldValue, _arguments: FieldTable, _profile: ArgumentsProfile) -> None:
     """Whatever it is, it is accepted, or refused elsewhere."""
 
 
@@ -184,7 +184,7 @@ QUEUE_ARGUMENTS: Final[tuple[QueueArgument, ...]] = (
 
 
 def check_queue_arguments(
-    name: str, vhost: str, arguments: FieldTable, profile: Profile, default_type: str | None
+    name: str, vhost: str, arguments: FieldTable, profile: ArgumentsProfile, default_type: str | None
 ) -> None:
     """Refuse what a new queue of the type that ``arguments`` name, or ``default_type``, cannot be declared with.
 
@@ -234,7 +234,7 @@ def check_queue_properties(
             raise precondition_failed(f"invalid property '{what}' for queue '{name}' in vhost '{vhost}'")
 
 
-def check_stream_sizes(arguments: FieldTable, profile: Profile) -> None:
+def check_stream_sizes(arguments: FieldTable, profile: ArgumentsProfile) -> None:
     """Refuse sizes that a new stream cannot have, after all else that may be wrong with it.
 
     Raises:
@@ -243,12 +243,13 @@ def check_stream_sizes(arguments: FieldTable, profile: Profile) -> None:
     segment = arguments.get("x-stream-max-segment-size-bytes")
     if isinstance(segment, int) and segment > 3_000_000_000:
         raise precondition_failed("Exceeded max value for x-stream-max-segment-size-bytes")
-    size = arguments.get("x-stream-filter-size-bytes")
-    if profile.has_stream_filters and isinstance(size, int) and not 16 <= size <= 255:
-        raise precondition_failed("Invalid value for x-stream-filter-size-bytes")
+    filters = "x-stream-filter-size-bytes"
+    size = arguments.get(filters) if filters in profile.queue_arguments["stream"] else None
+    if isinstance(size, int) and not 16 <= size <= 255:
+        raise precondition_failed(f"Invalid value for {filters}")
 
 
-def check_server_named(arguments: FieldTable, profile: Profile) -> None:
+def check_server_named(arguments: FieldTable, profile: ArgumentsProfile) -> None:
     """Refuse to make up a name for a queue of another type than classic.
 
     Raises:
@@ -273,7 +274,7 @@ def erlang_type(queue_type: str) -> str:
     return f"rabbit_{queue_type}_queue"
 
 
-def check_master_locator(arguments: FieldTable, profile: Profile, *, exclusive: bool) -> None:
+def check_master_locator(arguments: FieldTable, profile: ArgumentsProfile, *, exclusive: bool) -> None:
     """Refuse the place to put a new queue's master, after all else that may be wrong with it (QUEUE-ARG-18). Nobody
     looks at that of an exclusive queue.
 
@@ -345,7 +346,7 @@ def compare_queue_arguments(queue: "Queue", new: FieldTable) -> None:
     Raises:
         BrokerError: 406.
     """
-    name, vhost, old, profile = queue.name, queue.vhost.name, queue.arguments, queue.vhost.node.profile
+    name, vhost, old, profile = queue.name, queue.vhost.name, queue.arguments, queue.vhost.node.profile.arguments
     if profile.compares_max_age_in_ms:
         new, old = _with_max_age_in_ms(new), _with_max_age_in_ms(old)
     for argument in profile.queue_arguments[queue.type]:

@@ -31,7 +31,7 @@ def dead_letter_message(queue: "Queue", message: Message, reason: str, failures:
     """
     node = queue.vhost.node
     envelope = message.envelope
-    profile = node.profile
+    profile = node.profile.messages
     override = queue.settings.dead_letter_routing_key
     headers: dict[str, FieldValue] = dict(message.headers)
     now = datetime.fromtimestamp(int(node.clock.time()), UTC).replace(tzinfo=None)

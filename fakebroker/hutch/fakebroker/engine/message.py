@@ -25,7 +25,7 @@ class Message:
     and delayed. A dead letter is another message, with a number of its own.
 
     ``address`` is the exchange and routing key as two short strings, as they are delivered. ``deaths`` is what the
-    broker itself knows of its deaths (``Profile.tracks_deaths``).
+    broker itself knows of its deaths (``MessageProfile.tracks_deaths``).
     """
 
     __slots__ = (

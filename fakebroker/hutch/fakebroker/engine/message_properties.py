@@ -7,7 +7,7 @@ from typing import Final
 
 from hutch.fakebroker.engine.delivered_properties import delivered_properties
 from hutch.fakebroker.engine.errors import BrokerError, internal_error, precondition_failed
-from hutch.fakebroker.engine.profiles import Profile
+from hutch.fakebroker.engine.message_profile import MessageProfile
 from hutch.fakebroker.engine.table_checks import NotFinite, check_table, too_deep
 from hutch.fakebroker.erlang.terms import type_text
 from hutch.wire.fields import FieldError, FieldTable, FieldValue, TruncatedField, UnknownFieldType
@@ -44,7 +44,7 @@ class Envelope:
         "user_id",
     )
 
-    def __init__(self, raw: bytes, profile: Profile) -> None:
+    def __init__(self, raw: bytes, profile: MessageProfile) -> None:
         values: Mapping[str, PropertyValue] = Properties(raw).values
         self.refusal: BrokerError | None = None
         self.ttl: int | None = None
@@ -113,7 +113,7 @@ def _routing_keys(headers: FieldTable, name: str) -> tuple[str, ...]:
 class Envelopes:
     """Makes envelopes, and keeps the recent ones: publishers tend to repeat their properties."""
 
-    def __init__(self, profile: Profile) -> None:
+    def __init__(self, profile: MessageProfile) -> None:
         self._profile = profile
         self._recent: dict[bytes, Envelope] = {}
 

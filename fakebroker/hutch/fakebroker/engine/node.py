@@ -15,7 +15,7 @@ from hutch.fakebroker.engine.listening import journal_of
 from hutch.fakebroker.engine.message_properties import Envelopes
 from hutch.fakebroker.engine.names import Names
 from hutch.fakebroker.engine.operator.alarms import Alarms
-from hutch.fakebroker.engine.profiles import Profile
+from hutch.fakebroker.engine.profile import EngineProfile
 from hutch.fakebroker.engine.replies import Replies
 from hutch.fakebroker.engine.sinks import Sink
 from hutch.fakebroker.engine.vhost import VHost
@@ -25,13 +25,13 @@ class Node:
     """One broker's state and time.
 
     ``users`` maps names to passwords; these users may do everything everywhere. ``seed`` is the random seed for
-    generated names and for all else that RabbitMQ draws at random. ``exchange_types`` has at least those of the
-    profile, by name. ``listener`` hears all facts; see :meth:`listen`.
+    generated names and for all else that RabbitMQ draws at random. ``exchange_types`` are those that there are,
+    by name. ``listener`` hears all facts; see :meth:`listen`.
     """
 
     def __init__(
         self,
-        profile: Profile,
+        profile: EngineProfile,
         clock: Clock,
         *,
         users: Mapping[str, str],
@@ -51,8 +51,8 @@ class Node:
         self.names = Names(Random(seed))
         #: What random exchanges and shared limits draw from.
         self.random: Final = Random(seed)
-        self.replies: Final = Replies(self.names, profile.has_volatile_queues)
-        self.envelopes: Final = Envelopes(profile)
+        self.replies: Final = Replies(self.names, profile.topology.has_volatile_queues)
+        self.envelopes: Final = Envelopes(profile.messages)
         self.alarms: Final = Alarms()
         self.users: Final = {name: User(name, password, everywhere=True) for name, password in users.items()}
         #: Who may log in from this machine alone (CONN-AUTH-14).

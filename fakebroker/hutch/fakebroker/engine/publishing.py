@@ -45,7 +45,7 @@ def accept(
     """
     vhost = actor.vhost
     node = vhost.node
-    limit = node.profile.max_message_size
+    limit = node.profile.messages.max_message_size
     if len(body) > limit:
         raise precondition_failed(f"message size {len(body)} is larger than configured max size {limit}")
     if name not in actor.writable:
@@ -97,7 +97,7 @@ def _check_envelope(actor: Actor, exchange: Exchange | None, routing_key: str, e
     """Refuse properties that the broker cannot accept, or not from this user, and topics that the user may not publish
     to (PUB-05 to PUB-11, PUB-22, PERM-12).
     """
-    if actor.vhost.node.profile.reads_message_first:
+    if actor.vhost.node.profile.messages.reads_message_first:
         _check_properties(envelope)
         actor.check_topics(exchange, (routing_key, *envelope.cc, *envelope.bcc), "write")
         actor.check_user_id(envelope.user_id)

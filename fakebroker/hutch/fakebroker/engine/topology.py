@@ -67,7 +67,7 @@ def declare_queue(
     if name.startswith("amq."):
         raise refused(f"queue name '{name}' contains reserved prefix 'amq.*'")
     if not name:
-        check_server_named(arguments, vhost.node.profile)
+        check_server_named(arguments, vhost.node.profile.arguments)
         name = vhost.node.names.queue()
     actor.check("queue", name, "configure")
     queue = vhost.queues.get(name)
@@ -100,17 +100,17 @@ def _check_new_queue(
 ) -> None:
     vhost = actor.vhost
     profile = vhost.node.profile
-    if not profile.checks_queue_limit_late:
+    if not profile.topology.checks_queue_limit_late:
         check_new_queue(vhost, name)
     exchange = arguments.get("x-dead-letter-exchange")
     if isinstance(exchange, str):  # else it is refused below
         # The queue's messages leave it by another way (PERM-09).
         actor.check("queue", name, "read")
         actor.check("exchange", exchange, "write")
-    check_queue_arguments(name, vhost.name, arguments, profile, vhost.default_queue_type)
-    if not (durable or exclusive or profile.permits_transient_queues):
+    check_queue_arguments(name, vhost.name, arguments, profile.arguments, vhost.default_queue_type)
+    if not (durable or exclusive or profile.topology.permits_transient_queues):
         raise denied("transient_nonexcl_queues")
-    if profile.checks_queue_limit_late:
+    if profile.topology.checks_queue_limit_late:
         check_new_queue(vhost, name)
     queue_type = queue_type_of(arguments, vhost.default_queue_type)
     check_queue_properties(
@@ -122,8 +122,8 @@ def _check_new_queue(
         auto_delete=auto_delete,
     )
     if queue_type == "stream":
-        check_stream_sizes(arguments, profile)
-    check_master_locator(arguments, profile, exclusive=exclusive)
+        check_stream_sizes(arguments, profile.arguments)
+    check_master_locator(arguments, profile.arguments, exclusive=exclusive)
     if queue_type not in QUEUE_TYPES:
         raise not_implemented(f"x-queue-type={queue_type}")
 
@@ -200,7 +200,7 @@ def declare_exchange(
     """
     vhost = actor.vhost
     node = vhost.node
-    check_type(node.profile, type_)  # whatever else is wrong (EXCH-DECLARE-07)
+    check_type(node, type_)  # whatever else is wrong (EXCH-DECLARE-07)
     refuse_default_exchange(name)
     actor.check("exchange", name, "configure")
     exchange = vhost.exchanges.get(name)

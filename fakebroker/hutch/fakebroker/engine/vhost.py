@@ -73,7 +73,7 @@ class VHost:
             targets = route(self, exchange, dead, keys)
         except BrokerError:
             targets = []  # a malformed reply name, at which a publisher's connection ends
-        return without_cycles(dead, reason, targets, self.node.profile.tracks_deaths)
+        return without_cycles(dead, reason, targets, self.node.profile.messages.tracks_deaths)
 
     # queues
 
@@ -106,7 +106,7 @@ class VHost:
 
     def stop(self) -> None:
         """Keep what is on disk when the broker is stopped (RESTART-02 to RESTART-12)."""
-        if self.node.profile.forgets_transient_exchanges:
+        if self.node.profile.topology.forgets_transient_exchanges:
             for exchange in [exchange for exchange in self.exchanges.values() if not exchange.durable]:
                 self._forget_all(exchange.outgoing, exchange.incoming)
                 self.delete_exchange(exchange)
@@ -116,7 +116,7 @@ class VHost:
             if queue.durable:
                 queue.stop()
                 continue
-            if self.node.profile.forgets_transient_exchanges:
+            if self.node.profile.topology.forgets_transient_exchanges:
                 self._forget_all(queue.incoming)
             self.delete_queue(queue)
 
@@ -143,7 +143,7 @@ class VHost:
             if self.exchanges.get(gone.name) is not gone:
                 continue
             del self.exchanges[gone.name]
-            if self.node.profile.topic_permissions_need_exchange:
+            if self.node.profile.access.topic_permissions_need_exchange:
                 for user in self.node.users.values():
                     user.forget_topics(self.name, gone.name)
             for binding in list(gone.outgoing.values()):
@@ -175,7 +175,7 @@ class VHost:
         try:
             source.router.add(binding)
         except BrokerError:
-            if not self.node.profile.keeps_binding_that_crashed:
+            if not self.node.profile.topology.keeps_binding_that_crashed:
                 self._forget(binding, by)
             raise
         self.node.journal.bound(by, binding)

@@ -42,7 +42,7 @@ def put_vhost(node: "Node", by: Origin, name: str, default_queue_type: str | Non
     is_new = vhost is None
     if vhost is None:
         vhost = node.vhosts[name] = VHost(node, name)
-    vhost.default_queue_type = default_queue_type if node.profile.has_default_queue_type else None
+    vhost.default_queue_type = default_queue_type if node.profile.topology.has_default_queue_type else None
     if not is_new:
         node.journal.vhost_updated(by, vhost)
         return

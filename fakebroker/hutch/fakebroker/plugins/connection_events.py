@@ -101,7 +101,7 @@ class ConnectionEvents(Journal):
             "peer_cert_issuer": tls.issuer,
             "peer_cert_subject": tls.subject,
         }
-        if self._events.node.profile.has_newer_events:
+        if self._events.profile.has_newer_events:
             told["peer_cert_serial_number"] = tls.serial_number
         return told
 

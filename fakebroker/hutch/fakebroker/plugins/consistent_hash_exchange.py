@@ -16,6 +16,7 @@ from hutch.fakebroker.engine.exchanges.kinds import ExchangeType
 from hutch.fakebroker.engine.message import Message
 from hutch.fakebroker.erlang.hashing import Atom, Term, jump, phash2
 from hutch.fakebroker.erlang.terms import erlang_term, print_text, print_unicode, typed_term
+from hutch.fakebroker.plugins.profile import PluginProfile
 from hutch.wire.fields import FieldTable, type_name
 
 if TYPE_CHECKING:
@@ -38,17 +39,6 @@ def _check_arguments(_node: "Node", arguments: FieldTable) -> None:
             raise precondition_failed(f"Unsupported property: {print_text(arguments['hash-property'])}")
 
 
-def _check_binding(_: Exchange, node: "Node", _destination: Destination, key: str, _arguments: FieldTable) -> None:
-    """Refuse a key that is no weight (EXCH-PLUGIN-01)."""
-    if not _WEIGHT.fullmatch(key):
-        raise precondition_failed(f"The binding key must be an integer: {print_unicode(key)}")
-    if int(key) < 1:
-        raise precondition_failed("The binding key must be greater than 0")
-    limit = node.profile.max_hash_weight
-    if limit is not None and int(key) > limit:
-        raise precondition_failed(f"The binding key must not exceed {limit}")
-
-
 def _name(destination: Destination) -> tuple[bool, str]:
     """Whether it is an exchange, and its name."""
     return (isinstance(destination, Exchange), destination.name)
@@ -62,10 +52,10 @@ class ConsistentHashRouter(Router):
     broker stops. They keep their buckets, and get messages again if they are declared again (RESTART-12).
     """
 
-    def __init__(self, exchange: Exchange, vhost: "VHost") -> None:
+    def __init__(self, exchange: Exchange, vhost: "VHost", hashes_types: bool) -> None:
         self._arguments = exchange.arguments
         self._vhost = vhost
-        self._hashes_types = vhost.node.profile.hashes_header_types
+        self._hashes_types = hashes_types
         self._weights: dict[tuple[bool, str], int] = {}
         self._buckets = 0
         self._hears_of_removals = True
@@ -84,7 +74,7 @@ class ConsistentHashRouter(Router):
 
     def stop(self) -> None:
         """Hear of no removal, where RabbitMQ does not tell of them while it stops."""
-        self._hears_of_removals = self._vhost.node.profile.forgets_transient_exchanges
+        self._hears_of_removals = self._vhost.node.profile.topology.forgets_transient_exchanges
 
     def start(self) -> None:
         """Hear of removals again."""
@@ -123,4 +113,20 @@ class ConsistentHashRouter(Router):
         return message.routing_key.encode("utf-8", "surrogateescape")
 
 
-CONSISTENT_HASH: Final = ExchangeType(ConsistentHashRouter, _check_arguments, _check_binding)
+def consistent_hash(profile: PluginProfile) -> ExchangeType:
+    """The exchange type."""
+
+    def router(exchange: Exchange, vhost: "VHost") -> Router:
+        return ConsistentHashRouter(exchange, vhost, profile.hashes_header_types)
+
+    def check_binding(_: Exchange, _node: "Node", _destination: Destination, key: str, _arguments: FieldTable) -> None:
+        """Refuse a key that is no weight (EXCH-PLUGIN-01)."""
+        if not _WEIGHT.fullmatch(key):
+            raise precondition_failed(f"The binding key must be an integer: {print_unicode(key)}")
+        if int(key) < 1:
+            raise precondition_failed("The binding key must be greater than 0")
+        limit = profile.max_hash_weight
+        if limit is not None and int(key) > limit:
+            raise precondition_failed(f"The binding key must not exceed {limit}")
+
+    return ExchangeType(router, _check_arguments, check_binding)

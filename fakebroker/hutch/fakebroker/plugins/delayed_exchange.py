@@ -13,8 +13,10 @@ from hutch.fakebroker.engine.bindings import Binding, Destination, Router
 from hutch.fakebroker.engine.errors import internal_error, precondition_failed
 from hutch.fakebroker.engine.exchanges.kinds import ExchangeType, check_type
 from hutch.fakebroker.engine.message import Message, with_headers
+from hutch.fakebroker.engine.message_properties import Envelopes
 from hutch.fakebroker.engine.routing import route
 from hutch.fakebroker.erlang.terms import erlang_term
+from hutch.fakebroker.plugins.profile import PluginProfile
 from hutch.wire.fields import FieldTable, type_name
 
 if TYPE_CHECKING:
@@ -32,7 +34,7 @@ _DELAYS: Final = frozenset(
 _NUMBER: Final = re.compile(rb"[+-]?[0-9]+")
 
 
-def delaying(types: Mapping[str, ExchangeType]) -> ExchangeType:
+def delaying(types: Mapping[str, ExchangeType], profile: PluginProfile) -> ExchangeType:
     """The exchange type, before any of ``types``."""
 
     def check_arguments(node: "Node", arguments: FieldTable) -> None:
@@ -41,7 +43,7 @@ def delaying(types: Mapping[str, ExchangeType]) -> ExchangeType:
             raise precondition_failed("Invalid argument, 'x-delayed-type' must be an existing exchange type")
         if inner == _TYPE:
             raise precondition_failed(f"Invalid argument, '{_TYPE}' can't be used for 'x-delayed-type'")
-        check_type(node.profile, inner)
+        check_type(node, inner)
         types[inner].check_arguments(node, arguments)
 
     def check_binding(
@@ -51,7 +53,7 @@ def delaying(types: Mapping[str, ExchangeType]) -> ExchangeType:
 
     def router(exchange: "Exchange", vhost: "VHost") -> Router:
         inner = types[_delayed_type(exchange.arguments) or ""]
-        return DelayedRouter(exchange.name, vhost, inner.router(exchange, vhost))
+        return DelayedRouter(exchange.name, vhost, inner.router(exchange, vhost), profile)
 
     return ExchangeType(router, check_arguments, check_binding)
 
@@ -68,7 +70,8 @@ class DelayedRouter(Router):
     back to whoever publishes it as mandatory; when its time has come it is routed as if it came anew.
     """
 
-    def __init__(self, name: str, vhost: "VHost", inner: Router) -> None:
+    def __init__(self, name: str, vhost: "VHost", inner: Router, profile: PluginProfile) -> None:
+        self._profile = profile
         self._name = name
         self._vhost = vhost
         self._inner = inner
@@ -89,7 +92,7 @@ class DelayedRouter(Router):
         if routing_key == message.routing_key:
             node = self._vhost.node
             node.journal.delayed(self._vhost, message, delay)
-            late = _Delayed(message, delay, node)
+            late = _Delayed(message, delay, node.envelopes if self._profile.negates_delay else None)
             node.timers.set(delay / 1000, lambda: self._publish(late))
         return ()
 
@@ -102,7 +105,7 @@ class DelayedRouter(Router):
         if "x-delay" not in message.headers:
             return 0
         value = message.headers["x-delay"]
-        profile = self._vhost.node.profile
+        profile = self._profile
         kind, term = type_name(value), erlang_term(value)
         if kind in profile.crashing_delays or (isinstance(term, bytes) and not _NUMBER.fullmatch(term)):
             raise internal_error()
@@ -126,11 +129,11 @@ class _Delayed(Message):
 
     __slots__ = ("_headers",)
 
-    def __init__(self, message: Message, delay: int, node: "Node") -> None:
+    def __init__(self, message: Message, delay: int, envelopes: Envelopes | None) -> None:
         self._headers: FieldTable = {**message.headers, "x-delay": -delay}
         envelope = message.envelope
-        if node.profile.negates_delay:
-            envelope = node.envelopes.of(with_headers(message, self._headers))
+        if envelopes is not None:
+            envelope = envelopes.of(with_headers(message, self._headers))
         super().__init__(message.exchange, message.routing_key, envelope, message.body)
         self.bcc = message.bcc
         self.deaths = message.deaths

@@ -2,21 +2,21 @@
 (https://www.rabbitmq.com/docs/plugins).
 """
 
-from collections.abc import Iterable
-from dataclasses import replace
+from collections.abc import Iterable, Mapping
+from functools import cache
 from typing import Final
 
-from hutch.fakebroker.engine.exchanges import types
 from hutch.fakebroker.engine.exchanges.kinds import ExchangeType
+from hutch.fakebroker.engine.exchanges.types import EXCHANGE_TYPES
 from hutch.fakebroker.engine.node import Node
-from hutch.fakebroker.engine.profiles import Profile
 from hutch.fakebroker.plugins.connection_events import ConnectionEvents
-from hutch.fakebroker.plugins.consistent_hash_exchange import CONSISTENT_HASH
+from hutch.fakebroker.plugins.consistent_hash_exchange import consistent_hash
 from hutch.fakebroker.plugins.delayed_exchange import delaying
 from hutch.fakebroker.plugins.entity_events import EntityEvents
 from hutch.fakebroker.plugins.event_exchange import EventExchange
-from hutch.fakebroker.plugins.modulus_hash_exchange import MODULUS_HASH
+from hutch.fakebroker.plugins.modulus_hash_exchange import modulus_hash
 from hutch.fakebroker.plugins.operator_events import OperatorEvents
+from hutch.fakebroker.plugins.profile import PluginProfile
 from hutch.fakebroker.plugins.random_exchange import LOCAL_RANDOM, RANDOM
 from hutch.fakebroker.plugins.recent_history_exchange import RECENT_HISTORY
 
@@ -30,20 +30,10 @@ PLUGINS: Final[dict[str, str | None]] = {
     "rabbitmq_recent_history_exchange": "x-recent-history",
     "rabbitmq_sharding": "x-modulus-hash",
 }
-#: All exchange types, AMQP's and those of plugins. Which of them a broker has, its profile says.
-EXCHANGE_TYPES: Final[dict[str, ExchangeType]] = {
-    **types.EXCHANGE_TYPES,
-    "x-consistent-hash": CONSISTENT_HASH,
-    "x-local-random": LOCAL_RANDOM,
-    "x-modulus-hash": MODULUS_HASH,
-    "x-random": RANDOM,
-    "x-recent-history": RECENT_HISTORY,
-}
-EXCHANGE_TYPES["x-delayed-message"] = delaying(EXCHANGE_TYPES)
 
 
-def enabling(profile: Profile, plugins: Iterable[str]) -> Profile:
-    """The profile with plugins enabled.
+def check_plugins(plugins: Iterable[str]) -> frozenset[str]:
+    """The plugins to enable.
 
     Raises:
         ValueError: there is no such plugin; the message names those there are.
@@ -52,16 +42,31 @@ def enabling(profile: Profile, plugins: Iterable[str]) -> Profile:
     for name in enabled:
         if name not in PLUGINS:
             raise ValueError(f"no plugin {name!r}; there are {', '.join(map(repr, PLUGINS))}")
-    if not enabled:
-        return profile
-    types = {type_ for name in enabled if (type_ := PLUGINS[name]) is not None}
-    return replace(profile, exchange_types=profile.exchange_types | types, plugins=frozenset(enabled))
+    return frozenset(enabled)
 
 
-def add_listeners(node: Node) -> None:
+@cache
+def exchange_types(profile: PluginProfile, enabled: frozenset[str]) -> Mapping[str, ExchangeType]:
+    """The exchange types of a broker, by name: AMQP's, those that its version has built in, and those of its plugins.
+    All brokers of a version share them.
+    """
+    known = {
+        **EXCHANGE_TYPES,
+        "x-consistent-hash": consistent_hash(profile),
+        "x-local-random": LOCAL_RANDOM,
+        "x-modulus-hash": modulus_hash(profile),
+        "x-random": RANDOM,
+        "x-recent-history": RECENT_HISTORY,
+    }
+    known["x-delayed-message"] = delaying(known, profile)
+    names = {*EXCHANGE_TYPES, *profile.exchange_types, *(PLUGINS[name] for name in enabled)}
+    return {name: type_ for name, type_ in known.items() if name in names}
+
+
+def add_listeners(node: Node, profile: PluginProfile, enabled: frozenset[str]) -> None:
     """Have plugins that listen to a node's journal do so. There is no exchange of events without a virtual host."""
-    if "rabbitmq_event_exchange" in node.profile.plugins and node.vhosts:
-        events = EventExchange(node, next(iter(node.vhosts.values())))
+    if "rabbitmq_event_exchange" in enabled and node.vhosts:
+        events = EventExchange(node, next(iter(node.vhosts.values())), profile)
         entities = EntityEvents(events)
         for listener in (entities, ConnectionEvents(events), OperatorEvents(events, entities)):
             node.listen(listener)

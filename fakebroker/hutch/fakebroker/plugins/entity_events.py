@@ -32,15 +32,15 @@ class EntityEvents(Journal):
         """queue.created, each queue type in its own way."""
         arguments: FieldTable = queue.arguments
         more: dict[str, FieldValue] = {}
-        if self._events.node.profile.names_queue_type:
+        if self._events.node.profile.arguments.names_queue_type:
             arguments = dict(sorted({"x-queue-type": queue.type, **arguments}.items()))
-        if self._events.node.profile.names_queue_type or queue.type != "classic":
+        if self._events.node.profile.arguments.names_queue_type or queue.type != "classic":
             more["type"] = erlang_type(queue.type)
         if queue.type != "stream":
             more["exclusive"] = queue.owner is not None
         if queue.type == "classic":
             more["owner_pid"] = "" if queue.owner is None else self._events.process(queue.owner.client)
-            if self._events.node.profile.names_queue_type:
+            if self._events.node.profile.arguments.names_queue_type:
                 more |= {"leader": NODE_NAME, "members": [NODE_NAME]}
         facts: FieldTable = {
             "arguments": printed(arguments),
@@ -57,7 +57,9 @@ class EntityEvents(Journal):
 
     def queue_deleted(self, origin: Origin, queue: "Queue", orphans: Sequence["Consumer"]) -> None:
         """queue.deleted, and once more consumer.deleted: the channels of all orphans tell of them."""
-        more: FieldTable = {"type": erlang_type(queue.type)} if self._events.node.profile.names_queue_type else {}
+        more: FieldTable = (
+            {"type": erlang_type(queue.type)} if self._events.node.profile.arguments.names_queue_type else {}
+        )
         self._events.publish("queue.deleted", origin, {"name": queue.name, "vhost": queue.vhost.name, **more})
         self._consumers_deleted(orphans, None)
 
@@ -93,7 +95,7 @@ class EntityEvents(Journal):
 
     def binding_created(self, origin: Origin, binding: Binding, is_new: bool) -> None:
         """binding.created, in newer versions also of a binding that is there."""
-        if is_new or self._events.node.profile.has_newer_events:
+        if is_new or self._events.profile.has_newer_events:
             self._tell_binding("created", origin, binding)
 
     def binding_deleted(self, origin: Origin, binding: Binding) -> None:
@@ -128,14 +130,14 @@ class EntityEvents(Journal):
 
     def channel_closed(self, origin: Origin, consumers: int) -> None:
         """channel.closed, in newer versions with how many consumers it still had."""
-        counted = self._events.node.profile.has_newer_events
+        counted = self._events.profile.has_newer_events
         more: FieldTable = {"consumer_count": Int64(consumers)} if counted else {}
         self._events.publish("channel.closed", origin, {"pid": self._events.process(origin), **more})
         self._events.forget(origin)
 
     def consumer_added(self, origin: Origin, consumer: "Consumer") -> None:
         """consumer.created, which 3.x has not of streams."""
-        kind, is_newer = consumer.queue.type, self._events.node.profile.has_newer_events
+        kind, is_newer = consumer.queue.type, self._events.profile.has_newer_events
         if kind == "stream" and not is_newer:
             return
         prefetch = consumer.prefetch
@@ -159,7 +161,7 @@ class EntityEvents(Journal):
 
     def consumers_ended(self, origin: Origin, consumers: Iterable["Consumer"]) -> None:  # noqa: ARG002
         """consumer.deleted, for those that end with their channel: of quorum queues, and with 3.x of classic ones."""
-        told = {"quorum"} if self._events.node.profile.has_newer_events else {"classic", "quorum"}
+        told = {"quorum"} if self._events.profile.has_newer_events else {"classic", "quorum"}
         self._consumers_deleted((consumer for consumer in consumers if consumer.queue.type in told), BROKER)
 
     def _consumers_deleted(self, consumers: Iterable["Consumer"], by: Origin | None) -> None:

@@ -14,6 +14,7 @@ from hutch.fakebroker.engine.names import NODE_NAME
 from hutch.fakebroker.engine.origin import Origin
 from hutch.fakebroker.engine.routing import route
 from hutch.fakebroker.erlang.terms import print_binary, print_term
+from hutch.fakebroker.plugins.profile import PluginProfile
 from hutch.wire.fields import FieldTable, FieldValue, Int64, type_name
 from hutch.wire.properties import encode_properties
 
@@ -28,8 +29,9 @@ EVENTS: Final = "amq.rabbitmq.event"
 class EventExchange:
     """The exchange, and the names that events have for processes."""
 
-    def __init__(self, node: "Node", vhost: "VHost") -> None:
+    def __init__(self, node: "Node", vhost: "VHost", profile: PluginProfile) -> None:
         self.node: Final = node
+        self.profile: Final = profile
         self._vhost: Final = vhost
         self._processes: Final[dict[object, str]] = {}
         self._process = 0

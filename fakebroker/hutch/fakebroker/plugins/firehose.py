@@ -63,7 +63,7 @@ class Firehose(Journal):
         redelivered: bool,
     ) -> None:
         """Tell of a delivery; of replies that come from no queue, nothing."""
-        if vhost.node.profile.has_volatile_queues or not isinstance(queue, ReplyQueue):
+        if vhost.node.profile.topology.has_volatile_queues or not isinstance(queue, ReplyQueue):
             _publish_later(origin, vhost, message, queue.name, redelivered)
 
     def got(self, origin: Origin, queue: "Queue", message: Message, delivery_tag: int, redelivered: bool) -> None:  # noqa: ARG002

@@ -4,17 +4,13 @@ routing key, modulo the number of bindings, picks one of them (EXCH-PLUGIN-10).
 
 from bisect import insort
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Final
 
 from hutch.fakebroker.engine.bindings import Binding, Destination, Router
 from hutch.fakebroker.engine.exchanges.kinds import ExchangeType
 from hutch.fakebroker.engine.message import Message
 from hutch.fakebroker.engine.queues.queue import TypedQueue
 from hutch.fakebroker.erlang.hashing import phash2
-
-if TYPE_CHECKING:
-    from hutch.fakebroker.engine.exchanges.exchange import Exchange
-    from hutch.fakebroker.engine.vhost import VHost
+from hutch.fakebroker.plugins.profile import PluginProfile
 
 
 class ModulusHashRouter(Router):
@@ -22,8 +18,8 @@ class ModulusHashRouter(Router):
     in that order.
     """
 
-    def __init__(self, _exchange: "Exchange", vhost: "VHost") -> None:
-        self._by_key = vhost.node.profile.modulus_sorts_by_key
+    def __init__(self, by_key: bool) -> None:
+        self._by_key = by_key
         self._bindings: list[Binding] = []
 
     def _rank(self, binding: Binding) -> tuple[bytes, bool, bytes]:
@@ -47,4 +43,6 @@ class ModulusHashRouter(Router):
         return (self._bindings[number % len(self._bindings)].destination,)
 
 
-MODULUS_HASH: Final = ExchangeType(ModulusHashRouter)
+def modulus_hash(profile: PluginProfile) -> ExchangeType:
+    """The exchange type."""
+    return ExchangeType(lambda _exchange, _vhost: ModulusHashRouter(profile.modulus_sorts_by_key))

@@ -72,7 +72,7 @@ class OperatorEvents(Journal):
 
     def topic_permissions_cleared(self, origin: Origin, user: str, vhost: str, exchange: str | None) -> None:
         """topic.permission.deleted, which 3.x calls permission.deleted where it is for one exchange."""
-        misnamed = exchange is not None and not self._events.node.profile.has_newer_events
+        misnamed = exchange is not None and not self._events.profile.has_newer_events
         key = "permission.deleted" if misnamed else "topic.permission.deleted"
         self._events.publish(key, origin, {"vhost": vhost, "user": user})
 
@@ -90,7 +90,7 @@ class OperatorEvents(Journal):
 
     def _tell_vhost(self, what: str, origin: Origin, vhost: "VHost", more: FieldTable) -> None:
         default, metadata = "undefined", "description => <<>>,tags => []"
-        if self._events.node.profile.has_default_queue_type:
+        if self._events.node.profile.topology.has_default_queue_type:
             default = vhost.default_queue_type or "classic"
             metadata += f',default_queue_type => <<"{default}">>'
         newer: FieldTable = {"protected_from_deletion": False, **more}
@@ -102,13 +102,13 @@ class OperatorEvents(Journal):
             "metadata": f"#{{{metadata}}}",
             "default_queue_type": default,
             "name": vhost.name,
-            **(newer if self._events.node.profile.has_newer_events else {}),
+            **(newer if self._events.profile.has_newer_events else {}),
         }
         self._events.publish(f"vhost.{what}", origin, facts)
 
     def vhost_deleted(self, origin: Origin, vhost: "VHost") -> None:
         """vhost.deleted, and what goes with a virtual host that has no queues and permissions any more."""
-        events, is_newer = self._entities, self._events.node.profile.has_newer_events
+        events, is_newer = self._entities, self._events.profile.has_newer_events
         for exchange in _with_default_exchange(vhost):
             if not is_newer:
                 events.exchange_deleting(origin, exchange)
@@ -134,7 +134,7 @@ class OperatorEvents(Journal):
         """vhost.limits.set, which are a parameter as well."""
         limits: FieldTable = {name: Int64(value) for name, value in vhost.limits.items()}
         self._tell_parameter("set", origin, vhost.name, "vhost-limits", "limits", limits or [])
-        of = {"vhost": vhost.name} if self._events.node.profile.has_newer_events else {}
+        of = {"vhost": vhost.name} if self._events.profile.has_newer_events else {}
         self._events.publish("vhost.limits.set", origin, {**limits, "name": "limits", **of})
 
     # policies

@@ -54,7 +54,7 @@ class RecentHistoryRouter(FanoutRouter):
         """
         destination, messages = binding.destination, list(self.messages)
         # 3.x routes them within the transaction that adds the binding, which routing sees once that is over.
-        binds_first = self._vhost.node.profile.keeps_binding_that_crashed
+        binds_first = self._vhost.node.profile.topology.keeps_binding_that_crashed
         if binds_first:
             super().add(binding)
         try:
@@ -80,7 +80,7 @@ class RecentHistoryRouter(FanoutRouter):
             self._give((message, target) for target in targets)
             if targets:
                 continue
-            if self._vhost.node.profile.keeps_binding_that_crashed:
+            if self._vhost.node.profile.topology.keeps_binding_that_crashed:
                 raise BrokerError("INTERNAL_ERROR", "could not find queue/exchange ''")
             for router, remembered in before:
                 router.messages.clear()
@@ -100,7 +100,7 @@ class RecentHistoryRouter(FanoutRouter):
 
     def stop(self) -> None:
         """Forget the messages, where they are not on disk (RESTART-12)."""
-        if self._vhost.node.profile.forgets_transient_exchanges:
+        if self._vhost.node.profile.topology.forgets_transient_exchanges:
             self.messages.clear()
 
     def route(self, routing_key: str, message: Message) -> Iterable[Destination]:

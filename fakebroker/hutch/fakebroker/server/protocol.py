@@ -100,6 +100,7 @@ class Client(asyncio.Protocol):
     def _begin(self, identity: str | None) -> Session:
         self.session = Session(
             self._hub.node,
+            self._hub.profile,
             self.peer,
             self._flush_soon,
             self._hub.peer_timers,

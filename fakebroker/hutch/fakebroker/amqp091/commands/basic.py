@@ -36,7 +36,7 @@ def qos(channel: Channel, method: BasicQos) -> None:
     """Limit what may be unacknowledged (QOS)."""
     if method.prefetch_size:
         raise not_implemented(f"prefetch_size!=0 ({method.prefetch_size})")
-    shared = method.global_ and channel.vhost.node.profile.shares_global_qos
+    shared = method.global_ and channel.connection.profile.shares_global_qos
     if not shared:
         channel.prefetch = method.prefetch_count
     # A prefetch of each consumer's own ends the one they share (QOS-07).
@@ -59,7 +59,7 @@ def consume(channel: Channel, method: BasicConsume) -> None:
     reply_to.refuse_consumer(channel, name)
     queue = owned_queue(channel.actor, name)
     priority = _check_arguments(channel, queue, method.arguments)
-    credit = asked_credit(queue, method.arguments)
+    credit = asked_credit(channel, queue, method.arguments)
     consumer = queue.consumer_type(
         tag,
         queue,
@@ -85,7 +85,7 @@ def consume(channel: Channel, method: BasicConsume) -> None:
 
 def _check_arguments(channel: Channel, queue: Queue, arguments: FieldTable) -> int:
     """The consumer's priority; 406 for arguments that the queue refuses (CONSUME-24, CONSUME-27)."""
-    profile = channel.vhost.node.profile
+    profile = channel.vhost.node.profile.arguments
     where = f"for queue '{queue.name}' in vhost '{channel.vhost.name}'"
     refused = profile.consumer_arguments_refused(queue.type)
     known = {name: value for name, value in arguments.items() if name not in refused}
@@ -93,7 +93,7 @@ def _check_arguments(channel: Channel, queue: Queue, arguments: FieldTable) -> i
     if not isinstance(priority, int) or isinstance(priority, bool):
         raise precondition_failed(f"invalid arg 'x-priority' {where}: \"expected integer, got {type_text(priority)}\"")
     on_failover = known.get("x-cancel-on-ha-failover", False)
-    if profile.checks_cancel_on_ha_failover and not isinstance(on_failover, bool):
+    if channel.connection.profile.checks_cancel_on_ha_failover and not isinstance(on_failover, bool):
         kind = type_text(on_failover)
         raise precondition_failed(f"invalid arg 'x-cancel-on-ha-failover' {where}: {{unacceptable_type,{kind}}}")
     if "x-consumer-timeout" in profile.consumer_arguments[queue.type]:
@@ -142,7 +142,7 @@ def get(channel: Channel, method: BasicGet) -> None:
 
 def nack(channel: Channel, method: BasicNack) -> None:
     """Requeue or dead-letter one or several (ACK-06, ACK-07)."""
-    handed_back = channel.vhost.node.profile.hands_back
+    handed_back = channel.connection.profile.hands_back
     channel.refuse(method.delivery_tag, multiple=method.multiple, requeue=method.requeue, failed=not handed_back)
 
 

@@ -20,13 +20,13 @@ class Credit(NamedTuple):
     drain: bool
 
 
-def asked_credit(queue: Queue, arguments: FieldTable) -> Credit | None:
+def asked_credit(channel: Channel, queue: Queue, arguments: FieldTable) -> Credit | None:
     """What a consumer asks for with x-credit; incomplete, it is not looked at.
 
     Raises:
         BrokerError: 541, it is no table.
     """
-    if not queue.vhost.node.profile.has_consumer_credit or queue.type == "stream" or "x-credit" not in arguments:
+    if not channel.connection.profile.has_consumer_credit or queue.type == "stream" or "x-credit" not in arguments:
         return None
     asked = arguments["x-credit"]
     if not isinstance(asked, Mapping):
@@ -39,7 +39,7 @@ def asked_credit(queue: Queue, arguments: FieldTable) -> Credit | None:
 
 def credit(channel: Channel, method: BasicCredit) -> None:
     """Grant a consumer so many deliveries; 4.x knows the method and has nothing to do for it."""
-    if not channel.vhost.node.profile.has_consumer_credit:
+    if not channel.connection.profile.has_consumer_credit:
         raise BrokerError("COMMAND_INVALID", "unimplemented method")
     consumer = channel.consumers.get(method.consumer_tag)
     if consumer is None:

@@ -99,7 +99,7 @@ def _route(channel: Channel, publishes: list[HeldPublish]) -> tuple[list[_Routed
 def _queues(channel: Channel, held: HeldPublish) -> tuple[list[Target], bool]:
     """The queues that a message gets into now, and whether those are all it was routed to (TX-15)."""
     present = channel.vhost.queues
-    if channel.vhost.node.profile.finds_queues_at_commit:
+    if channel.connection.profile.finds_queues_at_commit:
         # The default exchange takes any key for a queue's name, be there such a queue or not.
         message = held.message
         names = [queue.name for queue in held.queues] if message.exchange else dict.fromkeys(message.routing_keys)

@@ -88,7 +88,7 @@ def set_topic_permissions(
     """
     _check_patterns(node, permissions)
     user, known = find_user(node, name), find_vhost(node, vhost).exchanges
-    if node.profile.topic_permissions_need_exchange and exchange and exchange not in known:
+    if node.profile.access.topic_permissions_need_exchange and exchange and exchange not in known:
         raise LookupError(f"no exchange {exchange!r} in vhost {vhost!r}; there are: {', '.join(known)}")
     user.topic_permissions.setdefault(vhost, {})[exchange] = permissions
     node.journal.topic_permissions_set(by, name, vhost, exchange, permissions)
@@ -112,7 +112,7 @@ def clear_topic_permissions(node: "Node", by: Origin, name: str, vhost: str, exc
 
 def _check_patterns(node: "Node", patterns: Iterable[str]) -> None:
     for pattern in patterns:
-        check_pattern(pattern, pcre2=node.profile.has_pcre2)
+        check_pattern(pattern, pcre2=node.profile.access.has_pcre2)
 
 
 def set_user_limit(node: "Node", by: Origin, name: str, limit: str, value: object) -> None:

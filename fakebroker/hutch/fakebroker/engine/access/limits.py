@@ -50,7 +50,7 @@ def check_new_channel(connection: "Connection") -> None:
     if limit < 0:
         return
     if limit <= sum(len(other.sinks) for other in node.connections if other.user == connection.user):
-        told = f"({limit})" if node.profile.brackets_channel_limit else f"{limit}"
+        told = f"({limit})" if node.profile.access.brackets_channel_limit else f"{limit}"
         text = f"number of channels opened for user '{connection.user}' has reached the maximum allowed user limit of "
         raise not_allowed(text + told)
 

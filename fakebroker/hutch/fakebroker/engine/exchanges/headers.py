@@ -82,7 +82,7 @@ class HeadersRouter(Router):
 
 
 def _router(_exchange: "Exchange", vhost: "VHost") -> HeadersRouter:
-    profile = vhost.node.profile
+    profile = vhost.node.profile.exchanges
     return HeadersRouter(profile.int_equals_float, profile.header_timestamps_in_ms)
 
 

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 
 from hutch.fakebroker.engine.bindings import Destination, Router
 from hutch.fakebroker.engine.errors import BrokerError, precondition_failed
-from hutch.fakebroker.engine.profiles import Profile
 from hutch.wire.fields import FieldTable
 
 if TYPE_CHECKING:
@@ -15,16 +14,16 @@ if TYPE_CHECKING:
     from hutch.fakebroker.engine.vhost import VHost
 
 
-def check_type(profile: Profile, name: str) -> None:
+def check_type(node: "Node", name: str) -> None:
     """Refuse a type that does not exist (EXCH-DECLARE-05, EXCH-DECLARE-06).
 
     Raises:
         BrokerError: 406 or 503.
     """
-    if name in profile.exchange_types:
+    if name in node.exchange_types:
         return
     text = f"{'unknown' if name else 'invalid'} exchange type '{name}'"
-    if profile.unknown_exchange_type_is_soft:
+    if node.profile.exchanges.unknown_type_is_soft:
         raise precondition_failed(text)
     raise BrokerError("COMMAND_INVALID", text)
 

@@ -88,7 +88,7 @@ def _check_key(
     Raises:
         BrokerError: 406.
     """
-    most, count = node.profile.max_hash_words, _words(key).count("#")
+    most, count = node.profile.exchanges.max_hash_words, _words(key).count("#")
     if most is not None and count > most:
         raise precondition_failed(f"Topic binding key '{key}' uses {count} '#' wildcards, at most {most} are allowed")
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 from hutch.fakebroker.engine.exchanges.exchange import Exchange
-from hutch.fakebroker.engine.profiles import Profile
+from hutch.fakebroker.engine.operator.profile import PolicyProfile
 from hutch.fakebroker.engine.queues.settings import Settings
 from hutch.wire.fields import FieldTable
 
@@ -50,7 +50,7 @@ class Policies:
 
     def __init__(self, vhost: "VHost") -> None:
         self._vhost: Final = vhost
-        self._profile: Final = vhost.node.profile
+        self._profile: Final = vhost.node.profile.policies
         self.user: Final[dict[str, Policy]] = {}
         self.operator: Final[dict[str, Policy]] = {}
 
@@ -76,7 +76,7 @@ class Policies:
 
     def applied_to(self, queue_type: str, name: str) -> Applied:
         """The policy and the operator policy that hold for a queue of this type and name."""
-        refused, kinds = self._profile.policy_keys_refused[queue_type], _KINDS[queue_type]
+        refused, kinds = self._profile.keys_refused[queue_type], _KINDS[queue_type]
         # A policy with anything that the type does not have does not hold for such a queue at all.
         policy, operator = (
             _first((policy for policy in policies.values() if refused.isdisjoint(policy.definition)), name, kinds)
@@ -129,7 +129,9 @@ def merge(policy: Definition, operator: Definition) -> Definition:
     return {**policy, **operator, **{key: _MERGE[key](policy[key], operator[key]) for key in both}}
 
 
-def effective_arguments(queue_type: str, arguments: FieldTable, definition: Definition, profile: Profile) -> FieldTable:
+def effective_arguments(
+    queue_type: str, arguments: FieldTable, definition: Definition, profile: PolicyProfile
+) -> FieldTable:
     """The arguments of a queue, and what policies ask for as if it were given by arguments too.
 
     The smaller limit counts, and else the argument (POLICY-02, TTL-07), but for what is the other way round with some

@@ -2,15 +2,17 @@
 
 from collections.abc import Callable, Mapping
 from functools import partial
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from hutch.fakebroker.engine.operator.policies import Definition, Policy
-from hutch.fakebroker.engine.operator.policy_keys import MIRRORING_POLICY_KEYS
-from hutch.fakebroker.engine.profiles import Profile
+from hutch.fakebroker.engine.operator.profile import MIRRORING_KEYS
 from hutch.fakebroker.engine.queues.retention import milliseconds
 from hutch.fakebroker.erlang.patterns import compile_pattern
 from hutch.fakebroker.erlang.pcre import InvalidPattern
 from hutch.fakebroker.erlang.terms import print_json, print_latin, print_unicode
+
+if TYPE_CHECKING:
+    from hutch.fakebroker.engine.profile import EngineProfile
 
 _Show = Callable[[Any], str]
 
@@ -28,7 +30,7 @@ class InvalidPolicy(ValueError):
 
 
 def make_policy(
-    profile: Profile,
+    profile: "EngineProfile",
     name: str,
     pattern: str,
     definition: Definition,
@@ -44,14 +46,14 @@ def make_policy(
         NotImplementedError: the pattern is one of PCRE's that Python does not read alike, or the definition asks for
             what the emulator lacks.
     """
-    keys = profile.operator_policy_keys if operator else profile.policy_keys
-    show = _newer if profile.prints_unicode else _older
+    keys = profile.policies.operator_keys if operator else profile.policies.keys
+    show = _newer if profile.policies.prints_unicode else _older
     complaints = [_wrong_definition(definition, keys, show, profile)]
-    if apply_to not in profile.policy_targets:
-        complaints.append(f"apply-to '{apply_to}' unrecognised; should be {profile.policy_targets_text}")
+    if apply_to not in profile.policies.targets:
+        complaints.append(f"apply-to '{apply_to}' unrecognised; should be {profile.policies.targets_text}")
     expression = None
     try:
-        expression = compile_pattern(pattern, pcre2=profile.has_pcre2)
+        expression = compile_pattern(pattern, pcre2=profile.access.has_pcre2)
     except InvalidPattern as error:
         complaints.append(_wrong_pattern(error))
     if isinstance(priority, bool) or not isinstance(priority, int | float):
@@ -136,7 +138,9 @@ _RETRIES: Final[dict[str, tuple[_Check, str]]] = {
 _GROUP_SIZE: Final[dict[str, tuple[_Check, str]]] = {"target-group-size": (_integer(1), "qq target count value")}
 
 
-def _wrong_definition(definition: Definition, keys: frozenset[str], show: _Show, profile: Profile) -> str | None:
+def _wrong_definition(
+    definition: Definition, keys: frozenset[str], show: _Show, profile: "EngineProfile"
+) -> str | None:
     """The first thing that is wrong; each of the parts of RabbitMQ that know keys looks at its own."""
     if not definition:
         return "no policy provided"
@@ -153,13 +157,13 @@ def _wrong_definition(definition: Definition, keys: frozenset[str], show: _Show,
     if wrong is None and unknown:
         settings = [f"{{{show(key)},{show(definition[key])}}}" for key in unknown]
         line = ",".join(settings)
-        fits = len(line if profile.prints_unicode else line.encode()) + 2 < _LINE
+        fits = len(line if profile.policies.prints_unicode else line.encode()) + 2 < _LINE
         return f"[{(',' if fits else f',{chr(10)} ').join(settings)}] are not recognised policy settings"
     return wrong
 
 
-def _values(profile: Profile) -> Mapping[str, tuple[_Check, str]]:
-    if not profile.negative_delivery_limit_is_none:
+def _values(profile: "EngineProfile") -> Mapping[str, tuple[_Check, str]]:
+    if not profile.policies.negative_delivery_limit_is_none:
         return _VALUES
     return {**_VALUES, "delivery-limit": (_integer(None), "delivery limit")}
 
@@ -180,10 +184,10 @@ def _wrong_retries(definition: Definition) -> str | None:
     return None
 
 
-def _wrong_locator(definition: Definition, keys: frozenset[str], profile: Profile) -> str | None:
+def _wrong_locator(definition: Definition, keys: frozenset[str], profile: "EngineProfile") -> str | None:
     if "queue-master-locator" not in definition:
         return None
-    if not profile.permits_master_locator:  # of operator policies, too
+    if not profile.arguments.permits_master_locator:  # of operator policies, too
         return "use of deprecated queue-master-locator argument is not permitted"
     value = definition["queue-master-locator"]
     if "queue-master-locator" not in keys or _one_of("client-local", "min-masters", "random")(value):
@@ -192,7 +196,7 @@ def _wrong_locator(definition: Definition, keys: frozenset[str], profile: Profil
 
 
 def _wrong_mirroring(definition: Definition) -> str | None:
-    if MIRRORING_POLICY_KEYS.isdisjoint(definition):
+    if MIRRORING_KEYS.isdisjoint(definition):
         return None
     mode = definition.get("ha-mode")
     if mode is None and "ha-mode" not in definition:

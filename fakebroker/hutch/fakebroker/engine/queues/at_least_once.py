@@ -113,7 +113,7 @@ class AtLeastOnce(Publisher):
             self._node.journal.dead_lettered(queue, kept.entry.original, dead, kept.reason, taking)
         kept.taken_by.update(taking)
         # Nowhere to go is done only for what has gone somewhere before.
-        unheard = queue if self._node.profile.keeps_dead_letters_to_itself else None
+        unheard = queue if self._node.profile.quorum.keeps_dead_letters_to_itself else None
         is_done = kept.taken_by.issuperset(targets) and kept.taken_by and unheard not in targets
         if is_done and kept in self._pending:
             self._done(kept)

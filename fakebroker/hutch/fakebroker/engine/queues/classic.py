@@ -38,7 +38,7 @@ class ClassicQueue(TypedQueue[Consumer, Entry]):
     ) -> None:
         super().__init__(vhost, name, durable=durable, owner=owner, auto_delete=auto_delete, arguments=arguments)
         max_priority = arguments.get("x-max-priority")
-        least = vhost.node.profile.least_max_priority
+        least = vhost.node.profile.queues.least_max_priority
         self._ready: Final = Ready(max(max_priority, least) if isinstance(max_priority, int) else 0)
         self._positions = 0
         self._expiry: Timer | None = None
@@ -96,7 +96,7 @@ class ClassicQueue(TypedQueue[Consumer, Entry]):
 
     def _write(self, entry: Entry) -> None:
         """Have a message on disk, where that makes a difference."""
-        if self.vhost.node.profile.forgets_expiration_on_disk and not entry.message.written:
+        if self.vhost.node.profile.queues.forgets_expiration_on_disk and not entry.message.written:
             entry.message = entry.message.from_disk()
 
     def _write_all(self) -> None:

@@ -25,7 +25,7 @@ class ConsumerTimeouts:
         self._queue: Final = queue
         self._node: Final = queue.vhost.node
         self._timer: Timer | None = None
-        setting = self._node.profile.consumer_timeout
+        setting = self._node.profile.queues.consumer_timeout
         self._default: Final = (_UNDEFINED if setting is None else setting) / 1000
 
     def watch(self, entry: QuorumEntry, timeout: float | None) -> None:

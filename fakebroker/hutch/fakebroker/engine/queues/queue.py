@@ -236,7 +236,7 @@ class TypedQueue(Target, Generic[C, E]):
     @property
     def serves_next_on_cancel(self) -> bool:
         """Whether ready messages go to the next single active consumer as soon as the one before is cancelled."""
-        return self.vhost.node.profile.cancel_serves_next_active
+        return self.vhost.node.profile.queues.cancel_serves_next_active
 
     # policies
 

@@ -50,10 +50,8 @@ class QuorumQueue(TypedQueue[QuorumConsumer, QuorumEntry]):
         auto_delete: bool = False,
         arguments: FieldTable,
     ) -> None:
-        self._profile: Final = vhost.node.profile
-        self._ready: Final = QuorumReady(
-            self._profile.quorum_priorities, watches_levels=self._profile.quorum_priorities > 1
-        )
+        self._profile: Final = vhost.node.profile.quorum
+        self._ready: Final = QuorumReady(self._profile.priorities, watches_levels=self._profile.priorities > 1)
         #: What came back and is not ready before its moment (x-delayed-retry-type), with that moment.
         self._delayed: Final[SortedKeyList[tuple[float, QuorumEntry]]] = SortedKeyList(
             key=lambda waiting: (waiting[0], waiting[1].position)
@@ -109,7 +107,7 @@ class QuorumQueue(TypedQueue[QuorumConsumer, QuorumEntry]):
         """Take in a message that has arrived."""
         self._positions += 1
         size = message.body_size
-        if self._profile.quorum_size_has_properties:
+        if self._profile.size_has_properties:
             size += message.properties_size
         entry = QuorumEntry(self._positions, message, self._expires_at(message), size)
         priority = message.properties.values.get("priority")
@@ -144,7 +142,7 @@ class QuorumQueue(TypedQueue[QuorumConsumer, QuorumEntry]):
             BrokerError: 405, there is a single active consumer (GET-07).
         """
         if self.single_active:
-            queues = '<<"quorum">>' if self._profile.names_queue_type else "quorum"
+            queues = '<<"quorum">>' if self.vhost.node.profile.arguments.names_queue_type else "quorum"
             raise BrokerError(
                 "RESOURCE_LOCKED",
                 f"cannot obtain access to locked queue '{self.name}' in vhost '{self.vhost.name}'. basic.get "
@@ -274,7 +272,7 @@ class QuorumQueue(TypedQueue[QuorumConsumer, QuorumEntry]):
             while self._is_full and (entry := self._ready.pop()) is not None:
                 node.journal.overflowed(self, entry.original)
                 dropped.append(entry)
-            for entry in reversed(dropped) if node.profile.quorum_overflow_is_reversed else dropped:
+            for entry in reversed(dropped) if node.profile.quorum.overflow_is_reversed else dropped:
                 self._die(entry, "maxlen")
         self._set_alarm()
 
@@ -354,7 +352,7 @@ class QuorumQueue(TypedQueue[QuorumConsumer, QuorumEntry]):
     def requeue_order(self, consumer: QuorumConsumer | None, delivery_tag: int) -> RequeueOrder:
         """By their tags, or as they came and then each basic.get, whose tag is that of its delivery."""
         tag = str(delivery_tag) if consumer is None else consumer.tag
-        if self._profile.quorum_consumers_by_tag:
+        if self._profile.consumers_by_tag:
             return 0, tag.encode()
         return (self._arrivals + 1, tag.encode()) if consumer is None else (consumer.arrival, b"")
 

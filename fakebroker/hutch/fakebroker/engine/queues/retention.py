@@ -3,8 +3,8 @@
 import re
 from typing import Final
 
+from hutch.fakebroker.engine.arguments_profile import ArgumentsProfile
 from hutch.fakebroker.engine.errors import internal_error
-from hutch.fakebroker.engine.profiles import Profile
 
 _AGE: Final = re.compile(rb"([0-9]*)(.*)")
 _DAY: Final = 86_400_000
@@ -17,7 +17,7 @@ def milliseconds(age: str | bytes) -> int | None:
     return int(number) * _UNITS[unit] or None if number and unit in _UNITS else None
 
 
-def checked_milliseconds(age: str | bytes, profile: Profile) -> int | None:
+def checked_milliseconds(age: str | bytes, profile: ArgumentsProfile) -> int | None:
     """As :func:`milliseconds`.
 
     Raises:

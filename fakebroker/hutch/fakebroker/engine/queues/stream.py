@@ -59,6 +59,7 @@ class StreamQueue(TypedQueue[Consumer, Record]):
     ) -> None:
         super().__init__(vhost, name, durable=durable, owner=owner, auto_delete=auto_delete, arguments=arguments)
         self._log = Log()
+        self._profile: Final = vhost.node.profile.streams
         #: In the order in which they are served.
         self._readers: dict[Consumer, _Reader] = {}
         #: The newest ones, which were not served yet.
@@ -93,7 +94,7 @@ class StreamQueue(TypedQueue[Consumer, Record]):
         Raises:
             BrokerError: 541, it has headers that a stream cannot keep (STREAM-09).
         """
-        if publisher is None and not self.vhost.node.profile.has_message_containers:
+        if publisher is None and not self._profile.has_message_containers:
             self._lose(message)
             return True
         stored = self._form(message)
@@ -114,7 +115,7 @@ class StreamQueue(TypedQueue[Consumer, Record]):
         Raises:
             BrokerError: as :meth:`publish`.
         """
-        if self.vhost.node.profile.has_message_containers:
+        if self._profile.has_message_containers:
             self._form(message)
 
     def publish_dead(self, message: Message, publisher: "Publisher | None" = None) -> bool:
@@ -133,7 +134,7 @@ class StreamQueue(TypedQueue[Consumer, Record]):
         envelope = message.envelope
         if self._stored is not None and self._stored[0] is envelope and not message.deaths:
             return self._stored[1]
-        stored = Stored(envelope, message.deaths, self.vhost.node.profile)
+        stored = Stored(envelope, message.deaths, self._profile)
         self._stored = None if message.deaths else (envelope, stored)
         return stored
 
@@ -149,7 +150,7 @@ class StreamQueue(TypedQueue[Consumer, Record]):
         """Refuse where the profile's streams take nothing back; where they do it is as good as acknowledged
         (STREAM-11).
         """
-        if self.deleted or self.vhost.node.profile.streams_take_refusals:
+        if self.deleted or self._profile.takes_refusals:
             return
         if recovering:
             raise internal_error()
@@ -174,11 +175,11 @@ class StreamQueue(TypedQueue[Consumer, Record]):
         """Refuse who has no prefetch, does not acknowledge, or shares its prefetch; then who would begin at no offset
         there is, or wants no filter value (STREAM-03, -04, -08, -14).
         """
-        profile = self.vhost.node.profile
+        profile = self._profile
         if not consumer.prefetch:
-            raise precondition_failed(profile.stream_without_prefetch.format(self._name))
+            raise precondition_failed(profile.without_prefetch.format(self._name))
         if consumer.no_ack:
-            raise not_implemented(profile.stream_without_acks.format(self._name))
+            raise not_implemented(profile.without_acks.format(self._name))
         if consumer.sink.has_shared_limit:
             raise not_implemented(f"{self._name} does not support global qos")
         self._begin(consumer)
@@ -190,7 +191,7 @@ class StreamQueue(TypedQueue[Consumer, Record]):
     def _filters(self, consumer: Consumer) -> frozenset[bytes] | None:
         """The filter values that a consumer wants (STREAM-16)."""
         texts = _texts(consumer.arguments.get("x-stream-filter"))
-        if texts is None or not self.vhost.node.profile.has_stream_filters:
+        if texts is None or not self._profile.has_filters:
             return None
         if not texts:
             raise internal_error()
@@ -292,7 +293,7 @@ class StreamQueue(TypedQueue[Consumer, Record]):
         since = None if settings.max_age is None else int((node.clock.time() - settings.max_age) * 1000)
         if self._log.retain(settings.max_length_bytes, since):
             node.journal.truncated(self, self._log.first_offset)
-        interval = node.profile.stream_retention_interval
+        interval = self._profile.retention_interval
         if interval is not None and since is not None and self._log.has_old_segments:
             self._retention = node.timers.set(interval, self._retain, background=True)
 

@@ -5,8 +5,8 @@
 from datetime import datetime
 from typing import Final
 
+from hutch.fakebroker.engine.arguments_profile import ArgumentsProfile
 from hutch.fakebroker.engine.errors import internal_error
-from hutch.fakebroker.engine.profiles import Profile
 from hutch.fakebroker.engine.queues.retention import checked_milliseconds, milliseconds
 from hutch.fakebroker.engine.queues.stream_log import Log
 from hutch.fakebroker.erlang.terms import seconds
@@ -15,7 +15,7 @@ from hutch.wire.fields import FieldValue, Timestamp, type_name
 _NAMES: Final = (b"first", b"last", b"next")
 
 
-def is_offset(value: FieldValue, profile: Profile) -> bool:
+def is_offset(value: FieldValue, profile: ArgumentsProfile) -> bool:
     """Whether a consumer's x-stream-offset may be this; what is no text is not looked at here (STREAM-07).
 
     Raises:

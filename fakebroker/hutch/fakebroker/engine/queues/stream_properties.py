@@ -7,7 +7,7 @@ from typing import Final
 
 from hutch.fakebroker.engine.errors import internal_error
 from hutch.fakebroker.engine.message_properties import Envelope
-from hutch.fakebroker.engine.profiles import Profile
+from hutch.fakebroker.engine.queues.stream_profile import StreamProfile
 from hutch.wire.fields import ByteArray, FieldTable, FieldValue, join_table, read_table, split_table, write_table
 from hutch.wire.properties import join_properties, split_properties
 
@@ -28,7 +28,7 @@ class Stored:
         BrokerError: 541, over a header that AMQP 1.0 has no place for, or a filter value that is no text.
     """
 
-    def __init__(self, envelope: Envelope, deaths: tuple[FieldTable, ...], profile: Profile) -> None:
+    def __init__(self, envelope: Envelope, deaths: tuple[FieldTable, ...], profile: StreamProfile) -> None:
         self._envelope: Final = envelope
         #: The value of the header x-stream-filter-value where the profile has filters, else empty.
         self.filter_value = b""
@@ -40,7 +40,7 @@ class Stored:
             dropped = profile.has_message_containers and (name in _BROKERS_OWN or (name == b"x-death" and not deaths))
             if stored is not None and not dropped:
                 headers.setdefault(name, stored)
-            if name == _FILTER_VALUE and profile.has_stream_filters:
+            if name == _FILTER_VALUE and profile.has_filters:
                 if value[:1] != b"S" or not _is_text(value[5:]):
                     raise internal_error()
                 self.filter_value = value[5:]
@@ -71,7 +71,7 @@ def _is_text(value: bytes) -> bool:
     return True
 
 
-def _stored(name: bytes, value: bytes, profile: Profile) -> bytes | None:
+def _stored(name: bytes, value: bytes, profile: StreamProfile) -> bytes | None:
     """A header's value, tag first, as it comes back; ``None`` if it does not."""
     tag = value[:1]
     if tag == b"D":
