@@ -1,12 +1,13 @@
 """Two brokers on one manual clock: whoever moves it goes from timer to timer over both."""
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
 from hutch.fakebroker import Broker, ManualClock
+from hutch.fakebroker.clocks import Follower
 from hutch.fakebroker.realtime import monotonic
 from hutch.wire.fields import FieldTable
 from hutch.wire.frames import HEARTBEAT_FRAME
@@ -106,14 +107,19 @@ def test_what_falls_due_while_time_passes_may_concern_a_broker_that_is_closed(
     assert (moments(closed), moments(manual)) == ([], [3.0, 6.0])
 
 
-class Witness:
+class Witness(Follower):
     """Goes along with a clock, and looks from another thread whether the brokers' locks are free."""
 
     def __init__(self, *brokers: Broker) -> None:
         self.brokers = brokers
-        self.threads = brokers[0].hub.threads
-        self.is_left_to_this_thread = brokers[0].hub.is_left_to_this_thread
         self.found: list[bool] = []
+
+    @property
+    def threads(self) -> set[threading.Thread]:
+        return self.brokers[0].hub.threads
+
+    def is_left_to_this_thread(self, strangers: Collection[threading.Thread]) -> bool:
+        return self.brokers[0].hub.is_left_to_this_thread(strangers)
 
     def look(self) -> None:
         def take() -> None:
@@ -240,7 +246,7 @@ def test_what_arrived_is_read_although_the_deadline_went_by_meanwhile(
     reader = pipe(manual)
     climbs(reader)
 
-    class Mover:
+    class Mover(Follower):
         """Moves the clock when a read asks who else uses it. Somebody else does."""
 
         def drain_clients(self) -> None: ...

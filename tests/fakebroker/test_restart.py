@@ -13,6 +13,7 @@ from freezegun import freeze_time
 
 from hutch.client import Connection, Message, RecoverableConnectionError, connect
 from hutch.fakebroker import Broker, ManualClock
+from hutch.fakebroker.clocks import Follower
 from hutch.fakebroker.server.ports import Port
 from hutch.wire.methods import (
     BasicDeliver,
@@ -160,7 +161,7 @@ def test_a_broker_that_is_stopped_may_be_asked_to_listen(manual: Broker, listen:
 def test_clients_are_refused_during_the_downtime(manual: Broker, clock: ManualClock) -> None:
     url, told = manual.url, list[tuple[float, bool]]()
 
-    class Client:
+    class Client(Follower):
         """Tries to connect whenever time goes by."""
 
         def drain_clients(self) -> None: ...

@@ -3,12 +3,14 @@
 import math
 import threading
 import time
+from abc import abstractmethod
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
-from typing import Final, NoReturn, Protocol
+from typing import Final, NoReturn
 
 from hutch.fakebroker.engine.clock import Clock, moment
+from hutch.wire.interfaces import mypyc_attr
 
 _PATIENCE: Final = 10.0  # seconds
 
@@ -64,24 +66,30 @@ class SystemClock(Clock):
         )
 
 
-class Follower(Protocol):
+@mypyc_attr(allow_interpreted_subclasses=True)
+class Follower:
     """A broker on a manual clock: what the clock needs of its hub. Each method takes the broker's lock for itself."""
 
+    @abstractmethod
     def drain_clients(self) -> None:
         """Do what clients have asked for by now: that still belongs to the time before."""
 
+    @abstractmethod
     def next_timer_at(self, *, background: bool = True) -> float | None:
         """When something falls due next, in seconds on the clock's ``monotonic``; ``None`` for never. Without
         ``background``, housekeeping does not count.
         """
 
+    @abstractmethod
     def run_due(self) -> None:
         """Do what has fallen due."""
 
     @property
+    @abstractmethod
     def threads(self) -> set[threading.Thread]:
         """The threads of its listeners."""
 
+    @abstractmethod
     def is_left_to_this_thread(self, strangers: Collection[threading.Thread]) -> bool:
         """Whether only the calling thread can send something to it. ``strangers`` are the program's other threads."""
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final, TypeVar
 
 from hutch.fakebroker.amqp091.profile import AMQPProfile
 from hutch.fakebroker.amqp091.session import Session
-from hutch.fakebroker.clocks import ManualClock
+from hutch.fakebroker.clocks import Follower, ManualClock
 from hutch.fakebroker.engine.clock import Clock, Timers
 from hutch.fakebroker.engine.node import Node
 from hutch.fakebroker.forked import Home
@@ -24,7 +24,7 @@ Answer = TypeVar("Answer")
 _NEVER: Final = math.inf
 
 
-class Hub:
+class Hub(Follower):
     """What transports, operators and clocks use of a broker.
 
     Only its :attr:`turn`, :meth:`take`, :meth:`look` and :meth:`wait` take the broker's lock.
