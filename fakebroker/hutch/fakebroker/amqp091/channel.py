@@ -114,7 +114,7 @@ class Channel(Publisher):
                 return
         deliveries = self.sink.settle(tag, multiple)
         if self.transaction is None:
-            self._ack(deliveries)
+            self.carry_out(ACKED, deliveries)
         else:
             self.transaction.decide(ACKED, deliveries)
 
@@ -148,22 +148,21 @@ class Channel(Publisher):
                 queue.check_return(recovering=False)
 
     def carry_out(self, outcome: Outcome, deliveries: Sequence[Delivery]) -> None:
-        """Do with deliveries, which are not outstanding any more, what the client decided."""
+        """Do with deliveries, which are not outstanding any more, what the client decided. Each queue serves
+        whoever has credit again before the next one hears of anything. The limit that consumers share has room behind
+        all of them.
+        """
         if outcome.acked:
-            self._ack(deliveries)
-        elif outcome.requeue:
-            for settlement in self._settlements(deliveries):
-                for queue in self._requeue(settlement, failed=outcome.failed):
-                    queue.dispatch()
-            self._free_shared(deliveries)
-        else:
-            self._discard(deliveries, failed=outcome.failed)
-
-    def _ack(self, deliveries: Sequence[Delivery]) -> None:
-        for delivery in deliveries:
-            self.vhost.node.journal.acked(self.origin, delivery.queue, delivery.entry.message)
+            for delivery in deliveries:
+                self.vhost.node.journal.acked(self.origin, delivery.queue, delivery.entry.message)
         for settlement in self._settlements(deliveries):
-            for queue in self._release(settlement):
+            if outcome.acked:
+                queues = self._release(settlement)
+            elif outcome.requeue:
+                queues = self._requeue(settlement, failed=outcome.failed)
+            else:
+                queues = self._discard(settlement, failed=outcome.failed)
+            for queue in queues:
                 queue.dispatch()
         self._free_shared(deliveries)
 
@@ -179,17 +178,6 @@ class Channel(Publisher):
             who = ("", delivery.tag) if delivery.consumer is None else (delivery.consumer.tag, 0)
             groups.setdefault((delivery.queue.name, *who), []).append(delivery)
         return [groups[key] for key in sorted(groups)]
-
-    def _discard(self, deliveries: Sequence[Delivery], *, failed: bool) -> None:
-        for settlement in self._settlements(deliveries):
-            for delivery in settlement:
-                queue, entry = delivery.queue, delivery.entry
-                self.vhost.node.journal.rejected(self.origin, queue, entry.message)
-                if not delivery.revoked:
-                    queue.discard(entry, failed=failed)
-            for queue in self._release(settlement):
-                queue.dispatch()
-        self._free_shared(deliveries)
 
     # the limit that consumers share
 
@@ -249,6 +237,14 @@ class Channel(Publisher):
         for queue, entries in by_queue.items():
             queue.requeue(entries, self.origin, failed=failed, lost=lost)
         return dict.fromkeys([*by_queue, *waiting])
+
+    def _discard(self, deliveries: Iterable[Delivery], *, failed: bool) -> Iterable[Queue]:
+        for delivery in deliveries:
+            queue, entry = delivery.queue, delivery.entry
+            self.vhost.node.journal.rejected(self.origin, queue, entry.message)
+            if not delivery.revoked:
+                queue.discard(entry, failed=failed)
+        return self._release(deliveries)
 
     def _release(self, deliveries: Iterable[Delivery]) -> Iterable[Queue]:
         """Give back the credit that deliveries took; the queues whose consumers have some again."""
