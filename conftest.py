@@ -1,10 +1,12 @@
-"""What holds for all tests: the project's own, the examples', and the conformance suite."""
+"""What holds for all tests: the project's own, the examples', the pages', and the conformance suite."""
 
 from collections import Counter
 
 import pytest
 from hypothesis import HealthCheck, settings
 from tests.targets import TARGETS
+
+pytest_plugins = ["tests.pages.collecting"]
 
 _COMMON = settings(deadline=None, database=None, suppress_health_check=[HealthCheck.too_slow])
 settings.register_profile("fast", _COMMON, derandomize=True, max_examples=25)

@@ -88,6 +88,7 @@ RULES = (
     Rule(LIVE_BROKERS, (), others=frozenset({LIVE_BROKERS})),
     # It imports the emulators that it plays by name, so it names none of their modules here.
     Rule("old_beside_new", (WIRE, "hutch.conformance"), others=frozenset({"old_beside_new"})),
+    Rule("documentation", (), others=frozenset({"documentation", "griffe"})),
 )
 
 

@@ -1,7 +1,6 @@
 """Other clients against the broker over TLS."""
 
 import asyncio
-import re
 import ssl
 from pathlib import Path
 
@@ -83,9 +82,3 @@ def test_aio_pika(broker: Broker, url: str) -> None:
 
     asyncio.run(main())
     assert (broker.queue("q").ready, broker.queue("q").unacked) == (0, 0)
-
-
-def test_the_example_of_the_page_runs() -> None:
-    page = (Path(__file__).parents[2] / "docs" / "tls.md").read_text()
-    *_, code = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
-    exec(compile(code, "docs/tls.md", "exec"), {})

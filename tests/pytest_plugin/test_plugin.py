@@ -10,7 +10,18 @@ from hutch.pytest_plugin.plugin import SETTINGS
 pytest_plugins = ["pytester"]
 
 #: Other plugins that may be installed here: the runs do not depend on them, and are faster without.
-OTHERS = ("randomly", "timeout", "xdist", "xdist.looponfail", "hypothesispytest", "time_machine", "cacheprovider")
+OTHERS = (
+    "randomly",
+    "timeout",
+    "xdist",
+    "xdist.looponfail",
+    "hypothesispytest",
+    "time_machine",
+    "cacheprovider",
+    "asyncio",
+    "anyio",
+    "platformdirs",
+)
 ALONE = tuple(argument for name in OTHERS for argument in ("-p", f"no:{name}"))
 HEAVY = "[name for name in sys.modules if name.startswith(('hutch.client', 'hutch.fakebroker', 'hutch.wire'))]"
 
@@ -309,7 +320,7 @@ def test_under_xdist(pytester: pytest.Pytester) -> None:
                 assert fakebroker.queue("orders").ready == 0
         """
     )
-    result = pytester.runpytest_subprocess("-n", "2", "-W", "error", "-p", "no:cacheprovider")
+    result = pytester.runpytest_subprocess("-n", "2", "-W", "error", "-p", "no:cacheprovider", "-p", "no:asyncio")
     result.assert_outcomes(passed=20)
 
 

@@ -20,16 +20,16 @@ from celery import Celery
 from celery.exceptions import TaskRevokedError, TimeLimitExceeded
 
 from tests.client.api.admin import eventually
+from tests.pages.blocks import read_page
 from tests.with_celery import app as tasks
 from tests.with_celery.app import VARIABLE
 from tests.with_celery.conftest import PATIENCE, Stand, closing
-from tests.with_celery.test_page import ALIASED
 
 pytestmark = pytest.mark.slow
 
 ROOT = Path(__file__).parents[2]
 #: The script of the page, which makes sure that it does what it is for.
-(SCRIPT,) = ALIASED
+(SCRIPT,) = (block.code for block in read_page("docs/celery.md") if block.title == "worker.py")
 IMPORT = "from celery.__main__ import main\n"
 CHECKED = f"{IMPORT}from kombu.transport import pyamqp\n\nassert issubclass(pyamqp.Connection, client.Connection)\n"
 

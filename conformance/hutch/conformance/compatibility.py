@@ -16,10 +16,13 @@ _HEAD: Final = """# Compatibility
 What RabbitMQ does, row by row of the project's catalogue of observed behaviours, and where it was shown to be so. Each
 row is one of the {cases} cases of the conformance suite: the same code ran wherever the row says. It is written by
 
-    hutch conformance --compatibility docs/compatibility.md REPORT.xml...
+<!-- not run: needs reports of live RabbitMQ; .ci/run runs it -->
+```console
+$ hutch conformance --compatibility docs/compatibility.md REPORT.xml...
+```
 
 from the JUnit reports of runs. "Both" means that the versions do the same, "each" that the case tells how they differ.
-What the emulator lacks answers 540 `NOT_IMPLEMENTED`; the [README](../README.md#what-the-emulator-does-not-do-yet)
+What the emulator lacks answers 540 `NOT_IMPLEMENTED`; [What the emulator does not do](limits.md)
 lists it.
 """
 

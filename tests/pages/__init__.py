@@ -1,0 +1,1 @@
+"""The pages that a reader sees, README.md and docs/: their code runs."""
