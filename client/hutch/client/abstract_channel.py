@@ -5,7 +5,7 @@ from collections import deque
 from collections.abc import Callable, Mapping
 from struct import error as StructError
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeVar, cast
+from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeVar
 
 from hutch.client.exceptions import AMQPError, FrameSyntaxError, RecoverableConnectionError
 from hutch.client.late import tell_noticed
@@ -175,8 +175,8 @@ class AbstractChannel(ABC):
 
     def _call(self, method: Method, reply: type[_Reply], on_reply: Callable[[_Reply], None] | None = None) -> _Reply:
         """Send a method and wait for its answer; ``on_reply`` is called with it before anything else is handed on."""
-        request = self._request(method, reply, on_reply=on_reply)
-        return cast("_Reply", request.reply)
+        answer: _Reply = self._request(method, reply, on_reply=on_reply).reply
+        return answer
 
     def _call_unless(self, nowait: bool, method: Method, reply: type[_Reply]) -> _Reply | None:
         """:meth:`_call`; with ``nowait`` :meth:`_send`, for the broker will not answer."""

@@ -260,7 +260,8 @@ class ReceivedMessage(Message):
     def delivery_tag(self) -> int:
         """The number to acknowledge it by."""
         info = self._delivery_info
-        return cast("int", (self._tag or None) if info is None else info.get("delivery_tag"))
+        # None for a message that came by no delivery, which nobody acknowledges.
+        return (self._tag or None) if info is None else info.get("delivery_tag")  # type: ignore[return-value]
 
     def content(self) -> tuple[bytes, bytes]:
         """Properties and body as they go on the wire; raises as :meth:`Message.content`."""

@@ -36,7 +36,8 @@ class Request:
         self.awaited = False
         self.waiting: Waiting | None = None
         self.followed = False
-        self.reply: Method | None = None
+        #: The answer, of one of these types.
+        self.reply: Any = None
         self.content: Content | None = None
         self.ready = False
         self.error: Exception | None = None

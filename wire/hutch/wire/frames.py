@@ -21,6 +21,8 @@ _prefix: Final = FRAME_PREFIX.pack
 _unpack_prefix: Final = FRAME_PREFIX.unpack_from
 _pack_content_header: Final = Struct(">HHQ").pack
 _pack_header: Final = Struct(">BHIHHQ").pack
+#: The end octet of the frame before, and the prefix of a body's.
+_pack_body_start: Final = Struct(">BBHI").pack
 _END: Final = b"\xce"
 
 HEARTBEAT_FRAME: Final = _prefix(HEARTBEAT, 0, 0) + _END
@@ -204,13 +206,18 @@ def content_frames(channel: int, header: bytes, body: bytes, frame_max: int, met
     return head + _prefix(BODY, channel, size) + body + _END if size else head
 
 
-def message_frames(channel: int, properties: bytes, body: bytes, frame_max: int) -> bytes:
-    """:func:`content_frames` of the class basic; ``properties`` is flags and values."""
+def message_frames(channel: int, properties: bytes, body: bytes, frame_max: int, *method: bytes) -> bytes:
+    """:func:`content_frames` of the class basic, behind the pieces of ``method``.
+
+    ``properties`` is flags and values.
+    """
     size = len(body)
     if 0 < frame_max - OVERHEAD < size:
-        return content_frames(channel, content_header(size, properties), body, frame_max)
-    head = _pack_header(HEADER, channel, 12 + len(properties), 60, 0, size) + properties + _END
-    return head + _prefix(BODY, channel, size) + body + _END if size else head
+        return content_frames(channel, content_header(size, properties), body, frame_max, b"".join(method))
+    header = _pack_header(HEADER, channel, 12 + len(properties), 60, 0, size)
+    if not size:
+        return b"".join((*method, header, properties, _END))
+    return b"".join((*method, header, properties, _pack_body_start(END, BODY, channel, size), body, _END))
 
 
 def content_pieces(

@@ -24,7 +24,7 @@ from hutch.fakebroker.engine.origin import Origin
 from hutch.fakebroker.engine.peer import Peer
 from hutch.wire.codes import ReplyCode
 from hutch.wire.cutter import ACK, ACK_SIZE
-from hutch.wire.frames import METHOD, message_frames
+from hutch.wire.frames import END, METHOD, message_frames
 from hutch.wire.methods import (
     BasicAck,
     ChannelClose,
@@ -36,6 +36,7 @@ from hutch.wire.states import ChannelState, ConnectionState
 
 _pack_deliver: Final = Struct(">BHII").pack
 _pack_delivery: Final = Struct(">QB").pack
+_END: Final = bytes((END,))
 _DELIVER_ID: Final = 60 << 16 | 60
 _GREETING: Final = ConnectionState.GREETING  # asked for with all that comes, and an enumeration is slow to give it
 #: How many bytes of output are taken at once; more where one message is larger.
@@ -404,21 +405,24 @@ class Session(Output):
 
     def content(self, channel: int, method: Method, message: Message) -> None:
         """Send a method with a message."""
-        frames = message_frames(channel, message.envelope.raw, message.body, self._frame_max)
-        self.write(method.frame(channel) + frames)
+        frame = method.frame(channel)
+        self.write(message_frames(channel, message.envelope.raw, message.body, self._frame_max, frame))
 
     def deliver(
         self, channel: int, consumer_tag: bytes, delivery_tag: int, redelivered: bool, message: Message
     ) -> None:
         """Send basic.deliver: the tag and the address stand ready as bytes, the content is passed through."""
         address = message.address
-        data = (
-            _pack_deliver(METHOD, channel, 13 + len(consumer_tag) + len(address), _DELIVER_ID)
-            + consumer_tag
-            + _pack_delivery(delivery_tag, redelivered)
-            + address
-            + b"\xce"
-            + message_frames(channel, message.envelope.raw, message.body, self._frame_max)
+        data = message_frames(
+            channel,
+            message.envelope.raw,
+            message.body,
+            self._frame_max,
+            _pack_deliver(METHOD, channel, 13 + len(consumer_tag) + len(address), _DELIVER_ID),
+            consumer_tag,
+            _pack_delivery(delivery_tag, redelivered),
+            address,
+            _END,
         )
         if self.after_input.due and self.after_input.delays(channel):
             self.after_input.answer(channel, data)
