@@ -27,8 +27,10 @@ def check_table(table: FieldTable) -> None:
         NotFinite: there is an infinite float in it, or one that is not a number.
         BrokerError: 540, it is nested too deeply.
     """
-    level: list[FieldValue] = [table]
-    for _ in range(MAX_DEPTH + 1):
+    level: list[FieldValue] = list(table.values())
+    for _ in range(MAX_DEPTH):
+        if not level:
+            return
         below: list[FieldValue] = []
         for value in level:
             if isinstance(value, dict):
@@ -37,7 +39,6 @@ def check_table(table: FieldTable) -> None:
                 below.extend(value)
             elif isinstance(value, float) and not math.isfinite(value):
                 raise NotFinite(repr(value))
-        if not below:
-            return
         level = below
-    raise too_deep()
+    if level:
+        raise too_deep()
