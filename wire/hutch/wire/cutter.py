@@ -39,10 +39,16 @@ _ACK_ID: Final = BasicAck.ID.to_bytes(4)
 _OFTEN: Final = frozenset(kind.ID.to_bytes(4) for kind in (BasicAck, BasicPublish, BasicDeliver, BasicGetOk))
 
 _method_start: Final = Struct(">BHI").unpack_from
-#: From the end octet of the method's frame up to the properties.
-_header_start: Final = Struct(">BBHIHHQ").unpack_from
-#: From the end octet of the header's frame up to the body.
-_body_start: Final = Struct(">BBHI").unpack_from
+#: From the end octet of the method's frame up to the properties: that octet with the type of the next frame, its
+#: channel and size, the class with the weight, the size of the body.
+_header_start: Final = Struct(">HHIIQ").unpack_from
+#: From the end octet of the header's frame up to the body: that octet with the type of the next frame, its channel and
+#: size.
+_body_start: Final = Struct(">HHI").unpack_from
+_END_HEADER: Final = END << 8 | HEADER
+_END_BODY: Final = END << 8 | BODY
+#: The class basic, and the only weight there is.
+_BASIC: Final = 60 << 16
 _unpack_tag: Final = Struct(">Q").unpack_from
 #: The end octet of a frame, and the prefix of the next.
 _next_frame: Final = Struct(">BBHI").unpack_from
@@ -50,7 +56,6 @@ _next_frame: Final = Struct(">BBHI").unpack_from
 #: How many bytes of a frame must be missing for them to be worth a read of their own.
 _LARGE_FRAME: Final = 32768
 
-_NO_LIMIT: Final = (1 << 64) - 1
 _CACHED_PUBLISHES: Final = 256
 _CACHED_ENVELOPES: Final = 1024
 
@@ -235,35 +240,31 @@ class Cutter(FrameParser):
         kind: int
         channel: int
         size: int
-        end: int
-        header_kind: int
+        begin: int
         owner: int
         header_size: int
         class_id: int
-        weight: int
         body_size: int
-        data, offset = self.data, self.offset
+        data, offset, limit = self.data, self.offset, self.frame_max
         try:
             kind, channel, size = _method_start(data, offset)
             middle = offset + 7 + size
-            end, header_kind, owner, header_size, class_id, weight, body_size = _header_start(data, middle)
+            begin, owner, header_size, class_id, body_size = _header_start(data, middle)
             finish = middle + 8 + header_size
             behind = finish + 8 + body_size if body_size else finish
             is_valid = (
-                kind == METHOD
-                and header_kind == HEADER
+                data[behind] == END
+                and kind == METHOD
+                and begin == _END_HEADER
                 and owner == channel
-                and class_id == 60
-                and not weight
+                and class_id == _BASIC
                 and size > 4
                 and header_size >= 14
-                and (not body_size or _body_start(data, finish) == (END, BODY, channel, body_size))
-                and end == END == data[behind]
+                and (not body_size or _body_start(data, finish) == (_END_BODY, channel, body_size))
             )
         except (IndexError, StructError):
             return False
-        limit = self.frame_max or _NO_LIMIT
-        if not is_valid or (behind - offset > limit and max(size, header_size, body_size) > limit):
+        if not is_valid or (0 < limit < behind - offset and max(size, header_size, body_size) > limit):
             return False
         if not channel or channel not in self._channels or channel in self.contents:
             return False

@@ -59,12 +59,12 @@ class Reader(Role):
 
     def proceed(self) -> None:
         """Do what is at hand until it is used up, the slice is over, or an alarm blocks the client."""
-        cutter, handshake = self.cutter, self._handshake
-        pending, alarms, has_slices = self._node.pending, self._alarms, self._now is not None
+        session, cutter, handshake = self._session, self.cutter, self._handshake
+        pending, alarms, after_input = self._node.pending, self._alarms, session.after_input
         self._limit = 0.0
         self.more = False
-        self._session.after_input.reading = True
-        if (connection := self._session.connection) is not None:
+        after_input.reading = True
+        if (connection := session.connection) is not None:
             connection.reading = True
         while not handshake.deaf:
             try:
@@ -75,18 +75,17 @@ class Reader(Role):
                 self._node.run_due()
             if not goes_on or (cutter.offset == cutter.size and not cutter.chunks):
                 break
-            if has_slices and self._is_over():
+            if self._is_over():
                 self.more = True
                 return
-        after_input = self._session.after_input
         after_input.reading = False
-        if (connection := self._session.connection) is not None:
+        if (connection := session.connection) is not None:
             connection.reading = False
             connection.reads += 1
         if after_input.due or (connection is not None and connection.waiting):
             after_input.run()
         if self.ended and not self.blocked:
-            self._session.lost()
+            session.lost()
 
     def _refuse(self, error: Exception) -> bool:
         """Answer an error in what was read; whether reading goes on."""
