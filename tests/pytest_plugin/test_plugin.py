@@ -5,24 +5,12 @@ import sys
 
 import pytest
 
-from hutch.pytest_plugin.plugin import SETTINGS
+from hutch.pytest_plugin.settings import SETTINGS
+
+from .runs import ALONE
 
 pytest_plugins = ["pytester"]
 
-#: Other plugins that may be installed here: the runs do not depend on them, and are faster without.
-OTHERS = (
-    "randomly",
-    "timeout",
-    "xdist",
-    "xdist.looponfail",
-    "hypothesispytest",
-    "time_machine",
-    "cacheprovider",
-    "asyncio",
-    "anyio",
-    "platformdirs",
-)
-ALONE = tuple(argument for name in OTHERS for argument in ("-p", f"no:{name}"))
 HEAVY = "[name for name in sys.modules if name.startswith(('hutch.client', 'hutch.fakebroker', 'hutch.wire'))]"
 
 
@@ -53,14 +41,15 @@ def test_it_can_be_left_out(pytester: pytest.Pytester) -> None:
 
 def test_fixtures_tell_what_they_are(pytester: pytest.Pytester) -> None:
     result = pytester.runpytest("--fixtures", *ALONE)
-    result.stdout.fnmatch_lines(
-        [
-            "fakebroker -- *",
-            "    A new RabbitMQ double for this test:*",
-            "fakebroker_url -- *",
-            "    The `*amqp://`* URL*",
-        ]
-    )
+    for name, text in (
+        ("fakebroker", "A new RabbitMQ double for this test:*"),
+        ("fakebroker_url", "The `*amqp://`* URL*"),
+        ("fakebroker_connection", "A client of the fixture*"),
+        ("fakebroker_channel", "An open channel*"),
+        ("fakebroker_factory", "Makes brokers for this test*"),
+        ("fakebroker_config [[]session scope]", "Settings for all brokers*"),
+    ):
+        result.stdout.fnmatch_lines([f"{name} -- *", f"    {text}"])
 
 
 def test_the_marker_is_registered(pytester: pytest.Pytester) -> None:
@@ -77,7 +66,9 @@ def test_the_marker_is_registered(pytester: pytest.Pytester) -> None:
         """
     )
     pytester.runpytest("--strict-markers", *ALONE).assert_outcomes(passed=1)
-    pytester.runpytest("--markers").stdout.fnmatch_lines(["@pytest.mark.fakebroker(profile='4.3', clock='manual', *"])
+    pytester.runpytest("--markers", *ALONE).stdout.fnmatch_lines(
+        ["@pytest.mark.fakebroker(profile='4.3', clock='manual', *"]
+    )
 
 
 def test_the_marker_asks_for_single_confirms(pytester: pytest.Pytester) -> None:
@@ -107,19 +98,23 @@ def test_a_wrong_marker_is_told_in_a_line(pytester: pytest.Pytester) -> None:
         @pytest.mark.fakebroker(profile="3.11")
         def test_profile(fakebroker): pass
 
-        @pytest.mark.fakebroker(clock="frozen")
+        @pytest.mark.fakebroker(clock="stopped")
         def test_clock(fakebroker): pass
+
+        @pytest.mark.fakebroker(leftovers="explode")
+        def test_leftovers(fakebroker): pass
 
         @pytest.mark.fakebroker("3.10")
         def test_positional(fakebroker): pass
         """
     )
     result = pytester.runpytest(*ALONE)
-    result.assert_outcomes(errors=4)
+    result.assert_outcomes(errors=5)
     for complaint in (
         f"has no argument profle; it has {', '.join(SETTINGS)}",
         "profile '3.11' is none of '3.10', '4.3'",
-        "clock 'frozen' is none of 'manual', 'system'",
+        "clock 'stopped' is none of 'manual', 'frozen', 'auto', 'ticking', 'system'",
+        "leftovers 'explode' is none of 'ignore', 'warn', 'fail'",
         f"takes keyword arguments only ({', '.join(SETTINGS)}), not '3.10'",
     ):
         assert f"@pytest.mark.fakebroker: {complaint}" in result.stdout.lines

@@ -39,7 +39,23 @@ class TestCriteria:
             (lambda broker: broker.published(), [1, 2, 3]),
             (lambda broker: broker.published("orders"), [1, 2]),
             (lambda broker: broker.published("order.created"), [3]),
-            (lambda broker: broker.published("order.#"), []),
+            (lambda broker: broker.published("order.#"), [3]),
+            (lambda broker: broker.published("*.created"), [3]),
+            (lambda broker: broker.published("*"), [1, 2]),
+            (lambda broker: broker.published("#.order.#.created.#"), [3]),
+            (lambda broker: broker.published("order.*.created"), []),
+            (lambda broker: broker.published("order.create*"), []),
+            (lambda broker: broker.published(lambda key: key.endswith("ers")), [1, 2]),
+            (lambda broker: broker.published(exchange=lambda name: name != ""), [3]),
+            (lambda broker: broker.published(body=lambda body: len(body) < 10), [3]),
+            (lambda broker: broker.published(json=lambda order: order["id"] > 1), [2]),
+            (lambda broker: broker.published(json_contains={"id": 2}), [2]),
+            (lambda broker: broker.published(json_contains={"items": [ANY]}), [1, 2]),
+            (lambda broker: broker.published(json_contains={"items": ["pen", "ink"]}), []),
+            (lambda broker: broker.published(json_contains={"items": [lambda item: item.startswith("p")]}), [1]),
+            (lambda broker: broker.published(json_contains={}), [1, 2]),
+            (lambda broker: broker.published(headers={"x-attempt": lambda attempt: attempt > 1}), [2]),
+            (lambda broker: broker.published(correlation_id=lambda name: name in {"a", "b"}), [1]),
             (lambda broker: broker.published(exchange="events"), [3]),
             (lambda broker: broker.published(exchange=""), [1, 2]),
             (lambda broker: broker.published(queue="audit"), [3]),
@@ -74,8 +90,14 @@ class TestCriteria:
         assert first.properties.values["correlation_id"] == "a"
 
     def test_a_property_that_does_not_exist_is_a_mistake(self, fakebroker: FakeBroker) -> None:
-        with pytest.raises(TypeError, match=r"no message has a property colour; there are content_type, .*cluster_id"):
+        with pytest.raises(
+            TypeError, match=r"no message has a property colour; there are: 'content_type', .*'reply_to'"
+        ):
             fakebroker.published(colour="red")
+        with pytest.raises(TypeError, match="did you mean 'correlation_id'"):
+            fakebroker.published(corelation_id="a")
+        with pytest.raises(TypeError, match="count says how many"):
+            fakebroker.published(count=1, min=1)
 
 
 class TestExplanations:
@@ -112,7 +134,7 @@ class TestExplanations:
             fakebroker.published(json=[1], body="[1]", queue="orders", vhost="other", correlation_id="b", count=1)
         text = str(failure.value)
         assert "      has no property correlation_id" in text
-        assert "routed to queue orders, property correlation_id 'b', body b'[1]', JSON body [1]; there are none" in text
+        assert "queue 'orders', property correlation_id 'b', body b'[1]', JSON body [1]; there are none" in text
         assert "      body is no JSON: gr\u00fcn" in text
         assert "      body is {'id': 1, 'items': ['pen']}" in text
         assert "      routed to audit" in text
@@ -144,7 +166,7 @@ class TestExplanations:
         channel.basic_reject(got.delivery_tag or 0, requeue=False)
         with pytest.raises(AssertionError) as failure:
             fakebroker.published("orders.failed", count=1)
-        assert "history.of('dead-lettered')" in str(failure.value)
+        assert "fakebroker.dead_lettered(...)" in str(failure.value)
         assert str(failure.value).splitlines()[-1] == "  work -> orders.failed"
 
     @pytest.mark.usefixtures("channel")

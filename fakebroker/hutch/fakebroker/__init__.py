@@ -2,7 +2,7 @@
 
 from hutch.fakebroker.administration import Administration
 from hutch.fakebroker.broker import Broker
-from hutch.fakebroker.clocks import ManualClock, SystemClock
+from hutch.fakebroker.clocks import AutoClock, FrozenClock, ManualClock, SystemClock, TickingClock
 from hutch.fakebroker.engine.clock import Clock
 from hutch.fakebroker.engine.message import Message
 from hutch.fakebroker.engine.operator.policy_checks import InvalidPolicy
@@ -14,9 +14,11 @@ from hutch.fakebroker.queue_view import QueueView
 __all__ = [
     "PROFILES",
     "Administration",
+    "AutoClock",
     "Broker",
     "Clock",
     "Event",
+    "FrozenClock",
     "History",
     "InvalidPolicy",
     "ManualClock",
@@ -24,4 +26,5 @@ __all__ = [
     "Profile",
     "QueueView",
     "SystemClock",
+    "TickingClock",
 ]

@@ -5,7 +5,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Final, NoReturn, Self
 
 from hutch.fakebroker.administration import Administration
-from hutch.fakebroker.clocks import ManualClock, SystemClock
+from hutch.fakebroker.clocks import ManualClock, SystemClock, TickingClock
 from hutch.fakebroker.configuration import check_names, check_users, configured
 from hutch.fakebroker.engine.clock import Clock, SteppedClock
 from hutch.fakebroker.engine.node import Node
@@ -98,6 +98,8 @@ class Broker:
             add_listeners(node, self.profile.plugins, enabled)
         #: The inside, for transports and tools: its node in turns, waiting, who is connected.
         self.hub: Final = Hub(node, self.profile.amqp091, self.clock, peer_clock)
+        if clock is not self.clock and isinstance(self.clock, TickingClock):
+            self.clock.subscribe(self.hub)
         self._memory_url: str | None = None
 
     @property
@@ -186,8 +188,8 @@ class Broker:
         """What an operator does: users, permissions, virtual hosts, policies, alarms, stopping and starting."""
         return Administration(self.hub)
 
-    def queue(self, name: str, vhost: str = "/") -> QueueView:
-        """A queue to look into.
+    def queue(self, name: str, vhost: str | None = None) -> QueueView:
+        """A queue to look into, in a virtual host, by default the broker's first.
 
         Raises:
             LookupError: there is none of that name; the message names those there are.
@@ -195,11 +197,12 @@ class Broker:
 
         def find() -> QueueView:
             vhosts = self.hub.node.vhosts
-            queues = vhosts[vhost].queues if vhost in vhosts else {}
+            where = next(iter(vhosts), "/") if vhost is None else vhost
+            queues = vhosts[where].queues if where in vhosts else {}
             queue = queues.get(name)
             if queue is None:
                 known = ", ".join(map(repr, queues)) or "none"
-                raise LookupError(f"no queue {name!r} in vhost {vhost!r}; there are: {known}")
+                raise LookupError(f"no queue {name!r} in vhost {where!r}; there are: {known}")
             return QueueView(queue, self.hub)
 
         self.drain_clients()
@@ -246,6 +249,8 @@ class Broker:
         hub.listeners.close(grace)
         if hub.manual_clock is not None:
             hub.manual_clock.unsubscribe(hub)
+        elif isinstance(self.clock, TickingClock):
+            self.clock.unsubscribe(hub)
 
     def __enter__(self) -> Self:
         return self

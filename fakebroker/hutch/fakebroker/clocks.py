@@ -7,7 +7,7 @@ from abc import abstractmethod
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
-from typing import Final, NoReturn
+from typing import ClassVar, Final, NoReturn
 
 from hutch.fakebroker.engine.clock import Clock, moment
 from hutch.wire.interfaces import mypyc_attr
@@ -64,6 +64,22 @@ class SystemClock(Clock):
             "the system clock cannot be advanced: have the broker run on a ManualClock, "
             "or move the machine's time with a library such as freezegun"
         )
+
+
+def _span(seconds: float | timedelta, milliseconds: float, minutes: float, hours: float) -> float:
+    """The sum in seconds.
+
+    Raises:
+        ValueError: it is negative, or not finite.
+    """
+    if isinstance(seconds, timedelta):
+        seconds = seconds.total_seconds()
+    step = seconds + milliseconds / 1000 + minutes * 60 + hours * 3600
+    if step < 0:
+        raise ValueError(f"a clock does not go back ({step} s)")
+    if not math.isfinite(step):
+        raise ValueError(f"a clock takes finite steps, not {step} s")
+    return step
 
 
 @mypyc_attr(allow_interpreted_subclasses=True)
@@ -125,13 +141,7 @@ class ManualClock(Clock):
             ValueError: the sum is negative, or not finite.
             TimeoutError: another thread moves the clock, and gets nowhere for ten seconds.
         """
-        if isinstance(seconds, timedelta):
-            seconds = seconds.total_seconds()
-        step = seconds + milliseconds / 1000 + minutes * 60 + hours * 3600
-        if step < 0:
-            raise ValueError(f"a clock does not go back ({step} s)")
-        if not math.isfinite(step):
-            raise ValueError(f"a clock takes finite steps, not {step} s")
+        step = _span(seconds, milliseconds, minutes, hours)
         for follower in list(self._followers):
             follower.drain_clients()
         with self._moving_alone():
@@ -202,6 +212,66 @@ class ManualClock(Clock):
 
     def subscribe(self, follower: Follower) -> None:
         """Have ``follower`` come along with each move."""
+        self._followers.append(follower)
+
+    def unsubscribe(self, follower: Follower) -> None:
+        """Undo :meth:`subscribe`; a follower that is not there is no error."""
+        if follower in self._followers:
+            self._followers.remove(follower)
+
+
+class FrozenClock(ManualClock):
+    """A clock that moves by :meth:`advance` alone. A client in this process that waits does not move it."""
+
+    def is_left_to_this_thread(self) -> bool:
+        """Never: nobody lets time pass by waiting."""
+        return False
+
+
+class AutoClock(ManualClock):
+    """A clock that moves to what is due next, once a test waits and nothing has happened in the broker for a while:
+    :meth:`FakeBroker.wait_until <hutch.pytest_plugin.FakeBroker.wait_until>` moves it.
+
+    ``idle`` is that while, in real seconds.
+    """
+
+    idle: ClassVar[float] = 0.05
+
+
+class TickingClock(Clock):
+    """The machine's clock, which a test may advance as well."""
+
+    def __init__(self) -> None:
+        self._machine: Final = SystemClock()
+        self._ahead = 0.0
+        self._followers: Final[list[Follower]] = []
+
+    def monotonic(self) -> float:
+        """What the machine's clock says, and what this one was advanced by."""
+        return self._machine.monotonic() + self._ahead
+
+    def time(self) -> float:
+        """Seconds since 1970, and what this clock was advanced by."""
+        return self._machine.time() + self._ahead
+
+    def advance(
+        self, seconds: float | timedelta = 0.0, *, milliseconds: float = 0.0, minutes: float = 0.0, hours: float = 0.0
+    ) -> None:
+        """Leap ahead by the sum of what is given. Each broker on this clock does what falls due on the way, each thing
+        at its moment, before this returns.
+
+        Raises:
+            ValueError: the sum is negative, or not finite.
+        """
+        step = _span(seconds, milliseconds, minutes, hours)
+        for follower in list(self._followers):
+            follower.drain_clients()
+        self._ahead += step
+        for follower in list(self._followers):
+            follower.run_due()
+
+    def subscribe(self, follower: Follower) -> None:
+        """Have ``follower`` come along with each leap."""
         self._followers.append(follower)
 
     def unsubscribe(self, follower: Follower) -> None:

@@ -152,8 +152,7 @@ def run(broker: FakeBroker) -> None:
 
 
 def _finish(worker: Worker, broker: FakeBroker) -> None:
-    queue = broker.queue(PAYMENTS)
-    while queue.ready or queue.unacked:
+    while (queue := broker.queue(PAYMENTS)).ready or queue.unacked:
         worker.step()
 
 

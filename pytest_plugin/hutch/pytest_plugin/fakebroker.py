@@ -1,15 +1,22 @@
 """A broker as a test holds it: what tests do to it, and what they ask."""
 
+import warnings
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import AbstractContextManager
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, Self, TypeVar
 
-from hutch.fakebroker import Administration, Broker, History, ManualClock, Message, Profile, QueueView, SystemClock
-from hutch.fakebroker.realtime import monotonic
-from hutch.pytest_plugin.matching import ANYTHING, Published, criteria, in_a_line, not_known, search, wrong_count
+from hutch.fakebroker import Administration, Broker, History, Message, Profile, SystemClock
+from hutch.pytest_plugin import acting, waiting
+from hutch.pytest_plugin.asking import Found, Question, check_order
+from hutch.pytest_plugin.clocks import AnyClock, clock_of
+from hutch.pytest_plugin.criteria import ANYTHING
+from hutch.pytest_plugin.leftovers import LeftoverWarning, find_leftovers, reaction_of, report
+from hutch.pytest_plugin.views import Binding, Channel, Connection, Consumer, Exchange, Queue, Views
 
 if TYPE_CHECKING:
-    from hutch.client import Connection
+    from hutch import client
+    from hutch.fakebroker.inprocess import Pipe
     from hutch.wire.transport import Transport
 
 Value = TypeVar("Value")
@@ -27,12 +34,19 @@ class FakeBroker:
     time all the same. On a :class:`~hutch.fakebroker.SystemClock` time is what ``time.monotonic`` says, which freezegun
     moves: call :meth:`drain_clients` before a tick if a TCP client has sent something, and :meth:`run_due` after it.
 
+    What was done with messages is asked of ``published``, ``returned`` (to its publisher, because it was mandatory and
+    nobody got it), ``delivered`` (to a consumer, or fetched by basic.get), ``acked``, ``nacked`` (by basic.nack or
+    basic.reject without ``requeue``), ``requeued``, ``dead_lettered`` and ``expired``. All take the same criteria
+    (:class:`~hutch.pytest_plugin.asking.Question`), and have a negative: ``acked.never(...)``.
+
     Args:
         profile: the RabbitMQ version to be: ``"4.3"`` or ``"3.10"``.
-        clock: the clock it runs on.
+        clock: the clock it runs on, or its name: ``"manual"``, ``"frozen"``, ``"auto"``, ``"ticking"`` or ``"system"``,
+            see docs/time.md.
         users: passwords by user name; default ``{"guest": "guest"}``. ``url`` and :meth:`connect` take the first.
-        vhosts: names of virtual hosts. ``url`` and :meth:`connect` take the first.
-        seed: of the names that the broker makes up.
+        vhosts: names of virtual hosts. ``url`` and :meth:`connect` take the first, and so does whatever takes a virtual
+            host.
+        seed: random seed for generated names.
         permit_deprecated_features: deprecated features by name, permitted (``True``) or denied where that is not
             RabbitMQ's default.
         history_events: how many events ``history`` keeps: the newest ones. ``None`` keeps all. Default 100,000.
@@ -42,16 +56,19 @@ class FakeBroker:
         consumer_timeout: how long a delivery may wait for its acknowledgement, ms; ``None`` for ever with 3.10, for a
             day with 4.3, as RabbitMQ's ``undefined``. 4.3 has it for quorum queues alone.
         single_confirms: confirm each publish by itself. By default one ack may confirm several, as RabbitMQ's does.
+        leftovers: what to do about what the test leaves behind, see :meth:`leftovers`: ``"ignore"``, ``"warn"`` or
+            ``"fail"``.
 
     Raises:
-        ValueError: there is no such profile, plugin, timeout or limit, or the profile has no such deprecated feature.
+        ValueError: there is no such profile, clock, plugin, timeout or limit, or the profile has no such deprecated
+            feature.
         TypeError: ``users`` is no mapping, or ``vhosts`` or ``plugins`` one text.
     """
 
     def __init__(
         self,
         profile: str = "4.3",
-        clock: ManualClock | SystemClock | None = None,
+        clock: AnyClock | str = "manual",
         *,
         users: Mapping[str, str] | None = None,
         vhosts: Iterable[str] = ("/",),
@@ -62,8 +79,10 @@ class FakeBroker:
         plugins: Iterable[str] = (),
         consumer_timeout: int | None = 1800000,
         single_confirms: bool = False,
+        leftovers: str = "ignore",
     ) -> None:
-        self.clock: Final = ManualClock() if clock is None else clock
+        self.clock: Final = clock_of(clock)
+        self._reaction: Final = reaction_of(leftovers)
         self.broker: Final = Broker(
             profile,
             self.clock,
@@ -78,7 +97,24 @@ class FakeBroker:
             consumer_timeout=consumer_timeout,
             single_confirms=single_confirms,
         )
-        self._connections: Final[list[Connection]] = []
+        self._views: Final = Views(self.broker)
+        self._connections: Final[list[client.Connection]] = []
+        self._pipes: Final[list[Pipe]] = []
+        self._repliers: Final[list[acting.Replier]] = []
+        self.published: Final = self._question("published")
+        self.returned: Final = self._question("returned")
+        self.delivered: Final = self._question("delivered")
+        self.acked: Final = self._question("acked")
+        self.nacked: Final = self._question("nacked")
+        self.requeued: Final = self._question("requeued")
+        self.dead_lettered: Final = self._question("dead-lettered")
+        self.expired: Final = self._question("expired")
+
+    def _question(self, what: str) -> Question:
+        return Question(lambda: self.history, what)
+
+    def __repr__(self) -> str:
+        return f"<FakeBroker as RabbitMQ {self.profile.name}>"
 
     # the broker
 
@@ -111,14 +147,6 @@ class FakeBroker:
         """What happened so far, oldest first."""
         return self.broker.history
 
-    def queue(self, name: str, vhost: str = "/") -> QueueView:
-        """A queue to look into.
-
-        Raises:
-            LookupError: there is none of that name; the message names those there are.
-        """
-        return self.broker.queue(name, vhost)
-
     def run_due(self) -> None:
         """See :meth:`Broker.run_due <hutch.fakebroker.Broker.run_due>`."""
         self.broker.run_due()
@@ -126,6 +154,108 @@ class FakeBroker:
     def drain_clients(self) -> None:
         """See :meth:`Broker.drain_clients <hutch.fakebroker.Broker.drain_clients>`."""
         self.broker.drain_clients()
+
+    # looking
+
+    def queue(self, name: str, vhost: str | None = None) -> Queue:
+        """A queue as it is now: its messages, arguments and counts.
+
+        Raises:
+            LookupError: there is none of that name; the message names the near ones.
+        """
+        return self._views.queue(name, vhost)
+
+    def exchange(self, name: str, vhost: str | None = None) -> Exchange:
+        """An exchange as it is now.
+
+        Raises:
+            LookupError: there is none of that name; the message names the near ones.
+        """
+        return self._views.exchange(name, vhost)
+
+    @property
+    def bindings(self) -> list[Binding]:
+        """The bindings there are now, without those of each queue to the default exchange."""
+        return self._views.bindings()
+
+    @property
+    def connections(self) -> list[Connection]:
+        """The connections that are open now."""
+        return self._views.connections()
+
+    @property
+    def channels(self) -> list[Channel]:
+        """The channels that are open now."""
+        return self._views.channels()
+
+    @property
+    def consumers(self) -> list[Consumer]:
+        """The consumers there are now."""
+        return self._views.consumers()
+
+    # acting
+
+    def publish(
+        self,
+        routing_key: str,
+        body: bytes | str = b"",
+        *,
+        json: object = ANYTHING,
+        exchange: str = "",
+        vhost: str | None = None,
+        headers: Mapping[str, Any] | None = None,
+        **properties: Any,
+    ) -> list[str]:
+        """Publish a message as an operator, without a client. Returns the names of the queues that it was routed to.
+
+        Args:
+            routing_key: by default the name of a queue.
+            body: bytes, or text, which goes as UTF-8.
+            json: what to write as JSON instead; ``content_type`` says so.
+            exchange: where to publish to. Default is the default exchange.
+            vhost: the virtual host, by default the broker's first.
+            headers: the message's headers.
+            properties: AMQP's properties: ``correlation_id="17"``, ``delivery_mode=2``.
+
+        Raises:
+            LookupError: there is no such exchange, or no queue gets the message.
+            ValueError: the broker refuses the message, or a property does not exist or has a wrong value.
+            TypeError: both a body and JSON.
+            RuntimeError: the broker is stopped or closed.
+        """
+        return acting.publish(
+            self.broker,
+            routing_key,
+            exchange=exchange,
+            vhost=vhost,
+            body=body,
+            json=json,
+            headers=headers,
+            properties=properties,
+        )
+
+    def get(self, queue: str, vhost: str | None = None) -> Message:
+        """Take the next message out of a queue.
+
+        Raises:
+            LookupError: there is no such queue, or no message is ready; the message says what is due.
+            ValueError: the queue is one that nothing can be got from, for example a stream.
+            RuntimeError: the broker is stopped or closed.
+        """
+        return acting.get(self.broker, queue, vhost)
+
+    def reply_to(self, queue: str, function: acting.Answer) -> None:
+        """Answer the requests in a queue until the broker is closed: consume, and publish to each request's
+        ``reply_to`` what ``function`` returns of it, with the request's ``correlation_id``.
+
+        ``function`` gets the :class:`~hutch.client.ReceivedMessage`, and runs in a thread of its own. It returns bytes,
+        text, or a value to write as JSON; ``None`` gives no answer. If it raises, the request is rejected, and the
+        error is reported as any thread's, so pytest warns of it.
+
+        Raises:
+            AMQPError: there is no such queue.
+        """
+        self._repliers.append(acting.Replier(self._connection(), queue, function))
 
     # what tests often have an operator do
 
@@ -155,7 +285,7 @@ class FakeBroker:
 
     # clients
 
-    def connect(self, **kwargs: Any) -> "Connection":
+    def connect(self, **kwargs: Any) -> "client.Connection":
         """A client in this process, connected; it is closed with the broker at the latest.
 
         ``kwargs`` are those of :class:`hutch.client.Connection`; by default it logs in as the first user, to the first
@@ -165,23 +295,34 @@ class FakeBroker:
             AMQPError: login or virtual host are refused.
             LookupError: the broker has no user, or no virtual host.
         """
-        from hutch.client import Connection  # noqa: PLC0415  (tests of other clients do without)
+        connection = self._connection(**kwargs)
+        self._connections.append(connection)
+        return connection
+
+    def _connection(self, **kwargs: Any) -> "client.Connection":
+        from hutch.client import Connection as Client  # noqa: PLC0415  (tests of other clients do without)
 
         node = self.broker.hub.node
         if not node.users or not node.vhosts:
             raise LookupError(f"nobody can connect to a broker without any {'vhosts' if node.users else 'users'}")
         userid, password, vhost = node.first_login
         defaults = {"userid": userid, "password": password, "virtual_host": vhost}
-        connection = Connection(transport=self.transport, **{**defaults, **kwargs})
+        connection = Client(transport=self._pipe, **{**defaults, **kwargs})
         connection.connect()
-        self._connections.append(connection)
         return connection
+
+    def _pipe(self) -> "Pipe":
+        pipe = self.broker.transport()
+        self._pipes.append(pipe)
+        return pipe
 
     def close(self, grace: float = 0.05) -> None:
         """Close what :meth:`connect` gave, then the broker. TCP clients have ``grace`` seconds to take that in."""
         while self._connections:
             self._connections.pop().collect()
         self.broker.close(grace)
+        while self._repliers:
+            self._repliers.pop().join()
 
     def __enter__(self) -> Self:
         return self
@@ -189,64 +330,26 @@ class FakeBroker:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self.close()
+        try:
+            if error is None:
+                self.check_leftovers()
+        finally:
+            self.close()
 
     # what happened
 
-    def published(
-        self,
-        routing_key: str | None = None,
-        *,
-        count: int | None = None,
-        exchange: str | None = None,
-        queue: str | None = None,
-        vhost: str | None = None,
-        body: bytes | str | None = None,
-        json: object = ANYTHING,
-        headers: Mapping[str, object] | None = None,
-        **properties: object,
-    ) -> list[Message]:
-        """The messages that clients have published so far and that are as asked, oldest first.
+    def in_order(self, *found: Found) -> None:
+        """Assert that one thing happened before the next, all of it: the answers to questions, in their order.
 
-        They count whether or not they got into a queue, and are still there. What the broker dead-letters is published
-        by nobody: see ``history.of("dead-lettered")``.
+        As in::
 
-        What the history has dropped (``history_events``, ``history_bytes``) is not in the list. If the answer may
-        depend on it, this raises AssertionError and says so.
-
-        Args:
-            routing_key: by which they were published; to the default exchange (``exchange=""``) that is a queue's name.
-            count: how many there must be.
-            exchange: to which they were published.
-            queue: the name of a queue that got them.
-            vhost: the virtual host they were published in; default any.
-            body: all of it; text stands for its UTF-8.
-            json: what the body, read as JSON, equals.
-            headers: names and values that are among the headers.
-            properties: AMQP's properties of a message: ``correlation_id="17"``, ``delivery_mode=2``.
+            fakebroker.in_order(fakebroker.published("order.created"), fakebroker.published("order.paid"))
 
         Raises:
-            AssertionError: there are not ``count`` of them; the text shows what was published instead. Or the history
-                has dropped what may be asked for, and ``count`` is given or nothing is found.
-            TypeError: a property that does not exist.
+            AssertionError: it is not so; the text shows the order.
         """
         __tracebackhide__ = True
-        asked = criteria(
-            routing_key=routing_key,
-            exchange=exchange,
-            queue=queue,
-            vhost=vhost,
-            body=body,
-            json=json,
-            headers=headers,
-            properties=properties,
-        )
-        result = search(self.history.of("published"), asked)
-        if count is not None and (count != len(result.found) or not result.is_complete):
-            raise AssertionError(wrong_count(result, count, search(self.history.of("dead-lettered"), asked)))
-        if not result.found and not result.is_complete:
-            raise AssertionError(not_known(result))
-        return Published(result.messages, "" if result.found else in_a_line(result))
+        check_order(found)
 
     def wait_until(self, condition: Callable[[], Value], timeout: float = 5.0) -> Value:
         """Wait until ``condition()`` is true, and return what it gave; for applications that run in other threads.
@@ -259,23 +362,56 @@ class FakeBroker:
         AssertionError and LookupError (no such queue yet) count as not yet. ``timeout`` is real seconds.
 
         Raises:
+            AssertionError: it did not come true in time. The text says what falls due next on the broker's clock.
+            RuntimeError: an event loop runs in this thread; there it is :meth:`wait_until_async`.
+        """
+        __tracebackhide__ = True
+        return waiting.wait_until(self.broker, condition, timeout)
+
+    async def wait_until_async(self, condition: Callable[[], Value], timeout: float = 5.0) -> Value:
+        """Wait as :meth:`wait_until` does, in a coroutine of asyncio or trio.
+
+        The condition is a plain function::
+
+            await fakebroker.wait_until_async(lambda: fakebroker.published("orders.done", count=1))
+
+        Raises:
             AssertionError: it did not come true in time.
         """
         __tracebackhide__ = True
+        return await waiting.wait_until_async(self.broker, condition, timeout)
+
+    def leftovers(self) -> list[str]:
+        """What is left behind now, a line for each thing.
+
+        Leftovers are messages that are unread or unacknowledged, open connections, and messages that were returned to
+        their publisher and that no ``returned(...)`` has asked for. Connections that :meth:`connect` gave are none, and
+        neither are the messages of a stream.
+        """
         hub = self.broker.hub
-        deadline = monotonic() + timeout
-        while True:
-            seen, left = hub.changes, deadline - monotonic()
-            failure: Exception | None = None
-            try:
-                value = condition()
-            except (AssertionError, LookupError) as error:
-                failure = error
-            else:
-                if value:
-                    return value
-            if left <= 0:
-                last = f"was {value!r}" if failure is None else f"failed: {failure}"
-                cause = failure if isinstance(failure, KeyError | IndexError) else None  # may be a mistake in it
-                raise AssertionError(f"waited {timeout:g} s in vain; at last the condition {last}") from cause
-            hub.wait(seen, left)
+        sessions = hub.look(lambda: [session for pipe, session in hub.pipes.items() if pipe in self._pipes])
+        own = [session.connection.name for session in sessions if session.connection is not None]
+        return find_leftovers(self.broker, self.returned, own)
+
+    def check_leftovers(self) -> None:
+        """Do about leftovers what the parameter ``leftovers`` says.
+
+        Raises:
+            AssertionError: there are some, and they are to fail.
+        """
+        __tracebackhide__ = True
+        if self._reaction == "ignore":
+            return
+        left = self.leftovers()
+        if left and self._reaction == "fail":
+            raise AssertionError(report(left))
+        if left:
+            warnings.warn(report(left), LeftoverWarning, stacklevel=2)
+
+    def intercept(self, *hosts: str, refuse_others: bool = False) -> AbstractContextManager[None]:
+        """Have this process's connections to these hosts reach this broker: ``with fakebroker.intercept(...)``; see
+        :func:`hutch.pytest_plugin.intercept`.
+        """
+        from hutch.pytest_plugin.interception import intercept  # noqa: PLC0415  (seldom needed)
+
+        return intercept(*hosts, to=self.url, refuse_others=refuse_others)

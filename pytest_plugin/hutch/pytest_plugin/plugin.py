@@ -1,58 +1,125 @@
 """What pytest loads. Client and broker are imported when a test asks for them, for most runs of pytest do not."""
 
-from collections.abc import Generator, Iterator
-from typing import TYPE_CHECKING, Any, Final, NoReturn
+from collections.abc import Callable, Generator, Iterator, Mapping
+from contextlib import ExitStack
+from typing import TYPE_CHECKING, Any, Final
 
 import pytest
 
 if TYPE_CHECKING:
-    from hutch.fakebroker import ManualClock, SystemClock
+    from hutch.client import Channel, Connection
     from hutch.pytest_plugin.fakebroker import FakeBroker
 
 FIXTURE: Final = "fakebroker"
-#: What the marker takes; the parameters of FakeBroker, with the clock by its name.
-SETTINGS: Final = (
-    *("profile", "clock", "users", "vhosts", "seed", "history_events", "history_bytes"),
-    *("permit_deprecated_features", "plugins", "consumer_timeout", "single_confirms"),
-)
+INTERCEPT: Final = "fakebroker_intercept"
 _EVENTS_IN_REPORT: Final = 40
+_HELP: Final = {
+    "profile": ("VERSION", "RabbitMQ version that the fixture fakebroker is, unless the test's marker says so"),
+    "clock": ("NAME", "clock of the fixture fakebroker: manual, frozen, auto, ticking or system"),
+    "leftovers": ("REACTION", "what the fixture fakebroker does about what a test leaves behind: ignore, warn or fail"),
+}
+_DEFAULTS: Final = {"profile": "4.3", "clock": "manual", "leftovers": "ignore"}
+#: The brokers of a test, and whether it has failed.
+_BROKERS: Final = pytest.StashKey["list[tuple[str, FakeBroker]]"]()
+_FAILED: Final = pytest.StashKey[bool]()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Add ``--fakebroker-profile``."""
-    parser.getgroup("hutch", "hutch, a RabbitMQ test double").addoption(
-        "--fakebroker-profile",
-        metavar="VERSION",
-        help="RabbitMQ version that the fixture fakebroker is, unless the test's marker says so (default: 4.3)",
-    )
+    """Add the options, and their like in the ini file."""
+    group = parser.getgroup("hutch", "hutch, a RabbitMQ test double")
+    for name, (metavar, text) in _HELP.items():
+        told = f"{text} (default: {_DEFAULTS[name]})"
+        group.addoption(f"--fakebroker-{name}", metavar=metavar, help=told)
+        parser.addini(f"fakebroker_{name}", told)
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Register the marker."""
+    """Register the markers."""
     config.addinivalue_line(
         "markers",
         "fakebroker(profile='4.3', clock='manual', users=None, vhosts=('/',), seed=0, history_events=100000, "
         "history_bytes=67108864, permit_deprecated_features=None, plugins=(), consumer_timeout=1800000, "
-        "single_confirms=False): the broker "
-        "that the fixture fakebroker gives: the RabbitMQ version it is; 'manual' for a clock that the test advances, "
-        "'system' for the machine's, which freezegun moves; passwords by user name; virtual hosts; seed of the names "
-        "it makes up; how many events, and bytes of bodies, its history keeps, or None for all; deprecated features, "
-        "permitted or denied, by name; names of plugins to enable; ms that a delivery may wait for its "
-        "acknowledgement, or None; whether each publish is confirmed by itself",
+        "single_confirms=False, leftovers='ignore'): the broker that the fixture fakebroker gives: the RabbitMQ "
+        "version it is; 'manual' for a clock that the test advances, or 'frozen', 'auto', 'ticking', 'system'; "
+        "passwords by user name; virtual hosts; random seed for generated names; how many events, and bytes of bodies, "
+        "its history keeps, or None for all; deprecated features, permitted or denied, by name; names of plugins to "
+        "enable; ms that a delivery may wait for its acknowledgement, or None; whether each publish is confirmed by "
+        "itself; what to do about what the test leaves behind: 'ignore', 'warn' or 'fail'",
+    )
+    config.addinivalue_line(
+        "markers",
+        "fakebroker_intercept(*hosts, refuse_others=False): connections of this process to these hosts, for example "
+        "'rabbitmq.internal:5672' or '*.internal:*', reach the broker of the fixture fakebroker; refuse_others refuses "
+        "connections to the AMQP ports of other hosts",
     )
 
 
+def pytest_itemcollected(item: pytest.Item) -> None:
+    """Have a test whose connections are intercepted use the broker before all else."""
+    names: list[str] | None = getattr(item, "fixturenames", None)
+    if names is not None and item.get_closest_marker(INTERCEPT) is not None and names[:1] != [FIXTURE]:
+        names.insert(0, FIXTURE)
+
+
+@pytest.fixture(scope="session")
+def fakebroker_config() -> Mapping[str, Any]:
+    """Settings for all brokers: a mapping of what ``@pytest.mark.fakebroker`` takes. Override it in a conftest.py."""
+    return {}
+
+
 @pytest.fixture
-def fakebroker(request: pytest.FixtureRequest) -> "Iterator[FakeBroker]":
+def fakebroker_factory(
+    request: pytest.FixtureRequest, fakebroker_config: Mapping[str, Any]
+) -> "Iterator[Callable[..., FakeBroker]]":
+    """Makes brokers for this test: ``fakebroker_factory(profile="3.10")``. What is not said is as for ``fakebroker``.
+
+    Each has a clock of its own. ``clock=other.clock`` has two brokers on one clock.
+    """
+    from hutch.pytest_plugin.fakebroker import FakeBroker  # noqa: PLC0415
+    from hutch.pytest_plugin.settings import settings_of  # noqa: PLC0415
+
+    made = request.node.stash.setdefault(_BROKERS, [])
+    settings = settings_of(request, fakebroker_config)
+    with ExitStack() as brokers:
+
+        def make(**changes: Any) -> FakeBroker:
+            broker = FakeBroker(**{**settings, **changes})
+            made.append((f"broker {len(made) + 1} of fakebroker_factory", broker))
+            brokers.callback(_end, broker, request)
+            return broker
+
+        yield make
+
+
+@pytest.fixture
+def fakebroker(request: pytest.FixtureRequest, fakebroker_config: Mapping[str, Any]) -> "Iterator[FakeBroker]":
     """A new RabbitMQ double for this test: ``.url`` for any client, ``.connect()`` for one in this process.
 
     Its clock stands still until it is moved: ``fakebroker.clock.advance(minutes=5)``. ``@pytest.mark.fakebroker(...)``
     sets it up differently. See :class:`hutch.pytest_plugin.FakeBroker`.
     """
     from hutch.pytest_plugin.fakebroker import FakeBroker  # noqa: PLC0415
+    from hutch.pytest_plugin.settings import refuse, settings_of  # noqa: PLC0415
 
-    with FakeBroker(**_settings(request)) as broker:
+    broker = FakeBroker(**settings_of(request, fakebroker_config))
+    request.node.stash.setdefault(_BROKERS, []).append((FIXTURE, broker))
+    with ExitStack() as stack:
+        stack.callback(_end, broker, request)
+        for marker in reversed(list(request.node.iter_markers(INTERCEPT))):
+            try:
+                stack.enter_context(broker.intercept(*marker.args, **marker.kwargs))
+            except (TypeError, ValueError) as error:
+                refuse(str(error), f"@pytest.mark.{INTERCEPT}")
         yield broker
+
+
+def _end(broker: "FakeBroker", request: pytest.FixtureRequest) -> None:
+    """Close a broker, and look for leftovers first if all went well."""
+    try:
+        if not request.node.stash.get(_FAILED, False):
+            broker.check_leftovers()
+    finally:
+        broker.close()
 
 
 @pytest.fixture
@@ -61,60 +128,32 @@ def fakebroker_url(fakebroker: "FakeBroker") -> str:
     return fakebroker.url
 
 
-def _settings(request: pytest.FixtureRequest) -> dict[str, Any]:
-    """What option and markers ask for; a test's marker wins over its class's, that over its module's."""
-    settings: dict[str, Any] = {}
-    profile = request.config.getoption("--fakebroker-profile")
-    if profile is not None:
-        _check_profile(profile, "--fakebroker-profile")
-        settings["profile"] = profile
-    for marker in reversed(list(request.node.iter_markers(FIXTURE))):
-        if marker.args:
-            given = ", ".join(map(repr, marker.args))
-            _refuse(f"takes keyword arguments only ({', '.join(SETTINGS)}), not {given}")
-        unknown = [name for name in marker.kwargs if name not in SETTINGS]
-        if unknown:
-            _refuse(f"has no argument {', '.join(unknown)}; it has {', '.join(SETTINGS)}")
-        settings.update(marker.kwargs)
-    if "profile" in settings:
-        _check_profile(settings["profile"], "@pytest.mark.fakebroker")
-    settings["clock"] = _clock(settings.get("clock", "manual"))
-    return settings
+@pytest.fixture
+def fakebroker_connection(fakebroker: "FakeBroker") -> "Connection":
+    """A client of the fixture ``fakebroker`` in this process, connected: a :class:`hutch.client.Connection`."""
+    return fakebroker.connect()
 
 
-def _check_profile(profile: object, source: str) -> None:
-    from hutch.fakebroker import PROFILES  # noqa: PLC0415
-
-    if profile not in PROFILES:
-        hint = "" if isinstance(profile, str) else " (a text, in quotes)"
-        _refuse(f"profile {profile!r} is none of {', '.join(map(repr, PROFILES))}{hint}", source)
-
-
-def _clock(name: object) -> "ManualClock | SystemClock":
-    from hutch.fakebroker import ManualClock, SystemClock  # noqa: PLC0415
-
-    if name not in {"manual", "system"}:
-        _refuse(f"clock {name!r} is none of 'manual', 'system'")
-    return ManualClock() if name == "manual" else SystemClock()
-
-
-def _refuse(reason: str, source: str = "@pytest.mark.fakebroker") -> NoReturn:
-    pytest.fail(f"{source}: {reason}", pytrace=False)
+@pytest.fixture
+def fakebroker_channel(fakebroker_connection: "Connection") -> "Channel":
+    """An open channel of ``fakebroker_connection``."""
+    return fakebroker_connection.channel()
 
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(
     item: pytest.Item, call: pytest.CallInfo[None]
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """Add to the report of a failed test what happened in its broker."""
+    """Add to the report of a failed test what happened in its brokers."""
     report = yield
-    broker = getattr(item, "funcargs", {}).get(FIXTURE)
-    if report.failed and call.when == "call" and broker is not None:
-        from hutch.pytest_plugin.fakebroker import FakeBroker  # noqa: PLC0415
-        from hutch.pytest_plugin.timeline import timeline  # noqa: PLC0415
+    brokers = item.stash.get(_BROKERS, [])
+    if report.failed and brokers:
+        item.stash[_FAILED] = True
+        if call.when == "call":
+            from hutch.pytest_plugin.timeline import timeline  # noqa: PLC0415
 
-        if isinstance(broker, FakeBroker):  # a project may have a fixture of that name that is something else
-            # Without draining clients: the test may have failed because its broker is stuck.
-            history = broker.broker.undrained_history
-            report.sections.append(("what happened in fakebroker", timeline(history, _EVENTS_IN_REPORT)))
+            for name, broker in brokers:
+                # Without draining clients: the test may have failed because its broker is stuck.
+                history = broker.broker.undrained_history
+                report.sections.append((f"what happened in {name}", timeline(history, _EVENTS_IN_REPORT)))
     return report

@@ -1,12 +1,13 @@
 """What happened in a broker, in order: the one log that assertions, waits and timelines read."""
 
 from collections.abc import Iterator
+from difflib import get_close_matches
 from itertools import accumulate
 from typing import Any, Final
 
 from hutch.fakebroker.engine.clock import Clock
 from hutch.fakebroker.engine.message import Message
-from hutch.fakebroker.history.event import Event, make_event
+from hutch.fakebroker.history.event import KINDS, Event, make_event
 from hutch.fakebroker.history.event_list import EventList
 from hutch.fakebroker.history.log import ENDLESS, KIND, WIDTH, EventLog
 from hutch.fakebroker.history.recorder import Recorder
@@ -56,8 +57,19 @@ class History:
         return zip(at, *[fields[index::WIDTH] for index in range(1, WIDTH)], strict=True)
 
     def of(self, *kinds: str) -> EventList[Event]:
-        """The events of these kinds, oldest first. The ``repr`` of the list says how many older ones were dropped."""
-        return self._list([_event(row) for row in self._rows() if row[KIND] in kinds], *kinds)
+        """The events of these kinds, oldest first. The ``repr`` of the list says how many older ones were dropped.
+
+        Raises:
+            ValueError: there is no such kind; the message names the near ones.
+        """
+        for kind in kinds:
+            if kind not in KINDS:
+                near = get_close_matches(kind, KINDS, n=3)
+                hint = f"did you mean {' or '.join(map(repr, near))}? " if near else ""
+                raise ValueError(f"no event is of kind {kind!r}; {hint}there are: {', '.join(KINDS)}")
+        return self._list(
+            [(place, _event(row)) for place, row in enumerate(self._rows()) if row[KIND] in kinds], *kinds
+        )
 
     def trail(self, message: Message) -> EventList[Event]:
         """The events of a message and of those that it came from, oldest first.
@@ -65,16 +77,20 @@ class History:
         A dead letter came from the message that died. So its trail begins with the publish of the first of them, and
         the trail of a message does not have what became of its dead letters.
         """
-        events = [event for event in self if event.message is not None]
-        parents = {event.message.number: event.parent for event in events if event.message and event.parent}
+        events = [(place, event) for place, event in enumerate(self) if event.message is not None]
+        parents = {event.message.number: event.parent for _, event in events if event.message and event.parent}
         numbers, number = set(), message.number
         while number:
             numbers.add(number)
             number = parents.get(number, 0)
-        return self._list([event for event in events if event.message and event.message.number in numbers])
+        return self._list(
+            [(place, event) for place, event in events if event.message and event.message.number in numbers]
+        )
 
-    def _list(self, events: list[Event], *kinds: str) -> EventList[Event]:
-        return EventList(events, self.dropped(*kinds), self.limits)
+    def _list(self, events: list[tuple[int, Event]], *kinds: str) -> EventList[Event]:
+        before = self.dropped()
+        positions = [before + place for place, _ in events]
+        return EventList([event for _, event in events], self.dropped(*kinds), self.limits, positions)
 
     def dropped(self, *kinds: str) -> int:
         """How many events of these kinds, or of all kinds, were dropped since the last :meth:`clear`."""

@@ -120,6 +120,12 @@ OWN: Final[Mapping[str, tuple[str, ...]]] = {
     "refused": ("reason",),
 }
 
+#: The kinds of events there are.
+KINDS: Final = (
+    *OWN,
+    *("acked", "requeued", "rejected", "expired", "overflowed", "dropped"),
+    *("connected", "disconnected", "stopped", "started", "blocked", "unblocked"),
+)
 
 #: The places of a kind's own fields in an event, and what stands there in events of other kinds.
 _PLACES: Final = {kind: [Event._fields.index(name) for name in names] for kind, names in OWN.items()}

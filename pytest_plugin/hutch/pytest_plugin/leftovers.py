@@ -1,0 +1,70 @@
+"""What a test leaves behind in its broker."""
+
+from collections.abc import Collection
+from typing import Final
+
+from hutch.fakebroker import Broker
+from hutch.pytest_plugin.asking import Question
+from hutch.pytest_plugin.matching import summary
+from hutch.pytest_plugin.names import unknown
+from hutch.pytest_plugin.views import Views
+
+#: What may be done about leftovers.
+REACTIONS: Final = ("ignore", "warn", "fail")
+_SHOWN: Final = 5
+
+
+class LeftoverWarning(UserWarning):
+    """A test left something behind in its broker."""
+
+
+def reaction_of(name: str) -> str:
+    """One of :data:`REACTIONS`.
+
+    Raises:
+        ValueError: it is none.
+    """
+    if name not in REACTIONS:
+        raise ValueError(unknown(f"reaction to leftovers is {name!r}", name, REACTIONS))
+    return name
+
+
+def report(lines: list[str]) -> str:
+    """What was left behind, as an error or a warning says it."""
+    return "\n".join(["the test left behind in its broker:", *(f"  {line}" for line in lines)])
+
+
+def find_leftovers(broker: Broker, returned: Question, own: Collection[str]) -> list[str]:
+    """What is left behind now, a line for each thing.
+
+    ``own`` are the names of connections that the test need not close; ``returned`` is what was asked about messages
+    that were returned.
+    """
+    views = Views(broker)
+    lines = []
+    for queue in views.queues():
+        if queue.unacked:
+            lines.append(f"{_messages(queue.unacked)} unacknowledged in queue {queue.name!r}")
+        if queue.ready and queue.type != "stream":
+            lines.append(f"{_messages(queue.ready)} unread in queue {queue.name!r}")
+    for connection in views.connections():
+        if connection.name not in own:
+            channels = f"{connection.channels} channel{'' if connection.channels == 1 else 's'}"
+            lines.append(f"connection {connection.name!r} of user {connection.user!r} is open, with {channels}")
+    unheard = [
+        event
+        for event in broker.history.of("returned")
+        if event.message is not None and event.message.number not in returned.heard
+    ]
+    lines += [
+        f"a message was returned to its publisher ({event.reason}), and no fakebroker.returned(...) asked for it: "
+        f"{summary(event)}"
+        for event in unheard[:_SHOWN]
+    ]
+    if len(unheard) > _SHOWN:
+        lines.append(f"{len(unheard) - _SHOWN} more messages were returned")
+    return lines
+
+
+def _messages(number: int) -> str:
+    return f"{number} message{'' if number == 1 else 's'}"
