@@ -495,6 +495,8 @@ def test_a_broker_has_a_dozen_names_and_the_operators_verbs_are_elsewhere(manual
         "profile",
         "run_due",
         "drain_clients",
+        "snapshot",
+        "restore",
         "close",
         "hub",
         "undrained_history",

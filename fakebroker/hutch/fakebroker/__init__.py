@@ -10,6 +10,7 @@ from hutch.fakebroker.history import History
 from hutch.fakebroker.history.event import Event
 from hutch.fakebroker.profiles import PROFILES, Profile
 from hutch.fakebroker.queue_view import QueueView
+from hutch.fakebroker.snapshot import Snapshot
 
 __all__ = [
     "PROFILES",
@@ -25,6 +26,7 @@ __all__ = [
     "Message",
     "Profile",
     "QueueView",
+    "Snapshot",
     "SystemClock",
     "TickingClock",
 ]

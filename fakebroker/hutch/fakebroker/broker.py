@@ -10,6 +10,8 @@ from hutch.fakebroker.configuration import check_names, check_users, configured
 from hutch.fakebroker.engine.clock import Clock, SteppedClock
 from hutch.fakebroker.engine.node import Node
 from hutch.fakebroker.engine.origin import OPERATOR
+from hutch.fakebroker.engine.state.dumping import dump
+from hutch.fakebroker.engine.state.loading import check, restore
 from hutch.fakebroker.engine.vhosts import put_vhost
 from hutch.fakebroker.history import History
 from hutch.fakebroker.hub import Hub
@@ -17,6 +19,7 @@ from hutch.fakebroker.inprocess import Pipe
 from hutch.fakebroker.memory import forget_name, publish_name
 from hutch.fakebroker.plugins.enabling import add_listeners, exchange_types
 from hutch.fakebroker.queue_view import QueueView
+from hutch.fakebroker.snapshot import Snapshot
 
 if TYPE_CHECKING:
     import ssl
@@ -207,6 +210,42 @@ class Broker:
 
         self.drain_clients()
         return self.hub.look(find)
+
+    # its state
+
+    def snapshot(self) -> Snapshot:
+        """The state of the broker: all that it has, but for its connections. Bodies of messages are shared with it.
+
+        Raises:
+            RuntimeError: the broker is stopped or closed.
+        """
+        self.drain_clients()
+        with self.hub.turn as node:
+            self.hub.check_running()
+            return Snapshot(dump(node))
+
+    def restore(self, snapshot: Snapshot) -> None:
+        """Return to the state of a snapshot: that moment is now. Messages have the time that they had left, and a
+        :class:`ManualClock` says the time of the snapshot again, to all brokers on it.
+
+        Connections stay open. Consumers that were there, and are there still, stay; the broker cancels others. Messages
+        that a client had not acknowledged come back to their queues. The client may acknowledge them as ever, which
+        changes nothing then. The history goes on.
+
+        Raises:
+            RuntimeError: the broker is stopped or closed.
+            ValueError: the snapshot is one of another RabbitMQ version, or with other plugins.
+            TimeoutError: as :meth:`ManualClock.advance`.
+        """
+        self.drain_clients()
+        with self.hub.turn as node:
+            self.hub.check_running()
+            check(snapshot.state, node)
+        if self.hub.manual_clock is not None:
+            self.hub.manual_clock.set_time(snapshot.state.moment)
+        with self.hub.turn as node:
+            restore(node, snapshot.state)
+            self.hub.firehose.follow(node)
 
     # running it
 

@@ -119,7 +119,10 @@ class ManualClock(Clock):
 
     def __init__(self, start: float = 1_700_000_000.0) -> None:
         self._start: Final = start
+        #: Nanoseconds that the time of day was put off by.
+        self._put_off = 0
         self._elapsed = 0.0
+        self._time = start
         self._followers: list[Follower] = []
         self._moving: Final = threading.RLock()
 
@@ -129,7 +132,22 @@ class ManualClock(Clock):
 
     def time(self) -> float:
         """Seconds since 1970."""
-        return self._start + self._elapsed
+        return self._time
+
+    def epoch(self) -> int:
+        """When the clock was made, in nanoseconds since 1970, to the nanosecond; see :meth:`set_time`."""
+        return round(self._start * 1e9) + self._put_off
+
+    def set_time(self, nanoseconds: int) -> None:
+        """Have :meth:`time` go on from that many nanoseconds since 1970, which may be earlier. :meth:`monotonic` goes
+        on from where it is, so nothing falls due.
+
+        Raises:
+            TimeoutError: as :meth:`advance`.
+        """
+        with self._moving_alone():
+            self._put_off += nanoseconds - self.epoch() - round(self._elapsed * 1e9)
+            self._time = nanoseconds / 1e9
 
     def advance(
         self, seconds: float | timedelta = 0.0, *, milliseconds: float = 0.0, minutes: float = 0.0, hours: float = 0.0
@@ -200,6 +218,7 @@ class ManualClock(Clock):
 
     def _move(self, at: float) -> None:
         self._elapsed = max(self._elapsed, at)
+        self._time = (self.epoch() + round(self._elapsed * 1e9)) / 1e9
         for follower in list(self._followers):
             follower.run_due()
 

@@ -69,6 +69,15 @@ class Hub(Follower):
         else:
             self.manual_clock.subscribe(self)
 
+    def check_running(self) -> None:
+        """Look whether the broker runs.
+
+        Raises:
+            RuntimeError: it is stopped or closed.
+        """
+        if self.stopped or self.closed:
+            raise RuntimeError(f"the broker is {'closed' if self.closed else 'stopped'}")
+
     # beside turns
 
     def take(self, session: Session) -> bytes:

@@ -17,6 +17,7 @@ from hutch.fakebroker.engine.actors import Actor
 from hutch.fakebroker.engine.consumers import Consumer
 from hutch.fakebroker.engine.deliveries import Delivery, TypedDelivery
 from hutch.fakebroker.engine.errors import BrokerError
+from hutch.fakebroker.engine.origin import Origin
 from hutch.fakebroker.engine.queues.queue import Queue
 from hutch.fakebroker.engine.queues.ready_messages import Entry
 from hutch.fakebroker.engine.replies import ReplyQueue
@@ -94,6 +95,31 @@ class Channel(Publisher):
             standing.hear(is_full)
         if self.confirms is not None:
             self.confirms.flush()
+
+    @property
+    def reference(self) -> Origin:
+        """Its origin."""
+        return self.origin
+
+    # the state of the node
+
+    @property
+    def unacknowledged(self) -> list[Delivery]:
+        """The deliveries that come back if the channel ends, in the order in which they do."""
+        held = [] if self.transaction is None else self.transaction.deliveries
+        deliveries = sorted((*self._unacked.values(), *held), key=lambda delivery: delivery.tag)
+        deliveries.sort(key=lambda delivery: delivery.queue.requeue_order(delivery.consumer, delivery.tag))
+        return [delivery for delivery in deliveries if not delivery.revoked]
+
+    def revoke(self) -> None:
+        """The queues are made anew. The client may settle what it has, and nothing comes of that. What a transaction
+        holds for a queue is for the one that has its name then.
+        """
+        for delivery in self.unacknowledged:
+            delivery.revoke()
+        self.sink.unsent.clear()
+        if self.sink.shared_limit is not None:
+            self.sink.shared_limit.unacked = 0
 
     # acknowledgements
 

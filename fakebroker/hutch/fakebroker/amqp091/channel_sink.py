@@ -145,7 +145,7 @@ class ChannelSink(Sink):
     @property
     def oldest_unacked(self) -> float:
         """The delivery tag that waits longest for its acknowledgement; infinity when none does."""
-        return next(iter(self.unacked), math.inf)
+        return next((tag for tag, delivery in self.unacked.items() if not delivery.revoked), math.inf)
 
     def settle(self, tag: int, multiple: bool) -> list[Delivery]:
         """Take out the delivery of that tag, or with ``multiple`` all up to it, oldest first; 0 stands for all.

@@ -6,7 +6,10 @@ from hutch.fakebroker.amqp091.output import Output
 from hutch.fakebroker.amqp091.profile import AMQPProfile
 from hutch.fakebroker.engine.client import Client
 from hutch.fakebroker.engine.connection import Connection
+from hutch.fakebroker.engine.deliveries import Delivery
+from hutch.fakebroker.engine.origin import Origin
 from hutch.fakebroker.engine.sinks import Sink
+from hutch.fakebroker.engine.targets import Publisher
 from hutch.wire.codes import ReplyCode
 
 if TYPE_CHECKING:
@@ -56,6 +59,22 @@ class AMQPConnection(Connection):
     def sinks(self) -> list[Sink]:
         """What queues know of its channels, in the order in which they opened."""
         return [channel.sink for channel in self.channels.values()]
+
+    @property
+    def publishers(self) -> dict[Origin, Publisher]:
+        """Its channels as queues know them that they publish to."""
+        return {channel.origin: channel for channel in self.channels.values()}
+
+    @property
+    def unacknowledged(self) -> list[Delivery]:
+        """The deliveries that come back if it is lost, those of one channel after the other."""
+        return [delivery for channel in self.channels.values() for delivery in channel.unacknowledged]
+
+    def revoke(self) -> None:
+        """The queues are made anew."""
+        self.unsent.clear()
+        for channel in self.channels.values():
+            channel.revoke()
 
     def end_consumers(self) -> None:
         """End all consumers."""

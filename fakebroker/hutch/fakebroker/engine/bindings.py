@@ -5,6 +5,8 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, TypeAlias
 
 from hutch.fakebroker.engine.message import Message
+from hutch.fakebroker.engine.state.books import Dumping, Loading
+from hutch.fakebroker.engine.state.values import Contents
 from hutch.wire.fields import FieldTable, FieldValue, write_table
 from hutch.wire.interfaces import mypyc_attr
 
@@ -20,16 +22,17 @@ class Binding:
     """From the exchange ``source`` to a queue or exchange.
 
     Two are the same when ``identity`` is: source, destination, key and arguments, the latter compared with their wire
-    types but not their order (EXCH-BIND-06 to EXCH-BIND-08).
+    types but not their order (EXCH-BIND-06 to EXCH-BIND-08). ``number`` is which binding of the virtual host it is.
     """
 
-    __slots__ = ("arguments", "destination", "identity", "routing_key", "source")
+    __slots__ = ("arguments", "destination", "identity", "number", "routing_key", "source")
 
     def __init__(self, source: "Exchange", destination: Destination, routing_key: str, arguments: FieldTable) -> None:
         self.source = source
         self.destination = destination
         self.routing_key = routing_key
         self.arguments = arguments
+        self.number = 0
         self.identity: tuple[object, ...] = binding_identity(source.name, destination, routing_key, arguments)
 
     def __repr__(self) -> str:
@@ -72,3 +75,10 @@ class Router:
 
     def start(self) -> None:
         """The broker is there again."""
+
+    def dump(self, dumping: Dumping) -> Contents | None:  # noqa: ARG002
+        """What it keeps that the bindings do not give, as data."""
+        return None
+
+    def load(self, contents: Contents, loading: Loading) -> None:
+        """Have what was dumped. The bindings are there."""

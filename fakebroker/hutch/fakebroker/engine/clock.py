@@ -25,6 +25,12 @@ class Clock:
     def time(self) -> float:
         """Seconds since 1970, for timestamps."""
 
+    def epoch(self) -> int:
+        """When :meth:`monotonic` was 0, in nanoseconds since 1970. By default to the microsecond: seconds since 1970 do
+        not tell more.
+        """
+        return round((self.time() - self.monotonic()) * 1e6) * 1000
+
 
 def moment(seconds: float) -> float:
     """A moment to the nanosecond: however it was summed up, it is to be the same number."""
@@ -54,6 +60,10 @@ class SteppedClock(Clock):
         if at is None:
             return self.source.time()
         return round(self.source.time() - (self.source.monotonic() - at), 3)
+
+    def epoch(self) -> int:
+        """That of the source."""
+        return self.source.epoch()
 
 
 class Timer:
@@ -104,6 +114,22 @@ class Timers:
             at = max(at, self._clock.monotonic())  # it cannot be done at a moment before this one
         self._order += 1
         timer = Timer(at, self._order, action, background)
+        self._waiting.add(timer)
+        self.soonest = min(self.soonest, at)
+        return timer
+
+    @property
+    def order(self) -> int:
+        """How many timers there were."""
+        return self._order
+
+    def go_on_from(self, order: int) -> None:
+        """Set later timers behind those that were set by ``order``."""
+        self._order = max(self._order, order)
+
+    def set_again(self, at: float, order: int, action: Callable[[], None], *, background: bool = False) -> Timer:
+        """Set a timer as it was, be its moment in the past, and in the place that it had among others."""
+        timer = Timer(at, order, action, background)
         self._waiting.add(timer)
         self.soonest = min(self.soonest, at)
         return timer

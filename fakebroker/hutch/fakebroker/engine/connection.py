@@ -8,8 +8,10 @@ from hutch.fakebroker.engine.origin import Origin
 from hutch.wire.interfaces import mypyc_attr
 
 if TYPE_CHECKING:
+    from hutch.fakebroker.engine.deliveries import Delivery
     from hutch.fakebroker.engine.queues.queue import Queue
     from hutch.fakebroker.engine.sinks import Sink
+    from hutch.fakebroker.engine.targets import Publisher
     from hutch.fakebroker.engine.vhost import VHost
 
 
@@ -37,6 +39,20 @@ class Connection:
     @abstractmethod
     def sinks(self) -> "list[Sink]":
         """What queues know of its channels, in the order in which they opened."""
+
+    @property
+    @abstractmethod
+    def publishers(self) -> "dict[Origin, Publisher]":
+        """Its channels as queues know them that they publish to, by their origins."""
+
+    @property
+    @abstractmethod
+    def unacknowledged(self) -> "list[Delivery]":
+        """The deliveries that come back if it is lost, in the order in which they do."""
+
+    @abstractmethod
+    def revoke(self) -> None:
+        """The queues are made anew. The client may settle what it has, and nothing comes of that."""
 
     @abstractmethod
     def end_consumers(self) -> None:

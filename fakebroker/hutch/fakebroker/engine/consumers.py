@@ -2,9 +2,11 @@
 
 from bisect import insort
 from collections import deque
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 from hutch.fakebroker.engine.sinks import Sink
+from hutch.fakebroker.engine.state.values import ConsumerState
 from hutch.wire.fields import FieldTable
 
 if TYPE_CHECKING:
@@ -71,6 +73,29 @@ class Consumer:
         self.blocked = False
         self.blocked_as = 0
 
+    def dump(self, turn: int, *, is_active: bool) -> ConsumerState:
+        """It as data. ``turn`` is its place among those that wait to be served, ``is_active`` is whether it is the
+        single active consumer.
+        """
+        return ConsumerState(
+            self.sink.origin,
+            self.tag,
+            self.no_ack,
+            self.exclusive,
+            self.prefetch,
+            self.priority,
+            self.arguments,
+            self.credit,
+            self.draining,
+            is_active,
+            turn,
+        )
+
+    def load(self, state: ConsumerState) -> None:
+        """Have the credit that was dumped."""
+        self.credit = state.credit
+        self.draining = state.draining
+
     @property
     def has_own_credit(self) -> bool:
         """Whether its own limit lets a delivery through; that counts what the consumer has to acknowledge."""
@@ -107,6 +132,10 @@ class Rotation(Generic[C]):
         self._blocks = 0
         # One ring for each priority there is, highest first; hardly ever more than one.
         self._rings: list[tuple[int, deque[C]]] = []
+
+    def __iter__(self) -> Iterator[C]:
+        for _, ring in self._rings:
+            yield from ring
 
     def add(self, consumer: C) -> None:
         """Let the consumer wait for its turn, behind its equals."""

@@ -36,6 +36,13 @@ class TypedDelivery(Generic[C, E]):
         if consumer is not None:
             consumer.unacked -= 1
 
+    def revoke(self) -> None:
+        """Have nothing come of it any more, whatever its client does."""
+        self.revoked = True
+        self.settle()
+        self.consumer = None
+        self.queue.unacked += 1  # until the client settles it
+
 
 #: A delivery from a queue of any type.
 Delivery: TypeAlias = TypedDelivery[Any, Any]

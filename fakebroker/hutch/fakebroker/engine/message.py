@@ -105,6 +105,21 @@ class Message:
         return f"Message({self.exchange!r}, {self.routing_key!r}, {self.properties!r}, {self.body[:80]!r})"
 
 
+class SeenMessage(Message):
+    """A message whose headers the broker sees otherwise than they are delivered: as ``seen``."""
+
+    __slots__ = ("seen",)
+
+    def __init__(self, exchange: str, routing_key: str, envelope: Envelope, body: bytes, seen: FieldTable) -> None:
+        super().__init__(exchange, routing_key, envelope, body)
+        self.seen = seen
+
+    @property
+    def headers(self) -> FieldTable:
+        """The headers as the broker sees them."""
+        return self.seen
+
+
 class BodilessMessage(Message):
     """A message whose body the history has dropped. Everything else is still there."""
 

@@ -5,6 +5,8 @@ from functools import cached_property
 from random import Random
 from typing import Final
 
+from hutch.fakebroker.engine.state.values import NamesState
+
 #: What RabbitMQ calls the node.
 NODE_NAME: Final = "hutch@localhost"
 
@@ -17,6 +19,18 @@ class Names:
 
     def _token(self) -> str:
         return urlsafe_b64encode(self._random.randbytes(16)).decode().rstrip("=")
+
+    def dump(self) -> NamesState:
+        """What names are drawn from, as data."""
+        drawn = self.__dict__
+        return NamesState(self._random.getstate(), drawn.get("_node"), drawn.get("_creation"))
+
+    def load(self, state: NamesState) -> None:
+        """Go on as what was dumped would."""
+        self._random.setstate(state.random)
+        for name, value in (("_node", state.node), ("_creation", state.creation)):
+            if value is not None:
+                self.__dict__[name] = value
 
     def queue(self) -> str:
         """``amq.gen-`` and 22 characters."""

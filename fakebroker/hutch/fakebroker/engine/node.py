@@ -18,6 +18,7 @@ from hutch.fakebroker.engine.operator.alarms import Alarms
 from hutch.fakebroker.engine.profile import EngineProfile
 from hutch.fakebroker.engine.replies import Replies
 from hutch.fakebroker.engine.sinks import Sink
+from hutch.fakebroker.engine.state.books import Part
 from hutch.fakebroker.engine.vhost import VHost
 
 
@@ -59,6 +60,8 @@ class Node:
         self.loopback_users = frozenset({"guest"})
         self.vhosts: Final[dict[str, VHost]] = {}
         self.connections: Final[dict[Connection, None]] = {}
+        #: What plugins keep beside queues and exchanges, by name.
+        self.parts: Final[dict[str, Part]] = {}
         #: What a command leaves to be done after it: dead-lettering, so that long chains of queues do not nest.
         self.pending: Final[deque[Callable[[], object]]] = deque()
         self._last: Final[deque[Callable[[], object]]] = deque()

@@ -58,7 +58,10 @@ class Replies:
 
     def begin(self, vhost: "VHost", sink: "Sink", tag: str) -> ReplyQueue:
         """A reply consumer with a new name."""
-        queue = ReplyQueue(vhost, self._names.reply_to(), sink, tag)
+        name = self._names.reply_to()
+        while name in self._live:  # names begin again when a state is restored
+            name = self._names.reply_to()
+        queue = ReplyQueue(vhost, name, sink, tag)
         self._live[queue.name] = queue
         return queue
 

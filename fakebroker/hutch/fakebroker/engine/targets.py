@@ -4,6 +4,7 @@ from abc import abstractmethod
 from typing import ClassVar
 
 from hutch.fakebroker.engine.message import Message
+from hutch.fakebroker.engine.origin import Origin
 from hutch.wire.interfaces import mypyc_attr
 
 
@@ -34,6 +35,11 @@ class Publisher:
     @abstractmethod
     def closed(self) -> bool:
         """Whether it has ended."""
+
+    @property
+    @abstractmethod
+    def reference(self) -> Origin | str:
+        """What it is in the state of a node: the origin of a channel, or the name of a queue."""
 
     @abstractmethod
     def tell(self, standing: Standing, is_full: bool) -> None:

@@ -39,6 +39,8 @@ class VHost:
             name: Exchange(name, type_, self, durable=True, internal=internal) for name, type_, internal in PREDECLARED
         }
         self.policies: Final = Policies(self)
+        #: How many bindings there were.
+        self.bindings = 0
 
     # dead-lettering
 
@@ -168,6 +170,7 @@ class VHost:
         self.node.journal.binding_created(by, binding, is_new)
         if not is_new:
             return
+        self.bindings = binding.number = self.bindings + 1
         source.outgoing[binding.identity] = binding
         destination.incoming[binding.identity] = binding
         if isinstance(destination, Exchange):

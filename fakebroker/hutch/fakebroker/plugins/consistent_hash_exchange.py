@@ -7,6 +7,7 @@ key always falls into the same of so many buckets (:func:`~hutch.fakebroker.erla
 
 import re
 from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from hutch.fakebroker.engine.bindings import Binding, Destination, Router
@@ -14,6 +15,8 @@ from hutch.fakebroker.engine.errors import internal_error, precondition_failed
 from hutch.fakebroker.engine.exchanges.exchange import Exchange
 from hutch.fakebroker.engine.exchanges.kinds import ExchangeType
 from hutch.fakebroker.engine.message import Message
+from hutch.fakebroker.engine.state.books import Dumping, Loading
+from hutch.fakebroker.engine.state.values import Contents
 from hutch.fakebroker.erlang.hashing import Atom, Term, jump, phash2
 from hutch.fakebroker.erlang.terms import erlang_term, print_text, print_unicode, typed_term
 from hutch.fakebroker.plugins.profile import PluginProfile
@@ -42,6 +45,15 @@ def _check_arguments(_node: "Node", arguments: FieldTable) -> None:
 def _name(destination: Destination) -> tuple[bool, str]:
     """Whether it is an exchange, and its name."""
     return (isinstance(destination, Exchange), destination.name)
+
+
+@dataclass(frozen=True)
+class ConsistentHashState(Contents):
+    """The weights of destinations: whether it is an exchange, its name, its weight. The bindings alone do not tell
+    them.
+    """
+
+    weights: tuple[tuple[bool, str, int], ...]
 
 
 class ConsistentHashRouter(Router):
@@ -79,6 +91,20 @@ class ConsistentHashRouter(Router):
     def start(self) -> None:
         """Hear of removals again."""
         self._hears_of_removals = True
+
+    def dump(self, dumping: Dumping) -> Contents:  # noqa: ARG002
+        """The weights as data."""
+        return ConsistentHashState(tuple((*name, weight) for name, weight in self._weights.items()))
+
+    def load(self, contents: Contents, loading: Loading) -> None:
+        """Have the weights that were dumped, without those of queues that went with their connections."""
+        assert isinstance(contents, ConsistentHashState)
+        self._weights = {
+            (is_exchange, name): weight
+            for is_exchange, name, weight in contents.weights
+            if is_exchange or (self._vhost.name, name) not in loading.gone
+        }
+        self._buckets = sum(self._weights.values())
 
     def route(self, routing_key: str, message: Message) -> Iterable[Destination]:
         """The one destination, whatever more keys the message has."""

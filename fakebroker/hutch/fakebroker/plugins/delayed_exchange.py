@@ -7,19 +7,24 @@ follows https://github.com/rabbitmq/rabbitmq-delayed-message-exchange, release 3
 
 import re
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, Final
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from hutch.fakebroker.engine.bindings import Binding, Destination, Router
 from hutch.fakebroker.engine.errors import internal_error, precondition_failed
 from hutch.fakebroker.engine.exchanges.kinds import ExchangeType, check_type
-from hutch.fakebroker.engine.message import Message, with_headers
+from hutch.fakebroker.engine.message import Message, SeenMessage, with_headers
 from hutch.fakebroker.engine.message_properties import Envelopes
 from hutch.fakebroker.engine.routing import route
+from hutch.fakebroker.engine.state.books import Dumping, Loading, Part
+from hutch.fakebroker.engine.state.values import Contents, MessageState, TimerState
 from hutch.fakebroker.erlang.terms import erlang_term
 from hutch.fakebroker.plugins.profile import PluginProfile
 from hutch.wire.fields import FieldTable, type_name
 
 if TYPE_CHECKING:
+    from hutch.fakebroker.engine.clock import Timer
     from hutch.fakebroker.engine.exchanges.exchange import Exchange
     from hutch.fakebroker.engine.node import Node
     from hutch.fakebroker.engine.vhost import VHost
@@ -75,6 +80,7 @@ class DelayedRouter(Router):
         self._name = name
         self._vhost = vhost
         self._inner = inner
+        self._messages = DelayedMessages.of(vhost.node)
 
     def add(self, binding: Binding) -> None:
         """Take in a binding."""
@@ -84,6 +90,14 @@ class DelayedRouter(Router):
         """Take out a binding."""
         self._inner.remove(binding)
 
+    def dump(self, dumping: Dumping) -> Contents | None:
+        """What the other router keeps."""
+        return self._inner.dump(dumping)
+
+    def load(self, contents: Contents, loading: Loading) -> None:
+        """Have the other router keep what was dumped."""
+        self._inner.load(contents, loading)
+
     def route(self, routing_key: str, message: Message) -> Iterable[Destination]:
         """The destinations of a message that is not delayed."""
         delay = self._delay(message)
@@ -92,8 +106,8 @@ class DelayedRouter(Router):
         if routing_key == message.routing_key:
             node = self._vhost.node
             node.journal.delayed(self._vhost, message, delay)
-            late = _Delayed(message, delay, node.envelopes if self._profile.negates_delay else None)
-            node.timers.set(delay / 1000, lambda: self._publish(late))
+            late = _late(message, delay, node.envelopes if self._profile.negates_delay else None)
+            self._messages.delay(self._vhost, self._name, late, delay)
         return ()
 
     def _delay(self, message: Message) -> int:
@@ -111,9 +125,78 @@ class DelayedRouter(Router):
             raise internal_error()
         return int(term) if kind in _DELAYS | profile.more_delays and isinstance(term, bytes | float | int) else 0
 
-    def _publish(self, message: Message) -> None:
-        vhost = self._vhost
-        exchange = vhost.exchanges.get(self._name)
+
+@dataclass(frozen=True)
+class DelayedState:
+    """A message that waits."""
+
+    vhost: str
+    exchange: str
+    message: MessageState
+    timer: TimerState
+
+
+@dataclass(frozen=True)
+class DelayedMessagesState(Contents):
+    """All messages that wait."""
+
+    messages: tuple[DelayedState, ...]
+
+
+class _Delayed(NamedTuple):
+    """A message that waits, and the name of the exchange that routes it."""
+
+    vhost: "VHost"
+    exchange: str
+    message: Message
+
+
+class DelayedMessages(Part):
+    """The delayed messages of a node. They outlast their exchange: one of its name and type routes them when their time
+    has come.
+    """
+
+    def __init__(self, node: "Node") -> None:
+        self._node: Final = node
+        self._waiting: Final[dict[_Delayed, Timer]] = {}
+
+    @classmethod
+    def of(cls, node: "Node") -> "DelayedMessages":
+        """Those of this node."""
+        known = node.parts.setdefault(_TYPE, cls(node))
+        assert isinstance(known, DelayedMessages)
+        return known
+
+    def delay(self, vhost: "VHost", exchange: str, message: Message, delay: int) -> None:
+        """Keep a message for the exchange of this name, for ``delay`` ms."""
+        waiting = _Delayed(vhost, exchange, message)
+        self._waiting[waiting] = self._node.timers.set(delay / 1000, partial(self._due, waiting))
+
+    def dump(self, dumping: Dumping) -> Contents:
+        """The messages as data, but for those of virtual hosts that are gone."""
+        vhosts = self._node.vhosts
+        return DelayedMessagesState(
+            tuple(
+                DelayedState(vhost.name, exchange, dumping.message(message), dumping.set_timer(timer))
+                for (vhost, exchange, message), timer in self._waiting.items()
+                if vhosts.get(vhost.name) is vhost
+            )
+        )
+
+    def load(self, contents: Contents, loading: Loading) -> None:
+        """Have the messages that were dumped, and no others."""
+        assert isinstance(contents, DelayedMessagesState)
+        for timer in self._waiting.values():
+            self._node.timers.cancel(timer)
+        self._waiting.clear()
+        for state in contents.messages:
+            waiting = _Delayed(self._node.vhosts[state.vhost], state.exchange, loading.message(state.message))
+            self._waiting[waiting] = loading.set_timer(state.timer, partial(self._due, waiting))
+
+    def _due(self, waiting: _Delayed) -> None:
+        del self._waiting[waiting]
+        vhost, name, message = waiting
+        exchange = vhost.exchanges.get(name)
         targets = []
         if exchange is not None and exchange.type == _TYPE:
             targets = route(vhost, exchange, message, message.routing_keys)
@@ -122,25 +205,17 @@ class DelayedRouter(Router):
             target.publish(message)
 
 
-class _Delayed(Message):
+def _late(message: Message, delay: int, envelopes: Envelopes | None) -> Message:
     """A message to route later. To the broker its ``x-delay`` is negative, so that it is not delayed again, whatever
     bytes it is delivered with.
     """
-
-    __slots__ = ("_headers",)
-
-    def __init__(self, message: Message, delay: int, envelopes: Envelopes | None) -> None:
-        self._headers: FieldTable = {**message.headers, "x-delay": -delay}
-        envelope = message.envelope
-        if envelopes is not None:
-            envelope = envelopes.of(with_headers(message, self._headers))
-        super().__init__(message.exchange, message.routing_key, envelope, message.body)
-        self.bcc = message.bcc
-        self.deaths = message.deaths
-        self.failures = message.failures
-        self.number = message.number
-
-    @property
-    def headers(self) -> FieldTable:
-        """The headers as the broker sees them."""
-        return self._headers
+    seen: FieldTable = {**message.headers, "x-delay": -delay}
+    envelope = message.envelope
+    if envelopes is not None:
+        envelope = envelopes.of(with_headers(message, seen))
+    late = SeenMessage(message.exchange, message.routing_key, envelope, message.body, seen)
+    late.bcc = message.bcc
+    late.deaths = message.deaths
+    late.failures = message.failures
+    late.number = message.number
+    return late

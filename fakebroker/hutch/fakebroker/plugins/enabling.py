@@ -11,7 +11,7 @@ from hutch.fakebroker.engine.exchanges.types import EXCHANGE_TYPES
 from hutch.fakebroker.engine.node import Node
 from hutch.fakebroker.plugins.connection_events import ConnectionEvents
 from hutch.fakebroker.plugins.consistent_hash_exchange import consistent_hash
-from hutch.fakebroker.plugins.delayed_exchange import delaying
+from hutch.fakebroker.plugins.delayed_exchange import DelayedMessages, delaying
 from hutch.fakebroker.plugins.entity_events import EntityEvents
 from hutch.fakebroker.plugins.event_exchange import EventExchange
 from hutch.fakebroker.plugins.modulus_hash_exchange import modulus_hash
@@ -64,7 +64,11 @@ def exchange_types(profile: PluginProfile, enabled: frozenset[str]) -> Mapping[s
 
 
 def add_listeners(node: Node, profile: PluginProfile, enabled: frozenset[str]) -> None:
-    """Have plugins that listen to a node's journal do so. There is no exchange of events without a virtual host."""
+    """Have plugins that listen to a node's journal do so, and those that keep something begin. There is no exchange of
+    events without a virtual host.
+    """
+    if "rabbitmq_delayed_message_exchange" in enabled:
+        DelayedMessages.of(node)
     if "rabbitmq_event_exchange" in enabled and node.vhosts:
         events = EventExchange(node, next(iter(node.vhosts.values())), profile)
         entities = EntityEvents(events)

@@ -6,6 +6,7 @@ Three listeners of the journal publish there: :class:`~hutch.fakebroker.plugins.
 :class:`~hutch.fakebroker.plugins.operator_events.OperatorEvents`.
 """
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from hutch.fakebroker.engine.exchanges.exchange import Exchange
@@ -13,6 +14,8 @@ from hutch.fakebroker.engine.message import Message
 from hutch.fakebroker.engine.names import NODE_NAME
 from hutch.fakebroker.engine.origin import Origin
 from hutch.fakebroker.engine.routing import route
+from hutch.fakebroker.engine.state.books import Dumping, Loading, Part
+from hutch.fakebroker.engine.state.values import Contents
 from hutch.fakebroker.erlang.terms import print_binary, print_term
 from hutch.fakebroker.plugins.profile import PluginProfile
 from hutch.wire.fields import FieldTable, FieldValue, Int64, type_name
@@ -26,7 +29,14 @@ if TYPE_CHECKING:
 EVENTS: Final = "amq.rabbitmq.event"
 
 
-class EventExchange:
+@dataclass(frozen=True)
+class ProcessesState(Contents):
+    """How many processes there were."""
+
+    processes: int
+
+
+class EventExchange(Part):
     """The exchange, and the names that events have for processes."""
 
     def __init__(self, node: "Node", vhost: "VHost", profile: PluginProfile) -> None:
@@ -35,6 +45,7 @@ class EventExchange:
         self._vhost: Final = vhost
         self._processes: Final[dict[object, str]] = {}
         self._process = 0
+        node.parts[EVENTS] = self
         vhost.exchanges[EVENTS] = Exchange(EVENTS, "topic", vhost, durable=True, internal=True)
 
     def publish(self, key: str, by: Origin | None, facts: FieldTable) -> None:
@@ -52,6 +63,15 @@ class EventExchange:
         message.number = self.node.messages = self.node.messages + 1
         for target in route(self._vhost, self._vhost.exchanges[EVENTS], message, (key,)):
             target.publish(message)
+
+    def dump(self, dumping: Dumping) -> Contents:  # noqa: ARG002
+        """How many processes there were, as data."""
+        return ProcessesState(self._process)
+
+    def load(self, contents: Contents, loading: Loading) -> None:  # noqa: ARG002
+        """Give no process a number that was given before."""
+        assert isinstance(contents, ProcessesState)
+        self._process = max(self._process, contents.processes)
 
     def process(self, owner: object) -> str:
         """The Erlang process that RabbitMQ would have for a channel, known by its origin, or for a client."""

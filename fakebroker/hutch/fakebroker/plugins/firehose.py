@@ -15,6 +15,7 @@ from hutch.wire.fields import FieldTable, FieldValue
 from hutch.wire.properties import PropertyValue, encode_properties
 
 if TYPE_CHECKING:
+    from hutch.fakebroker.engine.node import Node
     from hutch.fakebroker.engine.queues.queue import Queue
     from hutch.fakebroker.engine.targets import Target
     from hutch.fakebroker.engine.vhost import VHost
@@ -28,15 +29,24 @@ class Firehose(Journal):
     any. It hears a publish before others do, and tells of a delivery once the command in hand is done.
     """
 
+    listens = False
+
     def trace(self, vhost: "VHost", traced: bool) -> None:
         """Begin to tell what happens in a virtual host, or end it."""
-        node = vhost.node
-        if traced is not vhost.traced and not any(each.traced for each in node.vhosts.values() if each is not vhost):
-            if traced:
-                node.listen(self, before_others=True)
-            else:
-                node.end_listening(self)
         vhost.traced = traced
+        others = (each.traced for each in vhost.node.vhosts.values())
+        self._listen(vhost.node, traced or any(others))
+
+    def follow(self, node: "Node") -> None:
+        """Tell what happens in the virtual hosts that are traced since the state of the node was restored."""
+        self._listen(node, any(vhost.traced for vhost in node.vhosts.values()))
+
+    def _listen(self, node: "Node", wanted: bool) -> None:
+        if wanted and not self.listens:
+            node.listen(self, before_others=True)
+        elif self.listens and not wanted:
+            node.end_listening(self)
+        self.listens = wanted
 
     def vhost_deleted(self, origin: Origin, vhost: "VHost") -> None:  # noqa: ARG002
         """Forget it."""

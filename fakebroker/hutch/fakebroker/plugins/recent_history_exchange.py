@@ -4,6 +4,7 @@ messages and gives them to whatever is bound later.
 
 from collections import deque
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
@@ -14,6 +15,8 @@ from hutch.fakebroker.engine.exchanges.kinds import ExchangeType
 from hutch.fakebroker.engine.message import Message
 from hutch.fakebroker.engine.queues.queue import TypedQueue
 from hutch.fakebroker.engine.routing import route
+from hutch.fakebroker.engine.state.books import Dumping, Loading
+from hutch.fakebroker.engine.state.values import Contents, MessageState
 from hutch.fakebroker.erlang.terms import erlang_term, print_term
 from hutch.wire.fields import FieldTable, type_name
 
@@ -34,6 +37,13 @@ def _check_arguments(_node: "Node", arguments: FieldTable) -> None:
         number = erlang_term(value)
         if type_name(value) not in _INTEGERS or not isinstance(number, int) or number < 1:
             raise precondition_failed(f"Invalid argument {print_term(value)}, '{_LENGTH}' must be a positive integer")
+
+
+@dataclass(frozen=True)
+class RecentHistoryState(Contents):
+    """The messages of an exchange, oldest first."""
+
+    messages: tuple[MessageState, ...]
 
 
 class RecentHistoryRouter(FanoutRouter):
@@ -102,6 +112,15 @@ class RecentHistoryRouter(FanoutRouter):
         """Forget the messages, where they are not on disk (RESTART-12)."""
         if self._vhost.node.profile.topology.forgets_transient_exchanges:
             self.messages.clear()
+
+    def dump(self, dumping: Dumping) -> Contents:
+        """The messages as data."""
+        return RecentHistoryState(tuple(map(dumping.message, self.messages)))
+
+    def load(self, contents: Contents, loading: Loading) -> None:
+        """Have the messages that were dumped."""
+        assert isinstance(contents, RecentHistoryState)
+        self.messages.extend(map(loading.message, contents.messages))
 
     def route(self, routing_key: str, message: Message) -> Iterable[Destination]:
         """Every destination; the message is remembered unless its header ``x-recent-history-no-store`` is true."""

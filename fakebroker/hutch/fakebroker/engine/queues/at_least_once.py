@@ -3,16 +3,22 @@ died in it until all queues that it is routed to have taken it.
 """
 
 from collections import deque
+from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from hutch.fakebroker.engine.clock import Timer
 from hutch.fakebroker.engine.deadletter import dead_letter_message
 from hutch.fakebroker.engine.message import Message
-from hutch.fakebroker.engine.queues.quorum_ready import QuorumEntry
+from hutch.fakebroker.engine.queues.quorum_ready import QuorumEntry, load_quorum_entry
+from hutch.fakebroker.engine.state.books import Dumping, Loading
+from hutch.fakebroker.engine.state.values import EntryState, MessageState, TimerState
 from hutch.fakebroker.engine.targets import Publisher
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from hutch.fakebroker.engine.queues.queue import Queue
     from hutch.fakebroker.engine.queues.quorum import QuorumQueue
     from hutch.fakebroker.engine.targets import Standing, Target
 
@@ -22,12 +28,37 @@ _PREFETCH: Final = 32
 _RETRY: Final = 180.0
 
 
-class _Kept:
-    """One dead letter. ``taken_by`` are the queues that have it; ``published_at`` is when it was published last,
-    ``None`` if there was no queue to publish it to.
+@dataclass(frozen=True)
+class KeptState:
+    """One dead letter. ``taken_by`` names the queues that have it, ``was_taken`` is whether any ever did. ``dead`` is
+    ``None`` before it is published.
     """
 
-    __slots__ = ("dead", "entry", "published_at", "reason", "taken_by")
+    entry: EntryState
+    reason: str
+    dead: MessageState | None
+    published_at: int | None
+    taken_by: tuple[str, ...]
+    was_taken: bool
+
+
+@dataclass(frozen=True)
+class AtLeastOnceState:
+    """The dead letters that a queue keeps: those that are not published, and those that are; and the timer of the next
+    try.
+    """
+
+    waiting: tuple[KeptState, ...]
+    pending: tuple[KeptState, ...]
+    retry: TimerState | None
+
+
+class _Kept:
+    """One dead letter. ``taken_by`` are the queues that have it, ``was_taken`` is whether any ever did;
+    ``published_at`` is when it was published last, ``None`` if there was no queue to publish it to.
+    """
+
+    __slots__ = ("dead", "entry", "published_at", "reason", "taken_by", "was_taken")
 
     def __init__(self, entry: QuorumEntry, reason: str) -> None:
         self.entry = entry
@@ -35,6 +66,27 @@ class _Kept:
         self.dead: Message | None = None
         self.published_at: float | None = None
         self.taken_by: set[Target] = set()
+        self.was_taken = False
+
+    def dump(self, dumping: Dumping, queues: "Mapping[str, Queue]") -> KeptState:
+        """It as data; ``queues`` are those of the virtual host."""
+        return KeptState(
+            self.entry.dump(dumping),
+            self.reason,
+            None if self.dead is None else dumping.message(self.dead),
+            dumping.moment_or_none(self.published_at),
+            tuple(sorted(queue.name for queue in self.taken_by if queues.get(queue.name) is queue)),
+            self.was_taken,
+        )
+
+
+def _load_kept(state: KeptState, loading: Loading, queues: "Mapping[str, Queue]") -> _Kept:
+    kept = _Kept(load_quorum_entry(state.entry, loading), state.reason)
+    kept.dead = None if state.dead is None else loading.message(state.dead)
+    kept.published_at = loading.moment_or_none(state.published_at)
+    kept.taken_by.update(queues[name] for name in state.taken_by if name in queues)
+    kept.was_taken = state.was_taken
+    return kept
 
 
 class AtLeastOnce(Publisher):
@@ -57,6 +109,11 @@ class AtLeastOnce(Publisher):
         """Whether its queue has ended: it publishes no more."""
         return self._queue.deleted
 
+    @property
+    def reference(self) -> str:
+        """The name of its queue."""
+        return self._queue.name
+
     def add(self, entry: QuorumEntry, reason: str) -> None:
         """Take a message that died, and publish it once the command in hand is done."""
         self._waiting.append(_Kept(entry, reason))
@@ -78,6 +135,24 @@ class AtLeastOnce(Publisher):
             self._node.timers.cancel(self._retry)
             self._retry = None
         return count
+
+    def dump(self, dumping: Dumping) -> AtLeastOnceState:
+        """All dead letters as data."""
+        queues = self._queue.vhost.queues
+        return AtLeastOnceState(
+            tuple(kept.dump(dumping, queues) for kept in self._waiting),
+            tuple(kept.dump(dumping, queues) for kept in self._pending),
+            dumping.timer(self._retry),
+        )
+
+    def load(self, state: AtLeastOnceState, loading: Loading) -> None:
+        """Have what was dumped."""
+        queues = self._queue.vhost.queues
+        self._waiting.extend(_load_kept(kept, loading, queues) for kept in state.waiting)
+        self._pending.update((_load_kept(kept, loading, queues), None) for kept in state.pending)
+        self.count = len(self._waiting) + len(self._pending)
+        self.size = sum(kept.entry.size for kept in (*self._waiting, *self._pending))
+        self._retry = loading.timer(state.retry, self._retry_is_due)
 
     def _forward_later(self) -> None:
         if not self._is_due:
@@ -112,9 +187,10 @@ class AtLeastOnce(Publisher):
         if taking:
             self._node.journal.dead_lettered(queue, kept.entry.original, dead, kept.reason, taking)
         kept.taken_by.update(taking)
+        kept.was_taken = kept.was_taken or bool(taking)
         # Nowhere to go is done only for what has gone somewhere before.
         unheard = queue if self._node.profile.quorum.keeps_dead_letters_to_itself else None
-        is_done = kept.taken_by.issuperset(targets) and kept.taken_by and unheard not in targets
+        is_done = kept.taken_by.issuperset(targets) and kept.was_taken and unheard not in targets
         if is_done and kept in self._pending:
             self._done(kept)
 

@@ -1,6 +1,7 @@
 """The classic queue: ready messages in order, handed out in turn, dropped when they expire or are too many."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Final
 
 from hutch.fakebroker.engine.clock import Timer, moment
@@ -9,15 +10,29 @@ from hutch.fakebroker.engine.errors import precondition_failed, refused
 from hutch.fakebroker.engine.message import Message
 from hutch.fakebroker.engine.origin import Origin
 from hutch.fakebroker.engine.queues.queue import TypedQueue
-from hutch.fakebroker.engine.queues.ready_messages import Entry, Ready
+from hutch.fakebroker.engine.queues.ready_messages import Entry, Ready, RowState, load_entry
 from hutch.fakebroker.engine.queues.settings import Settings
 from hutch.fakebroker.engine.sinks import Sink
+from hutch.fakebroker.engine.state.books import Dumping, Loading
+from hutch.fakebroker.engine.state.values import ConsumerState, Contents, EntryState, TimerState
 from hutch.wire.fields import FieldTable
 
 if TYPE_CHECKING:
     from hutch.fakebroker.engine.connection import Connection
     from hutch.fakebroker.engine.targets import Publisher
     from hutch.fakebroker.engine.vhost import VHost
+
+
+@dataclass(frozen=True)
+class ClassicState(Contents):
+    """The ready messages of a classic queue, in a row for each priority, the lowest first. ``positions`` is the
+    position given last, ``expiry`` the timer of the head.
+    """
+
+    rows: tuple[RowState, ...]
+    positions: int
+    expiry: TimerState | None
+    is_drained: bool
 
 
 class ClassicQueue(TypedQueue[Consumer, Entry]):
@@ -266,6 +281,30 @@ class ClassicQueue(TypedQueue[Consumer, Entry]):
             for consumer in self.consumers:
                 if consumer.draining and consumer.credit:
                     consumer.sink.crash()
+
+    # state
+
+    def dump_contents(self, dumping: Dumping) -> Contents:
+        """The ready messages as data."""
+        return ClassicState(self._ready.dump(dumping), self._positions, dumping.timer(self._expiry), self._is_drained)
+
+    def load_contents(self, contents: Contents, loading: Loading) -> None:
+        """Have what was dumped."""
+        assert isinstance(contents, ClassicState)
+        self._ready.load(contents.rows, loading)
+        self._positions = contents.positions
+        self._expiry = loading.timer(contents.expiry, self._expire_head)
+        self._is_drained = contents.is_drained
+
+    def load_entry(self, state: EntryState, loading: Loading) -> Entry:
+        """An entry that was dumped."""
+        return load_entry(state, loading)
+
+    def load_consumers(self, consumers: Mapping[Consumer, ConsumerState]) -> None:
+        """Have these consumers."""
+        for consumer in consumers:
+            consumer.sink.begin(consumer)
+        super().load_consumers(consumers)
 
     # restarts
 

@@ -1,12 +1,25 @@
 """The publishers of a quorum queue (QUORUM-13)."""
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from hutch.fakebroker.engine.origin import Origin
 from hutch.fakebroker.engine.targets import Publisher, Standing
 
 if TYPE_CHECKING:
     from hutch.fakebroker.engine.message import Message
     from hutch.fakebroker.engine.queues.quorum import QuorumQueue
+
+
+@dataclass(frozen=True)
+class StandingState:
+    """What a publisher knows; see :attr:`Publisher.reference
+    <hutch.fakebroker.engine.targets.Publisher.reference>`. ``has_published`` is whether it is registered.
+    """
+
+    publisher: Origin | str
+    is_full: bool
+    has_published: bool
 
 
 class Publishers:
@@ -27,7 +40,20 @@ class Publishers:
         standing = self._standings[publisher] = Standing(is_full)
         return standing
 
-    def receive(self, publisher: Publisher, message: "Message") -> None:
+    def dump(self) -> tuple[StandingState, ...]:
+        """All publishers as data. What they were told has reached them."""
+        return tuple(
+            StandingState(publisher.reference, standing.told, standing.arriving is not None)
+            for publisher, standing in self._standings.items()
+            if not publisher.closed
+        )
+
+    def load(self, publisher: "Publisher", state: StandingState) -> None:
+        """Have a publisher that was dumped."""
+        standing = self._standings[publisher] = Standing(state.is_full)
+        standing.arriving = 0 if state.has_published else None
+
+    def receive(self, publisher: "Publisher", message: "Message") -> None:
         """Take in a message of a publisher that was added. The first one waits until the publisher is registered, which
         takes longer than anything else that follows from a command (QUORUM-12).
         """

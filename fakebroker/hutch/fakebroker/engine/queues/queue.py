@@ -2,7 +2,7 @@
 
 import builtins
 from abc import abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Final, Generic, TypeAlias
 
 from hutch.fakebroker.engine.bindings import Binding
@@ -13,7 +13,9 @@ from hutch.fakebroker.engine.origin import Origin
 from hutch.fakebroker.engine.queues.ready_messages import E
 from hutch.fakebroker.engine.queues.settings import Settings
 from hutch.fakebroker.engine.sinks import Sink
-from hutch.fakebroker.engine.targets import Target
+from hutch.fakebroker.engine.state.books import Dumping, Loading
+from hutch.fakebroker.engine.state.values import ConsumerState, Contents, EntryState, QueueState
+from hutch.fakebroker.engine.targets import Publisher, Target
 from hutch.wire.fields import FieldTable
 
 if TYPE_CHECKING:
@@ -72,6 +74,8 @@ class TypedQueue(Target, Generic[C, E]):
         self.single_active: Final = arguments.get("x-single-active-consumer") is True
         self._active: C | None = None
         self._rotation: Final[Rotation[C]] = Rotation()
+        #: Who publishes its dead letters and is told when other queues are full, if anybody.
+        self.forwards: Publisher | None = None
         self._lease: Timer | None = None
         self.renew_lease()
 
@@ -263,6 +267,58 @@ class TypedQueue(Target, Generic[C, E]):
         self.dispatch()
         self.renew_lease()
 
+    # state
+
+    def dump(self, dumping: Dumping, unacknowledged: Sequence[E]) -> QueueState:
+        """The queue as data. ``unacknowledged`` is what its channels have."""
+        turns = {consumer: turn for turn, consumer in enumerate(self._rotation)}
+        return QueueState(
+            self.type,
+            self.name,
+            self.durable,
+            None if self.owner is None else self.owner.origin,
+            self.auto_delete,
+            self.arguments,
+            dumping.timer(self._lease),
+            self.dump_contents(dumping),
+            tuple(
+                consumer.dump(turns.get(consumer, len(turns) + consumer.blocked_as), is_active=consumer is self._active)
+                for consumer in self.consumers
+            ),
+            tuple(entry.dump(dumping) for entry in unacknowledged),
+        )
+
+    def load(self, state: QueueState, loading: Loading) -> None:
+        """Have what was dumped, but for consumers. The queue is new."""
+        if self._lease is not None:
+            self.vhost.node.timers.cancel(self._lease)
+        self._lease = loading.timer(state.lease, self._lease_is_due)
+        self.load_contents(state.contents, loading)
+
+    @abstractmethod
+    def dump_contents(self, dumping: Dumping) -> Contents:
+        """What queues of the type have, as data."""
+
+    @abstractmethod
+    def load_contents(self, contents: Contents, loading: Loading) -> None:
+        """Have what was dumped."""
+
+    @abstractmethod
+    def load_entry(self, state: EntryState, loading: Loading) -> E:
+        """An entry that was dumped."""
+
+    def load_consumers(self, consumers: Mapping[C, ConsumerState]) -> None:
+        """Have new consumers, with what was dumped of them; call :meth:`dispatch` to have them served."""
+        for consumer, state in consumers.items():
+            consumer.load(state)
+            self.consumers[consumer] = None
+        if not self.single_active:
+            for consumer in sorted(consumers, key=lambda each: consumers[each].turn):
+                self._rotation.add(consumer)
+        elif consumers:
+            active = [consumer for consumer, state in consumers.items() if state.is_active]
+            self._activate(active[0] if active else self._next_active())
+
     # the end
 
     def redeclared(self) -> None:
@@ -277,9 +333,9 @@ class TypedQueue(Target, Generic[C, E]):
         timers = self.vhost.node.timers
         if self._lease is not None:
             timers.cancel(self._lease)
-        self._lease = timers.set(self.settings.expires, self._end_lease)
+        self._lease = timers.set(self.settings.expires, self._lease_is_due)
 
-    def _end_lease(self) -> None:
+    def _lease_is_due(self) -> None:
         self._lease = None
         if not self.deleted and not self.consumers:
             self.vhost.delete_queue(self)

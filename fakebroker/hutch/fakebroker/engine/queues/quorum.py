@@ -7,10 +7,8 @@ import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, ClassVar, Final
 
-from sortedcontainers import SortedKeyList
-
 from hutch.fakebroker.engine.clock import Timer, moment
-from hutch.fakebroker.engine.errors import BrokerError, not_implemented
+from hutch.fakebroker.engine.errors import not_implemented
 from hutch.fakebroker.engine.message import Message
 from hutch.fakebroker.engine.origin import Origin
 from hutch.fakebroker.engine.queues.at_least_once import AtLeastOnce
@@ -18,8 +16,13 @@ from hutch.fakebroker.engine.queues.consumer_timeouts import ConsumerTimeouts
 from hutch.fakebroker.engine.queues.publishers import Publishers
 from hutch.fakebroker.engine.queues.queue import RequeueOrder, TypedQueue
 from hutch.fakebroker.engine.queues.quorum_consumer import QuorumConsumer
-from hutch.fakebroker.engine.queues.quorum_ready import QuorumEntry, QuorumReady
+from hutch.fakebroker.engine.queues.quorum_delayed import Delayed
+from hutch.fakebroker.engine.queues.quorum_ready import QuorumEntry, QuorumReady, expires_at, load_quorum_entry
+from hutch.fakebroker.engine.queues.quorum_refusals import no_condition, no_get
+from hutch.fakebroker.engine.queues.quorum_state import QuorumState
 from hutch.fakebroker.engine.queues.settings import Settings
+from hutch.fakebroker.engine.state.books import Dumping, Loading
+from hutch.fakebroker.engine.state.values import Contents, EntryState
 from hutch.wire.fields import FieldTable
 
 if TYPE_CHECKING:
@@ -52,10 +55,7 @@ class QuorumQueue(TypedQueue[QuorumConsumer, QuorumEntry]):
     ) -> None:
         self._profile: Final = vhost.node.profile.quorum
         self._ready: Final = QuorumReady(self._profile.priorities, watches_levels=self._profile.priorities > 1)
-        #: What came back and is not ready before its moment (x-delayed-retry-type), with that moment.
-        self._delayed: Final[SortedKeyList[tuple[float, QuorumEntry]]] = SortedKeyList(
-            key=lambda waiting: (waiting[0], waiting[1].position)
-        )
+        self._delayed: Final = Delayed()
         self._positions = 0
         #: How many consumers have come.
         self._arrivals = 0
@@ -63,10 +63,10 @@ class QuorumQueue(TypedQueue[QuorumConsumer, QuorumEntry]):
         #: Consumers that ended and may have deliveries outstanding.
         self._ended: Final[list[QuorumConsumer]] = []
         self._publishers: Final = Publishers(self)
-        self._created_at: Final = vhost.node.clock.monotonic()
+        self._created_at = vhost.node.clock.monotonic()
         self._used_at = self._created_at
         super().__init__(vhost, name, durable=durable, owner=owner, auto_delete=auto_delete, arguments=arguments)
-        self._dead: Final = AtLeastOnce(self)
+        self.forwards = self._dead = AtLeastOnce(self)
         self._timeouts: Final = ConsumerTimeouts(self)
 
     def __len__(self) -> int:
@@ -109,20 +109,11 @@ class QuorumQueue(TypedQueue[QuorumConsumer, QuorumEntry]):
         size = message.body_size
         if self._profile.size_has_properties:
             size += message.properties_size
-        entry = QuorumEntry(self._positions, message, self._expires_at(message), size)
+        at = expires_at(message, self.settings.message_ttl, self.vhost.node.clock.monotonic())
+        entry = QuorumEntry(self._positions, message, at, size)
         priority = message.properties.values.get("priority")
         self._ready.append(entry, priority if isinstance(priority, int) else _DEFAULT_PRIORITY)
         self.dispatch()
-
-    def _expires_at(self, message: Message) -> float | None:
-        ttl = message.envelope.ttl
-        if ttl is None and self.settings.message_ttl is None:
-            return None
-        seconds = math.inf if ttl is None else ttl / 1000
-        if self.settings.message_ttl is not None:
-            seconds = min(seconds, self.settings.message_ttl)
-        # A TTL of 0 leaves it a millisecond.
-        return moment(self.vhost.node.clock.monotonic() + max(seconds, 0.001))
 
     def _deliverable(self, entry: QuorumEntry, consumer: QuorumConsumer | None) -> QuorumEntry:
         """The entry as it is delivered, or fetched for no ``consumer``; its time begins."""
@@ -142,12 +133,8 @@ class QuorumQueue(TypedQueue[QuorumConsumer, QuorumEntry]):
             BrokerError: 405, there is a single active consumer (GET-07).
         """
         if self.single_active:
-            queues = '<<"quorum">>' if self.vhost.node.profile.arguments.names_queue_type else "quorum"
-            raise BrokerError(
-                "RESOURCE_LOCKED",
-                f"cannot obtain access to locked queue '{self.name}' in vhost '{self.vhost.name}'. basic.get "
-                f"operations are not supported by {queues} queues with single active consumer",
-            )
+            printed = '<<"quorum">>' if self.vhost.node.profile.arguments.names_queue_type else "quorum"
+            raise no_get(self.vhost.name, self.name, printed)
         self._used_at = self.vhost.node.clock.monotonic()
         self.drop_expired()
         entry = self._ready.pop()
@@ -174,7 +161,7 @@ class QuorumQueue(TypedQueue[QuorumConsumer, QuorumEntry]):
         retry = self.settings.delayed_retry if self._profile.has_delayed_retry else None
         if retry is not None and retry.concerns(failed):
             delay = min(retry.least * max(entry.failures, 1), retry.most)
-            self._delayed.add((moment(self.vhost.node.clock.monotonic() + delay), entry))
+            self._delayed.add(moment(self.vhost.node.clock.monotonic() + delay), entry)
         elif self._profile.requeues_to_tail and self.settings.delivery_limit is None and not lost:
             self._ready.append(entry, _DEFAULT_PRIORITY)
             self.dispatch()  # each is one by itself
@@ -197,8 +184,7 @@ class QuorumQueue(TypedQueue[QuorumConsumer, QuorumEntry]):
     def purge(self) -> int:
         """Remove what is ready, or will be; how many messages that was."""
         self.drop_expired()
-        count = self._ready.clear() + len(self._delayed)
-        self._delayed.clear()
+        count = self._ready.clear() + self._delayed.clear()
         if self._profile.purges_dead_letters:
             count += self._dead.clear()
         self._evaluate()
@@ -211,8 +197,7 @@ class QuorumQueue(TypedQueue[QuorumConsumer, QuorumEntry]):
             self.drop_expired()
             if not self._ready.count or (consumer := self._rotation.next()) is None:
                 break
-            entry = self._ready.pop()
-            if entry is not None:
+            if (entry := self._ready.pop()) is not None:
                 consumer.promised += 1
                 deliveries.append((consumer, entry))
                 if not consumer.has_credit:
@@ -240,6 +225,38 @@ class QuorumQueue(TypedQueue[QuorumConsumer, QuorumEntry]):
         self._timeouts.stop()
         self._wake_up_at(None)
 
+    def dump_contents(self, dumping: Dumping) -> Contents:
+        """What it has as data."""
+        return QuorumState(
+            self._ready.dump(dumping),
+            self._delayed.dump(dumping),
+            self._positions,
+            self._arrivals,
+            dumping.moment(self._created_at),
+            dumping.moment(self._used_at),
+            dumping.timer(self._wake_up),
+            self._dead.dump(dumping),
+            self._publishers.dump(),
+        )
+
+    def load_contents(self, contents: Contents, loading: Loading) -> None:
+        """Have what was dumped."""
+        assert isinstance(contents, QuorumState)
+        self._ready.load(contents.rows, loading)
+        self._delayed.load(contents.delayed, loading)
+        self._positions, self._arrivals = contents.positions, contents.arrivals
+        self._created_at, self._used_at = loading.moment(contents.created_at), loading.moment(contents.used_at)
+        self._wake_up = loading.timer(contents.wake_up, self._on_wake_up)
+        self._dead.load(contents.dead, loading)
+        for state in contents.publishers:
+            publisher = loading.publisher(self.vhost, state.publisher)
+            if publisher is not None:
+                self._publishers.load(publisher, state)
+
+    def load_entry(self, state: EntryState, loading: Loading) -> QuorumEntry:
+        """An entry that was dumped."""
+        return load_quorum_entry(state, loading)
+
     # limits
 
     @property
@@ -258,16 +275,13 @@ class QuorumQueue(TypedQueue[QuorumConsumer, QuorumEntry]):
 
     @property
     def _size(self) -> int:
-        delayed: int = sum(entry.size for _, entry in self._delayed)
-        return self._ready.size + delayed + self._dead.size
+        return self._ready.size + self._delayed.size + self._dead.size
 
     def _evaluate(self) -> None:
         """Act on the limits, and set the timer anew, after all that changes what is ready."""
-        if not self.settings.bounded:
-            pass
-        elif self._rejects:
+        if self._rejects:
             self._tell_publishers()
-        else:
+        elif self.settings.bounded:
             node, dropped = self.vhost.node, []
             while self._is_full and (entry := self._ready.pop()) is not None:
                 node.journal.overflowed(self, entry.original)
@@ -288,8 +302,8 @@ class QuorumQueue(TypedQueue[QuorumConsumer, QuorumEntry]):
     def drop_expired(self) -> None:
         """Dead-letter what has expired, and let be ready what has waited for that long enough."""
         now = self.vhost.node.clock.monotonic()
-        while self._delayed and self._delayed[0][0] <= now:
-            self._ready.put_back(self._delayed.pop(0)[1])
+        while self._delayed and (ready := self._delayed.pop(now)) is not None:
+            self._ready.put_back(ready)
         for row in self._ready.watched():
             while row and (at := row[0].expires_at) is not None and at <= now:
                 entry = self._ready.pop_from(row)
@@ -300,7 +314,7 @@ class QuorumQueue(TypedQueue[QuorumConsumer, QuorumEntry]):
         """Wake up when the next message expires, or is ready again."""
         moments = [row[0].expires_at for row in self._ready.watched()]
         if self._delayed:
-            moments.append(self._delayed[0][0])
+            moments.append(self._delayed.soonest)
         self._wake_up_at(min((at for at in moments if at is not None), default=None))
 
     def _wake_up_at(self, at: float | None) -> None:
@@ -321,21 +335,20 @@ class QuorumQueue(TypedQueue[QuorumConsumer, QuorumEntry]):
 
     def renew_lease(self) -> None:
         """Begin x-expires anew; whether it is over is looked for every five seconds."""
-        now = self.vhost.node.clock.monotonic()
-        self._used_at = now
+        self._used_at = now = self.vhost.node.clock.monotonic()
         if self.settings.expires is not None and self._lease is None:
             ticks = math.floor((now - self._created_at) / _TICK) + 1
-            self._lease = self.vhost.node.timers.set_at(moment(self._created_at + ticks * _TICK), self._tick)
+            self._lease = self.vhost.node.timers.set_at(moment(self._created_at + ticks * _TICK), self._lease_is_due)
 
-    def _tick(self) -> None:
+    def _lease_is_due(self) -> None:
         self._lease = None
+        now = self.vhost.node.clock.monotonic()
         if self.deleted or self.settings.expires is None:
             return
-        now = self.vhost.node.clock.monotonic()
         if self.consumer_count == 0 and now > self._used_at + self.settings.expires:
             self.vhost.delete_queue(self)
         else:
-            self._lease = self.vhost.node.timers.set_at(moment(now + _TICK), self._tick)
+            self._lease = self.vhost.node.timers.set_at(moment(now + _TICK), self._lease_is_due)
 
     # consumers
 
@@ -473,10 +486,7 @@ class QuorumQueue(TypedQueue[QuorumConsumer, QuorumEntry]):
         """540 for any condition (QUEUE-DELETE-07)."""
         for condition, name in ((if_unused, "if-unused"), (if_empty, "if-empty")):
             if condition:
-                raise not_implemented(
-                    f"cannot delete queue '{self.name}' in vhost '{self.vhost.name}'. queue.delete operations with "
-                    f"{name} flag set are not supported by quorum queues"
-                )
+                raise no_condition(self.vhost.name, self.name, name)
         return self._ready.count
 
     def close(self) -> None:

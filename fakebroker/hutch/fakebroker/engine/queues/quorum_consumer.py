@@ -1,8 +1,10 @@
 """A consumer of a quorum queue, and how many deliveries it may have."""
 
+from dataclasses import replace
 from typing import Final
 
 from hutch.fakebroker.engine.consumers import Consumer
+from hutch.fakebroker.engine.state.values import ConsumerState
 
 #: How many deliveries a consumer without a prefetch may have outstanding.
 _UNLIMITED_PREFETCH: Final = 2000
@@ -54,6 +56,17 @@ class QuorumConsumer(Consumer):
         """Let it have none from now on, since there was nothing for so many."""
         self.lost += credit
         self.grant(0)
+
+    def dump(self, turn: int, *, is_active: bool) -> ConsumerState:
+        """It as data."""
+        state = super().dump(turn, is_active=is_active)
+        return replace(state, limit=self.limit, lost=self.lost, arrival=self.arrival, crashes=self.crashes)
+
+    def load(self, state: ConsumerState) -> None:
+        """Have what was dumped."""
+        super().load(state)
+        self.limit, self.lost, self.arrival = state.limit, state.lost, state.arrival
+        self.crashes = state.crashes
 
     def precedes(self, consumer: Consumer) -> bool:
         """Whether it has ended with deliveries outstanding, and ``consumer`` has its tag now."""

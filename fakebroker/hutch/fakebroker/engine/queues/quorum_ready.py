@@ -5,9 +5,12 @@ from collections import deque
 from collections.abc import Iterator
 from itertools import chain, islice
 
+from hutch.fakebroker.engine.clock import moment
 from hutch.fakebroker.engine.message import Message, with_headers
 from hutch.fakebroker.engine.message_properties import Envelopes
 from hutch.fakebroker.engine.queues.ready_messages import Entry
+from hutch.fakebroker.engine.state.books import Dumping, Loading
+from hutch.fakebroker.engine.state.values import EntryState
 from hutch.wire.fields import FieldValue, Int64
 
 
@@ -27,6 +30,19 @@ class QuorumEntry(Entry):
         self.acquired = 0
         self.deadline = math.inf
         self.size = size
+
+    def dump(self, dumping: Dumping) -> EntryState:
+        """It as data."""
+        return EntryState(
+            self.position,
+            dumping.message(self.original),
+            dumping.moment_or_none(self.expires_at),
+            self.failures,
+            self.redelivered,
+            dumping.message(self.message),
+            self.acquired,
+            self.size,
+        )
 
     def failed_too_often(self, limit: FieldValue, default: int | None) -> bool:
         """Whether it is over its queue's delivery limit; ``default`` is the one that holds where that is no number,
@@ -54,6 +70,28 @@ class QuorumEntry(Entry):
             envelope = envelopes.of(with_headers(original, dict(headers)))
             self.message = Message(original.exchange, original.routing_key, envelope, original.body)
             self.message.number = original.number
+
+
+def load_quorum_entry(state: EntryState, loading: Loading) -> QuorumEntry:
+    """The entry of a quorum queue that was dumped."""
+    expires_at = loading.moment_or_none(state.expires_at)
+    entry = QuorumEntry(state.position, loading.message(state.message), expires_at, state.size)
+    entry.message = loading.message(state.delivered)
+    entry.failures = state.failures
+    entry.redelivered = state.redelivered
+    entry.acquired = state.acquired
+    return entry
+
+
+def expires_at(message: Message, message_ttl: float | None, now: float) -> float | None:
+    """When a message expires that arrives now; ``message_ttl`` is its queue's, seconds."""
+    ttl = message.envelope.ttl
+    if ttl is None and message_ttl is None:
+        return None
+    seconds = math.inf if ttl is None else ttl / 1000
+    if message_ttl is not None:
+        seconds = min(seconds, message_ttl)
+    return moment(now + max(seconds, 0.001))  # a TTL of 0 leaves it a millisecond
 
 
 class QuorumReady:
@@ -112,6 +150,17 @@ class QuorumReady:
             row.clear()
         self.count = self.size = 0
         return count
+
+    def dump(self, dumping: Dumping) -> tuple[tuple[EntryState, ...], ...]:
+        """All rows as data, next to be delivered first."""
+        return tuple(tuple(entry.dump(dumping) for entry in row) for row in self._rows)
+
+    def load(self, rows: tuple[tuple[EntryState, ...], ...], loading: Loading) -> None:
+        """Take in what was dumped."""
+        for row, states in zip(self._rows, rows, strict=True):
+            row.extend(load_quorum_entry(state, loading) for state in states)
+            self.count += len(row)
+            self.size += sum(entry.size for entry in row)
 
     def __iter__(self) -> Iterator[QuorumEntry]:
         return chain.from_iterable(self._rows)

@@ -7,6 +7,11 @@ from typing import TypeVar
 from sortedcontainers import SortedKeyList
 
 from hutch.fakebroker.engine.message import Message
+from hutch.fakebroker.engine.state.books import Dumping, Loading
+from hutch.fakebroker.engine.state.values import EntryState
+
+#: The ready messages of one priority: those that came back, then those that were never delivered.
+RowState = tuple[tuple[EntryState, ...], tuple[EntryState, ...]]
 
 
 class Entry:
@@ -22,6 +27,19 @@ class Entry:
         self.expires_at = expires_at
         self.failures = message.failures
         self.redelivered = self.failures > 0
+
+    def dump(self, dumping: Dumping) -> EntryState:
+        """It as data."""
+        message, expires_at = dumping.message(self.message), dumping.moment_or_none(self.expires_at)
+        return EntryState(self.position, message, expires_at, self.failures, self.redelivered, message)
+
+
+def load_entry(state: EntryState, loading: Loading) -> Entry:
+    """The entry of a classic queue that was dumped."""
+    entry = Entry(state.position, loading.message(state.message), loading.moment_or_none(state.expires_at))
+    entry.failures = state.failures
+    entry.redelivered = state.redelivered
+    return entry
 
 
 #: What a queue's entries are.
@@ -111,6 +129,21 @@ class Ready:
         self._rows = [_Row() for _ in self._rows]
         self.count = self.body_bytes = 0
         return count
+
+    def dump(self, dumping: Dumping) -> tuple[RowState, ...]:
+        """All rows as data, those of the lowest priority first."""
+        return tuple(
+            (tuple(entry.dump(dumping) for entry in row.returned), tuple(entry.dump(dumping) for entry in row.fresh))
+            for row in self._rows
+        )
+
+    def load(self, rows: tuple[RowState, ...], loading: Loading) -> None:
+        """Take in what was dumped."""
+        for returned, fresh in rows:
+            for state in returned:
+                self.put_back(load_entry(state, loading))
+            for state in fresh:
+                self.append(load_entry(state, loading))
 
     def __iter__(self) -> Iterator[Entry]:
         for row in reversed(self._rows):

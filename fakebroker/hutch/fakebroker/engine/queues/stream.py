@@ -1,6 +1,7 @@
 """The stream: a log that consumers read, each from where it likes, and that reading takes nothing from (STREAM)."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, ClassVar, Final
 
 from hutch.fakebroker.engine.clock import Timer
@@ -11,9 +12,11 @@ from hutch.fakebroker.engine.message_properties import Envelope
 from hutch.fakebroker.engine.origin import Origin
 from hutch.fakebroker.engine.queues.queue import TypedQueue
 from hutch.fakebroker.engine.queues.settings import Settings
-from hutch.fakebroker.engine.queues.stream_log import Log, Record
+from hutch.fakebroker.engine.queues.stream_log import Log, Record, SegmentState
 from hutch.fakebroker.engine.queues.stream_offsets import begin
 from hutch.fakebroker.engine.queues.stream_properties import Stored
+from hutch.fakebroker.engine.state.books import Dumping, Loading
+from hutch.fakebroker.engine.state.values import ConsumerState, Contents, EntryState, QueueState, TimerState
 from hutch.wire.fields import FieldTable, FieldValue, type_name
 
 if TYPE_CHECKING:
@@ -24,6 +27,16 @@ if TYPE_CHECKING:
 #: What a message takes up in RabbitMQ's file beside body, properties and address, bytes: the head of its chunk, the
 #: sections of AMQP 1.0, who published it. RabbitMQ's figure is larger or smaller by some tens of bytes.
 _OVERHEAD: Final = 140
+
+
+@dataclass(frozen=True)
+class StreamState(Contents):
+    """The log of a stream. ``retention`` is the timer by which old segments go."""
+
+    segments: tuple[SegmentState, ...]
+    next_offset: int
+    segment_bytes: int
+    retention: TimerState | None
 
 
 class _Reader:
@@ -69,7 +82,7 @@ class StreamQueue(TypedQueue[Consumer, Record]):
         self._stored: tuple[Envelope, Stored] | None = None
         self._retention: Timer | None = None
         # Once it is declared, no policy changes that.
-        self._segment_bytes: Final = self.settings.segment_bytes
+        self._segment_bytes = self.settings.segment_bytes
 
     def __len__(self) -> int:
         """How many messages it tells of; RabbitMQ does so some seconds late (STREAM-02)."""
@@ -303,6 +316,48 @@ class StreamQueue(TypedQueue[Consumer, Record]):
         """Go by other settings, and drop at once what is too much or too old then (POLICY-04)."""
         super().change_settings(settings)
         self._retain()
+
+    # state
+
+    def dump_contents(self, dumping: Dumping) -> Contents:
+        """The log as data."""
+        return StreamState(
+            self._log.dump(dumping), self._log.next_offset, self._segment_bytes, dumping.timer(self._retention)
+        )
+
+    def load_contents(self, contents: Contents, loading: Loading) -> None:
+        """Have what was dumped."""
+        assert isinstance(contents, StreamState)
+        self._log.load(contents.segments, contents.next_offset, loading)
+        self._segment_bytes = contents.segment_bytes
+        self._retention = loading.timer(contents.retention, self._retain, background=True)
+
+    def load_entry(self, state: EntryState, loading: Loading) -> Record:
+        """A delivery that was dumped, which does not come back to a stream."""
+        return Record(state.position, loading.message(state.message), 0, b"")
+
+    def dump(self, dumping: Dumping, unacknowledged: Sequence[Record]) -> QueueState:  # noqa: ARG002
+        """The stream as data. What consumers have not acknowledged is credit again, and does not come back."""
+        consumers = tuple(
+            replace(
+                reader.consumer.dump(turn, is_active=False),
+                credit=reader.credit + reader.consumer.unacked,
+                position=reader.position,
+            )
+            for turn, reader in enumerate(self._readers.values())
+        )
+        return replace(super().dump(dumping, ()), consumers=consumers)
+
+    def load_consumers(self, consumers: Mapping[Consumer, ConsumerState]) -> None:
+        """Have these consumers, each where it was, and serve them."""
+        for consumer in sorted(consumers, key=lambda each: consumers[each].turn):
+            state = consumers[consumer]
+            reader = self._readers[consumer] = _Reader(consumer, state.position, self._filters(consumer))
+            reader.credit = state.credit or 0
+            consumer.blocked = True
+        self.consumers.update(dict.fromkeys(consumers))
+        for reader in list(self._readers.values()):
+            self._serve(reader)
 
     # restarts
 

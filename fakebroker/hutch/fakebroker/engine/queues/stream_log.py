@@ -6,10 +6,13 @@ for a publisher that awaits each confirm before it goes on.
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Final
 
 from hutch.fakebroker.engine.message import Message
 from hutch.fakebroker.engine.queues.ready_messages import Entry
+from hutch.fakebroker.engine.state.books import Dumping, Loading
+from hutch.fakebroker.engine.state.values import MessageState
 
 #: What a segment begins with, bytes, and what RabbitMQ writes into each that is not the first: a snapshot of who has
 #: published what, which takes an offset.
@@ -30,6 +33,25 @@ class Record(Entry):
         super().__init__(offset, message, None)
         self.at = at
         self.filter_value = filter_value
+
+
+@dataclass(frozen=True)
+class RecordState:
+    """A message in a stream; ``at`` is when it came."""
+
+    offset: int
+    message: MessageState
+    at: int
+    filter_value: bytes
+
+
+@dataclass(frozen=True)
+class SegmentState:
+    """A segment; ``first`` is its first offset, and ``size`` its size in bytes."""
+
+    first: int
+    size: int
+    records: tuple[RecordState, ...]
 
 
 class _Segment:
@@ -63,6 +85,42 @@ class Log:
     def __iter__(self) -> Iterator[Record]:
         for segment in self._segments:
             yield from segment.records
+
+    # state
+
+    def dump(self, dumping: Dumping) -> tuple[SegmentState, ...]:
+        """The segments as data."""
+        return tuple(
+            SegmentState(
+                segment.first,
+                segment.size,
+                tuple(
+                    RecordState(
+                        record.position, dumping.message(record.message), record.at * 1_000_000, record.filter_value
+                    )
+                    for record in segment.records
+                ),
+            )
+            for segment in self._segments
+        )
+
+    def load(self, segments: tuple[SegmentState, ...], next_offset: int, loading: Loading) -> None:
+        """Have what was dumped."""
+        self._segments.clear()
+        for state in segments:
+            segment = _Segment(state.first, state.size)
+            segment.records.extend(
+                Record(
+                    record.offset,
+                    loading.message(record.message),
+                    loading.shifted(record.at) // 1_000_000,
+                    record.filter_value,
+                )
+                for record in state.records
+            )
+            self._segments.append(segment)
+        self._size = sum(segment.size for segment in self._segments)
+        self.next_offset = next_offset
 
     # writing
 

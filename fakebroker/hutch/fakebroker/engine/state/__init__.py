@@ -1,0 +1,1 @@
+"""The state of a node as data: what is dumped, and loaded again."""

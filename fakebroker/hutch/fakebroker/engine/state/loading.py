@@ -1,0 +1,263 @@
+"""A node that has a state that was dumped."""
+
+from typing import TYPE_CHECKING
+
+from hutch.fakebroker.engine.access.accounts import delete_user
+from hutch.fakebroker.engine.access.users import User
+from hutch.fakebroker.engine.bindings import Binding
+from hutch.fakebroker.engine.consumers import Consumer
+from hutch.fakebroker.engine.exchanges.exchange import Exchange
+from hutch.fakebroker.engine.origin import BROKER
+from hutch.fakebroker.engine.queues.types import QUEUE_TYPES
+from hutch.fakebroker.engine.state.books import Loading
+from hutch.fakebroker.engine.state.values import (
+    BindingState,
+    ConsumerState,
+    ExchangeState,
+    NodeState,
+    QueueState,
+    UserState,
+    VHostState,
+)
+from hutch.fakebroker.engine.vhost import VHost
+from hutch.fakebroker.engine.vhosts import delete_vhost
+
+if TYPE_CHECKING:
+    from hutch.fakebroker.engine.bindings import Destination
+    from hutch.fakebroker.engine.node import Node
+    from hutch.fakebroker.engine.queues.queue import Queue
+
+#: Consumers by the identities of their queues' states.
+_Staying = dict[int, list[ConsumerState]]
+
+
+def load(state: NodeState, node: "Node") -> None:
+    """Have a new node go on with a state, as after a restart: time has passed since then, and what expired is gone.
+
+    There are no connections any more, so there are no exclusive queues. What was not acknowledged comes back. All else
+    is as it was, be it durable or not.
+
+    Raises:
+        ValueError: the state is of another RabbitMQ version, or of other plugins.
+    """
+    _load(state, node, Loading(node.clock, node.timers, 0))
+
+
+def restore(node: "Node", state: NodeState) -> None:
+    """Return to a state of this node: its moment is now.
+
+    Connections stay open. A consumer that was there, and is there still, stays. The broker cancels other consumers.
+    Messages that were not acknowledged come back, and later settlements of theirs change nothing. Connections of users
+    and to virtual hosts that were not there are closed with 320.
+
+    Raises:
+        ValueError: as :func:`load`.
+    """
+    shift = node.clock.epoch() + round(node.clock.monotonic() * 1e9) - state.moment
+    _load(state, node, Loading(node.clock, node.timers, shift))
+
+
+def _load(state: NodeState, node: "Node", loading: Loading) -> None:
+    check(state, node)
+    _delete_younger(state, node)
+    for connection in node.connections:
+        loading.connections[connection.origin] = connection
+        loading.publishers.update(connection.publishers)
+        loading.sinks.update((sink.origin, sink) for sink in connection.sinks)
+    node.users.clear()
+    node.users.update((user.name, _load_user(user)) for user in state.users)
+    staying = _staying(state, loading)
+    _end_others(staying, node, loading)
+    _empty(node)
+    vhosts = {each.name: node.vhosts.get(each.name) or VHost(node, each.name) for each in state.vhosts}
+    node.vhosts.clear()
+    node.vhosts.update(vhosts)
+    for each in state.vhosts:
+        _load_vhost(each, vhosts[each.name], loading)
+    for name, contents in state.parts.items():
+        node.parts[name].load(contents, loading)
+    for resource in node.alarms.raised - state.alarms:
+        node.alarms.clear(resource)
+    node.alarms.raised.update(state.alarms)
+    node.names.load(state.names)
+    node.random.setstate(state.random)
+    # Those that came since keep their numbers, and their places.
+    node.messages = max(node.messages, state.messages)
+    node.timers.go_on_from(state.timers)
+    for each in state.vhosts:
+        queues = node.vhosts[each.name].queues
+        for queue in each.queues:
+            if queue.name in queues:
+                _go_on(queues[queue.name], queue, staying[id(queue)], loading)
+    node.run_due()
+
+
+def check(state: NodeState, node: "Node") -> None:
+    """Refuse a state that the node cannot have.
+
+    Raises:
+        ValueError: as :func:`load`.
+    """
+    if state.profile != node.profile:
+        raise ValueError("this is the state of a broker of another RabbitMQ version, or with other settings")
+    theirs, ours = {*state.exchange_types, *state.parts}, {*node.exchange_types, *node.parts}
+    if theirs != ours:
+        names = ", ".join(sorted(theirs ^ ours))
+        raise ValueError(f"this is the state of a broker with other plugins: one of the two lacks {names}")
+
+
+def _delete_younger(state: NodeState, node: "Node") -> None:
+    """Delete virtual hosts and users that the state does not have, with their connections."""
+    for name in node.vhosts.keys() - {vhost.name for vhost in state.vhosts}:
+        delete_vhost(node, BROKER, name)
+    for name in node.users.keys() - {user.name for user in state.users}:
+        delete_user(node, BROKER, name)
+    node.run_due()
+
+
+def _load_user(state: UserState) -> User:
+    user = User(state.name, state.password, state.tags, everywhere=state.everywhere)
+    user.permissions.update(state.permissions)
+    user.topic_permissions.update((vhost, dict(topics)) for vhost, topics in state.topic_permissions.items())
+    user.limits.update(state.limits)
+    return user
+
+
+# consumers
+
+
+def _staying(state: NodeState, loading: Loading) -> _Staying:
+    """The consumers that are there still, by the identities of their queues' states."""
+    return {
+        id(queue): [each for each in queue.consumers if _is_there(each, vhost.name, queue.name, loading)]
+        for vhost in state.vhosts
+        for queue in vhost.queues
+    }
+
+
+def _is_there(state: ConsumerState, vhost: str, queue: str, loading: Loading) -> bool:
+    sink = loading.sinks.get(state.origin)
+    consumer = None if sink is None else sink.consumers.get(state.tag)
+    return consumer is not None and (consumer.queue.vhost.name, consumer.queue.name) == (vhost, queue)
+
+
+def _end_others(staying: _Staying, node: "Node", loading: Loading) -> None:
+    """Cancel the consumers that do not stay."""
+    kept = {(consumer.origin, consumer.tag) for consumers in staying.values() for consumer in consumers}
+    for origin, sink in loading.sinks.items():
+        ended = [consumer for consumer in sink.consumers.values() if (origin, consumer.tag) not in kept]
+        for consumer in ended:
+            sink.orphan(consumer)
+            sink.cancelled(consumer)
+        if ended:
+            node.journal.consumers_orphaned(BROKER, ended)
+
+
+# virtual hosts
+
+
+def _empty(node: "Node") -> None:
+    """Have nothing in the virtual hosts. Deliveries are revoked."""
+    for connection in node.connections:
+        connection.revoke()
+        connection.exclusive_queues.clear()
+    for vhost in node.vhosts.values():
+        for queue in vhost.queues.values():
+            queue.consumers.clear()
+            queue.close()
+        vhost.queues.clear()
+        vhost.exchanges.clear()
+
+
+def _load_vhost(state: VHostState, vhost: VHost, loading: Loading) -> None:
+    vhost.default_queue_type, vhost.traced = state.default_queue_type, state.traced
+    policies = vhost.policies
+    for mapping in (vhost.limits, policies.user, policies.operator):
+        mapping.clear()
+    vhost.limits.update(state.limits)
+    policies.user.update(state.policies)
+    policies.operator.update(state.operator_policies)
+    for exchange in state.exchanges:
+        _load_exchange(exchange, vhost)
+    for queue in state.queues:
+        _load_queue(queue, vhost, loading)
+    for number, binding in enumerate(state.bindings, 1):
+        _load_binding(binding, number, vhost)
+    vhost.bindings = len(state.bindings)
+    for exchange in state.exchanges:
+        if exchange.contents is not None:
+            vhost.exchanges[exchange.name].router.load(exchange.contents, loading)
+    for queue in state.queues:
+        if queue.name in vhost.queues:
+            vhost.queues[queue.name].load(queue, loading)
+
+
+def _load_exchange(state: ExchangeState, vhost: VHost) -> None:
+    exchange = vhost.exchanges[state.name] = Exchange(
+        state.name,
+        state.type,
+        vhost,
+        durable=state.durable,
+        auto_delete=state.auto_delete,
+        internal=state.internal,
+        arguments=state.arguments,
+    )
+    vhost.policies.cover_exchange(exchange)
+
+
+def _load_queue(state: QueueState, vhost: VHost, loading: Loading) -> None:
+    """Make a queue, with nothing in it. One that is exclusive to a connection that is gone is gone, too."""
+    owner = None if state.owner is None else loading.connections.get(state.owner)
+    if state.owner is not None and owner is None:
+        loading.gone.add((vhost.name, state.name))
+        return
+    queue = vhost.queues[state.name] = QUEUE_TYPES[state.type](
+        vhost,
+        state.name,
+        durable=state.durable,
+        owner=owner,
+        auto_delete=state.auto_delete,
+        arguments=state.arguments,
+    )
+    if owner is not None:
+        owner.exclusive_queues[queue] = None
+
+
+def _load_binding(state: BindingState, number: int, vhost: VHost) -> None:
+    found: Destination | None = (vhost.exchanges if state.to_exchange else vhost.queues).get(state.destination)
+    if found is None:
+        return  # an exclusive queue that is gone
+    source = vhost.exchanges[state.source]
+    binding = Binding(source, found, state.routing_key, state.arguments)
+    binding.number = number
+    source.outgoing[binding.identity] = found.incoming[binding.identity] = binding
+    source.to_exchanges += state.to_exchange
+    source.router.add(binding)
+
+
+def _go_on(queue: "Queue", state: QueueState, staying: list[ConsumerState], loading: Loading) -> None:
+    """Serve the consumers that stay, once what was not acknowledged has come back."""
+    consumers: dict[Consumer, ConsumerState] = {}
+    for each in staying:
+        sink = loading.sinks[each.origin]
+        consumer = sink.consumers[each.tag] = queue.consumer_type(
+            each.tag,
+            queue,
+            sink,
+            no_ack=each.no_ack,
+            exclusive=each.exclusive,
+            prefetch=each.prefetch,
+            priority=each.priority,
+            arguments=each.arguments,
+        )
+        consumers[consumer] = each
+    queue.load_consumers(consumers)
+    entries = [queue.load_entry(entry, loading) for entry in state.unacknowledged]
+    queue.requeue(entries, BROKER, failed=True, lost=True)
+    if state.consumers and not consumers:  # the last one was lost
+        if queue.auto_delete:
+            queue.vhost.delete_queue(queue)
+            return
+        queue.renew_lease()
+    if entries or consumers:
+        queue.dispatch()

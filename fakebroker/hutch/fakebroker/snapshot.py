@@ -1,0 +1,16 @@
+"""A state of a broker that it can return to."""
+
+from dataclasses import dataclass
+
+from hutch.fakebroker.engine.state.values import NodeState
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """What :meth:`Broker.snapshot <hutch.fakebroker.Broker.snapshot>` gives. It never changes."""
+
+    state: NodeState
+
+    def __repr__(self) -> str:
+        queues = sum(len(vhost.queues) for vhost in self.state.vhosts)
+        return f"<Snapshot of {queues} queues in {len(self.state.vhosts)} vhosts>"
