@@ -222,7 +222,7 @@ class Broker:
         self.drain_clients()
         with self.hub.turn as node:
             self.hub.check_running()
-            return Snapshot(dump(node))
+            return Snapshot(self.profile.name, dump(node))
 
     def restore(self, snapshot: Snapshot) -> None:
         """Return to the state of a snapshot: that moment is now. Messages have the time that they had left, and a
@@ -240,6 +240,8 @@ class Broker:
         self.drain_clients()
         with self.hub.turn as node:
             self.hub.check_running()
+            if snapshot.profile != self.profile.name:
+                raise ValueError(f"this is a snapshot of RabbitMQ {snapshot.profile}, not {self.profile.name}")
             check(snapshot.state, node)
         if self.hub.manual_clock is not None:
             self.hub.manual_clock.set_time(snapshot.state.moment)

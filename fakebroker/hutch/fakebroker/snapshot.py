@@ -7,8 +7,12 @@ from hutch.fakebroker.engine.state.values import NodeState
 
 @dataclass(frozen=True)
 class Snapshot:
-    """What :meth:`Broker.snapshot <hutch.fakebroker.Broker.snapshot>` gives. It never changes."""
+    """What :meth:`Broker.snapshot <hutch.fakebroker.Broker.snapshot>` gives. It never changes.
 
+    ``profile`` is the name of the broker's RabbitMQ version.
+    """
+
+    profile: str
     state: NodeState
 
     def __repr__(self) -> str:

@@ -3,7 +3,6 @@ died in it until all queues that it is routed to have taken it.
 """
 
 from collections import deque
-from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
@@ -11,8 +10,8 @@ from hutch.fakebroker.engine.clock import Timer
 from hutch.fakebroker.engine.deadletter import dead_letter_message
 from hutch.fakebroker.engine.message import Message
 from hutch.fakebroker.engine.queues.quorum_ready import QuorumEntry, load_quorum_entry
+from hutch.fakebroker.engine.queues.quorum_state import AtLeastOnceState, KeptState
 from hutch.fakebroker.engine.state.books import Dumping, Loading
-from hutch.fakebroker.engine.state.values import EntryState, MessageState, TimerState
 from hutch.fakebroker.engine.targets import Publisher
 
 if TYPE_CHECKING:
@@ -26,31 +25,6 @@ if TYPE_CHECKING:
 _PREFETCH: Final = 32
 #: dead_letter_worker_publisher_confirm_timeout: how long until it is tried again, seconds.
 _RETRY: Final = 180.0
-
-
-@dataclass(frozen=True)
-class KeptState:
-    """One dead letter. ``taken_by`` names the queues that have it, ``was_taken`` is whether any ever did. ``dead`` is
-    ``None`` before it is published.
-    """
-
-    entry: EntryState
-    reason: str
-    dead: MessageState | None
-    published_at: int | None
-    taken_by: tuple[str, ...]
-    was_taken: bool
-
-
-@dataclass(frozen=True)
-class AtLeastOnceState:
-    """The dead letters that a queue keeps: those that are not published, and those that are; and the timer of the next
-    try.
-    """
-
-    waiting: tuple[KeptState, ...]
-    pending: tuple[KeptState, ...]
-    retry: TimerState | None
 
 
 class _Kept:

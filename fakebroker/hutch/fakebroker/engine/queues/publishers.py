@@ -1,25 +1,13 @@
 """The publishers of a quorum queue (QUORUM-13)."""
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from hutch.fakebroker.engine.origin import Origin
+from hutch.fakebroker.engine.queues.quorum_state import StandingState
 from hutch.fakebroker.engine.targets import Publisher, Standing
 
 if TYPE_CHECKING:
     from hutch.fakebroker.engine.message import Message
     from hutch.fakebroker.engine.queues.quorum import QuorumQueue
-
-
-@dataclass(frozen=True)
-class StandingState:
-    """What a publisher knows; see :attr:`Publisher.reference
-    <hutch.fakebroker.engine.targets.Publisher.reference>`. ``has_published`` is whether it is registered.
-    """
-
-    publisher: Origin | str
-    is_full: bool
-    has_published: bool
 
 
 class Publishers:

@@ -249,7 +249,8 @@ class QuorumQueue(TypedQueue[QuorumConsumer, QuorumEntry]):
         self._wake_up = loading.timer(contents.wake_up, self._on_wake_up)
         self._dead.load(contents.dead, loading)
         for state in contents.publishers:
-            publisher = loading.publisher(self.vhost, state.publisher)
+            known = state.publisher
+            publisher = loading.publishers.get((self.vhost.name, known) if isinstance(known, str) else known)
             if publisher is not None:
                 self._publishers.load(publisher, state)
 

@@ -2,9 +2,44 @@
 
 from dataclasses import dataclass
 
-from hutch.fakebroker.engine.queues.at_least_once import AtLeastOnceState
-from hutch.fakebroker.engine.queues.publishers import StandingState
-from hutch.fakebroker.engine.state.values import Contents, EntryState, TimerState
+from hutch.fakebroker.engine.origin import Origin
+from hutch.fakebroker.engine.state.values import Contents, EntryState, MessageState, TimerState
+
+
+@dataclass(frozen=True)
+class KeptState:
+    """One dead letter. ``taken_by`` names the queues that have it, ``was_taken`` is whether any ever did. ``dead`` is
+    ``None`` before it is published.
+    """
+
+    entry: EntryState
+    reason: str
+    dead: MessageState | None
+    published_at: int | None
+    taken_by: tuple[str, ...]
+    was_taken: bool
+
+
+@dataclass(frozen=True)
+class AtLeastOnceState:
+    """The dead letters that a queue keeps: those that are not published, and those that are; and the timer of the next
+    try.
+    """
+
+    waiting: tuple[KeptState, ...]
+    pending: tuple[KeptState, ...]
+    retry: TimerState | None
+
+
+@dataclass(frozen=True)
+class StandingState:
+    """What a publisher knows; see :attr:`Publisher.reference
+    <hutch.fakebroker.engine.targets.Publisher.reference>`. ``has_published`` is whether it is registered.
+    """
+
+    publisher: Origin | str
+    is_full: bool
+    has_published: bool
 
 
 @dataclass(frozen=True)

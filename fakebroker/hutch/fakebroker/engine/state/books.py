@@ -2,19 +2,14 @@
 
 from abc import abstractmethod
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from hutch.fakebroker.engine.clock import Clock, Timer, Timers
 from hutch.fakebroker.engine.message import Message, SeenMessage
 from hutch.fakebroker.engine.origin import Origin
 from hutch.fakebroker.engine.state.values import Contents, MessageState, TimerState
+from hutch.fakebroker.engine.targets import Publisher
 from hutch.wire.interfaces import mypyc_attr
-
-if TYPE_CHECKING:
-    from hutch.fakebroker.engine.connection import Connection
-    from hutch.fakebroker.engine.sinks import Sink
-    from hutch.fakebroker.engine.targets import Publisher
-    from hutch.fakebroker.engine.vhost import VHost
 
 
 class Dumping:
@@ -63,8 +58,8 @@ class Dumping:
 class Loading:
     """Makes of data what a node has. ``shift`` is nanoseconds that all moments are put off by.
 
-    ``connections`` are those that are open, and ``sinks`` and ``publishers`` their channels, all by their origins.
-    ``gone`` are the virtual hosts and names of queues that were exclusive to connections that are gone.
+    ``publishers`` are those that queues know: channels by their origins, and what forwards dead letters by virtual host
+    and queue. ``gone`` are the virtual hosts and names of queues that were exclusive to connections that are gone.
     """
 
     def __init__(self, clock: Clock, timers: Timers, shift: int) -> None:
@@ -72,19 +67,8 @@ class Loading:
         self._timers: Final = timers
         self._shift: Final = shift
         self._messages: Final[dict[int, Message]] = {}
-        self.connections: Final[dict[Origin, Connection]] = {}
-        self.sinks: Final[dict[Origin, Sink]] = {}
-        self.publishers: Final[dict[Origin, Publisher]] = {}
+        self.publishers: Final[dict[Origin | tuple[str, str], Publisher]] = {}
         self.gone: Final[set[tuple[str, str]]] = set()
-
-    def publisher(self, vhost: "VHost", reference: Origin | str) -> "Publisher | None":
-        """Who publishes, if it is there; see :attr:`Publisher.reference
-        <hutch.fakebroker.engine.targets.Publisher.reference>`.
-        """
-        if not isinstance(reference, str):
-            return self.publishers.get(reference)
-        queue = vhost.queues.get(reference)
-        return None if queue is None else queue.forwards
 
     def shifted(self, moment: int) -> int:
         """A moment of the state as the node's clock tells it, nanoseconds since 1970."""

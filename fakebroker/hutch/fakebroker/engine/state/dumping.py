@@ -25,7 +25,6 @@ def dump(node: "Node") -> NodeState:
     assert not node.pending, "a state is dumped between commands"
     dumping, unacknowledged = Dumping(node.clock), _unacknowledged(node)
     return NodeState(
-        profile=node.profile,
         exchange_types=frozenset(node.exchange_types),
         moment=dumping.moment(node.clock.monotonic()),
         messages=node.messages,

@@ -1,6 +1,6 @@
 """A node that has a state that was dumped."""
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from hutch.fakebroker.engine.access.accounts import delete_user
 from hutch.fakebroker.engine.access.users import User
@@ -31,16 +31,30 @@ if TYPE_CHECKING:
 _Staying = dict[int, list[ConsumerState]]
 
 
+class _Loading(Loading):
+    """With the connections that are open, and the sinks of their channels, by their origins."""
+
+    def __init__(self, node: "Node", shift: int) -> None:
+        super().__init__(node.clock, node.timers, shift)
+        self.connections: Final = {connection.origin: connection for connection in node.connections}
+        self.sinks: Final = {sink.origin: sink for sink in node.sinks}
+        for connection in node.connections:
+            for origin, publisher in connection.publishers.items():
+                self.publishers[origin] = publisher
+
+
 def load(state: NodeState, node: "Node") -> None:
     """Have a new node go on with a state, as after a restart: time has passed since then, and what expired is gone.
 
     There are no connections any more, so there are no exclusive queues. What was not acknowledged comes back. All else
     is as it was, be it durable or not.
 
+    The node has to be of the same RabbitMQ version.
+
     Raises:
-        ValueError: the state is of another RabbitMQ version, or of other plugins.
+        ValueError: the state is one with other plugins.
     """
-    _load(state, node, Loading(node.clock, node.timers, 0))
+    _load(state, node, 0)
 
 
 def restore(node: "Node", state: NodeState) -> None:
@@ -54,16 +68,13 @@ def restore(node: "Node", state: NodeState) -> None:
         ValueError: as :func:`load`.
     """
     shift = node.clock.epoch() + round(node.clock.monotonic() * 1e9) - state.moment
-    _load(state, node, Loading(node.clock, node.timers, shift))
+    _load(state, node, shift)
 
 
-def _load(state: NodeState, node: "Node", loading: Loading) -> None:
+def _load(state: NodeState, node: "Node", shift: int) -> None:
     check(state, node)
     _delete_younger(state, node)
-    for connection in node.connections:
-        loading.connections[connection.origin] = connection
-        loading.publishers.update(connection.publishers)
-        loading.sinks.update((sink.origin, sink) for sink in connection.sinks)
+    loading = _Loading(node, shift)
     node.users.clear()
     node.users.update((user.name, _load_user(user)) for user in state.users)
     staying = _staying(state, loading)
@@ -98,8 +109,6 @@ def check(state: NodeState, node: "Node") -> None:
     Raises:
         ValueError: as :func:`load`.
     """
-    if state.profile != node.profile:
-        raise ValueError("this is the state of a broker of another RabbitMQ version, or with other settings")
     theirs, ours = {*state.exchange_types, *state.parts}, {*node.exchange_types, *node.parts}
     if theirs != ours:
         names = ", ".join(sorted(theirs ^ ours))
@@ -126,7 +135,7 @@ def _load_user(state: UserState) -> User:
 # consumers
 
 
-def _staying(state: NodeState, loading: Loading) -> _Staying:
+def _staying(state: NodeState, loading: _Loading) -> _Staying:
     """The consumers that are there still, by the identities of their queues' states."""
     return {
         id(queue): [each for each in queue.consumers if _is_there(each, vhost.name, queue.name, loading)]
@@ -135,13 +144,13 @@ def _staying(state: NodeState, loading: Loading) -> _Staying:
     }
 
 
-def _is_there(state: ConsumerState, vhost: str, queue: str, loading: Loading) -> bool:
+def _is_there(state: ConsumerState, vhost: str, queue: str, loading: _Loading) -> bool:
     sink = loading.sinks.get(state.origin)
     consumer = None if sink is None else sink.consumers.get(state.tag)
     return consumer is not None and (consumer.queue.vhost.name, consumer.queue.name) == (vhost, queue)
 
 
-def _end_others(staying: _Staying, node: "Node", loading: Loading) -> None:
+def _end_others(staying: _Staying, node: "Node", loading: _Loading) -> None:
     """Cancel the consumers that do not stay."""
     kept = {(consumer.origin, consumer.tag) for consumers in staying.values() for consumer in consumers}
     for origin, sink in loading.sinks.items():
@@ -169,7 +178,7 @@ def _empty(node: "Node") -> None:
         vhost.exchanges.clear()
 
 
-def _load_vhost(state: VHostState, vhost: VHost, loading: Loading) -> None:
+def _load_vhost(state: VHostState, vhost: VHost, loading: _Loading) -> None:
     vhost.default_queue_type, vhost.traced = state.default_queue_type, state.traced
     policies = vhost.policies
     for mapping in (vhost.limits, policies.user, policies.operator):
@@ -205,7 +214,7 @@ def _load_exchange(state: ExchangeState, vhost: VHost) -> None:
     vhost.policies.cover_exchange(exchange)
 
 
-def _load_queue(state: QueueState, vhost: VHost, loading: Loading) -> None:
+def _load_queue(state: QueueState, vhost: VHost, loading: _Loading) -> None:
     """Make a queue, with nothing in it. One that is exclusive to a connection that is gone is gone, too."""
     owner = None if state.owner is None else loading.connections.get(state.owner)
     if state.owner is not None and owner is None:
@@ -219,6 +228,8 @@ def _load_queue(state: QueueState, vhost: VHost, loading: Loading) -> None:
         auto_delete=state.auto_delete,
         arguments=state.arguments,
     )
+    if queue.forwards is not None:
+        loading.publishers[vhost.name, queue.name] = queue.forwards
     if owner is not None:
         owner.exclusive_queues[queue] = None
 
@@ -235,7 +246,7 @@ def _load_binding(state: BindingState, number: int, vhost: VHost) -> None:
     source.router.add(binding)
 
 
-def _go_on(queue: "Queue", state: QueueState, staying: list[ConsumerState], loading: Loading) -> None:
+def _go_on(queue: "Queue", state: QueueState, staying: list[ConsumerState], loading: _Loading) -> None:
     """Serve the consumers that stay, once what was not acknowledged has come back."""
     consumers: dict[Consumer, ConsumerState] = {}
     for each in staying:

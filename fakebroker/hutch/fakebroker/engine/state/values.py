@@ -10,7 +10,6 @@ from typing import Any
 from hutch.fakebroker.engine.access.users import Permissions, TopicPermissions
 from hutch.fakebroker.engine.message_properties import Envelope
 from hutch.fakebroker.engine.origin import Origin
-from hutch.fakebroker.engine.profile import EngineProfile
 from hutch.wire.fields import FieldTable
 from hutch.wire.interfaces import mypyc_attr
 
@@ -175,12 +174,10 @@ class NamesState:
 class NodeState:
     """All that a node has, but for its connections.
 
-    ``profile`` is that of the node, and ``exchange_types`` are the types that it knows. ``moment`` is when this was the
-    state. ``messages`` is the number of the last message, ``timers`` how many timers there were. ``random`` is the
+    ``exchange_types`` are the types that it knows. ``moment`` is when this was the state. ``messages`` is the number of the last message, ``timers`` how many timers there were. ``random`` is the
     state of a random generator. ``parts`` are what plugins keep, by name.
     """
 
-    profile: EngineProfile
     exchange_types: frozenset[str]
     moment: int
     messages: int
