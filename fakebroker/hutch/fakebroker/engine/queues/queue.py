@@ -351,6 +351,7 @@ class TypedQueue(Target, Generic[C, E]):
     def close(self) -> None:
         """Forget everything, once the vhost has let go of the queue."""
         self.deleted = True
+        self._active = None
         if self._lease is not None:
             self.vhost.node.timers.cancel(self._lease)
 

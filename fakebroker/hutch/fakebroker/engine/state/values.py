@@ -174,8 +174,9 @@ class NamesState:
 class NodeState:
     """All that a node has, but for its connections.
 
-    ``exchange_types`` are the types that it knows. ``moment`` is when this was the state. ``messages`` is the number of the last message, ``timers`` how many timers there were. ``random`` is the
-    state of a random generator. ``parts`` are what plugins keep, by name.
+    ``exchange_types`` are the types that it knows. ``moment`` is when this was the state. ``messages`` is the number of
+    the last message, ``timers`` how many timers there were. ``random`` is the state of a random generator. ``parts``
+    are what plugins keep, by name.
     """
 
     exchange_types: frozenset[str]
