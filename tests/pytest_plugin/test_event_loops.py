@@ -71,7 +71,7 @@ class TestBoth:
 
     def test_failure_says_what_the_condition_was(self, fakebroker: FakeBroker, run: Callable[[Main], None]) -> None:
         async def main() -> None:
-            with pytest.raises(AssertionError, match=r"(?s)waited 0\.01 s in vain; at last the condition was 0.*due"):
+            with pytest.raises(AssertionError, match=r"(?s)condition still false after 0\.01 s; last value: 0\n.*due"):
                 await fakebroker.wait_until_async(lambda: len(fakebroker.history), timeout=0.01)
 
         run(main)

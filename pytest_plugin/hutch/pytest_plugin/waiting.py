@@ -50,9 +50,9 @@ class _Wait(Generic[Value]):
                 return True
         if self.left <= 0:
             failure = self._failure
-            last = f"was {self.value!r}" if failure is None else f"failed: {failure}"
+            last = f"last value: {self.value!r}" if failure is None else f"last error: {failure}"
             cause = failure if isinstance(failure, KeyError | IndexError) else None  # may be a mistake in it
-            text = f"waited {self._timeout:g} s in vain; at last the condition {last}\n{what_is_due(self._broker)}"
+            text = f"condition still false after {self._timeout:g} s; {last}\n{what_is_due(self._broker)}"
             raise AssertionError(text) from cause
         return False
 
