@@ -4,6 +4,7 @@
 OTHERS = (
     *("randomly", "asyncio", "anyio", "timeout", "xdist", "xdist.looponfail", "hypothesispytest", "time_machine"),
     "cacheprovider",
+    "platformdirs",
 )
 
 
