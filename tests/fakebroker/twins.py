@@ -110,6 +110,12 @@ class Twins(Pair):
         twins: Any = self._emulators
         return twins[0], twins[1]
 
+    def play(self, step: Step) -> None:
+        """Play a step, behind which nothing is pending."""
+        super().play(step)
+        for twin in self.twins:
+            assert not twin.node.pending, f"pending behind {step}"
+
     def pause(self) -> None:
         """Write what is kept back, and run what is stopped."""
         self._flush()

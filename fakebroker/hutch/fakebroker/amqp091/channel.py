@@ -113,7 +113,7 @@ class Channel(Publisher):
 
     def revoke(self) -> None:
         """The queues are made anew. The client may settle what it has, and nothing comes of that. What a transaction
-        holds for a queue is for the one that has its name then.
+        holds meets at the commit what it meets where a queue was deleted and declared again (TX-15).
         """
         for delivery in self.unacknowledged:
             delivery.revoke()
