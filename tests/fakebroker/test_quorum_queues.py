@@ -6,13 +6,18 @@ from hutch.fakebroker import Broker, ManualClock
 from hutch.fakebroker.amqp091.channel import Channel
 from hutch.wire.fields import FieldTable
 from hutch.wire.methods import (
+    BasicAck,
     BasicCancel,
     BasicNack,
+    BasicQos,
+    BasicQosOk,
     BasicReject,
     ChannelClose,
     ChannelCloseOk,
     QueueDeclare,
     QueueDeclareOk,
+    QueueDelete,
+    QueueDeleteOk,
 )
 
 from .conftest import Connect
@@ -110,3 +115,20 @@ def test_half_an_hour_to_acknowledge(manual: Broker, clock: ManualClock, pipe: C
     clock.advance(minutes=1)
     assert peer.read() == BasicCancel(tag, nowait=True)
     assert (manual.queue("q").ready, manual.queue("q").unacked) == (1, 0)
+
+
+def test_what_a_deleted_queue_delivered_may_be_acknowledged(manual: Broker, pipe: Connect) -> None:
+    """The consumer has room again then, and the queue looks for a single active consumer of a higher priority."""
+    peer = pipe(manual)
+    declare(peer, "q", single_active_consumer=True)
+    peer.method(BasicQos(prefetch_count=1))
+    peer.expect(BasicQosOk)
+    peer.consume("q", "c")
+    peer.publish("q", b"1")
+    peer.message()
+    peer.method(QueueDelete(queue="q"))
+    peer.expect(QueueDeleteOk)
+    peer.expect(BasicCancel)
+    peer.method(BasicAck(1))
+    declare(peer, "q")
+    assert peer.count("q") == 0
