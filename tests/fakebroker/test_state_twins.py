@@ -6,7 +6,7 @@ import pytest
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
-from tests.fakebroker.twins import TIMES, Aside, Twins, draw
+from tests.fakebroker.twins import Aside, Twins, draw
 
 SEEDS = st.integers(0, 1 << 32)
 #: A script is long, and a smaller seed is no smaller script.
@@ -15,9 +15,8 @@ SCRIPTS = settings(max_examples=max(settings().max_examples // 3, 1), phases=[Ph
 
 @pytest.mark.parametrize("profile", ["3.10", "4.3"])
 @SCRIPTS
-@given(seed=SEEDS, wait=st.sampled_from((0, *TIMES)))
-def test_a_loaded_state_goes_on_as_the_one_that_was_dumped(profile: str, seed: int, wait: int) -> None:
-    """``wait`` is how many ms go by between dump and load: all that falls due meanwhile happens behind the load."""
+@given(seed=SEEDS)
+def test_a_loaded_state_goes_on_as_the_one_that_was_dumped(profile: str, seed: int) -> None:
     script, _ = draw(profile, seed)
     twins = Twins(script)
     try:
@@ -27,10 +26,7 @@ def test_a_loaded_state_goes_on_as_the_one_that_was_dumped(profile: str, seed: i
         twins.pause()
         twins.end_clients()
         one, other = twins.twins
-        state = one.dumped()
-        one.advance(wait / 1000)
-        one.events()
-        other.load(state, wait * 1_000_000)
+        other.load(one.dumped())
         twins.look()
         for step in script.steps[half:]:
             twins.play(step)
@@ -58,6 +54,8 @@ def test_a_restored_state_goes_on_as_if_nothing_was_done_since(profile: str, see
         for step in others:
             aside.play(step)
         aside.act("start")
+        for resource in ("memory", "disk"):  # a client that is blocked would go on behind the restore
+            aside.act("clear_alarm", resource=resource)
         twins.end_disturbed()
         one.restore(kept)
         other.restore(snapshot)

@@ -44,12 +44,12 @@ class Twin(TypedEvents):
             assert not node.pending
             return dump(node)
 
-    def load(self, state: NodeState, wait: int = 0) -> None:
-        """Be a new broker with a state, on a clock of its own, which is ``wait`` nanoseconds later."""
+    def load(self, state: NodeState) -> None:
+        """Be a new broker with a state, on a clock of its own."""
         self.broker[0].close()
         clock = ManualClock(0)
         clock.advance(7.25)
-        clock.set_time(state.moment + wait)
+        clock.set_time(state.moment)
         self._begin(clock)
         with self.broker[0].hub.turn as node:
             load(state, node)
@@ -181,10 +181,10 @@ class Aside(Pair):
 
     def _look(self) -> None: ...
 
-    def act(self, verb: str) -> None:
+    def act(self, verb: str, **arguments: str) -> None:
         """Have the operator do something."""
         self._flush()
-        self._emulators[0].operate(verb, {})
+        self._emulators[0].operate(verb, arguments)
 
     def end(self) -> None:
         """Cut all connections."""

@@ -48,7 +48,7 @@ def _name(destination: Destination) -> tuple[bool, str]:
 
 
 @dataclass(frozen=True)
-class ConsistentHashState(Contents):
+class ConsistentHashState:
     """The weights of destinations: whether it is an exchange, its name, its weight. The bindings alone do not tell
     them.
     """

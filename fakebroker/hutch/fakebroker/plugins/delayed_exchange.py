@@ -137,7 +137,7 @@ class DelayedState:
 
 
 @dataclass(frozen=True)
-class DelayedMessagesState(Contents):
+class DelayedMessagesState:
     """All messages that wait."""
 
     messages: tuple[DelayedState, ...]

@@ -30,7 +30,7 @@ EVENTS: Final = "amq.rabbitmq.event"
 
 
 @dataclass(frozen=True)
-class ProcessesState(Contents):
+class ProcessesState:
     """How many processes there were."""
 
     processes: int

@@ -40,7 +40,7 @@ def _check_arguments(_node: "Node", arguments: FieldTable) -> None:
 
 
 @dataclass(frozen=True)
-class RecentHistoryState(Contents):
+class RecentHistoryState:
     """The messages of an exchange, oldest first."""
 
     messages: tuple[MessageState, ...]

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class ClassicState(Contents):
+class ClassicState:
     """The ready messages of a classic queue, in a row for each priority, the lowest first. ``positions`` is the
     position given last, ``expiry`` the timer of the head.
     """

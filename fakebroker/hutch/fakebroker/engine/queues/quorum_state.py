@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from hutch.fakebroker.engine.origin import Origin
-from hutch.fakebroker.engine.state.values import Contents, EntryState, MessageState, TimerState
+from hutch.fakebroker.engine.state.values import EntryState, MessageState, TimerState
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ class StandingState:
 
 
 @dataclass(frozen=True)
-class QuorumState(Contents):
+class QuorumState:
     """The contents of a quorum queue.
 
     ``rows`` are the ready messages: those that came back, then by priority. ``delayed`` are those that will be ready,

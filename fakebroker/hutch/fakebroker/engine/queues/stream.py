@@ -30,7 +30,7 @@ _OVERHEAD: Final = 140
 
 
 @dataclass(frozen=True)
-class StreamState(Contents):
+class StreamState:
     """The log of a stream. ``retention`` is the timer by which old segments go."""
 
     segments: tuple[SegmentState, ...]

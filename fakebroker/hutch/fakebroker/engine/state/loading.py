@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Final
 from hutch.fakebroker.engine.access.accounts import delete_user
 from hutch.fakebroker.engine.access.users import User
 from hutch.fakebroker.engine.bindings import Binding
+from hutch.fakebroker.engine.clock import SteppedClock
 from hutch.fakebroker.engine.consumers import Consumer
 from hutch.fakebroker.engine.exchanges.exchange import Exchange
 from hutch.fakebroker.engine.origin import BROKER
@@ -75,6 +76,20 @@ def _load(state: NodeState, node: "Node", shift: int) -> None:
     check(state, node)
     _delete_younger(state, node)
     loading = _Loading(node, shift)
+    clock = node.clock
+    if isinstance(clock, SteppedClock):
+        # What comes back does so at the moment of the state, and what fell due since then at its own.
+        clock.moment = loading.moment(state.moment)
+        try:
+            _replace(state, node, loading)
+        finally:
+            clock.moment = None
+    else:
+        _replace(state, node, loading)
+    node.run_due()
+
+
+def _replace(state: NodeState, node: "Node", loading: "_Loading") -> None:
     node.users.clear()
     node.users.update((user.name, _load_user(user)) for user in state.users)
     staying = _staying(state, loading)
@@ -100,7 +115,6 @@ def _load(state: NodeState, node: "Node", shift: int) -> None:
         for queue in each.queues:
             if queue.name in queues:
                 _go_on(queues[queue.name], queue, staying[id(queue)], loading)
-    node.run_due()
 
 
 def check(state: NodeState, node: "Node") -> None:
