@@ -13,6 +13,7 @@ from hutch.fakebroker.engine.state.dumping import dump
 from hutch.fakebroker.engine.state.loading import load
 from hutch.fakebroker.engine.state.values import NodeState
 from hutch.wire.methods import QueueDeclare
+from hutch.wire.states import ConnectionState
 from old_beside_new.adapters import Plain, Settings, Stream, TypedEvents
 from old_beside_new.oddities import Due
 from old_beside_new.playing import Pair, _read
@@ -139,11 +140,14 @@ class Twins(Pair):
         self._look()
 
     def end_disturbed(self) -> None:
-        """Cut the clients that one broker has lost, or whose consumers have ended there; forget what others heard."""
+        """Cut the clients that one broker has lost, or whose consumers have ended there, and those whose connection is
+        not open, for how long they have is not in the state. Forget what others heard.
+        """
         for number, client in list(self._clients.items()):
             ends = [_read(stream)[1] for stream in client.streams]
             one, other = map(_consumers, self.twins, client.streams)
-            if any(ends) or one != other:
+            is_open = all(map(_is_open, self.twins, client.streams))
+            if any(ends) or one != other or not is_open:
                 self._gone(number)
 
     def restored(self) -> None:
@@ -190,6 +194,11 @@ class Aside(Pair):
         """Cut all connections."""
         for number in list(self._clients):
             self._gone(number)
+
+
+def _is_open(twin: Twin, pipe: Any) -> bool:
+    session = twin.broker[0].hub.pipes.get(pipe)
+    return session is not None and session.state is ConnectionState.RUNNING
 
 
 def _channels(twin: Twin, pipe: Any) -> list[Any]:
