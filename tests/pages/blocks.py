@@ -2,7 +2,7 @@
 
 A fence names the block's language, one of :data:`LANGUAGES`. ``title="FILE"`` behind it makes the block a file. A
 comment above a fence says why its block does not run: ``<!-- not run: needs a live RabbitMQ -->``. A page whose code
-imports what ``pip install '.[test]'`` does not bring says so in a comment: ``<!-- needs: django, node -->``.
+imports what ``pip install '.[test]'`` does not bring says so in a comment: ``<!-- needs: django, node:amqplib -->``.
 """
 
 import re

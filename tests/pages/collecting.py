@@ -12,6 +12,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from functools import cache
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -51,9 +52,16 @@ class Page(pytest.File):
                 yield Code.from_parent(self, path=self.path, nodeid=f"{self.nodeid}::{name}", name=name, block=block)
 
 
+@cache
 def _is_there(name: str) -> bool:
-    """Whether a module can be imported, or a command run."""
-    return importlib.util.find_spec(name) is not None or shutil.which(name) is not None
+    """Whether a Python module can be imported, or one of Node (``node:amqplib``)."""
+    runtime, _, module = name.rpartition(":")
+    if not runtime:
+        return importlib.util.find_spec(name) is not None
+    if shutil.which(runtime) is None:
+        return False
+    done = subprocess.run([runtime, "-e", f"require('{module}')"], capture_output=True, timeout=30, check=False)
+    return done.returncode == 0
 
 
 class Missing(pytest.Item):
@@ -65,7 +73,8 @@ class Missing(pytest.Item):
 
     def runtest(self) -> None:
         """Say what is missing."""
-        reason = f"{', '.join(self._missing)} is not there; pip install '.[docs]' brings the libraries of the pages"
+        libraries = ", ".join(self._missing)
+        reason = f"{libraries} is not there; pip install '.[docs]' and npm bring the libraries of the pages"
         (pytest.fail if os.environ.get("CI") == "true" else pytest.skip)(reason)
 
     def reportinfo(self) -> tuple[Path, int | None, str]:
@@ -84,6 +93,7 @@ class Code(pytest.Module):
         # Celery names tasks after their modules; in an application each block would be one.
         page = re.sub(r"\W", "_", str(self.path.relative_to(self.config.rootpath)))
         module = ModuleType(f"{page}_{self._block.line}")
+        sys.modules[module.__name__] = module  # where libraries look for what they decorate
         module.__dict__["after_each_test"] = pytest.fixture(autouse=True)(_after_each_test)
         # Lines are counted as in the page, so that a traceback shows them.
         code = "\n" * self._block.line + self._block.code

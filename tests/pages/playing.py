@@ -20,7 +20,7 @@ from typing import Final, NamedTuple
 from tests.pages.blocks import Block
 
 PATIENCE: Final = 50.0  # seconds
-_WITH_PORTS: Final = ":5672", ":5671"
+_PORTS: Final = "5672", "5671"
 
 
 class Mismatch(Exception):
@@ -66,7 +66,7 @@ def play(blocks: Sequence[Block], folder: Path) -> None:
     Raises:
         Mismatch: a command failed, or its output is not what the page shows.
     """
-    ports = {port: f":{free}" for port, free in zip(_WITH_PORTS, _free_ports(len(_WITH_PORTS)), strict=True)}
+    ports = {port: str(free) for port, free in zip(_PORTS, _free_ports(len(_PORTS)), strict=True)}
     with ExitStack() as ending:
         for block in blocks:
             if block.title is not None:
@@ -114,7 +114,7 @@ def _run(command: Command, folder: Path, ports: dict[str, str], ending: ExitStac
 
 def _serve(command: Command, text: str, expected: str, folder: Path, ports: dict[str, str], ending: ExitStack) -> None:
     """Start ``hutch serve`` on a free port, and leave it running."""
-    arguments = [*shlex.split(text), "--port", ports[":5672"][1:], "--tls-port", ports[":5671"][1:]]
+    arguments = [*shlex.split(text), "--port", ports["5672"], "--tls-port", ports["5671"]]
     process = subprocess.Popen(
         arguments, cwd=folder, env=_environment(), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
     )

@@ -1,21 +1,14 @@
-"""Docstrings in the reference: ``:meth:`connect``` becomes `connect`, ``::`` before an example becomes a block of code.
+"""The reference shows docstrings in Markdown. A griffe extension, which mkdocs.yml names."""
 
-A griffe extension, which mkdocs.yml names. Python's readers of docstrings know both from Sphinx; Markdown does not.
-"""
-
-import re
-from typing import Any, Final
+import sys
+from pathlib import Path
+from typing import Any
 
 import griffe
 
-_ROLE: Final = re.compile(r":(?:class|meth|func|attr|data|mod|exc):`(?:[^`<]*<)?~?([\w.]+)>?`")
+sys.path.insert(0, str(Path(__file__).parents[1]))  # griffe loads this file by its path
 
-
-def as_markdown(text: str) -> str:
-    """The docstring in Markdown."""
-    text = _ROLE.sub(lambda match: f"`{match[1].removeprefix('hutch.')}`", text)
-    text = text.replace("``", "`")
-    return re.sub(r"(?<=\S)::\n", ":\n", re.sub(r"^::\n", "", text, flags=re.MULTILINE))
+from documentation.markdown import as_markdown
 
 
 class Roles(griffe.Extension):

@@ -91,8 +91,8 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--rabbitmqctl",
         metavar="COMMAND",
-        help="its rabbitmqctl, as a shell would call it: with it run the cases that restart the broker or raise its "
-        "alarms, and random operations have restarts among them, which everybody who is connected to it notices",
+        help="its rabbitmqctl, as a shell would call it. The cases that restart the broker or raise its alarms need it, "
+        "and random operations restart the broker then. This disturbs every client of that broker. Use a private one",
     )
     parser.add_argument(
         "--profile",
@@ -117,7 +117,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--operations", metavar="N", type=int, default=2000, help="how many at least; default: 2000")
     parser.add_argument(
-        "--seed", metavar="S", type=int, default=None, help="the same, the same operations; default: another each time"
+        "--seed", metavar="S", type=int, default=None, help="random seed; the same seed replays the same operations (default: random)"
     )
     return parser
 
