@@ -91,7 +91,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--rabbitmqctl",
         metavar="COMMAND",
-        help="its rabbitmqctl, as a shell would call it. The cases that restart the broker or raise its alarms need it, "
+        help="its rabbitmqctl, as a shell would call it. Cases that restart the broker or raise its alarms need it, "
         "and random operations restart the broker then. This disturbs every client of that broker. Use a private one",
     )
     parser.add_argument(
@@ -117,7 +117,11 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--operations", metavar="N", type=int, default=2000, help="how many at least; default: 2000")
     parser.add_argument(
-        "--seed", metavar="S", type=int, default=None, help="random seed; the same seed replays the same operations (default: random)"
+        "--seed",
+        metavar="S",
+        type=int,
+        default=None,
+        help="random seed; the same seed replays the same operations (default: random)",
     )
     return parser
 
