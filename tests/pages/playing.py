@@ -66,7 +66,9 @@ def play(blocks: Sequence[Block], folder: Path) -> None:
     Raises:
         Mismatch: a command failed, or its output is not what the page shows.
     """
-    ports = {port: str(free) for port, free in zip(_PORTS, _free_ports(len(_PORTS)), strict=True)}
+    ports: dict[str, str] = {}
+    if any(_serves(line.removeprefix("$ ")) for block in blocks for line in block.code.splitlines()):
+        ports = {port: str(free) for port, free in zip(_PORTS, _free_ports(len(_PORTS)), strict=True)}
     with ExitStack() as ending:
         for block in blocks:
             if block.title is not None:
@@ -76,6 +78,10 @@ def play(blocks: Sequence[Block], folder: Path) -> None:
             elif block.language == "console":
                 for command in commands(block):
                     _run(command, folder, ports, ending)
+
+
+def _serves(command: str) -> bool:
+    return command.startswith("hutch serve") and "--help" not in command
 
 
 def _free_ports(number: int) -> list[int]:
@@ -92,7 +98,7 @@ def _moved(text: str, ports: dict[str, str]) -> str:
 
 def _run(command: Command, folder: Path, ports: dict[str, str], ending: ExitStack) -> None:
     text, expected = _moved(command.text, ports), _moved(command.output, ports)
-    if text.startswith("hutch serve") and "--help" not in text:
+    if _serves(text):
         _serve(command, text, expected, folder, ports, ending)
         return
     done = subprocess.run(
@@ -144,7 +150,7 @@ def _environment() -> dict[str, str]:
     return {
         **{name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")},
         "PATH": f"{here}{os.pathsep}{os.environ['PATH']}",
-        "PYTEST_ADDOPTS": "-p no:randomly -p no:asyncio",
+        "PYTEST_ADDOPTS": "-p no:randomly -o asyncio_default_fixture_loop_scope=function",
         "COLUMNS": "80",
         "NO_COLOR": "1",
     }
