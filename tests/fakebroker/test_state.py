@@ -7,7 +7,8 @@ from datetime import UTC, datetime
 import pytest
 
 from hutch.client import Channel, Connection, Message
-from hutch.fakebroker import Broker, ManualClock, Snapshot
+from hutch.fakebroker import Broker, Clock, ManualClock, Snapshot
+from hutch.fakebroker.engine.state.loading import load
 
 
 @pytest.fixture
@@ -68,7 +69,7 @@ def test_a_snapshot_can_be_restored_again_and_again(broker: Broker, channel: Cha
         assert got.body == b"kept"
         assert ready(broker, "orders") == []
         broker.restore(snapshot)
-    assert repr(snapshot) == "<Snapshot of 1 queues in 1 vhosts>"
+    assert repr(snapshot) == f"<Snapshot of RabbitMQ {broker.profile.name}: queues 1, vhosts 1>"
 
 
 def test_the_moment_of_the_snapshot_is_now(broker: Broker, channel: Channel, clock: ManualClock) -> None:
@@ -255,3 +256,38 @@ def test_the_firehose_is_part_of_the_state(broker: Broker, channel: Channel) -> 
     broker.restore(traced)
     channel.basic_publish(Message(b"b"), "amq.fanout")
     assert ready(broker, "traced") == [b"b"]
+
+
+class Leaping(Clock):
+    """A clock that goes by itself: it stands where a test puts it."""
+
+    def __init__(self, now: float) -> None:
+        self.now = now
+
+    def monotonic(self) -> float:
+        return self.now
+
+    def time(self) -> float:
+        return self.now
+
+    def epoch(self) -> int:
+        return 0
+
+
+def test_what_fell_due_before_a_load_happens_at_its_own_moment() -> None:
+    """A message expires into a queue with a TTL of its own while nobody has the state."""
+    with Broker(clock=Leaping(1000.0)) as one, Connection(transport=one.transport) as connection:
+        channel = connection.channel()
+        channel.queue_declare("last", durable=True, auto_delete=False, arguments={"x-message-ttl": 10_000})
+        dead = {"x-message-ttl": 10_000, "x-dead-letter-exchange": "", "x-dead-letter-routing-key": "last"}
+        channel.queue_declare("first", durable=True, auto_delete=False, arguments=dead)
+        channel.basic_publish(Message(b"both"), "", "first")
+        state = one.snapshot().state
+    clock = Leaping(1015.0)
+    with Broker(clock=clock) as other:
+        with other.hub.turn as node:
+            load(state, node)
+        assert ready(other, "last") == [b"both"], "10 s in the first queue, 5 s in the last one"
+        clock.now = 1020.0
+        other.run_due()
+        assert ready(other, "last") == []

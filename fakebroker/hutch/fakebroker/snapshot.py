@@ -17,4 +17,4 @@ class Snapshot:
 
     def __repr__(self) -> str:
         queues = sum(len(vhost.queues) for vhost in self.state.vhosts)
-        return f"<Snapshot of {queues} queues in {len(self.state.vhosts)} vhosts>"
+        return f"<Snapshot of RabbitMQ {self.profile}: queues {queues}, vhosts {len(self.state.vhosts)}>"

@@ -6,7 +6,7 @@ from contextlib import AbstractContextManager
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, Self, TypeVar
 
-from hutch.fakebroker import Administration, Broker, History, Message, Profile, SystemClock
+from hutch.fakebroker import Administration, Broker, History, Message, Profile, Snapshot, SystemClock
 from hutch.pytest_plugin import acting, waiting
 from hutch.pytest_plugin.asking import Found, Question, check_order
 from hutch.pytest_plugin.clocks import AnyClock, clock_of
@@ -154,6 +154,16 @@ class FakeBroker:
     def drain_clients(self) -> None:
         """See :meth:`Broker.drain_clients <hutch.fakebroker.Broker.drain_clients>`."""
         self.broker.drain_clients()
+
+    def snapshot(self) -> Snapshot:
+        """See :meth:`Broker.snapshot <hutch.fakebroker.Broker.snapshot>`."""
+        return self.broker.snapshot()
+
+    def restore(self, snapshot: Snapshot) -> None:
+        """See :meth:`Broker.restore <hutch.fakebroker.Broker.restore>`. The history goes on, so a question still sees
+        what happened before.
+        """
+        self.broker.restore(snapshot)
 
     # looking
 
