@@ -70,7 +70,7 @@ class ConsistentHashRouter(Router):
         self._hashes_types = hashes_types
         self._weights: dict[tuple[bool, str], int] = {}
         self._buckets = 0
-        self._hears_of_removals = True
+        self._sees_removals = True
 
     def add(self, binding: Binding) -> None:
         """Take in a binding."""
@@ -81,16 +81,16 @@ class ConsistentHashRouter(Router):
 
     def remove(self, binding: Binding) -> None:
         """Take out a binding."""
-        if self._hears_of_removals:
+        if self._sees_removals:
             self._buckets -= self._weights.pop(_name(binding.destination), 0)
 
     def stop(self) -> None:
-        """Hear of no removal, where RabbitMQ does not tell of them while it stops."""
-        self._hears_of_removals = self._vhost.node.profile.topology.forgets_transient_exchanges
+        """Keep the buckets of what is removed now, where RabbitMQ does not tell the exchange (RESTART-12)."""
+        self._sees_removals = self._vhost.node.profile.topology.forgets_transient_exchanges
 
     def start(self) -> None:
-        """Hear of removals again."""
-        self._hears_of_removals = True
+        """Take out what is removed, again."""
+        self._sees_removals = True
 
     def dump(self, dumping: Dumping) -> Contents:  # noqa: ARG002
         """The weights as data."""
