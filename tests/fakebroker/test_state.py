@@ -258,6 +258,11 @@ def test_the_firehose_is_part_of_the_state(broker: Broker, channel: Channel) -> 
     assert ready(broker, "traced") == [b"b"]
 
 
+def test_a_clock_that_was_never_set_adds_what_passed_to_its_start(clock: ManualClock) -> None:
+    clock.advance(1.45)
+    assert int(clock.time() * 1000) == 1_700_000_001_450, "a timestamp of an event, which has milliseconds"
+
+
 class Leaping(Clock):
     """A clock that goes by itself: it stands where a test puts it."""
 

@@ -218,7 +218,7 @@ class ManualClock(Clock):
 
     def _move(self, at: float) -> None:
         self._elapsed = max(self._elapsed, at)
-        self._time = (self.epoch() + round(self._elapsed * 1e9)) / 1e9
+        self._time = self._start + self._put_off / 1e9 + self._elapsed
         for follower in list(self._followers):
             follower.run_due()
 
