@@ -49,8 +49,7 @@ def _turn(broker: Broker) -> "Turn":
         RuntimeError: the broker is stopped or closed.
     """
     broker.drain_clients()
-    if broker.hub.closed or broker.hub.stopped:
-        raise RuntimeError(f"the broker is {'closed' if broker.hub.closed else 'stopped'}")
+    broker.hub.check_running()
     return broker.hub.turn
 
 

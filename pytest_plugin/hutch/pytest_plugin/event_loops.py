@@ -11,7 +11,7 @@ class Signal(Protocol):
     """Something that a coroutine waits for, and any thread sets."""
 
     def set(self) -> None:
-        """Wake up whoever waits. May be called in any thread."""
+        """Wake up the coroutine that waits. Any thread may call this."""
 
     async def wait(self, seconds: float) -> None:
         """Wait until it is set, at most so many real seconds, and unset it."""

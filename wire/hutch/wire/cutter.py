@@ -243,13 +243,13 @@ class Cutter(FrameParser):
         begin: int
         owner: int
         header_size: int
-        class_id: int
+        class_and_weight: int
         body_size: int
         data, offset, limit = self.data, self.offset, self.frame_max
         try:
             kind, channel, size = _method_start(data, offset)
             middle = offset + 7 + size
-            begin, owner, header_size, class_id, body_size = _header_start(data, middle)
+            begin, owner, header_size, class_and_weight, body_size = _header_start(data, middle)
             finish = middle + 8 + header_size
             behind = finish + 8 + body_size if body_size else finish
             is_valid = (
@@ -257,7 +257,7 @@ class Cutter(FrameParser):
                 and kind == METHOD
                 and begin == _END_HEADER
                 and owner == channel
-                and class_id == _BASIC
+                and class_and_weight == _BASIC
                 and size > 4
                 and header_size >= 14
                 and (not body_size or _body_start(data, finish) == (_END_BODY, channel, body_size))
