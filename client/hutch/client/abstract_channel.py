@@ -57,6 +57,8 @@ class AbstractChannel(ABC):
 
     #: What is done about methods that come, answers among them.
     HANDLERS: ClassVar[Mapping[type[Method], Handler]] = {}
+    #: The methods that close it.
+    CLOSES: ClassVar[frozenset[type[Method]]] = frozenset()
 
     _on_open: Any = None
     _has_opened = False
@@ -112,7 +114,12 @@ class AbstractChannel(ABC):
         """End it."""
 
     def receive_method(self, method: Method, content: Content | None) -> None:
-        """Take a method that the broker sent: the answer to a request, or news. The link calls it."""
+        """Take a method that the broker sent: the answer to a request, or news. The link calls it.
+
+        While it is closing, all but what closes it is dropped.
+        """
+        if self.is_closing and type(method) not in self.CLOSES:
+            return
         requests = self._requests
         waiting = None
         if requests and type(method) in requests[0].replies:
@@ -175,7 +182,15 @@ class AbstractChannel(ABC):
 
     def _call(self, method: Method, reply: type[_Reply], on_reply: Callable[[_Reply], None] | None = None) -> _Reply:
         """Send a method and wait for its answer; ``on_reply`` is called with it before anything else is handed on."""
-        answer: _Reply = self._request(method, reply, on_reply=on_reply).reply
+        request = Request(method.NAME, (reply,), on_reply)
+        request.awaited = True
+        link = self._submit(method, request)
+        try:
+            link.wait_for(request, None)
+        except AMQPError as error:
+            tell_noticed(error, f"while waiting for {request}")
+            raise
+        answer: _Reply = request.reply
         return answer
 
     def _call_unless(self, nowait: bool, method: Method, reply: type[_Reply]) -> _Reply | None:
@@ -185,23 +200,9 @@ class AbstractChannel(ABC):
             return None
         return self._call(method, reply)
 
-    def _request(
-        self, method: Method, *replies: type[Method], on_reply: Callable[[Any], None] | None = None
-    ) -> Request:
-        """Send a method and wait for one of several answers."""
-        request = Request(method.NAME, replies, on_reply)
-        request.awaited = True
-        link = self._submit(method, request)
-        try:
-            link.wait_for(request, None)
-        except AMQPError as error:
-            tell_noticed(error, f"while waiting for {request}")
-            raise
-        return request
-
-    def _post(self, method: Method, *replies: type[Method]) -> Request:
+    def _post(self, method: Method, reply: type[Method]) -> Request:
         """Send a method whose answer comes, but is not awaited here."""
-        request = Request(method.NAME, replies)
+        request = Request(method.NAME, (reply,))
         self._submit(method, request)
         return request
 

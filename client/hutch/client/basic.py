@@ -198,8 +198,9 @@ class BasicMethods(AbstractChannel):
                     self.basic_reject(message.delivery_tag, requeue=True)
 
     def _fail_inboxes(self, error: Exception) -> None:
-        for inbox in tuple(self._inboxes.values()):
-            inbox.error = error
+        if self._inboxes:
+            for inbox in tuple(self._inboxes.values()):
+                inbox.error = error
 
     def basic_cancel(self, consumer_tag: str, nowait: bool = False) -> str | None:
         """End a consumer and return its tag, or ``None`` with ``nowait``.

@@ -37,6 +37,7 @@ from hutch.wire.methods import (
 
 if TYPE_CHECKING:
     from hutch.client.connection import Connection
+    from hutch.client.link import Link
 
 _log = logging.getLogger("hutch.client")
 
@@ -87,11 +88,6 @@ class Channel(ExchangeMethods, QueueMethods, PublishMethods, TxMethods, RawMetho
         """Always empty, as in py-amqp: for messages that came back there is :attr:`events`."""
         return Queue()
 
-    def receive_method(self, method: Method, content: Content | None) -> None:
-        """Take a method that the broker sent; while closing, all but the close is dropped. The link calls it."""
-        if not self.is_closing or isinstance(method, ChannelClose | ChannelCloseOk):
-            super().receive_method(method, content)
-
     def open(self) -> None:
         """Open it on the broker; an open channel stays as it is."""
         if self.is_open:
@@ -114,14 +110,18 @@ class Channel(ExchangeMethods, QueueMethods, PublishMethods, TxMethods, RawMetho
         if not self.is_open or self._link is None:
             return
         self.is_closing = True
-        self._link.forget_deliveries(self)
-        self._fail_requests(RecoverableConnectionError("the channel was closed meanwhile"))
+        self._forget_what_is_open(self._link)
         try:
             self._call(ChannelClose(reply_code, reply_text, *method_sig), ChannelCloseOk)
         finally:
             self.is_open = False
             self.connection = None
             self._link = None
+
+    def _forget_what_is_open(self, link: "Link") -> None:
+        link.forget_deliveries(self)
+        if self._requests or self._waits:
+            self._fail_requests(RecoverableConnectionError("the channel was closed meanwhile"))
 
     def abandon(self) -> None:
         """Close it without waiting, after an :meth:`open` that failed; its number is free once the broker answers."""
@@ -131,8 +131,7 @@ class Channel(ExchangeMethods, QueueMethods, PublishMethods, TxMethods, RawMetho
             return
         self.is_closing = True
         self.is_open = False
-        self._link.forget_deliveries(self)
-        self._fail_requests(RecoverableConnectionError("the channel was closed meanwhile"))
+        self._forget_what_is_open(self._link)
         with suppress(OSError, AMQPError):  # then the connection is lost, and the channel with it
             self._post(ChannelClose(0, "", 0, 0), ChannelCloseOk)
 
@@ -210,7 +209,8 @@ class Channel(ExchangeMethods, QueueMethods, PublishMethods, TxMethods, RawMetho
         self._link = None
         self._owner.remove_channel(self._number)
         gone = RecoverableConnectionError("connection already closed")
-        self._fail_requests(gone)
+        if self._requests or self._waits:
+            self._fail_requests(gone)
         self._fail_confirms(gone)
         self._fail_inboxes(gone)
         self.callbacks.clear()
@@ -263,6 +263,7 @@ class Channel(ExchangeMethods, QueueMethods, PublishMethods, TxMethods, RawMetho
         self.active = flow.active
         self._send(ChannelFlowOk(flow.active))
 
+    CLOSES: ClassVar = frozenset({ChannelClose, ChannelCloseOk})
     HANDLERS: ClassVar[Mapping[type[Method], Handler]] = {
         **PublishMethods.HANDLERS,
         ChannelOpenOk: _on_open_ok,

@@ -235,7 +235,7 @@ class Connection(HookMethods, TrafficMethods):
         self.is_closing = False
         self._link = link = Link(transport, self.channels, self.collect, self.read_timeout, self.write_timeout)
         link.reader.frame_max = self.frame_max
-        deadline = link.deadline(self.connect_timeout)
+        deadline = None if self.connect_timeout is None else transport.monotonic() + self.connect_timeout
         try:
             transport.connect(deadline)
             self._hook()
@@ -305,7 +305,7 @@ class Connection(HookMethods, TrafficMethods):
         if self.channels is None:
             raise RecoverableConnectionError(self.closed_text)
         known = self.channels.get(channel_id) if channel_id else None
-        if isinstance(known, AMQPChannel) and not known.is_closing:
+        if known is not None and isinstance(known, AMQPChannel) and not known.is_closing:
             return known
         channel = self.Channel(self, channel_id, on_open=callback)
         try:
@@ -327,8 +327,10 @@ class Connection(HookMethods, TrafficMethods):
             if channel_id in used:
                 raise ConnectionError(f"channel {channel_id} is already open")
         else:
-            channel_id = next((number for number in range(1, self.channel_max + 1) if number not in used), None)
-            if channel_id is None:
+            channel_id = 1
+            while channel_id in used:
+                channel_id += 1
+            if channel_id > self.channel_max:
                 raise ResourceError(f"all {self.channel_max} channel numbers are in use", (20, 10))
         used.add(channel_id)
         return channel_id
@@ -487,6 +489,7 @@ class Connection(HookMethods, TrafficMethods):
         if self._requests:
             self._fail_requests(RecoverableConnectionError("connection already closed"))
 
+    CLOSES: ClassVar = frozenset({ConnectionClose, ConnectionCloseOk})
     HANDLERS: ClassVar[Mapping[type[Method], Handler]] = {
         ConnectionClose: _on_close,
         ConnectionCloseOk: _on_close_ok,

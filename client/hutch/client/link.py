@@ -4,7 +4,6 @@ import logging
 import threading
 from collections import deque
 from collections.abc import Callable, Mapping
-from threading import get_ident
 from typing import Any, Final, cast
 
 from hutch.client.exceptions import RecoverableConnectionError
@@ -99,15 +98,12 @@ class Link:
             self._on_lost()
             raise
         except OSError:
-            lock = self._read_lock
-            nested = lock.holder == get_ident()
-            if nested or lock.take():  # else the reading thread will see it
+            if self._read_lock.take():  # else the reading thread will see it
                 try:
                     self._last_words()
                     self._on_lost()
                 finally:
-                    if not nested:
-                        lock.give_back()
+                    self._read_lock.give_back()
             raise
         self.sent += 1
 
@@ -126,8 +122,10 @@ class Link:
         except (OSError, Violation, FrameError):
             return
 
-    def deadline(self, timeout: float | None) -> float | None:
-        """The moment ``timeout`` seconds from now; ``None`` for none."""
+    def _deadline(self, timeout: float | None) -> float | None:
+        """The moment ``timeout`` seconds from now, by default the read timeout; ``None`` for none."""
+        if timeout is None:
+            timeout = self.read_timeout
         return None if timeout is None else self.transport.monotonic() + timeout
 
     def next_method(self) -> bool:
@@ -178,6 +176,8 @@ class Link:
 
     def forget_deliveries(self, channel: object) -> None:
         """Drop the deliveries that ``channel`` has still to get."""
+        if not self._deferred:
+            return
         with self.requesting:
             self._deferred = deque(pair for pair in self._deferred if pair[1].channel is not channel)
 
@@ -211,10 +211,10 @@ class Link:
             RuntimeError: another thread drains.
             Exception: whatever the receiver of the method raises.
         """
-        deadline = self.deadline(self.read_timeout if timeout is None else timeout)
-        lock = self._read_lock
-        nested = lock.holder == get_ident()
-        if not nested and not self._lock_to_drain(deadline):
+        if timeout is None:
+            timeout = self.read_timeout
+        deadline = None if timeout is None else self.transport.monotonic() + timeout
+        if not (self._read_lock.take(draining=True) or self._wait_to_drain(deadline)):
             return
         outer = self._deferring
         self._deferring = False
@@ -225,21 +225,19 @@ class Link:
                 self.receive(deadline, "a method")
                 if self.next_method():
                     return
-                self._check(deadline, "a method")
+                if deadline is not None:
+                    self._check(deadline, "a method")
         finally:
             self._deferring = outer
-            if not nested:
-                lock.give_back()
+            self._read_lock.give_back()
 
     def read_once(self, timeout: float | None) -> bool:
         """Hand on one method of what is there, or of what a single read brings; whether there was one.
 
         Raises as :meth:`drain`.
         """
-        deadline = self.deadline(self.read_timeout if timeout is None else timeout)
-        lock = self._read_lock
-        nested = lock.holder == get_ident()
-        if not nested and not self._lock_to_drain(deadline):
+        deadline = self._deadline(timeout)
+        if not (self._read_lock.take(draining=True) or self._wait_to_drain(deadline)):
             return True
         try:
             if self.next_method():
@@ -247,23 +245,20 @@ class Link:
             self.receive(deadline, "a frame")
             return self.next_method()
         finally:
-            if not nested:
-                lock.give_back()
+            self._read_lock.give_back()
 
-    def _lock_to_drain(self, deadline: float | None) -> bool:
-        """Take the read lock, waiting if need be. Returns ``False`` once its holder has handed on something."""
+    def _wait_to_drain(self, deadline: float | None) -> bool:
+        """Wait for the read lock and take it. Returns ``False`` once its holder has handed on something."""
         lock = self._read_lock
-        if not lock.take():
-            handed_on = HandedOn(lock)
-            while not lock.take():
-                if lock.draining:
-                    raise RuntimeError(_SECOND_READER)
-                seconds = None if deadline is None else deadline - self.transport.monotonic()
-                if not lock.follow(handed_on, seconds):
-                    raise TimeoutError(f"timed out waiting for {handed_on}, while another thread was reading")
-                if handed_on.ready:
-                    return False
-        lock.draining = True
+        handed_on = HandedOn(lock)
+        while not lock.take(draining=True):
+            if lock.draining:
+                raise RuntimeError(_SECOND_READER)
+            seconds = None if deadline is None else deadline - self.transport.monotonic()
+            if not lock.follow(handed_on, seconds):
+                raise TimeoutError(f"timed out waiting for {handed_on}, while another thread was reading")
+            if handed_on.ready:
+                return False
         return True
 
     def wait_for(self, awaited: Awaited, timeout: float | None, defer: bool = False) -> None:
@@ -277,10 +272,9 @@ class Link:
             OSError, AMQPError: the connection is lost, or ``awaited.error``.
             Exception: whatever the receiver of a method raises.
         """
-        deadline = self.deadline(self.read_timeout if timeout is None else timeout)
+        deadline = self._deadline(timeout)
         lock = self._read_lock
-        nested = lock.holder == get_ident()
-        while not nested and not lock.take():
+        while not lock.take():
             seconds = None if deadline is None else deadline - self.transport.monotonic()
             if not lock.follow(awaited, seconds):
                 raise TimeoutError(f"timed out waiting for {awaited}, while another thread was reading")
@@ -291,24 +285,21 @@ class Link:
         outer = self._deferring
         self._deferring = defer or self.in_callback
         try:
-            settled = is_settled(awaited)
-            while not settled:
+            while not awaited.ready and awaited.error is None:
                 if not (self._deferred or self.reader.buffered) or not self.next_method():
                     self.receive(deadline, awaited)
                     self.next_method()
-                settled = is_settled(awaited)
-                if not settled:
+                if deadline is not None and not is_settled(awaited):
                     self._check(deadline, awaited)
             if not awaited.ready and awaited.error is not None:
                 raise awaited.error
         finally:
             self._deferring = outer
-            if not nested:
-                lock.give_back()
+            self._read_lock.give_back()
 
-    def _check(self, deadline: float | None, awaited: object) -> None:
+    def _check(self, deadline: float, awaited: object) -> None:
         """Hold to the deadline although the peer goes on sending."""
-        if deadline is not None and self.transport.monotonic() >= deadline:
+        if self.transport.monotonic() >= deadline:
             raise TimeoutError(f"timed out waiting for {awaited}")
 
     def receive(self, deadline: float | None, awaited: object) -> None:
@@ -318,14 +309,19 @@ class Link:
             TimeoutError: none came before ``deadline``; the text names what was ``awaited``.
             OSError, ConnectionForced: the connection is lost.
         """
-        transport = self.transport
+        transport, reader = self.transport, self.reader
         while True:
             heartbeats = self.heartbeats
             wake = deadline
             if heartbeats is not None and (deadline is None or heartbeats.due < deadline):
                 wake = heartbeats.due
             try:
-                some = self._read(wake)
+                if reader.missing:
+                    some = self._read_body(wake)
+                else:
+                    data = transport.receive(wake)
+                    reader.add(data)
+                    some = data != b""
                 break
             except TimeoutError:
                 pass  # of a heartbeat or of the caller: see below
@@ -345,11 +341,12 @@ class Link:
         if heartbeats is not None and transport.monotonic() >= heartbeats.due:
             self.beat()
 
-    def _read(self, deadline: float | None) -> bool:
-        """Give the reader what comes, a large body right where it belongs; ``False`` at the end of the stream."""
-        transport = self.transport
-        reader = self.reader
-        room = reader.room() if reader.missing else None
+    def _read_body(self, deadline: float | None) -> bool:
+        """Receive what is missing of a body right where it belongs, if that is much; ``False`` at the end of the
+        stream.
+        """
+        transport, reader = self.transport, self.reader
+        room = reader.room()
         if room is not None:
             with room:
                 size = transport.receive_into(room, deadline)
@@ -357,8 +354,7 @@ class Link:
                     reader.filled(room, size)
                     return size > 0
         data = transport.receive(deadline)
-        if data:
-            reader.add(data)
+        reader.add(data)
         return data != b""
 
     def _not_if_closed(self, awaited: object) -> None:
@@ -380,7 +376,7 @@ class Link:
         if not (self._deferred or self.reader.buffered or self.transport.readable()):
             return
         lock = self._read_lock
-        if self.in_callback or lock.holder == get_ident() or not lock.take():
+        if self.in_callback or not lock.take_first():
             return
         try:
             self._look()
@@ -428,16 +424,13 @@ class Link:
         Raises:
             OSError, ConnectionForced: the connection is lost.
         """
-        lock = self._read_lock
-        nested = lock.holder == get_ident()
-        if nested or lock.take():
+        if self._read_lock.take():
             try:
                 self.receive(self.transport.monotonic(), "a sign of life")
             except TimeoutError:
                 return
             finally:
-                if not nested:
-                    lock.give_back()
+                self._read_lock.give_back()
 
     def beat(self, rate: float = 2) -> None:
         """Send a heartbeat if one is due.

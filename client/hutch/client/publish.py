@@ -106,15 +106,20 @@ class PublishMethods(BasicMethods):
             raise RecoverableConnectionError("basic.publish: a callback closed the channel")
         properties, body = msg.content()
         key = (exchange, routing_key, mandatory, immediate)
-        method = self._methods.get(key) or self._method(key)
+        try:
+            method = self._methods[key]
+        except KeyError:
+            method = self._method(key)
         size = len(body)
         number = self._number
-        if not 0 < size <= link.frame_limit or len(properties) + _HEADER_SIZE > link.frame_limit:
+        if not 0 < size <= link.frame_limit:
             return self._content(link, method, properties, body)
         if properties == NO_PROPERTIES:
             return (
                 method + _pack_bare_content(HEADER, number, 14, 60, 0, size, 0, END, BODY, number, size) + body + _END
             )
+        if len(properties) + _HEADER_SIZE > link.frame_limit:
+            return self._content(link, method, properties, body)
         head = _pack_header(HEADER, number, _HEADER_SIZE + len(properties), 60, 0, size)
         return method + head + properties + _pack_body_start(END, BODY, number, size) + body + _END
 
@@ -208,9 +213,10 @@ class PublishMethods(BasicMethods):
         return content_frames(self._number, header, body, limit + OVERHEAD, method)
 
     def _fail_confirms(self, error: Exception) -> None:
-        for confirm in tuple(self._confirms.values()):
-            confirm.error = error
-        self._confirms.clear()
+        if self._confirms:
+            for confirm in tuple(self._confirms.values()):
+                confirm.error = error
+            self._confirms.clear()
         self._confirm_selected = False
         self._published = 0
 

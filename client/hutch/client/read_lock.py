@@ -1,7 +1,6 @@
 """Several threads on one connection: which of them reads."""
 
 import threading
-from threading import get_ident
 from typing import Final, Protocol
 
 from hutch.client.watched import WatchedSocket
@@ -57,15 +56,14 @@ class ReadLock:
     taken *follows*: it sleeps until its answer is there or the lock is free.
     """
 
-    __slots__ = ("_free", "_news", "draining", "followers", "handed_on", "holder", "watched")
+    __slots__ = ("_depth", "_lock", "_news", "draining", "followers", "handed_on", "watched")
 
     def __init__(self) -> None:
-        #: Holds one thing while the lock is free. To take that is atomic, and quicker than a lock.
-        self._free = [True]
+        self._lock: Final = threading.RLock()
+        #: How often its holder has taken it.
+        self._depth = 0
         self._news: threading.Condition | None = None
-        #: The thread that has it, as :func:`threading.get_ident` names it.
-        self.holder: int | None = None
-        #: Whether that one drains events; else it reads for an answer of its own, and will not have it for long.
+        #: Whether the holder drains events; else it reads for an answer of its own, and will not have it for long.
         self.draining = False
         #: How many threads follow, and a count of what was handed on while some did.
         self.followers = 0
@@ -73,20 +71,36 @@ class ReadLock:
         #: What to tell, once somebody has read, whether something is left to hand on; for event loops.
         self.watched: WatchedSocket | None = None
 
-    def take(self) -> bool:
-        """Take it, if it is free."""
-        try:
-            self._free.pop()
-        except IndexError:
+    def take(self, draining: bool = False) -> bool:
+        """Take it, if it is free or this thread's already. ``False`` if another thread has it.
+
+        ``draining`` is of the holder, and counts when it takes the lock first.
+        """
+        if not self._lock.acquire(False):
             return False
-        self.holder = get_ident()
+        if not self._depth:
+            self.draining = draining
+        self._depth += 1
+        return True
+
+    def take_first(self) -> bool:
+        """Take it if it is free. ``False`` if a thread has it, be it this one."""
+        if not self._lock.acquire(False):
+            return False
+        if self._depth:
+            self._lock.release()
+            return False
+        self._depth = 1
         return True
 
     def give_back(self) -> None:
-        """Leave it to whoever waits for it."""
-        self.holder = None
+        """Undo one :meth:`take`. With the first one the lock is free for others."""
+        self._depth -= 1
+        if self._depth:
+            self._lock.release()
+            return
         self.draining = False
-        self._free.append(True)
+        self._lock.release()
         if self.followers:
             self.announce()
         if self.watched is not None:
@@ -105,7 +119,7 @@ class ReadLock:
             awaited.followed = True
             self.followers += 1
             try:
-                return news.wait_for(lambda: is_settled(awaited) or bool(self._free), seconds)
+                return news.wait_for(lambda: is_settled(awaited) or not self._depth, seconds)
             finally:
                 self.followers -= 1
 

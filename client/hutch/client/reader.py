@@ -127,12 +127,9 @@ class FromServer(Role):
 
     def method(self, channel: int, payload: bytes) -> Method:  # noqa: ARG002  (it is the same on all)
         """The method in a frame; raises as :func:`server_method`."""
-        decode = _DECODERS.get(payload[:4])
-        if decode is None:
-            return server_method(payload)
         try:
-            return decode(payload)
-        except ValueError:
+            return _DECODERS[payload[:4]](payload)
+        except (KeyError, ValueError):
             return server_method(payload)
 
     def stray(self, frame_type: int, channel: int, payload: bytes) -> None:  # noqa: ARG002

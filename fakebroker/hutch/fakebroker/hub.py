@@ -90,7 +90,9 @@ class Hub(Follower):
             turn.wait_for_lock()
         try:
             connection = session.connection
-            if (connection is None or not connection.unsent) and not (timers.soonest < _NEVER and timers.is_due):
+            if (connection is None or not connection.unsent) and not (
+                timers.soonest < _NEVER and timers.soonest <= timers.now()
+            ):
                 return session.take()
         finally:
             turn.lock.release()

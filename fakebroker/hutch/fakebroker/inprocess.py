@@ -66,12 +66,16 @@ class Pipe:
         Raises:
             BrokenPipeError: the connection has ended.
         """
-        with self._turn:
+        turn = self._turn
+        turn.begin()
+        try:
             self.thread = get_ident()
             session = self._session
             if session is None or session.dropped:
                 raise BrokenPipeError("the connection to the in-process broker has ended")
             session.receive(data)
+        finally:
+            turn.end()
         if session.reader.more:
             self._hub.resume([session])
 
@@ -129,7 +133,7 @@ class Pipe:
     def readable(self) -> bool:
         """Whether :meth:`receive` would return or raise at once, as far as can be told without letting time pass."""
         session = self._session
-        return session is None or session.has_output or session.dropped
+        return session is None or bool(session.output) or session.dropped
 
     def close(self) -> None:
         """End the connection; closing again does nothing. In a forked child it is left to the parent."""

@@ -37,11 +37,12 @@ class Turn:
         # waits. So whoever has to wait stands in line. The first in line has this one while it waits for the lock.
         self._line: Final = threading.Lock()
 
-    def __enter__(self) -> Node:
+    def begin(self) -> Node:
+        """Begin a turn. ``with`` does that, and ends the turn; what every message passes spares itself the detour."""
         if not self.lock.acquire(False):
             self.wait_for_lock()
         self._depth += 1
-        if self._timers.soonest < _NEVER and self._depth == 1 and self._timers.is_due:
+        if self._timers.soonest < _NEVER and self._depth == 1 and self._timers.soonest <= self._timers.now():
             try:
                 self.node.run_due()
             except BaseException:
@@ -50,15 +51,14 @@ class Turn:
                 raise
         return self.node
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def end(self) -> None:
+        """End the turn that :meth:`begin` began, be there an error or not."""
         if self._depth > 1:
             self._depth -= 1
             self.lock.release()
             return
         try:
-            if self._pending or (self._timers.soonest < _NEVER and self._timers.is_due):
+            if self._pending or (self._timers.soonest < _NEVER and self._timers.soonest <= self._timers.now()):
                 self.node.run_due()
         finally:
             self._depth = 0
@@ -68,6 +68,14 @@ class Turn:
             for follow in self.followers:
                 follow()
             self.lock.release()
+
+    def __enter__(self) -> Node:
+        return self.begin()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.end()
 
     def check_none(self) -> None:
         """Look whether this thread may wait, or move a clock.

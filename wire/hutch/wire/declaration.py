@@ -6,10 +6,10 @@
 from struct import Struct
 from struct import error as StructError
 from types import MappingProxyType
-from typing import Annotated, Any, ClassVar, Final, Self, dataclass_transform
+from typing import Annotated, Any, ClassVar, Final, NamedTuple, Self, dataclass_transform
 
 from hutch.wire.fields import FieldTable, TruncatedField, read_table, write_table
-from hutch.wire.frames import END, FRAME_PREFIX, METHOD
+from hutch.wire.frames import END, METHOD
 
 Octet = Annotated[int, "octet"]
 Short = Annotated[int, "short"]
@@ -137,11 +137,12 @@ def decode_method(payload: bytes) -> Method:
         TruncatedField: the payload is too short for two ids.
         MethodDecodeError, MalformedShortStr, UnknownFieldType: as :meth:`Method.decode`.
     """
-    kind = _BY_IDS.get(payload[:4])
-    if kind is None:
+    try:
+        kind = _BY_IDS[payload[:4]]
+    except KeyError:
         if len(payload) < 4:
-            raise TruncatedField("a method frame holds two ids at least")
-        raise KeyError(int.from_bytes(payload[:4]))
+            raise TruncatedField("a method frame holds two ids at least") from None
+        raise KeyError(int.from_bytes(payload[:4])) from None
     return kind.decode(payload)
 
 
@@ -158,10 +159,13 @@ _FIXED = {"octet": "B", "short": "H", "long": "I", "longlong": "Q"}
 
 
 def _shortstr(value: str) -> bytes:
+    if value == "":
+        return b"\0"
     raw = value.encode()
-    if len(raw) > 255:
-        raise ValueError(f"a short string holds 255 bytes at most, not {len(raw)}: {value[:40]!r}...")
-    return bytes((len(raw),)) + raw
+    size = len(raw)
+    if size > 255:
+        raise ValueError(f"a short string holds 255 bytes at most, not {size}: {value[:40]!r}...")
+    return bytes((size,)) + raw
 
 
 def _longstr(value: bytes) -> bytes:
@@ -169,13 +173,17 @@ def _longstr(value: bytes) -> bytes:
 
 
 def _read_shortstr(payload: bytes, offset: int) -> tuple[str, int]:
+    """The string, and the offset behind it, which is past the end of the payload if some of the string is missing."""
+    size = payload[offset]
     start = offset + 1
-    end = start + payload[offset]
-    if end > len(payload):
-        raise IndexError
+    if not size:
+        return "", start
+    end = start + size
     try:
         return payload[start:end].decode(), end
     except UnicodeDecodeError as error:
+        if end > len(payload):
+            raise IndexError from None
         raise MalformedShortStr(str(error)) from None
 
 
@@ -190,9 +198,9 @@ def _read_longstr(payload: bytes, offset: int) -> tuple[bytes, int]:
 
 
 def _specialise(cls: type[Method], kinds: dict[str, str]) -> None:
-    """Write ``__init__``, ``encode`` and ``decode`` for one declaration, as straight-line code.
+    """Write ``__init__``, ``encode``, ``frame`` and ``decode`` for one declaration, as straight-line code.
 
-    Neighbouring numbers share one ``struct`` call, and neighbouring bits an octet, as the spec packs them.
+    Neighbouring bits share an octet, as the spec packs them, and neighbouring numbers and octets one ``struct`` call.
     """
     names: dict[str, Any] = {
         "cls": cls,
@@ -202,33 +210,53 @@ def _specialise(cls: type[Method], kinds: dict[str, str]) -> None:
         "read_shortstr": _read_shortstr,
         "read_longstr": _read_longstr,
         "read_table": read_table,
-        "ids": cls.ID.to_bytes(4),
         "kinds": kinds,
         "misfit": _misfit,
-        "frame_prefix": FRAME_PREFIX.pack,
         "StructError": StructError,
         "TruncatedField": TruncatedField,
         "MethodDecodeError": MethodDecodeError,
     }
-    writes: list[str] = ["ids"]
+    # What goes before the first string or table is packed with the ids, and with what begins the frame.
+    head = ""
+    values = [str(cls.ID)]
+    writes: list[str] = []
     reads: list[str] = []
     for run in _runs(kinds):
         kind = kinds[run[0]]
-        if kind in _FIXED:
-            layout = f"layout{len(names)}"
-            names[layout] = Struct(">" + "".join(_FIXED[kinds[name]] for name in run))
-            writes.append(f"{layout}.pack({', '.join(f'self.{name}' for name in run)})")
-            targets = ", ".join(f"self.{name}" for name in run)
-            reads.append(f"{targets}, = {layout}.unpack_from(payload, offset); offset += {names[layout].size}")
-        elif kind == "bit":
-            octet = " | ".join(f"bool(self.{name}) << {bit}" for bit, name in enumerate(run))
-            writes.append(f"bytes(({octet},))")
-            reads.append("bits = payload[offset]; offset += 1")
-            reads += [f"self.{name} = bits & {1 << bit} != 0" for bit, name in enumerate(run)]
+        if kind in _FIXED or kind == "bit":
+            numbers = _numbers(run, kinds)
+            codes = "".join(number.code for number in numbers)
+            packed = [number.value for number in numbers]
+            layout = Struct(">" + codes)
+            unpack = f"unpack{len(names)}"
+            names[unpack] = layout.unpack_from
+            unpacked = "payload[offset]," if codes == "B" else f"{unpack}(payload, offset)"
+            reads.append(f"{', '.join(number.target for number in numbers)}, = {unpacked}; offset += {layout.size}")
+            reads += [line for number in numbers for line in number.bits]
+            if run[0] == cls.FIELDS[0]:
+                head = codes
+                values += packed
+            elif kind == "bit" and len(numbers) == 1:
+                writes.append(f"bytes(({packed[0]},))")
+            else:
+                pack = f"pack{len(names)}"
+                names[pack] = layout.pack
+                writes.append(f"{pack}({', '.join(packed)})")
         else:
             (name,) = run
             writes.append(f"{kind}(self.{name})")
             reads.append(f"self.{name}, offset = read_{kind}(payload, offset)")
+    rest = " + ".join(writes)
+    payload_head, frame_head = Struct(f">I{head}"), Struct(f">BHII{head}" + ("" if rest else "B"))
+    names["payload_head"], names["frame_head"] = payload_head.pack, frame_head.pack
+    fields = ", ".join(values)
+    if rest:
+        payload = f"payload_head({fields}) + {rest}"
+        begin = f"frame_head({METHOD}, channel, {payload_head.size} + len(rest), {fields})"
+        frame = [f"rest = {rest}", f"return {begin} + rest + {bytes((END,))!r}"]
+    else:
+        payload = f"payload_head({fields})"
+        frame = [f"return frame_head({METHOD}, channel, {payload_head.size}, {fields}, {END})"]
     defaults = [f"{name}=cls.{name}" if name in cls.__dict__ else name for name in kinds]
     source = "\n".join(
         [
@@ -236,15 +264,14 @@ def _specialise(cls: type[Method], kinds: dict[str, str]) -> None:
             *([f"    self.{name} = {name}" for name in kinds] or ["    pass"]),
             "def encode(self):",
             "    try:",
-            f"        return {' + '.join(writes)}",
+            f"        return {payload}",
             "    except StructError:",
             "        raise misfit(self, kinds) from None",
             "def frame(self, channel):",
             "    try:",
-            f"        payload = {' + '.join(writes)}",
+            *[f"        {line}" for line in frame],
             "    except StructError:",
             "        raise misfit(self, kinds) from None",
-            f"    return frame_prefix({METHOD}, channel, len(payload)) + payload + {bytes((END,))!r}",
             "def decode(cls, payload, offset=4):",
             "    self = cls.__new__(cls)",
             "    start = offset",
@@ -264,6 +291,33 @@ def _specialise(cls: type[Method], kinds: dict[str, str]) -> None:
     cls.decode = classmethod(names["decode"])  # type: ignore[assignment]
 
 
+class _Number(NamedTuple):
+    """A number of a ``struct`` call: its code there, what is packed, where it is unpacked to, and what is done then."""
+
+    code: str
+    value: str
+    target: str
+    bits: tuple[str, ...] = ()
+
+
+def _numbers(run: list[str], kinds: dict[str, str]) -> list[_Number]:
+    """A run of numbers and bits as numbers: up to eight neighbouring bits are an octet."""
+    numbers: list[_Number] = []
+    octet: list[str] = []
+    for name, following in zip(run, [*run[1:], ""], strict=True):
+        if kinds[name] in _FIXED:
+            numbers.append(_Number(_FIXED[kinds[name]], f"self.{name}", f"self.{name}"))
+            continue
+        octet.append(name)
+        if kinds.get(following) != "bit" or len(octet) == 8:
+            value = " | ".join(f"bool(self.{bit}) << {place}" for place, bit in enumerate(octet))
+            target = f"bits{len(numbers)}"
+            bits = tuple(f"self.{bit} = {target} & {1 << place} != 0" for place, bit in enumerate(octet))
+            numbers.append(_Number("B", value, target, bits))
+            octet = []
+    return numbers
+
+
 def _misfit(method: Method, kinds: dict[str, str]) -> ValueError:
     """The error that names the number that ``struct`` could not pack."""
     for name, kind in kinds.items():
@@ -274,13 +328,11 @@ def _misfit(method: Method, kinds: dict[str, str]) -> ValueError:
 
 
 def _runs(kinds: dict[str, str]) -> list[list[str]]:
-    """The fields in order, neighbours that are coded together in one list."""
+    """The fields in order, neighbouring numbers and bits in one list."""
     runs: list[list[str]] = []
     for name, kind in kinds.items():
-        if runs:
-            previous = kinds[runs[-1][-1]]
-            if (kind in _FIXED and previous in _FIXED) or (kind == previous == "bit" and len(runs[-1]) < 8):
-                runs[-1].append(name)
-                continue
-        runs.append([name])
+        if runs and all(each in _FIXED or each == "bit" for each in (kind, kinds[runs[-1][-1]])):
+            runs[-1].append(name)
+        else:
+            runs.append([name])
     return runs

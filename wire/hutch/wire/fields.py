@@ -100,6 +100,7 @@ class ByteArray(bytes):
 
 _OCTET = Struct(">B")
 _LONG = Struct(">I")
+_EMPTY_TABLE = b"\0\0\0\0"
 _UINT64 = Struct(">Q")
 _DECIMAL = Struct(">Bi")
 _EPOCH = datetime(1970, 1, 1)  # naive UTC is what py-amqp's users get
@@ -119,6 +120,8 @@ def read_table(buffer: bytes, offset: int = 0) -> tuple[dict[str, FieldValue], i
         UnknownFieldType: a type tag outside of the dialect.
         FieldError: tables or arrays nested hundreds deep.
     """
+    if buffer[offset : offset + 4] == _EMPTY_TABLE:
+        return {}, offset + 4
     try:
         (size,) = _LONG.unpack_from(buffer, offset)
     except StructError:
@@ -179,7 +182,7 @@ def write_table(table: FieldTable) -> bytes:
         FieldError: a value of a type that AMQP has no field for, or out of its field's range; the key is named.
     """
     if not table:
-        return b"\0\0\0\0"
+        return _EMPTY_TABLE
     fields: list[bytes] = []
     for key, value in table.items():
         write = _WRITERS.get(type(value)) or _writer_of_subclass(key, value)

@@ -110,13 +110,13 @@ def next_connection_state(table: _Table, state: ConnectionState, method: type[Me
         IllegalMethod: the method is not legal in ``state`` (CONN-METHOD-01 to 03, CONN-OPEN-10). Up to TUNING, RabbitMQ
             sends no connection.close and ends the stream (CONN-OPEN-08).
     """
-    following = table[state].get(method)
-    if following is None:
+    try:
+        return table[state][method]
+    except KeyError:
         if state is ConnectionState.CLOSING:
             return state
         text = f"unexpected method in connection state {state.value}"
-        raise IllegalMethod(ReplyCode.CHANNEL_ERROR, text, method)
-    return following
+        raise IllegalMethod(ReplyCode.CHANNEL_ERROR, text, method) from None
 
 
 class ChannelState(StrEnum):

@@ -1,7 +1,10 @@
 """What RabbitMQ does only when it has gone through all bytes that came at once."""
 
 from collections.abc import Callable
-from typing import Final
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from hutch.fakebroker.amqp091.channel import Channel
 
 _CONNECTION: Final = 0
 
@@ -13,15 +16,18 @@ class AfterInput:
     closed, or has found an error that closes the connection. A channel hears still later from queues, which answer
     consumers and tx.commit.
 
-    ``reading`` is whether bytes are in hand, ``due`` whether :meth:`run` has anything to do. ``write`` sends bytes,
-    ``hear`` has the channels hear what queues have told them of publishes.
+    ``reading`` is whether bytes are in hand, ``reads`` how often they were used up. ``due`` is whether something ends
+    then, or is sent. ``waiting`` are the channels that hear then what queues have told them of publishes. ``write``
+    sends bytes; ``sent`` tells queues that all was sent.
     """
 
-    def __init__(self, write: Callable[[bytes], None], hear: Callable[[], None]) -> None:
+    def __init__(self, write: Callable[[bytes], None], sent: Callable[[], None]) -> None:
         self.reading = False
+        self.reads = 0
         self.due = False
+        self.waiting: dict[Channel, None] = {}
         self._write: Final = write
-        self._hear: Final = hear
+        self._sent: Final = sent
         #: By channel; 0 stands for the connection itself.
         self._ends: dict[int, Callable[[], None]] = {}
         self._answers: dict[int, list[bytes]] = {}
@@ -63,7 +69,10 @@ class AfterInput:
             action()
         for channel in list(self._answers):
             self.send_answers(channel)
-        self._hear()
+        waiting, self.waiting = self.waiting, {}
+        for hearing in waiting:
+            hearing.hear()
+        self._sent()
         commits, self._commits = self._commits, {}
         for action in commits.values():
             action()

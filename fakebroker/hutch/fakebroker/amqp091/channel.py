@@ -40,6 +40,7 @@ class Channel(Publisher):
         self.vhost: Final = connection.vhost
         self.number: Final = number
         self.output: Output = connection.output
+        self.after_input: Final = connection.after_input
         self.sink: Final = ChannelSink(connection, number)
         #: Who makes a fact happen that comes of this channel.
         self.origin: Final = self.sink.origin
@@ -82,9 +83,9 @@ class Channel(Publisher):
 
     def tell(self, standing: Standing, is_full: bool) -> None:
         """Hear a queue's word, behind what is at hand of what the client has sent (QUORUM-13)."""
-        if self.connection.reading:
+        if self.after_input.reading:
             self._words.append((standing, is_full))
-            self.connection.waiting[self] = None
+            self.after_input.waiting[self] = None
         else:
             standing.hear(is_full)
 
@@ -310,8 +311,8 @@ class Channel(Publisher):
     def close(self) -> None:
         """End the consumers and requeue what is not acknowledged (CHAN-11)."""
         self.connection.channels.pop(self.number, None)
-        if self.connection.waiting:
-            self.connection.waiting.pop(self, None)
+        if self.after_input.waiting:
+            self.after_input.waiting.pop(self, None)
         if self.reply_queue is not None:
             self.vhost.node.replies.end(self.reply_queue)
             self.reply_queue = None

@@ -39,7 +39,7 @@ class Confirms:
             at_once = not queues or all(isinstance(queue, ReplyQueue) for queue in queues)
         if not at_once and not self._single:
             (self._nacks if refusing else self._acks).append(self.count)
-            self._channel.connection.waiting[self._channel] = None
+            self._channel.after_input.waiting[self._channel] = None
         elif refusing:
             self._tell(BasicNack(self.count, multiple=not self._acks and not self._nacks))
         else:

@@ -1,7 +1,8 @@
-"""An open connection of AMQP 0-9-1: its channels, and what they have to hear."""
+"""An open connection of AMQP 0-9-1, and its channels."""
 
 from typing import TYPE_CHECKING, Final
 
+from hutch.fakebroker.amqp091.after_input import AfterInput
 from hutch.fakebroker.amqp091.output import Output
 from hutch.fakebroker.amqp091.profile import AMQPProfile
 from hutch.fakebroker.engine.client import Client
@@ -28,26 +29,24 @@ class AMQPConnection(Connection):
     """
 
     def __init__(
-        self, client: Client, user: str, vhost: "VHost", output: Output, profile: AMQPProfile, *, cancel_notify: bool
+        self,
+        client: Client,
+        user: str,
+        vhost: "VHost",
+        output: Output,
+        after_input: AfterInput,
+        profile: AMQPProfile,
+        *,
+        cancel_notify: bool,
     ) -> None:
         self.profile: Final = profile
         self.output: Final = output
+        self.after_input: Final = after_input
         self.cancel_notify: Final = cancel_notify
         self.channels: Final[dict[int, Channel]] = {}
-        #: Whether there is more at hand of what the client has sent, and how often there was.
-        self.reading = False
-        self.reads = 0
-        #: The channels that have something to hear behind that.
-        self.waiting: dict[Channel, None] = {}
         #: The queues that have something to hear once all output is sent.
         self.unsent: list[tuple[ChannelSink, Queue, Unsent]] = []
         super().__init__(client, user, vhost)
-
-    def hear(self) -> None:
-        """What was at hand is used up: have the channels hear what queues have told them meanwhile."""
-        channels, self.waiting = self.waiting, {}
-        for channel in channels:
-            channel.hear()
 
     def sent(self) -> None:
         """All output was sent: have the queues hear that."""

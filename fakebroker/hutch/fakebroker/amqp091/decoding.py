@@ -52,7 +52,8 @@ def decode(payload: bytes, channel: int) -> Method:
     try:
         method = decode_method(payload)
         for name in method.TABLES:
-            check_table(getattr(method, name))
+            if table := getattr(method, name):
+                check_table(table)
         return method
     except KeyError:
         raise _unknown_method(payload) from None

@@ -230,17 +230,17 @@ class Handshake:
             following = next_connection_state(FROM_CLIENT, self.state, type(method))
         except IllegalMethod as error:
             raise AMQPError(error.code, error.text, method=error.method) from None
-        if isinstance(method, ConnectionStartOk):
+        if type(method) is ConnectionStartOk:
             self.state = following
             self._log_in(method)
-        elif isinstance(method, ConnectionTuneOk):
+        elif type(method) is ConnectionTuneOk:
             self._tune(method, following)
-        elif isinstance(method, ConnectionOpen):
+        elif type(method) is ConnectionOpen:
             self.state = following
             self._open(method)
-        elif isinstance(method, ConnectionUpdateSecret):
+        elif type(method) is ConnectionUpdateSecret:
             self._update_secret()
-        elif isinstance(method, ConnectionClose):
+        elif type(method) is ConnectionClose:
             # Channels that there are end first, and tell of that when the bytes in hand are used up.
             has_channels = self._session.has_channels
             self._session.release()
@@ -326,6 +326,6 @@ class Handshake:
         session.end_in(None)
         cancel_notify = self._capabilities.get("consumer_cancel_notify") is True
         session.connection = AMQPConnection(
-            self._client, self._client.user or "", vhost, session, self._profile, cancel_notify=cancel_notify
+            self._client, user, vhost, session, session.after_input, self._profile, cancel_notify=cancel_notify
         )
         self._send(ConnectionOpenOk())

@@ -64,8 +64,6 @@ class Reader(Role):
         self._limit = 0.0
         self.more = False
         after_input.reading = True
-        if (connection := session.connection) is not None:
-            connection.reading = True
         while not handshake.deaf:
             try:
                 goes_on = self._take_under_alarm() if alarms else cutter.next() != NOTHING
@@ -79,10 +77,8 @@ class Reader(Role):
                 self.more = True
                 return
         after_input.reading = False
-        if (connection := session.connection) is not None:
-            connection.reading = False
-            connection.reads += 1
-        if after_input.due or (connection is not None and connection.waiting):
+        after_input.reads += 1
+        if after_input.due or after_input.waiting:
             after_input.run()
         if self.ended and not self.blocked:
             session.lost()

@@ -23,10 +23,8 @@ from hutch.fakebroker.engine.node import Node
 from hutch.fakebroker.engine.origin import Origin
 from hutch.fakebroker.engine.peer import Peer
 from hutch.wire.codes import ReplyCode
-from hutch.wire.cutter import ACK, ACK_SIZE
 from hutch.wire.frames import END, METHOD, message_frames
 from hutch.wire.methods import (
-    BasicAck,
     ChannelClose,
     ConnectionClose,
     Method,
@@ -77,11 +75,12 @@ class Session(Output):
         self.refusal: str | None = None
         #: Tells the shell that there is output.
         self.wake: Final = wake
-        self._out: list[bytes] = []
+        #: What :meth:`take` has to give, in pieces.
+        self.output: list[bytes] = []
         #: How many bytes that is.
         self._size = 0
         self._stream_size: Final = stream_size
-        self.after_input: Final = AfterInput(self.write, self._hear)
+        self.after_input: Final = AfterInput(self.write, self._tell_sent)
         #: The channel numbers in use.
         self.slots: Final[dict[int, Slot]] = {}
         self._channel_max = 0
@@ -106,19 +105,15 @@ class Session(Output):
         Before and after this, the caller runs what is due.
         """
         reader, handshake = self.reader, self._handshake
-        if self.dropped or handshake.deaf:
+        if handshake.deaf:
             return
-        if reader.blocked:
-            reader.cutter.add(data)
-            return
-        if handshake.heartbeat is not None:
+        if handshake.heartbeat is not None and not reader.blocked:
             handshake.heartbeat.received = True
         if handshake.state is _GREETING:
             data = handshake.greet(data)
-        if data and not self.dropped:
-            reader.cutter.add(data)
-            if not reader.more:
-                reader.proceed()
+        reader.cutter.add(data)
+        if not (reader.more or reader.blocked):
+            reader.proceed()
 
     def proceed(self) -> None:
         """Go on with what :meth:`receive` took and left, for another slice; as that."""
@@ -181,13 +176,6 @@ class Session(Output):
                 complete()
             except BrokerError as error:
                 self.refuse(slot, number, in_amqp(error), TxCommit)
-
-    def _hear(self) -> None:
-        connection = self.connection
-        if connection is not None and connection.waiting:
-            connection.hear()
-        if connection is not None and connection.unsent:
-            self._tell_sent(connection)
 
     def close_channel(self, slot: Slot) -> None:
         """End the engine's side of a channel."""
@@ -334,17 +322,12 @@ class Session(Output):
     def lost(self) -> None:
         """The client is gone."""
         if not self.dropped:
-            self._out.clear()
+            self.output.clear()
             self._size = 0
             self.drop()
             self.node.run_due()
 
     # bytes out
-
-    @property
-    def has_output(self) -> bool:
-        """Whether :meth:`take` has something to give."""
-        return bool(self._out)
 
     @property
     def is_behind(self) -> bool:
@@ -356,31 +339,33 @@ class Session(Output):
         if self._size > _CHUNK:
             data = self._take_chunk()
         else:
-            data = b"".join(self._out)
-            self._out = []
+            data = b"".join(self.output)
+            self.output = []
             self._size = 0
         if self.connection is not None and self.connection.unsent:
-            self._tell_sent(self.connection)
+            self._tell_sent()
         return data
 
     def _take_chunk(self) -> bytes:
         size = count = 0
-        while size < _CHUNK and count < len(self._out):
-            size += len(self._out[count])
+        while size < _CHUNK and count < len(self.output):
+            size += len(self.output[count])
             count += 1
-        data = b"".join(self._out[:count])
-        del self._out[:count]
+        data = b"".join(self.output[:count])
+        del self.output[:count]
         self._size -= size
         return data
 
-    def _tell_sent(self, connection: AMQPConnection) -> None:
-        if not self.is_behind:
+    def _tell_sent(self) -> None:
+        """Have queues hear that all was sent, if they wait for that."""
+        connection = self.connection
+        if connection is not None and connection.unsent and not self.is_behind:
             connection.sent()
             self.node.run_due()
 
     def write(self, data: bytes) -> None:
         """Add to the output."""
-        out = self._out
+        out = self.output
         was_empty = not out
         out.append(data)
         self._size += len(data)
@@ -391,10 +376,7 @@ class Session(Output):
 
     def method(self, channel: int, method: Method) -> None:
         """Send a method without content."""
-        if type(method) is BasicAck:
-            self.write(ACK.pack(METHOD, channel, ACK_SIZE, BasicAck.ID, method.delivery_tag, method.multiple, 0xCE))
-        else:
-            self.write(method.frame(channel))
+        self.write(method.frame(channel))
 
     def queue_method(self, channel: int, method: Method) -> None:
         """Send a method of a queue's."""

@@ -65,14 +65,19 @@ class Actor:
         if grant in self._granted or self.username is None:
             return
         node = self.vhost.node
-        user = node.users.get(self.username)
-        permissions = None if user is None else user.permissions.get(self.vhost.name)
+        try:
+            permissions = node.users[self.username].permissions[self.vhost.name]
+        except KeyError:
+            permissions = None
         called = "amq.default" if kind == "exchange" and not name else name  # the default exchange (PERM-10)
         pcre2 = node.profile.access.has_pcre2
         if permissions is None or not matches(getattr(permissions, permission), called, pcre2=pcre2):
             raise self._refused(permission, f"{kind} '{called}'")
-        if (forgotten := _remember(self._granted, grant)) is not None and forgotten[::2] == ("exchange", "write"):
-            self.writable.discard(forgotten[1])
+        self._granted[grant] = None
+        if len(self._granted) > _REMEMBERED:
+            kind, name, permission = _forget_oldest(self._granted)
+            if (kind, permission) == ("exchange", "write"):
+                self.writable.discard(name)
 
     def check_publish(self, exchange: str) -> None:
         """Refuse with 403 an exchange that the user may not write to; else it is ``writable`` from now on."""
@@ -110,14 +115,16 @@ class Actor:
             if grant not in self._granted_topics:
                 if not self._permits_topic(*grant):
                     raise self._refused(permission, f"topic '{key}' in exchange '{exchange.name}'")
-                _remember(self._granted_topics, grant)
+                self._granted_topics[grant] = None
+                if len(self._granted_topics) > _REMEMBERED:
+                    _forget_oldest(self._granted_topics)
 
     def _permits_topic(self, exchange: str, key: str, permission: TopicPermission) -> bool:
         if self.username is None:
             return True
-        user = self.vhost.node.users.get(self.username)
-        permissions = None if user is None else user.topic_permissions.get(self.vhost.name, {}).get(exchange)
-        if permissions is None:
+        try:
+            permissions = self.vhost.node.users[self.username].topic_permissions[self.vhost.name][exchange]
+        except KeyError:
             return True
         variables = {"username": self.username, "vhost": self.vhost.name}
         profile = self.vhost.node.profile.access
@@ -145,11 +152,8 @@ def operator(vhost: "VHost") -> Actor:
     return Actor(vhost, OPERATOR)
 
 
-def _remember(granted: dict[Key, None], grant: Key) -> Key | None:
-    """Note a grant; the one that is forgotten for it, if any."""
-    granted[grant] = None
-    if len(granted) <= _REMEMBERED:
-        return None
+def _forget_oldest(granted: dict[Key, None]) -> Key:
+    """Forget the grant that was made first, and return it."""
     oldest = next(iter(granted))
     del granted[oldest]
     return oldest

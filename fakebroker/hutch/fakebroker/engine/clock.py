@@ -5,7 +5,7 @@ from abc import abstractmethod
 from collections.abc import Callable
 from typing import Final
 
-from sortedcontainers import SortedKeyList
+from sortedcontainers import SortedList
 
 from hutch.wire.interfaces import mypyc_attr
 
@@ -85,6 +85,8 @@ class Timers:
 
     def __init__(self, clock: Clock) -> None:
         self._clock: Final = clock
+        #: The time, in seconds on the clock's ``monotonic``.
+        self.now: Final = clock.monotonic
         #: The clock itself, and how early a timer may be.
         self._running = clock
         self._tolerance = 0.0
@@ -92,8 +94,9 @@ class Timers:
             self._running = clock.source
             self._tolerance = _RESOLUTION
         self._order = 0
-        self._waiting: SortedKeyList[Timer] = SortedKeyList(key=lambda timer: (timer.at, timer.order))
-        #: When the soonest timer is due; infinity when there is none.
+        #: By moment and order, so that timers themselves are never compared.
+        self._waiting: SortedList[tuple[float, int, Timer]] = SortedList()
+        #: From when on the soonest timer is due; infinity when there is none.
         self.soonest = math.inf
 
     def set(self, delay: float, action: Callable[[], None], *, background: bool = False) -> Timer:
@@ -114,8 +117,8 @@ class Timers:
             at = max(at, self._clock.monotonic())  # it cannot be done at a moment before this one
         self._order += 1
         timer = Timer(at, self._order, action, background)
-        self._waiting.add(timer)
-        self.soonest = min(self.soonest, at)
+        self._waiting.add((at, timer.order, timer))
+        self.soonest = min(self.soonest, at - self._tolerance)
         return timer
 
     @property
@@ -130,18 +133,18 @@ class Timers:
     def set_again(self, at: float, order: int, action: Callable[[], None], *, background: bool = False) -> Timer:
         """Set a timer as it was, be its moment in the past, and in the place that it had among others."""
         timer = Timer(at, order, action, background)
-        self._waiting.add(timer)
-        self.soonest = min(self.soonest, at)
+        self._waiting.add((at, timer.order, timer))
+        self.soonest = min(self.soonest, at - self._tolerance)
         return timer
 
     def cancel(self, timer: Timer) -> None:
         """Forget a timer; one that has run already is no error."""
-        self._waiting.discard(timer)
+        self._waiting.discard((timer.at, timer.order, timer))
         self._look()
 
     def next_at(self, *, background: bool = True) -> float | None:
         """When the soonest timer is due; without ``background``, the soonest that is not housekeeping."""
-        timers = (timer.at for timer in self._waiting if background or not timer.background)
+        timers = (at for at, _, timer in self._waiting if background or not timer.background)
         soonest: float | None = next(timers, None)
         return soonest
 
@@ -152,15 +155,15 @@ class Timers:
     @property
     def is_due(self) -> bool:
         """Whether the time of the soonest timer has come."""
-        return self.soonest - self._tolerance <= self._clock.monotonic()
+        return self.soonest <= self.now()
 
     def pop_due(self) -> Timer | None:
         """Take out the soonest timer if its time has come."""
-        if self.soonest == math.inf or self.soonest - self._tolerance > self._clock.monotonic():
+        if self.soonest == math.inf or self.soonest > self.now():
             return None
-        timer: Timer = self._waiting.pop(0)
+        timer: Timer = self._waiting.pop(0)[2]
         self._look()
         return timer
 
     def _look(self) -> None:
-        self.soonest = self._waiting[0].at if self._waiting else math.inf
+        self.soonest = self._waiting[0][0] - self._tolerance if self._waiting else math.inf

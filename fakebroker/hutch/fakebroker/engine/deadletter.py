@@ -68,7 +68,7 @@ def dead_letter_message(queue: "Queue", message: Message, reason: str, failures:
     dead = Message(
         queue.settings.dead_letter_exchange or "",
         message.routing_key if override is None else override,
-        node.envelopes.of(raw),
+        node.envelopes[raw],
         message.body,
     )
     dead.number = node.messages = node.messages + 1

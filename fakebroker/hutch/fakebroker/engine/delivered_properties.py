@@ -4,7 +4,7 @@ import re
 from collections.abc import Mapping
 
 from hutch.wire.fields import FieldValue, Int64, UInt64, join_table, read_table, split_table, write_table
-from hutch.wire.properties import join_properties, split_properties
+from hutch.wire.properties import NO_PROPERTIES, join_properties, split_properties
 
 _NUMBER = re.compile(rb"\+?[0-9]+")
 #: Field types whose bytes a RabbitMQ that decodes headers may write back in another way.
@@ -19,7 +19,7 @@ def delivered_properties(raw: bytes, decoded: bool, has_bcc: bool) -> bytes:
     order of their names' bytes, each once (PUB-15, PUB-16); expiration as plain digits; flag bits of no property
     cleared.
     """
-    if not (decoded or has_bcc):
+    if raw == NO_PROPERTIES or not (decoded or has_bcc):
         return raw
     parts = split_properties(raw)
     if "headers" in parts:

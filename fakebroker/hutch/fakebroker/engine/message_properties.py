@@ -50,12 +50,31 @@ class Envelope:
         self.ttl: int | None = None
         self.cc: tuple[str, ...] = ()
         self.bcc: tuple[str, ...] = ()
+        self.user_id: PropertyValue | None = None
+        self.reply_to: PropertyValue | None = None
+        #: Its priority, 0 without one (PRIO-03).
+        self.priority = 0
+        has_bcc = False
+        if values:
+            headers = self._read(values, profile)
+            has_bcc = "BCC" in headers
+        #: Whether there is anything in it that can make the broker refuse the message.
+        self.needs_check = self.user_id is not None or self.refusal is not None or self.reply_to is not None
+        self.raw = delivered_properties(raw, profile.sorts_headers, has_bcc)
+        self.size = len(self.raw)
+        #: Whether that is not what they came as.
+        self.rewritten = self.raw != raw
+        #: The properties as they are delivered.
+        self.properties = Properties(self.raw)
+
+    def _read(self, values: Mapping[str, PropertyValue], profile: MessageProfile) -> FieldTable:
+        """Read the properties; returns the headers."""
         self.user_id = values.get("user_id")
         self.reply_to = values.get("reply_to")
         mode = values.get("delivery_mode")
         priority = values.get("priority")
-        #: Its priority, 0 without one (PRIO-03).
-        self.priority = priority if isinstance(priority, int) else 0
+        if isinstance(priority, int):
+            self.priority = priority
         expiration = values.get("expiration")
         found = values.get("headers")
         headers = found if isinstance(found, Mapping) else {}
@@ -69,14 +88,7 @@ class Envelope:
                 raise precondition_failed(f"invalid message: {{delivery_mode_unknown,{mode}}}")
         except BrokerError as refusal:
             self.refusal = refusal
-        #: Whether there is anything in it that can make the broker refuse the message.
-        self.needs_check = self.user_id is not None or self.refusal is not None or self.reply_to is not None
-        self.raw = delivered_properties(raw, profile.sorts_headers, "BCC" in headers)
-        self.size = len(self.raw)
-        #: Whether that is not what they came as.
-        self.rewritten = self.raw != raw
-        #: The properties as they are delivered.
-        self.properties = Properties(self.raw)
+        return headers
 
     def with_raw(self, raw: bytes) -> "Envelope":
         """The same with other properties to deliver, which make no difference to the broker."""
@@ -110,30 +122,31 @@ def _routing_keys(headers: FieldTable, name: str) -> tuple[str, ...]:
     return tuple(key for key in value if isinstance(key, str))
 
 
-class Envelopes:
-    """Makes envelopes, and keeps the recent ones: publishers tend to repeat their properties."""
+class Envelopes(dict[bytes, Envelope]):
+    """The envelopes for properties as they come in; makes those that it does not have.
+
+    It keeps the recent ones, since publishers tend to repeat their properties.
+    """
 
     def __init__(self, profile: MessageProfile) -> None:
-        self._profile = profile
-        self._recent: dict[bytes, Envelope] = {}
+        super().__init__()
+        self._profile: Final = profile
 
-    def of(self, raw: bytes) -> Envelope:
-        """The envelope for properties as they came in.
+    def __missing__(self, raw: bytes) -> Envelope:
+        """Make an envelope.
 
         Raises:
             BrokerError: 541, the properties cannot be decoded (CONN-FRAME-24, CONN-FRAME-27); 540, the headers are
                 nested too deeply.
         """
-        envelope = self._recent.get(raw)
-        if envelope is None:
-            try:
-                envelope = Envelope(raw, self._profile)
-            except (NotFinite, PropertyError, TruncatedField, UnknownFieldType):
-                raise internal_error() from None
-            except FieldError:
-                raise too_deep() from None
-            if envelope.size <= _CACHED_SIZE:
-                if len(self._recent) >= _CACHED_ENVELOPES:
-                    self._recent.clear()
-                self._recent[raw] = envelope
+        try:
+            envelope = Envelope(raw, self._profile)
+        except (NotFinite, PropertyError, TruncatedField, UnknownFieldType):
+            raise internal_error() from None
+        except FieldError:
+            raise too_deep() from None
+        if envelope.size <= _CACHED_SIZE:
+            if len(self) >= _CACHED_ENVELOPES:
+                self.clear()
+            self[raw] = envelope
         return envelope

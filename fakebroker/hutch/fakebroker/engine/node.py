@@ -50,8 +50,8 @@ class Node:
         #: How many messages there were: the number of the last one.
         self.messages = 0
         self.names = Names(Random(seed))
-        #: What random exchanges and shared limits draw from.
-        self.random: Final = Random(seed)
+        self._seed: Final = seed
+        self._random: Random | None = None
         self.replies: Final = Replies(self.names, profile.topology.has_volatile_queues)
         self.envelopes: Final = Envelopes(profile.messages)
         self.alarms: Final = Alarms()
@@ -65,6 +65,13 @@ class Node:
         #: What a command leaves to be done after it: dead-lettering, so that long chains of queues do not nest.
         self.pending: Final[deque[Callable[[], object]]] = deque()
         self._last: Final[deque[Callable[[], object]]] = deque()
+
+    @property
+    def random(self) -> Random:
+        """What random exchanges and shared limits draw from."""
+        if self._random is None:
+            self._random = Random(self._seed)
+        return self._random
 
     def listen(self, listener: Journal, *, before_others: bool = False) -> None:
         """Have a listener hear the facts from now on, behind the listeners there are or before them."""

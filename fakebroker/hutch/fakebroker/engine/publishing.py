@@ -51,10 +51,10 @@ def accept(
     if name not in actor.writable:
         actor.check_publish(name)
     exchange = _open_exchange(actor, name) if name else None
-    envelope = node.envelopes.of(properties)
+    envelope = node.envelopes[properties]
     if envelope.needs_check or (exchange is not None and exchange.type == "topic"):
         if envelope.reply_to == REPLY_TO:
-            envelope = node.envelopes.of(_with_reply_name(properties, reply_queue))
+            envelope = node.envelopes[_with_reply_name(properties, reply_queue)]
         _check_envelope(actor, exchange, routing_key, envelope)
     message = Message(name, routing_key, envelope, body)
     message.number = node.messages = node.messages + 1

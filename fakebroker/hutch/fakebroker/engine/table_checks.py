@@ -4,7 +4,9 @@ import math
 from typing import Final
 
 from hutch.fakebroker.engine.errors import BrokerError, not_implemented
-from hutch.wire.fields import FieldTable, FieldValue
+from hutch.wire.fields import FieldTable, FieldValue, Float32
+
+_FLOATS: Final = frozenset({float, Float32})
 
 #: How deep tables and arrays may be nested in one another. RabbitMQ takes thousands of levels; whoever is done with a
 #: value here walks down it by recursion, which Python limits.
@@ -33,11 +35,11 @@ def check_table(table: FieldTable) -> None:
             return
         below: list[FieldValue] = []
         for value in level:
-            if isinstance(value, dict):
-                below.extend(value.values())
-            elif isinstance(value, list):
-                below.extend(value)
-            elif isinstance(value, float) and not math.isfinite(value):
+            if type(value) is dict:
+                below += value.values()
+            elif type(value) is list:
+                below += value
+            elif type(value) in _FLOATS and not math.isfinite(value):  # type: ignore[arg-type]
                 raise NotFinite(repr(value))
         level = below
     if level:

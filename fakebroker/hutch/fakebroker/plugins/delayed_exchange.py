@@ -212,7 +212,7 @@ def _late(message: Message, delay: int, envelopes: Envelopes | None) -> Message:
     seen: FieldTable = {**message.headers, "x-delay": -delay}
     envelope = message.envelope
     if envelopes is not None:
-        envelope = envelopes.of(with_headers(message, seen))
+        envelope = envelopes[with_headers(message, seen)]
     late = SeenMessage(message.exchange, message.routing_key, envelope, message.body, seen)
     late.bcc = message.bcc
     late.deaths = message.deaths

@@ -59,7 +59,7 @@ class EventExchange(Part):
             "timestamp_in_ms": Int64(now * 1000),
         }
         raw = encode_properties({"headers": headers, "delivery_mode": 2, "timestamp": int(now)})
-        message = Message(EVENTS, key, self.node.envelopes.of(raw), b"")
+        message = Message(EVENTS, key, self.node.envelopes[raw], b"")
         message.number = self.node.messages = self.node.messages + 1
         for target in route(self._vhost, self._vhost.exchanges[EVENTS], message, (key,)):
             target.publish(message)

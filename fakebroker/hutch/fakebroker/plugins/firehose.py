@@ -106,7 +106,7 @@ def _publish(origin: Origin, vhost: "VHost", message: Message, key: str, facts: 
         "user": origin.user,
         **last,
     }
-    envelope = vhost.node.envelopes.of(encode_properties({"headers": headers}))
+    envelope = vhost.node.envelopes[encode_properties({"headers": headers})]
     copy = Message(TRACE, key, envelope, message.body)
     copy.number = vhost.node.messages = vhost.node.messages + 1
     for target in route(vhost, vhost.exchanges[TRACE], copy, (key,)):

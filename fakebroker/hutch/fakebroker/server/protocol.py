@@ -228,7 +228,7 @@ class Client(asyncio.Protocol):
         self._flush_is_due = False
         dropped = session.dropped
         data = b"" if self._stall.is_there else self._hub.take(session)
-        dropped = dropped and not session.has_output
+        dropped = dropped and not session.output
         blocked, more = session.reader.blocked, session.reader.more
         if more and not self.behind:
             self.behind = True
@@ -251,7 +251,7 @@ class Client(asyncio.Protocol):
     def _write(self, data: bytes) -> None:
         if data:
             self.transport.write(data)
-        if self.session is not None and self.session.has_output and not self._stall.is_there:
+        if self.session is not None and self.session.output and not self._stall.is_there:
             self._flush_soon()
 
     def _pause(self, paused: bool) -> None:

@@ -85,6 +85,8 @@ def consume(channel: Channel, method: BasicConsume) -> None:
 
 def _check_arguments(channel: Channel, queue: Queue, arguments: FieldTable) -> int:
     """The consumer's priority; 406 for arguments that the queue refuses (CONSUME-24, CONSUME-27)."""
+    if not arguments:
+        return 0
     profile = channel.vhost.node.profile.arguments
     where = f"for queue '{queue.name}' in vhost '{channel.vhost.name}'"
     refused = profile.consumer_arguments_refused(queue.type)

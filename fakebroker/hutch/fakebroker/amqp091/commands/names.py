@@ -10,7 +10,9 @@ def stripped(name: str) -> str:
     Declaring, binding, unbinding and deleting read names so; publishing, getting, consuming and purging take them as
     they are. Routing keys are never stripped.
     """
-    return name.replace("\r", "").replace("\n", "")
+    if "\r" in name or "\n" in name:
+        name = name.replace("\r", "").replace("\n", "")
+    return name
 
 
 def queue_name(channel: Channel, name: str) -> str:

@@ -26,8 +26,9 @@ def publish(channel: Channel, method: BasicPublish, header: bytes, body: bytes) 
     """
     if method.immediate:
         raise not_implemented("immediate=true")
-    if channel.read != channel.connection.reads:
-        channel.read = channel.connection.reads
+    reads = channel.after_input.reads
+    if channel.read != reads:
+        channel.read = reads
         channel.credit_ends = (channel.publishes + 1) // _CREDIT_STEP * _CREDIT_STEP + _CREDIT
     channel.publishes += 1
     actor = channel.actor

@@ -28,7 +28,9 @@ class TopicPermissions(NamedTuple):
     read: str
 
 
-ALL: Final = Permissions(".*", ".*", ".*")
+#: What most users may do: a pattern that is found in every name.
+EVERYTHING: Final = ".*"
+ALL: Final = Permissions(EVERYTHING, EVERYTHING, EVERYTHING)
 
 
 class User:
@@ -83,6 +85,9 @@ def matches(
     """Whether a permission covers a name; ``variables`` are put in for their names in braces, literally if ``escape``,
     else as parts of the expression.
     """
-    for variable, value in (variables or {}).items():
-        pattern = pattern.replace(f"{{{variable}}}", re.escape(value) if escape else value)
+    if pattern == EVERYTHING:
+        return True
+    if variables:
+        for variable, value in variables.items():
+            pattern = pattern.replace(f"{{{variable}}}", re.escape(value) if escape else value)
     return _compiled(pattern, pcre2).search(name.encode("utf-8", "surrogateescape")) is not None

@@ -58,13 +58,13 @@ class TopicRouter(Router):
         end = len(words)
         found: dict[tuple[object, ...], Destination] = {}
         # A node may be reached with the same words left over by several ways through "#"; it is looked at once.
-        seen: set[tuple[int, int]] = set()
+        seen: set[tuple[_Node, int]] = set()
         todo = [(self._root, 0)]
         while todo:
-            node, at = todo.pop()
-            if (id(node), at) in seen:
+            node, at = place = todo.pop()
+            if place in seen:
                 continue
-            seen.add((id(node), at))
+            seen.add(place)
             children = node.children
             if at == end:
                 found.update(node.destinations)

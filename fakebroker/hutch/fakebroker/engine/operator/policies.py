@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from hutch.fakebroker.engine.exchanges.exchange import Exchange
 from hutch.fakebroker.engine.operator.profile import PolicyProfile
-from hutch.fakebroker.engine.queues.settings import Settings
+from hutch.fakebroker.engine.queues.settings import DEFAULT, Settings
 from hutch.wire.fields import FieldTable
 
 if TYPE_CHECKING:
@@ -76,6 +76,8 @@ class Policies:
 
     def applied_to(self, queue_type: str, name: str) -> Applied:
         """The policy and the operator policy that hold for a queue of this type and name."""
+        if not (self.user or self.operator):
+            return None, None
         refused, kinds = self._profile.keys_refused[queue_type], _KINDS[queue_type]
         # A policy with anything that the type does not have does not hold for such a queue at all.
         policy, operator = (
@@ -86,10 +88,10 @@ class Policies:
 
     def settings(self, queue_type: str, arguments: FieldTable, applied: Applied) -> Settings:
         """What a queue of this type goes by, which has these arguments, and for which these policies hold."""
-        definition = merge(*({} if policy is None else policy.definition for policy in applied))
-        if not definition:
-            return Settings(arguments)
-        return Settings(effective_arguments(queue_type, arguments, definition, self._profile))
+        if applied != (None, None):
+            definition = merge(*({} if policy is None else policy.definition for policy in applied))
+            arguments = effective_arguments(queue_type, arguments, definition, self._profile)
+        return Settings(arguments) if arguments else DEFAULT
 
 
 def _first(policies: Iterable[Policy], name: str, kinds: frozenset[str]) -> Policy | None:

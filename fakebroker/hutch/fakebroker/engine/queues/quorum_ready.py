@@ -67,7 +67,7 @@ class QuorumEntry(Entry):
         if counts:
             original = self.original
             headers = sorted({**original.headers, **counts}.items(), key=lambda header: header[0].encode())
-            envelope = envelopes.of(with_headers(original, dict(headers)))
+            envelope = envelopes[with_headers(original, dict(headers))]
             self.message = Message(original.exchange, original.routing_key, envelope, original.body)
             self.message.number = original.number
 

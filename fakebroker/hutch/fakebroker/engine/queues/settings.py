@@ -120,3 +120,7 @@ def _number(value: object) -> int | None:
 
 def _text(value: object) -> str | None:
     return value if isinstance(value, str) else None
+
+
+#: Those of a queue without arguments, as most are.
+DEFAULT: Final = Settings({})
