@@ -8,6 +8,7 @@ from hutch.client import Connection, Message
 from hutch.fakebroker import Broker, Event
 from hutch.fakebroker.engine import fetching, topology, vhosts
 from hutch.fakebroker.engine.access import accounts
+from hutch.fakebroker.engine.access.passwords import NO_PASSWORD
 from hutch.fakebroker.engine.actors import Actor, operator
 from hutch.fakebroker.engine.consumers import Consumer
 from hutch.fakebroker.engine.errors import BrokerError
@@ -203,7 +204,7 @@ def test_who_administers_is_told(manual: Broker) -> None:
     root = Origin(None, None, "root")
     manual.hub.node.listen(Listener())
     with manual.hub.turn as node:
-        accounts.put_user(node, root, "ann", None, ())
+        accounts.put_user(node, root, "ann", NO_PASSWORD, ())
         vhosts.put_vhost(node, root, "test")
         set_policy(
             vhosts.find_vhost(node, "test"),

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, Final
 from hutch.fakebroker import stopping
 from hutch.fakebroker.engine import vhosts
 from hutch.fakebroker.engine.access import accounts
+from hutch.fakebroker.engine.access.passwords import NO_PASSWORD
 from hutch.fakebroker.engine.access.users import Permissions, TopicPermissions
 from hutch.fakebroker.engine.operator.setting_policies import delete_policy, set_policy
 from hutch.fakebroker.engine.origin import OPERATOR
@@ -38,7 +39,11 @@ class Administration:
         tags. Without a password the user cannot log in by one.
         """
         with self._change() as node:
-            accounts.put_user(node, OPERATOR, name, password, tags)
+            if password is None:
+                accounts.put_user(node, OPERATOR, name, NO_PASSWORD, tags)
+                return
+            accounts.put_user(node, OPERATOR, name, node.hash_password(password), tags)
+            self._hub.logins[name] = password
 
     def delete_user(self, name: str) -> None:
         """Delete a user; the user's connections are closed.

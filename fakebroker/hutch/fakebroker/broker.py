@@ -26,6 +26,10 @@ if TYPE_CHECKING:
     from os import PathLike
 
 
+#: RabbitMQ's words for the virtual host that it begins with.
+_DEFAULT_VHOST: Final = "Default virtual host"
+
+
 class Broker:
     """An AMQP 0-9-1 broker that behaves as the RabbitMQ version that ``profile`` names.
 
@@ -86,21 +90,23 @@ class Broker:
             profile, permit_deprecated_features, plugins, consumer_timeout, single_confirms
         )
         enabled = self.profile.enabled_plugins
+        users = {"guest": "guest"} if users is None else users
         node = Node(
             self.profile.engine,
             clock,
-            users={"guest": "guest"} if users is None else users,
+            users=users,
             seed=seed,
             exchange_types=exchange_types(self.profile.plugins, enabled),
             listener=self.undrained_history.recorder,
         )
         for name in vhosts:
             if name not in node.vhosts:
-                put_vhost(node, OPERATOR, name)
+                put_vhost(node, OPERATOR, name, description=_DEFAULT_VHOST if name == "/" else "")
         if enabled:
             add_listeners(node, self.profile.plugins, enabled)
         #: The inside, for transports and tools: its node in turns, waiting, who is connected.
         self.hub: Final = Hub(node, self.profile.amqp091, self.clock, peer_clock)
+        self.hub.logins.update(users)
         if clock is not self.clock and isinstance(self.clock, TickingClock):
             self.clock.subscribe(self.hub)
         self._memory_url: str | None = None
@@ -177,11 +183,11 @@ class Broker:
         Raises:
             RuntimeError: the broker is closed.
         """
-        with self.hub.turn as node:
+        with self.hub.turn:
             if self.hub.closed:
                 raise RuntimeError("the broker is closed, and cannot be reached")
             if self._memory_url is None:
-                self._memory_url = publish_name(self.hub, *node.first_login)
+                self._memory_url = publish_name(self.hub, *self.hub.first_login)
             return self._memory_url
 
     # what is in it

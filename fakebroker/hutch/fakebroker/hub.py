@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final, TypeVar
 from hutch.fakebroker.amqp091.profile import AMQPProfile
 from hutch.fakebroker.amqp091.session import Session
 from hutch.fakebroker.clocks import Follower, ManualClock
+from hutch.fakebroker.engine.access.passwords import is_password
 from hutch.fakebroker.engine.clock import Clock, Timers
 from hutch.fakebroker.engine.node import Node
 from hutch.fakebroker.forked import Home
@@ -57,6 +58,8 @@ class Hub(Follower):
         self.pipes: Final[dict[Pipe, Session]] = {}
         #: How many TCP clients are connected.
         self.peers = 0
+        #: Passwords that the program has told this broker, by user name, for the URLs that the broker names.
+        self.logins: Final[dict[str, str]] = {}
         #: Whether the broker was stopped and not started again.
         self.stopped = False
         #: Whether the broker was closed.
@@ -77,6 +80,20 @@ class Hub(Follower):
         """
         if self.stopped or self.closed:
             raise RuntimeError(f"the broker is {'closed' if self.closed else 'stopped'}")
+
+    @property
+    def first_login(self) -> tuple[str, str, str]:
+        """The name and password of the first user whose password is known, and the first virtual host; where there are
+        none, empty texts, and ``/``.
+        """
+        users, logins = self.node.users, self.logins
+        for name, user in users.items():
+            password = logins.get(name)
+            if password and is_password(user.password_hash, password):
+                break
+        else:
+            name = password = ""
+        return name, password, next(iter(self.node.vhosts), "/")
 
     # beside turns
 

@@ -315,7 +315,7 @@ class FakeBroker:
         node = self.broker.hub.node
         if not node.users or not node.vhosts:
             raise LookupError(f"nobody can connect to a broker without any {'vhosts' if node.users else 'users'}")
-        userid, password, vhost = node.first_login
+        userid, password, vhost = self.broker.hub.first_login
         defaults = {"userid": userid, "password": password, "virtual_host": vhost}
         connection = Client(transport=self._pipe, **{**defaults, **kwargs})
         connection.connect()

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping
 from typing import Final
 
+from hutch.fakebroker.engine.access.passwords import is_password
 from hutch.fakebroker.engine.access.users import User
 from hutch.fakebroker.erlang.terms import print_binary, print_term
 from hutch.wire.fields import FieldError, read_table
@@ -59,7 +60,7 @@ def _anonymous(_response: bytes, users: Mapping[str, User]) -> str:
 def _check(user: str, password: str, users: Mapping[str, User]) -> str:
     if not password:
         raise LoginRefused(user, _BLANK.format(user))
-    if user not in users or users[user].password != password:
+    if user not in users or not is_password(users[user].password_hash, password):
         raise _unknown(user)
     return user
 

@@ -3,9 +3,11 @@
 import math
 from collections import deque
 from collections.abc import Callable, Mapping
+from hashlib import sha256
 from random import Random
-from typing import Final
+from typing import Any, Final
 
+from hutch.fakebroker.engine.access.passwords import SALT, PasswordHash, hash_password
 from hutch.fakebroker.engine.access.users import User
 from hutch.fakebroker.engine.clock import Clock, SteppedClock, Timer, Timers
 from hutch.fakebroker.engine.connection import Connection
@@ -55,10 +57,17 @@ class Node:
         self.replies: Final = Replies(self.names, profile.topology.has_volatile_queues)
         self.envelopes: Final = Envelopes(profile.messages)
         self.alarms: Final = Alarms()
-        self.users: Final = {name: User(name, password, everywhere=True) for name, password in users.items()}
+        self._seed: Final = seed
+        #: How many passwords were hashed.
+        self.hashes = 0
+        self.users: Final = {
+            name: User(name, self.hash_password(password), everywhere=True) for name, password in users.items()
+        }
         #: Who may log in from this machine alone (CONN-AUTH-14).
         self.loopback_users = frozenset({"guest"})
         self.vhosts: Final[dict[str, VHost]] = {}
+        #: RabbitMQ's global parameters, by name: whatever JSON has.
+        self.global_parameters: Final[dict[str, Any]] = {}
         self.connections: Final[dict[Connection, None]] = {}
         #: What plugins keep beside queues and exchanges, by name.
         self.parts: Final[dict[str, Part]] = {}
@@ -87,13 +96,10 @@ class Node:
         self._listeners.remove(listener)
         self.journal = journal_of(self._listeners)
 
-    @property
-    def first_login(self) -> tuple[str, str, str]:
-        """The name and password of the first user who can log in by password, and the first vhost; where there are
-        none, empty texts, and ``/``.
-        """
-        logins = ((user.name, user.password) for user in self.users.values() if user.password)
-        return *next(logins, ("", "")), next(iter(self.vhosts), "/")
+    def hash_password(self, password: str) -> PasswordHash:
+        """What to keep of a password. Each has a salt of its own; the same seed gives the same salts."""
+        self.hashes += 1
+        return hash_password(password, sha256(b"%d %d" % (self._seed, self.hashes)).digest()[:SALT])
 
     def close_connections(self, reason: str, *, user: str | None = None, vhost: str | None = None) -> int:
         """Close connections with 320: all of them, or those of a user or to a vhost; how many."""

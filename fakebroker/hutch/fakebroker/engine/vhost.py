@@ -21,7 +21,8 @@ if TYPE_CHECKING:
 
 class VHost:
     """One virtual host. ``exchanges`` does not hold the default exchange, which has no properties to speak of.
-    ``limits`` are by name (:mod:`hutch.fakebroker.engine.access.limits`). ``default_queue_type`` is the type of queues
+    ``description`` and ``tags`` are for people. ``limits`` are by name
+    (:mod:`hutch.fakebroker.engine.access.limits`). ``default_queue_type`` is the type of queues
     that are declared without one, ``None`` for classic.
 
     ``by`` is who makes something happen; by default the broker does so itself.
@@ -30,6 +31,8 @@ class VHost:
     def __init__(self, node: "Node", name: str) -> None:
         self.node: Final = node
         self.name: Final = name
+        self.description = ""
+        self.tags: tuple[str, ...] = ()
         self.limits: Final[dict[str, int]] = {}
         self.default_queue_type: str | None = None
         #: Whether its operator turned the firehose on.

@@ -4,6 +4,7 @@
 ``by`` is who asks; the caller has seen to it that they may.
 """
 
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Final
 
 from hutch.fakebroker.engine.access.limits import VHOST_LIMITS, check_limit, check_new_connection
@@ -30,8 +31,16 @@ def find_vhost(node: "Node", name: str) -> VHost:
     return vhost
 
 
-def put_vhost(node: "Node", by: Origin, name: str, default_queue_type: str | None = None) -> None:
-    """Create a virtual host, or set the default queue type of one that is there.
+def put_vhost(
+    node: "Node",
+    by: Origin,
+    name: str,
+    default_queue_type: str | None = None,
+    *,
+    description: str = "",
+    tags: Iterable[str] = (),
+) -> None:
+    """Create a virtual host, or replace default queue type, description and tags of one that is there.
 
     Raises:
         ValueError: there is no such queue type.
@@ -42,6 +51,7 @@ def put_vhost(node: "Node", by: Origin, name: str, default_queue_type: str | Non
     is_new = vhost is None
     if vhost is None:
         vhost = node.vhosts[name] = VHost(node, name)
+    vhost.description, vhost.tags = description, tuple(tags)
     vhost.default_queue_type = default_queue_type if node.profile.topology.has_default_queue_type else None
     if not is_new:
         node.journal.vhost_updated(by, vhost)
@@ -84,6 +94,20 @@ def set_vhost_limit(node: "Node", by: Origin, name: str, limit: str, value: obje
     checked = check_limit(limit, value, VHOST_LIMITS)
     vhost = find_vhost(node, name)
     vhost.limits[limit] = checked
+    node.journal.vhost_limits_set(by, vhost)
+
+
+def replace_vhost_limits(node: "Node", by: Origin, name: str, limits: Mapping[str, object]) -> None:
+    """Have these limits and no others.
+
+    Raises:
+        LookupError: there is no such virtual host.
+        ValueError: no such limit, or no integer.
+    """
+    checked = {limit: check_limit(limit, value, VHOST_LIMITS) for limit, value in limits.items()}
+    vhost = find_vhost(node, name)
+    vhost.limits.clear()
+    vhost.limits.update(checked)
     node.journal.vhost_limits_set(by, vhost)
 
 

@@ -10,6 +10,7 @@ from hutch.fakebroker.engine.exchanges.exchange import Exchange
 from hutch.fakebroker.engine.journal import Journal
 from hutch.fakebroker.engine.names import NODE_NAME
 from hutch.fakebroker.engine.origin import BROKER, Origin
+from hutch.fakebroker.erlang.terms import print_unicode
 from hutch.fakebroker.plugins.entity_events import EntityEvents
 from hutch.fakebroker.plugins.event_exchange import EventExchange
 from hutch.wire.fields import FieldTable, FieldValue, Float32, Int64
@@ -89,14 +90,15 @@ class OperatorEvents(Journal):
         self._tell_vhost("updated", origin, vhost, {"deletion_protection": False})
 
     def _tell_vhost(self, what: str, origin: Origin, vhost: "VHost", more: FieldTable) -> None:
-        default, metadata = "undefined", "description => <<>>,tags => []"
+        tags = ",".join(map(print_unicode, vhost.tags))
+        default, metadata = "undefined", f"description => {print_unicode(vhost.description)},tags => [{tags}]"
         if self._events.node.profile.topology.has_default_queue_type:
             default = vhost.default_queue_type or "classic"
             metadata += f',default_queue_type => <<"{default}">>'
         newer: FieldTable = {"protected_from_deletion": False, **more}
         facts: FieldTable = {
-            "tags": [],
-            "description": "",
+            "tags": list(vhost.tags),
+            "description": vhost.description,
             "cluster_state": {NODE_NAME: "running"},
             "tracing": vhost.traced,
             "metadata": f"#{{{metadata}}}",

@@ -324,7 +324,7 @@ class Listener:
         # With TLS, the name counts that the certificate is for.
         reached_by = address if self.tls is None or host in _EVERYWHERE else host
         name = f"[{reached_by}]" if ":" in reached_by else reached_by
-        user, password, vhost = self.hub.node.first_login
+        user, password, vhost = self.hub.first_login
         path = "" if vhost == "/" else quote(vhost, safe="")
         scheme = "amqp" if self.tls is None else "amqps"
         self.url = f"{scheme}://{quote(user, safe='')}:{quote(password, safe='')}@{name}:{number}/{path}"

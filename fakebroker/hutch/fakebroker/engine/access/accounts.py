@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from hutch.fakebroker.engine.access.limits import USER_LIMITS, check_limit
+from hutch.fakebroker.engine.access.passwords import NO_PASSWORD, PasswordHash
 from hutch.fakebroker.engine.access.users import Permissions, TopicPermissions, User, check_pattern
 from hutch.fakebroker.engine.origin import Origin
 from hutch.fakebroker.engine.vhosts import find_vhost
@@ -28,8 +29,8 @@ def find_user(node: "Node", name: str) -> User:
     return user
 
 
-def put_user(node: "Node", by: Origin, name: str, password: str | None, tags: Iterable[str]) -> None:
-    """Create a user, or change a user's password and tags."""
+def put_user(node: "Node", by: Origin, name: str, password: PasswordHash, tags: Iterable[str]) -> None:
+    """Create a user, or change a user's password and tags. :meth:`Node.hash_password` hashes a password."""
     user = node.users.get(name)
     if user is None:
         user = node.users[name] = User(name, password, tags)
@@ -37,8 +38,8 @@ def put_user(node: "Node", by: Origin, name: str, password: str | None, tags: It
         if user.tags:
             node.journal.tags_set(by, name, user.tags)
         return
-    user.password, user.tags = password, tuple(tags)
-    if password is not None:
+    user.password_hash, user.tags = password, tuple(tags)
+    if password != NO_PASSWORD:
         node.journal.password_changed(by, name)
         node.journal.tags_set(by, name, user.tags)
 

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from typing import Final, NamedTuple
 
+from hutch.fakebroker.engine.access.passwords import PasswordHash
 from hutch.fakebroker.erlang.patterns import compile_pattern
 from hutch.fakebroker.erlang.pcre import InvalidPattern
 
@@ -28,21 +29,22 @@ class TopicPermissions(NamedTuple):
     read: str
 
 
-#: What most users may do: a pattern that is found in every name.
+#: What most users are permitted, so no name is searched for it.
 EVERYTHING: Final = ".*"
 ALL: Final = Permissions(EVERYTHING, EVERYTHING, EVERYTHING)
 
 
 class User:
-    """One user. ``password`` is ``None`` for one who cannot log in by password. ``permissions`` are by virtual host,
-    ``topic_permissions`` by virtual host and exchange, ``limits`` by name
-    (:mod:`hutch.fakebroker.engine.access.limits`). ``everywhere`` marks a user who gets all permissions in each new
-    virtual host.
+    """One user. ``permissions`` are by virtual host, ``topic_permissions`` by virtual host and exchange, ``limits`` by
+    name (:mod:`hutch.fakebroker.engine.access.limits`). ``everywhere`` marks a user who gets all permissions in each
+    new virtual host.
     """
 
-    def __init__(self, name: str, password: str | None, tags: Iterable[str] = (), *, everywhere: bool = False) -> None:
+    def __init__(
+        self, name: str, password_hash: PasswordHash, tags: Iterable[str] = (), *, everywhere: bool = False
+    ) -> None:
         self.name: Final = name
-        self.password = password
+        self.password_hash = password_hash
         self.tags: tuple[str, ...] = tuple(tags)
         self.everywhere: Final = everywhere
         self.permissions: Final[dict[str, Permissions]] = {}
@@ -87,7 +89,6 @@ def matches(
     """
     if pattern == EVERYTHING:
         return True
-    if variables:
-        for variable, value in variables.items():
-            pattern = pattern.replace(f"{{{variable}}}", re.escape(value) if escape else value)
+    for variable, value in (variables or {}).items():
+        pattern = pattern.replace(f"{{{variable}}}", re.escape(value) if escape else value)
     return _compiled(pattern, pcre2).search(name.encode("utf-8", "surrogateescape")) is not None

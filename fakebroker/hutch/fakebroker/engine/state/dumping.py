@@ -32,6 +32,8 @@ def dump(node: "Node") -> NodeState:
         names=node.names.dump(),
         random=node.random.getstate(),
         alarms=frozenset(node.alarms.raised),
+        hashes=node.hashes,
+        global_parameters=dict(node.global_parameters),
         users=tuple(map(_dump_user, node.users.values())),
         vhosts=tuple(_dump_vhost(vhost, dumping, unacknowledged) for vhost in node.vhosts.values()),
         parts={name: part.dump(dumping) for name, part in node.parts.items()},
@@ -50,7 +52,7 @@ def _dump_user(user: User) -> UserState:
     topics = {vhost: dict(exchanges) for vhost, exchanges in user.topic_permissions.items()}
     return UserState(
         user.name,
-        user.password,
+        user.password_hash,
         user.tags,
         user.everywhere,
         dict(user.permissions),
@@ -62,6 +64,8 @@ def _dump_user(user: User) -> UserState:
 def _dump_vhost(vhost: "VHost", dumping: Dumping, unacknowledged: Unacknowledged) -> VHostState:
     return VHostState(
         vhost.name,
+        vhost.description,
+        vhost.tags,
         dict(vhost.limits),
         vhost.default_queue_type,
         vhost.traced,

@@ -107,6 +107,9 @@ def _replace(state: NodeState, node: "Node", loading: "_Loading") -> None:
     node.alarms.raised.update(state.alarms)
     node.names.load(state.names)
     node.random.setstate(state.random)
+    node.hashes = state.hashes
+    node.global_parameters.clear()
+    node.global_parameters.update(state.global_parameters)
     # Those that came since keep their numbers, and their places.
     node.messages = max(node.messages, state.messages)
     node.timers.go_on_from(state.timers)
@@ -139,7 +142,7 @@ def _delete_younger(state: NodeState, node: "Node") -> None:
 
 
 def _load_user(state: UserState) -> User:
-    user = User(state.name, state.password, state.tags, everywhere=state.everywhere)
+    user = User(state.name, state.password_hash, state.tags, everywhere=state.everywhere)
     user.permissions.update(state.permissions)
     user.topic_permissions.update((vhost, dict(topics)) for vhost, topics in state.topic_permissions.items())
     user.limits.update(state.limits)
@@ -193,6 +196,7 @@ def _empty(node: "Node") -> None:
 
 
 def _load_vhost(state: VHostState, vhost: VHost, loading: _Loading) -> None:
+    vhost.description, vhost.tags = state.description, state.tags
     vhost.default_queue_type, vhost.traced = state.default_queue_type, state.traced
     policies = vhost.policies
     for mapping in (vhost.limits, policies.user, policies.operator):

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
+from hutch.fakebroker.engine.access.passwords import PasswordHash
 from hutch.fakebroker.engine.access.users import Permissions, TopicPermissions
 from hutch.fakebroker.engine.message_properties import Envelope
 from hutch.fakebroker.engine.origin import Origin
@@ -136,6 +137,8 @@ class VHostState:
     """A virtual host. Exchanges, queues and bindings are in the order in which they were made."""
 
     name: str
+    description: str
+    tags: tuple[str, ...]
     limits: Mapping[str, int]
     default_queue_type: str | None
     traced: bool
@@ -151,7 +154,7 @@ class UserState:
     """A user."""
 
     name: str
-    password: str | None
+    password_hash: PasswordHash
     tags: tuple[str, ...]
     everywhere: bool
     permissions: Mapping[str, Permissions]
@@ -173,8 +176,8 @@ class NodeState:
     """All that a node has, but for its connections.
 
     ``exchange_types`` are the types that it knows. ``moment`` is when this was the state. ``messages`` is the number of
-    the last message, ``timers`` how many timers there were. ``random`` is the state of a random generator. ``parts``
-    are what plugins keep, by name.
+    the last message, ``timers`` how many timers there were, ``hashes`` how many passwords were hashed. ``random`` is
+    the state of a random generator. ``parts`` are what plugins keep, by name.
     """
 
     exchange_types: frozenset[str]
@@ -184,6 +187,8 @@ class NodeState:
     names: NamesState
     random: tuple[Any, ...]
     alarms: frozenset[str]
+    hashes: int
+    global_parameters: Mapping[str, Any]
     users: tuple[UserState, ...]
     vhosts: tuple[VHostState, ...]
     parts: Mapping[str, Contents]
