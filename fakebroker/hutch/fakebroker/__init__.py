@@ -3,6 +3,7 @@
 from hutch.fakebroker.administration import Administration
 from hutch.fakebroker.broker import Broker
 from hutch.fakebroker.clocks import AutoClock, FrozenClock, ManualClock, SystemClock, TickingClock
+from hutch.fakebroker.definitions.refusals import InvalidDefinitions
 from hutch.fakebroker.engine.clock import Clock
 from hutch.fakebroker.engine.message import Message
 from hutch.fakebroker.engine.operator.policy_checks import InvalidPolicy
@@ -21,6 +22,7 @@ __all__ = [
     "Event",
     "FrozenClock",
     "History",
+    "InvalidDefinitions",
     "InvalidPolicy",
     "ManualClock",
     "Message",

@@ -4,6 +4,8 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Final
 
 from hutch.fakebroker import stopping
+from hutch.fakebroker.definitions.exporting import export_all, export_vhost
+from hutch.fakebroker.definitions.importing import import_all, import_vhost
 from hutch.fakebroker.engine import vhosts
 from hutch.fakebroker.engine.access import accounts
 from hutch.fakebroker.engine.access.passwords import NO_PASSWORD
@@ -14,6 +16,7 @@ from hutch.fakebroker.engine.vhosts import find_vhost
 
 if TYPE_CHECKING:
     from hutch.fakebroker.hub import Hub
+    from hutch.fakebroker.profiles import Profile
     from hutch.fakebroker.turn import Turn
 
 
@@ -24,8 +27,9 @@ class Administration:
     its method returns.
     """
 
-    def __init__(self, hub: "Hub") -> None:
+    def __init__(self, hub: "Hub", profile: "Profile") -> None:
         self._hub: Final = hub
+        self._profile: Final = profile
 
     def _change(self) -> "Turn":
         """A turn, once all is done that clients have sent by now."""
@@ -247,6 +251,34 @@ class Administration:
         """
         with self._change() as node:
             delete_policy(find_vhost(node, vhost), OPERATOR, name, operator=True)
+
+    # definitions
+
+    def export_definitions(self, vhost: str | None = None) -> dict[str, Any]:
+        """All that there is but for messages and connections, in the JSON of RabbitMQ's files
+        (https://www.rabbitmq.com/docs/definitions); of one virtual host without users and permissions.
+
+        Raises:
+            LookupError: there is no such virtual host.
+        """
+        with self._change() as node:
+            if vhost is None:
+                return export_all(node, self._profile)
+            return export_vhost(find_vhost(node, vhost), self._profile)
+
+    def import_definitions(self, definitions: Mapping[str, Any], vhost: str | None = None) -> None:
+        """Take over definitions, those of a RabbitMQ for example. Queues and exchanges that are there stay as they are.
+        Users, permissions and policies are replaced. With ``vhost``, all is for that virtual host.
+
+        Raises:
+            InvalidDefinitions: RabbitMQ refuses them; the text is RabbitMQ's. What came before stays.
+            LookupError: there is no such virtual host.
+        """
+        with self._change() as node:
+            if vhost is None:
+                import_all(node, self._profile, OPERATOR, definitions)
+            else:
+                import_vhost(find_vhost(node, vhost), self._profile, OPERATOR, definitions)
 
     # connections
 

@@ -2,11 +2,12 @@
 
 from collections.abc import Iterable, Mapping
 from types import TracebackType
-from typing import TYPE_CHECKING, Final, NoReturn, Self
+from typing import TYPE_CHECKING, Any, Final, NoReturn, Self
 
 from hutch.fakebroker.administration import Administration
 from hutch.fakebroker.clocks import ManualClock, SystemClock, TickingClock
 from hutch.fakebroker.configuration import check_names, check_users, configured
+from hutch.fakebroker.definitions.importing import given_definitions, import_all
 from hutch.fakebroker.engine.clock import Clock, SteppedClock
 from hutch.fakebroker.engine.node import Node
 from hutch.fakebroker.engine.origin import OPERATOR
@@ -57,9 +58,13 @@ class Broker:
         consumer_timeout: RabbitMQ's setting of that name, ms, ``None`` for undefined: 3.10 closes a channel that does
             not acknowledge a delivery in this time, 4.3's quorum queues take it back.
         single_confirms: confirm each publish by itself. By default one ack may confirm several, as RabbitMQ's does.
+        definitions: RabbitMQ's definitions to begin with, beside users and virtual hosts above: what its JSON holds, or
+            the path of such a file.
 
     Raises:
         ValueError: there is no such profile, plugin, timeout or limit, or the profile has no such deprecated feature.
+        InvalidDefinitions: RabbitMQ refuses the definitions, or the file is none of these.
+        OSError: the file cannot be read.
         TypeError: ``users`` is no mapping, or ``vhosts`` or ``plugins`` one text, which would be taken for its letters.
     """
 
@@ -78,6 +83,7 @@ class Broker:
         plugins: Iterable[str] = (),
         consumer_timeout: int | None = 1800000,
         single_confirms: bool = False,
+        definitions: "Mapping[str, Any] | str | PathLike[str] | None" = None,
     ) -> None:
         check_names("vhosts", vhosts)
         check_users(users)
@@ -102,6 +108,8 @@ class Broker:
         for name in vhosts:
             if name not in node.vhosts:
                 put_vhost(node, OPERATOR, name, description=_DEFAULT_VHOST if name == "/" else "")
+        if definitions is not None:
+            import_all(node, self.profile, OPERATOR, given_definitions(definitions))
         if enabled:
             add_listeners(node, self.profile.plugins, enabled)
         #: The inside, for transports and tools: its node in turns, waiting, who is connected.
@@ -195,7 +203,7 @@ class Broker:
     @property
     def admin(self) -> Administration:
         """What an operator does: users, permissions, virtual hosts, policies, alarms, stopping and starting."""
-        return Administration(self.hub)
+        return Administration(self.hub, self.profile)
 
     def queue(self, name: str, vhost: str | None = None) -> QueueView:
         """A queue to look into, in a virtual host, by default the broker's first.

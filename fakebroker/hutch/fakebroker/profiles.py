@@ -10,6 +10,8 @@ from typing import Final
 
 from hutch.fakebroker.amqp091 import profile as amqp091
 from hutch.fakebroker.amqp091.profile import AMQPProfile
+from hutch.fakebroker.definitions import profile as definitions
+from hutch.fakebroker.definitions.profile import DefinitionsProfile
 from hutch.fakebroker.engine import arguments_profile as arguments
 from hutch.fakebroker.engine import message_profile as messages
 from hutch.fakebroker.engine import topology_profile as topology
@@ -36,6 +38,7 @@ class Profile:
     engine: EngineProfile
     amqp091: AMQPProfile
     plugins: PluginProfile
+    definitions: DefinitionsProfile
     enabled_plugins: frozenset[str] = frozenset()
 
 
@@ -55,6 +58,7 @@ V3_10: Final = Profile(
     ),
     amqp091=amqp091.V3_10,
     plugins=plugins.V3_10,
+    definitions=definitions.V3_10,
 )
 
 V4_3: Final = Profile(
@@ -73,6 +77,7 @@ V4_3: Final = Profile(
     ),
     amqp091=amqp091.V4_3,
     plugins=plugins.V4_3,
+    definitions=definitions.V4_3,
 )
 
 PROFILES: Final = {profile.name: profile for profile in (V3_10, V4_3)}

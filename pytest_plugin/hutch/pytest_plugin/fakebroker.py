@@ -15,6 +15,8 @@ from hutch.pytest_plugin.leftovers import LeftoverWarning, find_leftovers, react
 from hutch.pytest_plugin.views import Binding, Channel, Connection, Consumer, Exchange, Queue, Views
 
 if TYPE_CHECKING:
+    from os import PathLike
+
     from hutch import client
     from hutch.fakebroker.inprocess import Pipe
     from hutch.wire.transport import Transport
@@ -56,12 +58,16 @@ class FakeBroker:
         consumer_timeout: how long a delivery may wait for its acknowledgement, ms; ``None`` for ever with 3.10, for a
             day with 4.3, as RabbitMQ's ``undefined``. 4.3 has it for quorum queues alone.
         single_confirms: confirm each publish by itself. By default one ack may confirm several, as RabbitMQ's does.
+        definitions: RabbitMQ's definitions to begin with, beside users and virtual hosts above: what its JSON holds, or
+            the path of such a file, see docs/definitions.md.
         leftovers: what to do about what the test leaves behind, see :meth:`leftovers`: ``"ignore"``, ``"warn"`` or
             ``"fail"``.
 
     Raises:
         ValueError: there is no such profile, clock, plugin, timeout or limit, or the profile has no such deprecated
             feature.
+        InvalidDefinitions: RabbitMQ refuses the definitions.
+        OSError: the file of the definitions cannot be read.
         TypeError: ``users`` is no mapping, or ``vhosts`` or ``plugins`` one text.
     """
 
@@ -79,6 +85,7 @@ class FakeBroker:
         plugins: Iterable[str] = (),
         consumer_timeout: int | None = 1800000,
         single_confirms: bool = False,
+        definitions: "Mapping[str, Any] | str | PathLike[str] | None" = None,
         leftovers: str = "ignore",
     ) -> None:
         self.clock: Final = clock_of(clock)
@@ -96,6 +103,7 @@ class FakeBroker:
             plugins=plugins,
             consumer_timeout=consumer_timeout,
             single_confirms=single_confirms,
+            definitions=definitions,
         )
         self._views: Final = Views(self.broker)
         self._connections: Final[list[client.Connection]] = []

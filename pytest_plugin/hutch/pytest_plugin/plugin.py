@@ -39,12 +39,13 @@ def pytest_configure(config: pytest.Config) -> None:
         "markers",
         "fakebroker(profile='4.3', clock='manual', users=None, vhosts=('/',), seed=0, history_events=100000, "
         "history_bytes=67108864, permit_deprecated_features=None, plugins=(), consumer_timeout=1800000, "
-        "single_confirms=False, leftovers='ignore'): the broker that the fixture fakebroker gives: the RabbitMQ "
-        "version it is; 'manual' for a clock that the test advances, or 'frozen', 'auto', 'ticking', 'system'; "
-        "passwords by user name; virtual hosts; random seed for generated names; how many events, and bytes of bodies, "
-        "its history keeps, or None for all; deprecated features, permitted or denied, by name; names of plugins to "
-        "enable; ms that a delivery may wait for its acknowledgement, or None; whether each publish is confirmed by "
-        "itself; what to do about what the test leaves behind: 'ignore', 'warn' or 'fail'",
+        "single_confirms=False, definitions=None, leftovers='ignore'): the broker that the fixture fakebroker gives: "
+        "the RabbitMQ version it is; 'manual' for a clock that the test advances, or 'frozen', 'auto', 'ticking', "
+        "'system'; passwords by user name; virtual hosts; random seed for generated names; how many events, and bytes "
+        "of bodies, its history keeps, or None for all; deprecated features, permitted or denied, by name; names of "
+        "plugins to enable; ms that a delivery may wait for its acknowledgement, or None; whether each publish is "
+        "confirmed by itself; RabbitMQ's definitions, or the path of a file of them; what to do about what the test "
+        "leaves behind: 'ignore', 'warn' or 'fail'",
     )
     config.addinivalue_line(
         "markers",

@@ -8,7 +8,7 @@ import pytest
 #: What the marker takes: the parameters of FakeBroker.
 SETTINGS: Final = (
     *("profile", "clock", "users", "vhosts", "seed", "history_events", "history_bytes"),
-    *("permit_deprecated_features", "plugins", "consumer_timeout", "single_confirms", "leftovers"),
+    *("permit_deprecated_features", "plugins", "consumer_timeout", "single_confirms", "definitions", "leftovers"),
 )
 #: What ini file and command line set too, as ``fakebroker_NAME`` and ``--fakebroker-NAME``.
 NAMED: Final = ("profile", "clock", "leftovers")
