@@ -496,6 +496,7 @@ def test_a_broker_has_a_dozen_names_and_the_operators_verbs_are_elsewhere(manual
         "run_due",
         "drain_clients",
         "snapshot",
+        "reset",
         "restore",
         "close",
         "hub",

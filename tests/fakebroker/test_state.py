@@ -136,9 +136,9 @@ def test_a_consumer_stays_and_a_younger_one_ends(broker: Broker, channel: Channe
     channel.queue_declare("orders", durable=True, auto_delete=False)
     old: list[object] = []
     channel.basic_consume("orders", callback=lambda message: old.append(message.body), no_ack=True)
-    snapshot = broker.snapshot()
-    with Connection(transport=broker.transport) as younger:
-        theirs = younger.channel()
+    with Connection(transport=broker.transport) as another:
+        theirs = another.channel()
+        snapshot = broker.snapshot()
         theirs.queue_declare("new", durable=True, auto_delete=False)
         cancelled: list[str] = []
         theirs.basic_consume("orders", callback=lambda _: None, on_cancel=cancelled.append, consumer_tag="young")
@@ -147,7 +147,7 @@ def test_a_consumer_stays_and_a_younger_one_ends(broker: Broker, channel: Channe
 
         assert broker.queue("orders").consumers == 1
         while len(cancelled) < 2:
-            younger.drain_events(timeout=1)
+            another.drain_events(timeout=1)
         assert sorted(cancelled) == ["new", "young"]
         for number in range(4):
             theirs.basic_publish(Message(b"%d" % number), "", "orders")
@@ -166,6 +166,8 @@ def test_an_alarm_is_part_of_the_state(broker: Broker) -> None:
         channel.queue_declare("orders", durable=True, auto_delete=False)
         channel.basic_publish(Message(b"in"), "", "orders")
     broker.restore(alarmed)
+    assert broker.snapshot().state.alarms == {"memory"}
+    broker.history.clear()
     broker.admin.clear_alarm("memory")
     assert [event.resource for event in broker.history if event.kind == "alarm-cleared"] == ["memory"]
 

@@ -51,8 +51,8 @@ def commands(block: Block) -> list[Command]:
 
 
 def matches(expected: str, actual: str) -> bool:
-    """Whether the output is as shown. Spaces at the ends of lines do not count."""
-    pattern = ".*".join(map(re.escape, _tidy(expected).split("...")))
+    """Whether the output is as shown. Three dots or more are anything. Spaces at the ends of lines do not count."""
+    pattern = ".*".join(map(re.escape, re.split(r"\.{3,}", _tidy(expected))))
     return re.fullmatch(pattern, _tidy(actual), re.DOTALL) is not None
 
 

@@ -120,8 +120,19 @@ class TestNames:
             *("acked", "admin", "bindings", "broker", "channels", "check_leftovers", "clear_alarm", "clock", "close"),
             *("connect", "connections", "consumers", "dead_lettered", "delivered", "drain_clients", "exchange"),
             *("expired", "get", "history", "in_order", "intercept", "leftovers", "memory_url", "nacked", "profile"),
-            *("publish", "published", "queue", "raise_alarm", "reply_to", "requeued", "restart", "restore", "returned"),
-            *("run_due", "snapshot", "start", "stop", "trace_on", "transport", "url", "wait_until", "wait_until_async"),
+            *("publish", "published", "queue", "raise_alarm", "reply_to", "requeued", "reset", "restart", "restore"),
+            *(
+                "returned",
+                "run_due",
+                "snapshot",
+                "start",
+                "stop",
+                "trace_on",
+                "transport",
+                "url",
+                "wait_until",
+                "wait_until_async",
+            ),
         ]
 
 

@@ -86,7 +86,8 @@ class Broker:
         definitions: "Mapping[str, Any] | str | PathLike[str] | None" = None,
     ) -> None:
         check_names("vhosts", vhosts)
-        check_users(users)
+        if users is not None:
+            check_users(users)
         self.clock: Clock = SystemClock() if clock is None else clock
         clock = self.clock if isinstance(self.clock, ManualClock) else SteppedClock(self.clock)
         #: :attr:`history` as it is, while clients may still have sent more.
@@ -105,6 +106,7 @@ class Broker:
             exchange_types=exchange_types(self.profile.plugins, enabled),
             listener=self.undrained_history.recorder,
         )
+        vhosts = (*vhosts,)
         for name in vhosts:
             if name not in node.vhosts:
                 put_vhost(node, OPERATOR, name, description=_DEFAULT_VHOST if name == "/" else "")
@@ -112,6 +114,18 @@ class Broker:
             import_all(node, self.profile, OPERATOR, given_definitions(definitions))
         if enabled:
             add_listeners(node, self.profile.plugins, enabled)
+        #: What a broker is made with that has the same state, and when.
+        self._made_with: Final[Mapping[str, Any]] = {
+            "profile": profile,
+            "users": None if users is None else {**users},
+            "vhosts": vhosts,
+            "seed": seed,
+            "permit_deprecated_features": permit_deprecated_features,
+            "plugins": self.profile.enabled_plugins,
+            "consumer_timeout": consumer_timeout,
+            "single_confirms": single_confirms,
+        }
+        self._made_at: Final = clock.time()
         #: The inside, for transports and tools: its node in turns, waiting, who is connected.
         self.hub: Final = Hub(node, self.profile.amqp091, self.clock, peer_clock)
         self.hub.logins.update(users)
@@ -242,26 +256,52 @@ class Broker:
         """Return to the state of a snapshot: that moment is now. Messages have the time that they had left, and a
         :class:`ManualClock` says the time of the snapshot again, to all brokers on it.
 
-        Connections stay open. Consumers that were there, and are there still, stay; the broker cancels others. Messages
-        that a client had not acknowledged come back to their queues. The client may acknowledge them as ever, which
-        changes nothing then. The history goes on.
+        Connections that were open at the snapshot stay open, with their channels. The broker closes younger ones with
+        320. Consumers that were there, and are there still, stay; the broker cancels others. Messages that a client had
+        not acknowledged come back to their queues. The client may acknowledge them as ever, which changes nothing then.
+        The history goes on.
+
+        All that clients have sent is done first. An alarm ends before that, so no client waits for one any longer.
 
         Raises:
             RuntimeError: the broker is stopped or closed.
             ValueError: the snapshot is one of another RabbitMQ version, or with other plugins.
             TimeoutError: as :meth:`ManualClock.advance`.
         """
-        self.drain_clients()
-        with self.hub.turn as node:
-            self.hub.check_running()
+        hub = self.hub
+        with hub.turn as node:
+            hub.check_running()
             if snapshot.profile != self.profile.name:
                 raise ValueError(f"this is a snapshot of RabbitMQ {snapshot.profile}, not {self.profile.name}")
             check(snapshot.state, node)
-        if self.hub.manual_clock is not None:
-            self.hub.manual_clock.set_time(snapshot.state.moment)
-        with self.hub.turn as node:
+        for resource in sorted(hub.node.alarms.raised):
+            self.admin.clear_alarm(resource)
+        self.drain_clients()
+        if hub.manual_clock is not None:
+            hub.manual_clock.set_time(snapshot.state.moment)
+        with hub.turn as node:
+            before = len(node.connections)
             restore(node, snapshot.state)
-            self.hub.firehose.follow(node)
+            hub.firehose.follow(node)
+            has_closed_some = len(node.connections) < before
+        if has_closed_some:
+            hub.listeners.flush()
+
+    def reset(self) -> None:
+        """Have the broker as it was made: with its first users and virtual hosts, nothing else, and an empty history. A
+        broker that is stopped starts. Its URLs stay.
+
+        The rest is as in :meth:`restore`: connections are closed with 320, and a :class:`ManualClock` says the time of
+        the making again.
+
+        Raises:
+            RuntimeError: the broker is closed.
+            TimeoutError: as :meth:`restore`.
+        """
+        self.admin.start()
+        with Broker(clock=ManualClock(self._made_at), **self._made_with) as made:
+            self.restore(made.snapshot())
+        self.undrained_history.clear()
 
     # running it
 

@@ -74,11 +74,11 @@ def check_names(argument: str, names: Iterable[str]) -> None:
         raise TypeError(f"{argument} takes a collection of names, ({names!r},) say, not {names!r}")
 
 
-def check_users(users: Mapping[str, str] | None) -> None:
+def check_users(users: Mapping[str, str]) -> None:
     """Refuse users without passwords.
 
     Raises:
         TypeError: they are no mapping.
     """
-    if users is not None and not isinstance(users, Mapping):
+    if not isinstance(users, Mapping):
         raise TypeError(f"users takes passwords by user name, {{'guest': 'guest'}} say, not {users!r}")

@@ -115,6 +115,11 @@ class Replier:
         self._thread: Final = threading.Thread(target=self._run, name=f"reply_to {queue}", daemon=True)
         self._thread.start()
 
+    @property
+    def has_ended(self) -> bool:
+        """Whether it answers no more."""
+        return not self._thread.is_alive()
+
     def join(self) -> None:
         """Wait for the end of the thread, once the broker is closed."""
         self._thread.join(5)

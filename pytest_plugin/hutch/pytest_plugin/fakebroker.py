@@ -1,6 +1,5 @@
 """A broker as a test holds it: what tests do to it, and what they ask."""
 
-import warnings
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import AbstractContextManager
 from types import TracebackType
@@ -11,7 +10,7 @@ from hutch.pytest_plugin import acting, waiting
 from hutch.pytest_plugin.asking import Found, Question, check_order
 from hutch.pytest_plugin.clocks import AnyClock, clock_of
 from hutch.pytest_plugin.criteria import ANYTHING
-from hutch.pytest_plugin.leftovers import LeftoverWarning, find_leftovers, reaction_of, report
+from hutch.pytest_plugin.leftovers import find_leftovers, react_to, reaction_of
 from hutch.pytest_plugin.views import Binding, Channel, Connection, Consumer, Exchange, Queue, Views
 
 if TYPE_CHECKING:
@@ -171,7 +170,13 @@ class FakeBroker:
         """See :meth:`Broker.restore <hutch.fakebroker.Broker.restore>`. The history goes on, so a question still sees
         what happened before.
         """
+        self._forget_clients()
         self.broker.restore(snapshot)
+
+    def reset(self) -> None:
+        """See :meth:`Broker.reset <hutch.fakebroker.Broker.reset>`."""
+        self._forget_clients()
+        self.broker.reset()
 
     # looking
 
@@ -334,6 +339,14 @@ class FakeBroker:
         self._pipes.append(pipe)
         return pipe
 
+    def _forget_clients(self) -> None:
+        """Forget those clients of ours whose connection has ended before."""
+        for connection in [each for each in self._connections if not each.is_alive()]:
+            connection.collect()
+            self._connections.remove(connection)
+        self._repliers[:] = [replier for replier in self._repliers if not replier.has_ended]
+        self._pipes[:] = [pipe for pipe in self._pipes if pipe in self.broker.hub.pipes]
+
     def close(self, grace: float = 0.05) -> None:
         """Close what :meth:`connect` gave, then the broker. TCP clients have ``grace`` seconds to take that in."""
         while self._connections:
@@ -418,13 +431,8 @@ class FakeBroker:
             AssertionError: there are some, and they are to fail.
         """
         __tracebackhide__ = True
-        if self._reaction == "ignore":
-            return
-        left = self.leftovers()
-        if left and self._reaction == "fail":
-            raise AssertionError(report(left))
-        if left:
-            warnings.warn(report(left), LeftoverWarning, stacklevel=2)
+        if self._reaction != "ignore":
+            react_to(self.leftovers(), self._reaction)
 
     def intercept(self, *hosts: str, refuse_others: bool = False) -> AbstractContextManager[None]:
         """Have this process's connections to these hosts reach this broker: ``with fakebroker.intercept(...)``; see

@@ -1,5 +1,6 @@
 """What a test leaves behind in its broker."""
 
+import warnings
 from collections.abc import Collection
 from typing import Final
 
@@ -29,9 +30,19 @@ def reaction_of(name: str) -> str:
     return name
 
 
-def report(lines: list[str]) -> str:
-    """What was left behind, as an error or a warning says it."""
-    return "\n".join(["the test left behind in its broker:", *(f"  {line}" for line in lines)])
+def react_to(left: list[str], reaction: str) -> None:
+    """Do about what a test left behind, a line for each thing, what ``reaction`` says.
+
+    Raises:
+        AssertionError: there is something, and it is to fail.
+    """
+    __tracebackhide__ = True
+    if not left or reaction == "ignore":
+        return
+    text = "\n".join(["the test left behind in its broker:", *(f"  {line}" for line in left)])
+    if reaction == "fail":
+        raise AssertionError(text)
+    warnings.warn(text, LeftoverWarning, stacklevel=3)
 
 
 def find_leftovers(broker: Broker, returned: Question, own: Collection[str]) -> list[str]:

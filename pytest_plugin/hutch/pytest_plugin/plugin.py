@@ -11,8 +11,8 @@ if TYPE_CHECKING:
     from hutch.pytest_plugin.fakebroker import FakeBroker
 
 FIXTURE: Final = "fakebroker"
+SHARED: Final = frozenset({"fakebroker_module", "fakebroker_session"})
 INTERCEPT: Final = "fakebroker_intercept"
-_EVENTS_IN_REPORT: Final = 40
 _HELP: Final = {
     "profile": ("VERSION", "RabbitMQ version that the fixture fakebroker is, unless the test's marker says so"),
     "clock": ("NAME", "clock of the fixture fakebroker: manual, frozen, auto, ticking or system"),
@@ -58,8 +58,24 @@ def pytest_configure(config: pytest.Config) -> None:
 def pytest_itemcollected(item: pytest.Item) -> None:
     """Have a test whose connections are intercepted use the broker before all else."""
     names: list[str] | None = getattr(item, "fixturenames", None)
-    if names is not None and item.get_closest_marker(INTERCEPT) is not None and names[:1] != [FIXTURE]:
+    if names is None:
+        return
+    if item.get_closest_marker(INTERCEPT) is not None and names[:1] != [FIXTURE]:
         names.insert(0, FIXTURE)
+    if not SHARED.isdisjoint(names) and FIXTURE not in names and "fakebroker_factory" not in names:
+        names.insert(0, "_fakebroker_marker_is_heard")
+
+
+@pytest.fixture
+def _fakebroker_marker_is_heard(request: pytest.FixtureRequest) -> None:
+    """Refuse a marker that no broker of the test goes by."""
+    from hutch.pytest_plugin.settings import MARKER, refuse  # noqa: PLC0415
+
+    for node, _ in request.node.iter_markers_with_node(MARKER):
+        if not isinstance(node, pytest.Module) or "fakebroker_module" not in request.fixturenames:
+            name = "fakebroker_session" if "fakebroker_session" in request.fixturenames else "fakebroker_module"
+            where = "fakebroker_config" if name == "fakebroker_session" else "fakebroker_config, or the module's marker"
+            refuse(f"{name} is made once for several tests, so the settings stand in {where}", f"@pytest.mark.{MARKER}")
 
 
 @pytest.fixture(scope="session")
@@ -123,6 +139,26 @@ def _end(broker: "FakeBroker", request: pytest.FixtureRequest) -> None:
         broker.close()
 
 
+@pytest.fixture(scope="module")
+def fakebroker_module(request: pytest.FixtureRequest, fakebroker_config: Mapping[str, Any]) -> "Iterator[FakeBroker]":
+    """One broker for the tests of a module, restored before each of them. Connections that a test left are closed."""
+    yield from _shared("fakebroker_module", request, fakebroker_config)
+
+
+@pytest.fixture(scope="session")
+def fakebroker_session(request: pytest.FixtureRequest, fakebroker_config: Mapping[str, Any]) -> "Iterator[FakeBroker]":
+    """One broker for all tests, restored before each of them. Connections that a test left are closed."""
+    yield from _shared("fakebroker_session", request, fakebroker_config)
+
+
+def _shared(name: str, request: pytest.FixtureRequest, config: Mapping[str, Any]) -> "Iterator[FakeBroker]":
+    from hutch.pytest_plugin.settings import settings_of  # noqa: PLC0415
+    from hutch.pytest_plugin.shared import shared  # noqa: PLC0415
+
+    with shared(request.config, name, settings_of(request, config)) as broker:
+        yield broker
+
+
 @pytest.fixture
 def fakebroker_url(fakebroker: "FakeBroker") -> str:
     """The ``amqp://`` URL of the fixture ``fakebroker``, which listens on a free port of 127.0.0.1."""
@@ -151,10 +187,7 @@ def pytest_runtest_makereport(
     if report.failed and brokers:
         item.stash[_FAILED] = True
         if call.when == "call":
-            from hutch.pytest_plugin.timeline import timeline  # noqa: PLC0415
+            from hutch.pytest_plugin.timeline import report_section  # noqa: PLC0415
 
-            for name, broker in brokers:
-                # Without draining clients: the test may have failed because its broker is stuck.
-                history = broker.broker.undrained_history
-                report.sections.append((f"what happened in {name}", timeline(history, _EVENTS_IN_REPORT)))
+            report.sections.extend(report_section(name, broker.broker) for name, broker in brokers)
     return report

@@ -3,10 +3,17 @@
 from collections.abc import Callable, Iterable, Mapping
 from typing import Final
 
-from hutch.fakebroker import Event, History, Message
+from hutch.fakebroker import Broker, Event, History, Message
 from hutch.fakebroker.engine.message import BodilessMessage
 
 _SHOWN: Final = 60  # characters of a body
+_EVENTS_IN_REPORT: Final = 40
+
+
+def report_section(name: str, broker: Broker) -> tuple[str, str]:
+    """The title and the text for the report of a failed test: what happened in a broker."""
+    # Without draining clients: the test may have failed because its broker is stuck.
+    return f"what happened in {name}", timeline(broker.undrained_history, _EVENTS_IN_REPORT)
 
 
 def timeline(events: Iterable[Event], last: int | None = None) -> str:

@@ -37,6 +37,8 @@ def dump(node: "Node") -> NodeState:
         users=tuple(map(_dump_user, node.users.values())),
         vhosts=tuple(_dump_vhost(vhost, dumping, unacknowledged) for vhost in node.vhosts.values()),
         parts={name: part.dump(dumping) for name, part in node.parts.items()},
+        connections=frozenset(connection.origin for connection in node.connections),
+        loopback_users=node.loopback_users,
     )
 
 

@@ -28,6 +28,9 @@ if TYPE_CHECKING:
     from hutch.fakebroker.engine.node import Node
     from hutch.fakebroker.engine.queues.queue import Queue
 
+#: What a client is told whose connection is closed.
+_REASON: Final = "broker forced connection closure with reason 'restore'"
+
 #: Consumers by the identities of their queues' states.
 _Staying = dict[int, list[ConsumerState]]
 
@@ -61,9 +64,9 @@ def load(state: NodeState, node: "Node") -> None:
 def restore(node: "Node", state: NodeState) -> None:
     """Return to a state of this node: its moment is now.
 
-    Connections stay open. A consumer that was there, and is there still, stays. The broker cancels other consumers.
-    Messages that were not acknowledged come back, and later settlements of theirs change nothing. Connections of users
-    and to virtual hosts that were not there are closed with 320.
+    Connections that were open stay open, and the node closes younger ones with 320. A consumer that was there, and is
+    there still, stays. The node cancels other consumers. Messages that were not acknowledged come back, and later
+    settlements of theirs change nothing.
 
     Raises:
         ValueError: as :func:`load`.
@@ -92,6 +95,7 @@ def _load(state: NodeState, node: "Node", shift: int) -> None:
 def _replace(state: NodeState, node: "Node", loading: "_Loading") -> None:
     node.users.clear()
     node.users.update((user.name, _load_user(user)) for user in state.users)
+    node.loopback_users = state.loopback_users
     staying = _staying(state, loading)
     _end_others(staying, node, loading)
     _empty(node)
@@ -133,7 +137,9 @@ def check(state: NodeState, node: "Node") -> None:
 
 
 def _delete_younger(state: NodeState, node: "Node") -> None:
-    """Delete virtual hosts and users that the state does not have, with their connections."""
+    """Close connections that the state does not have, and delete such virtual hosts and users."""
+    for connection in [each for each in node.connections if each.origin not in state.connections]:
+        connection.force_close(_REASON)
     for name in node.vhosts.keys() - {vhost.name for vhost in state.vhosts}:
         delete_vhost(node, BROKER, name)
     for name in node.users.keys() - {user.name for user in state.users}:

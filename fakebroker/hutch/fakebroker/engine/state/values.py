@@ -177,7 +177,8 @@ class NodeState:
 
     ``exchange_types`` are the types that it knows. ``moment`` is when this was the state. ``messages`` is the number of
     the last message, ``timers`` how many timers there were, ``hashes`` how many passwords were hashed. ``random`` is
-    the state of a random generator. ``parts`` are what plugins keep, by name.
+    the state of a random generator. ``parts`` are what plugins keep, by name. ``connections`` are the origins of the
+    connections that were open. ``loopback_users`` may log in from this machine alone.
     """
 
     exchange_types: frozenset[str]
@@ -192,3 +193,5 @@ class NodeState:
     users: tuple[UserState, ...]
     vhosts: tuple[VHostState, ...]
     parts: Mapping[str, Contents]
+    connections: frozenset[Origin]
+    loopback_users: frozenset[str]
