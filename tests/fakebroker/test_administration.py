@@ -28,6 +28,37 @@ def test_users_of_the_broker_may_do_everything_in_every_vhost_also_in_later_ones
                 connection.channel().queue_declare("q")
 
 
+def test_the_default_vhost_is_the_first_one() -> None:
+    with Broker(vhosts=("shop", "/")) as broker:
+        admin = broker.admin
+        admin.add_user("ann", "a")
+        admin.set_permissions("ann")
+        admin.set_topic_permissions("ann", "amq.topic", "", "")
+        admin.set_vhost_limit("max-queues", 1)
+        admin.set_policy("short", "", {"max-length": 1})
+        admin.set_operator_policy("short", "", {"max-length": 1})
+        admin.trace_on()
+        shop, root = broker.snapshot().state.vhosts
+        (ann,) = [user for user in broker.snapshot().state.users if user.name == "ann"]
+        assert [*ann.permissions, *ann.topic_permissions] == ["shop", "shop"]
+        assert (shop.limits, list(shop.policies), list(shop.operator_policies), shop.traced) == (
+            {"max-queues": 1},
+            ["short"],
+            ["short"],
+            True,
+        )
+        assert (root.limits, root.policies, root.operator_policies, root.traced) == ({}, {}, {}, False)
+        admin.clear_permissions("ann")
+        admin.clear_topic_permissions("ann")
+        admin.clear_vhost_limit("max-queues")
+        admin.delete_policy("short")
+        admin.delete_operator_policy("short")
+        admin.trace_off()
+        (shop, _), (_, ann) = broker.snapshot().state.vhosts, broker.snapshot().state.users
+        assert (shop.limits, shop.policies, shop.operator_policies, shop.traced) == ({}, {}, {}, False)
+        assert (ann.permissions, ann.topic_permissions) == ({}, {})
+
+
 def test_an_operators_users_may_do_nothing_at_first(broker: Broker) -> None:
     broker.admin.add_user("ann", "a", ["monitoring"])
     with pytest.raises(NotAllowed, match="access to vhost '/' refused for user 'ann'"):

@@ -15,13 +15,20 @@ from hutch.fakebroker.engine.origin import OPERATOR
 from hutch.fakebroker.engine.vhosts import find_vhost
 
 if TYPE_CHECKING:
+    from hutch.fakebroker.engine.node import Node
     from hutch.fakebroker.hub import Hub
     from hutch.fakebroker.profiles import Profile
     from hutch.fakebroker.turn import Turn
 
 
+def _name(node: "Node", vhost: str | None) -> str:
+    return node.first_vhost if vhost is None else vhost
+
+
 class Administration:
     """An operator at work on one broker; see :attr:`hutch.fakebroker.Broker.admin`.
+
+    The default virtual host is the broker's first one.
 
     Everything that TCP clients have sent by then is done before a change, and what a change brings about is done when
     its method returns.
@@ -59,7 +66,7 @@ class Administration:
             accounts.delete_user(node, OPERATOR, name)
 
     def set_permissions(
-        self, user: str, configure: str = ".*", write: str = ".*", read: str = ".*", *, vhost: str = "/"
+        self, user: str, configure: str = ".*", write: str = ".*", read: str = ".*", *, vhost: str | None = None
     ) -> None:
         """Let a user into a virtual host, and say what the user may do there: three regular expressions, searched for
         in the names of queues and exchanges, the default exchange's being ``amq.default``. An empty one permits
@@ -70,18 +77,20 @@ class Administration:
             ValueError: no regular expression, or one that Python's ``re`` reads in another way than RabbitMQ's PCRE.
         """
         with self._change() as node:
-            accounts.set_permissions(node, OPERATOR, user, vhost, Permissions(configure, write, read))
+            accounts.set_permissions(node, OPERATOR, user, _name(node, vhost), Permissions(configure, write, read))
 
-    def clear_permissions(self, user: str, *, vhost: str = "/") -> None:
+    def clear_permissions(self, user: str, *, vhost: str | None = None) -> None:
         """Let a user into a virtual host no more; the user's open connections stay.
 
         Raises:
             LookupError: there is no such user or virtual host.
         """
         with self._change() as node:
-            accounts.clear_permissions(node, OPERATOR, user, vhost)
+            accounts.clear_permissions(node, OPERATOR, user, _name(node, vhost))
 
-    def set_topic_permissions(self, user: str, exchange: str, write: str, read: str, *, vhost: str = "/") -> None:
+    def set_topic_permissions(
+        self, user: str, exchange: str, write: str, read: str, *, vhost: str | None = None
+    ) -> None:
         """Say which routing keys a user may publish to at a topic exchange, and bind with there: two regular
         expressions, in which ``{username}`` and ``{vhost}`` stand for those. Without, all keys are permitted.
 
@@ -89,16 +98,18 @@ class Administration:
             LookupError, ValueError: as :meth:`set_permissions`; with 4.3 there has to be such an exchange, too.
         """
         with self._change() as node:
-            accounts.set_topic_permissions(node, OPERATOR, user, vhost, exchange, TopicPermissions(write, read))
+            accounts.set_topic_permissions(
+                node, OPERATOR, user, _name(node, vhost), exchange, TopicPermissions(write, read)
+            )
 
-    def clear_topic_permissions(self, user: str, exchange: str | None = None, *, vhost: str = "/") -> None:
+    def clear_topic_permissions(self, user: str, exchange: str | None = None, *, vhost: str | None = None) -> None:
         """Undo :meth:`set_topic_permissions` for an exchange, or for all that there are in the virtual host.
 
         Raises:
             LookupError: there is no such user or virtual host.
         """
         with self._change() as node:
-            accounts.clear_topic_permissions(node, OPERATOR, user, vhost, exchange)
+            accounts.clear_topic_permissions(node, OPERATOR, user, _name(node, vhost), exchange)
 
     def set_user_limit(self, user: str, limit: str, value: int) -> None:
         """Limit what a user may have open at once: ``max-connections`` or ``max-channels``. A negative value is no
@@ -148,7 +159,7 @@ class Administration:
         with self._change() as node:
             vhosts.delete_vhost(node, OPERATOR, name)
 
-    def set_vhost_limit(self, limit: str, value: int, *, vhost: str = "/") -> None:
+    def set_vhost_limit(self, limit: str, value: int, *, vhost: str | None = None) -> None:
         """Limit what a virtual host may have at once: ``max-connections`` or ``max-queues``. A negative value is no
         limit; what is there stays.
 
@@ -157,16 +168,16 @@ class Administration:
             ValueError: no such limit, or no integer.
         """
         with self._change() as node:
-            vhosts.set_vhost_limit(node, OPERATOR, vhost, limit, value)
+            vhosts.set_vhost_limit(node, OPERATOR, _name(node, vhost), limit, value)
 
-    def clear_vhost_limit(self, limit: str, *, vhost: str = "/") -> None:
+    def clear_vhost_limit(self, limit: str, *, vhost: str | None = None) -> None:
         """Undo :meth:`set_vhost_limit`.
 
         Raises:
             LookupError: there is no such virtual host.
         """
         with self._change() as node:
-            vhosts.clear_vhost_limit(node, OPERATOR, vhost, limit)
+            vhosts.clear_vhost_limit(node, OPERATOR, _name(node, vhost), limit)
 
     # policies
 
@@ -178,7 +189,7 @@ class Administration:
         *,
         priority: float = 0,
         apply_to: str = "all",
-        vhost: str = "/",
+        vhost: str | None = None,
     ) -> None:
         """Create a policy, or change it (https://www.rabbitmq.com/docs/policies). It holds at once, for what is there
         and what will be.
@@ -190,7 +201,7 @@ class Administration:
             priority: of the policies that match, the one with the highest holds.
             apply_to: ``all``, ``queues`` or ``exchanges``, and with 4.3 ``classic_queues``, ``quorum_queues`` or
                 ``streams``.
-            vhost: the virtual host it is for.
+            vhost: the virtual host it is for; default the broker's first.
 
         Raises:
             InvalidPolicy: RabbitMQ refuses it; the text is RabbitMQ's.
@@ -199,7 +210,7 @@ class Administration:
         """
         with self._change() as node:
             set_policy(
-                find_vhost(node, vhost),
+                find_vhost(node, _name(node, vhost)),
                 OPERATOR,
                 name,
                 pattern,
@@ -209,14 +220,14 @@ class Administration:
                 operator=False,
             )
 
-    def delete_policy(self, name: str, *, vhost: str = "/") -> None:
+    def delete_policy(self, name: str, *, vhost: str | None = None) -> None:
         """Delete a policy.
 
         Raises:
             LookupError: there is no such policy or virtual host.
         """
         with self._change() as node:
-            delete_policy(find_vhost(node, vhost), OPERATOR, name, operator=False)
+            delete_policy(find_vhost(node, _name(node, vhost)), OPERATOR, name, operator=False)
 
     def set_operator_policy(
         self,
@@ -226,14 +237,14 @@ class Administration:
         *,
         priority: float = 0,
         apply_to: str = "all",
-        vhost: str = "/",
+        vhost: str | None = None,
     ) -> None:
         """Create an operator policy, or change it; as :meth:`set_policy`. It holds beside a policy: of limits that both
         set the smaller one counts.
         """
         with self._change() as node:
             set_policy(
-                find_vhost(node, vhost),
+                find_vhost(node, _name(node, vhost)),
                 OPERATOR,
                 name,
                 pattern,
@@ -243,14 +254,14 @@ class Administration:
                 operator=True,
             )
 
-    def delete_operator_policy(self, name: str, *, vhost: str = "/") -> None:
+    def delete_operator_policy(self, name: str, *, vhost: str | None = None) -> None:
         """Delete an operator policy.
 
         Raises:
             LookupError: there is no such operator policy or virtual host.
         """
         with self._change() as node:
-            delete_policy(find_vhost(node, vhost), OPERATOR, name, operator=True)
+            delete_policy(find_vhost(node, _name(node, vhost)), OPERATOR, name, operator=True)
 
     # definitions
 
@@ -317,7 +328,7 @@ class Administration:
 
     # the firehose
 
-    def trace_on(self, vhost: str = "/") -> None:
+    def trace_on(self, vhost: str | None = None) -> None:
         """Publish what clients publish and get in a virtual host to its exchange amq.rabbitmq.trace as well, until
         :meth:`trace_off`, as ``rabbitmqctl trace_on`` does (https://www.rabbitmq.com/docs/firehose): with the keys
         ``publish.EXCHANGE`` and ``deliver.QUEUE``.
@@ -326,16 +337,16 @@ class Administration:
             LookupError: there is no such virtual host.
         """
         with self._change() as node:
-            self._hub.firehose.trace(find_vhost(node, vhost), True)
+            self._hub.firehose.trace(find_vhost(node, _name(node, vhost)), True)
 
-    def trace_off(self, vhost: str = "/") -> None:
+    def trace_off(self, vhost: str | None = None) -> None:
         """Undo :meth:`trace_on`.
 
         Raises:
             LookupError: there is no such virtual host.
         """
         with self._change() as node:
-            self._hub.firehose.trace(find_vhost(node, vhost), False)
+            self._hub.firehose.trace(find_vhost(node, _name(node, vhost)), False)
 
     # stopping and starting
 

@@ -227,9 +227,9 @@ class Broker:
         """
 
         def find() -> QueueView:
-            vhosts = self.hub.node.vhosts
-            where = next(iter(vhosts), "/") if vhost is None else vhost
-            queues = vhosts[where].queues if where in vhosts else {}
+            node = self.hub.node
+            where = node.first_vhost if vhost is None else vhost
+            queues = node.vhosts[where].queues if where in node.vhosts else {}
             queue = queues.get(name)
             if queue is None:
                 known = ", ".join(map(repr, queues)) or "none"

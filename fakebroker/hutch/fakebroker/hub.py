@@ -93,7 +93,7 @@ class Hub(Follower):
                 break
         else:
             name = password = ""
-        return name, password, next(iter(self.node.vhosts), "/")
+        return name, password, self.node.first_vhost
 
     # beside turns
 

@@ -290,7 +290,7 @@ class FakeBroker:
         """``admin.clear_alarm``."""
         self.admin.clear_alarm(resource)
 
-    def trace_on(self, vhost: str = "/") -> None:
+    def trace_on(self, vhost: str | None = None) -> None:
         """``admin.trace_on``."""
         self.admin.trace_on(vhost)
 

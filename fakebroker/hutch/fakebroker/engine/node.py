@@ -101,6 +101,11 @@ class Node:
         self.hashes += 1
         return hash_password(password, sha256(b"%d %d" % (self._seed, self.hashes)).digest()[:SALT])
 
+    @property
+    def first_vhost(self) -> str:
+        """The name of the first virtual host, the default of each ``vhost``; ``/`` if there is none."""
+        return next(iter(self.vhosts), "/")
+
     def close_connections(self, reason: str, *, user: str | None = None, vhost: str | None = None) -> int:
         """Close connections with 320: all of them, or those of a user or to a vhost; how many."""
         chosen = [
