@@ -489,6 +489,7 @@ def test_a_broker_has_a_dozen_names_and_the_operators_verbs_are_elsewhere(manual
     ways_in = {"url", "memory_url", "transport", "listen", "listen_tls"}
     assert names == ways_in | {
         "admin",
+        "faults",
         "history",
         "queue",
         "clock",

@@ -48,6 +48,15 @@ class TestWhat:
             (line,) = fakebroker.leftovers()
             assert line.endswith(" of user 'guest' is open, with 0 channels")
 
+    def test_faults_that_never_happened(self, fakebroker: FakeBroker) -> None:
+        channel = fakebroker.connect().channel()
+        fakebroker.faults.on("basic.publish", nth=2).lose()
+        fakebroker.faults.next("basic.publish").lose()
+        channel.basic_publish(Message(b"one"), routing_key="orders")
+        assert fakebroker.leftovers() == [
+            "a fault never happened (1 matches): faults.on('basic.publish', nth=2).lose()"
+        ]
+
     def test_a_stub_is_none(self, fakebroker: FakeBroker) -> None:
         fakebroker.connect().channel().queue_declare("rpc")
         fakebroker.reply_to("rpc", lambda _: None)

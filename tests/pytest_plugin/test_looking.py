@@ -119,7 +119,18 @@ class TestNames:
         assert [name for name in dir(fakebroker) if not name.startswith("_")] == [
             *("acked", "admin", "bindings", "broker", "channels", "check_leftovers", "clear_alarm", "clock", "close"),
             *("connect", "connections", "consumers", "dead_lettered", "delivered", "drain_clients", "exchange"),
-            *("expired", "get", "history", "in_order", "intercept", "leftovers", "memory_url", "nacked", "profile"),
+            *(
+                "expired",
+                "faults",
+                "get",
+                "history",
+                "in_order",
+                "intercept",
+                "leftovers",
+                "memory_url",
+                "nacked",
+                "profile",
+            ),
             *("publish", "published", "queue", "raise_alarm", "reply_to", "requeued", "reset", "restart", "restore"),
             *(
                 "returned",

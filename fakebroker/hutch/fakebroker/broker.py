@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     import ssl
     from os import PathLike
 
+    from hutch.fakebroker.faults import Faults
+
 
 #: RabbitMQ's words for the virtual host that it begins with.
 _DEFAULT_VHOST: Final = "Default virtual host"
@@ -218,6 +220,15 @@ class Broker:
     def admin(self) -> Administration:
         """What an operator does: users, permissions, virtual hosts, policies, alarms, stopping and starting."""
         return Administration(self.hub, self.profile)
+
+    @property
+    def faults(self) -> "Faults":
+        """What is to go wrong: ``broker.faults.next("basic.publish").nack()``; see docs/faults.md."""
+        if self.hub.faults is None:
+            from hutch.fakebroker.faults import Faults  # noqa: PLC0415  (seldom needed)
+
+            self.hub.faults = Faults(self.hub)
+        return self.hub.faults
 
     def queue(self, name: str, vhost: str | None = None) -> QueueView:
         """A queue to look into, in a virtual host, by default the broker's first.

@@ -18,6 +18,7 @@ from hutch.fakebroker.realtime import monotonic
 from hutch.fakebroker.turn import Turn
 
 if TYPE_CHECKING:
+    from hutch.fakebroker.faults import Faults
     from hutch.fakebroker.inprocess import Pipe
 
 Answer = TypeVar("Answer")
@@ -52,6 +53,12 @@ class Hub(Follower):
         #: The process that this is the hub of.
         self.home: Final = Home(self)
         self.listeners: Final = Listeners(self)
+        #: Makes the session of a client that has come, with the arguments of :class:`Session`.
+        self.new_session: Callable[..., Session] = Session
+        #: Whether new clients are refused, in-process too.
+        self.refusing = False
+        #: The broker's faults, once somebody asked for them.
+        self.faults: Faults | None = None
         #: It listens to the journal while a virtual host is traced.
         self.firehose: Final = Firehose()
         #: The in-process clients. Used in turns, like all that follows.
@@ -94,6 +101,11 @@ class Hub(Follower):
         else:
             name = password = ""
         return name, password, self.node.first_vhost
+
+    @property
+    def sessions(self) -> list[Session]:
+        """The sessions of all clients that are connected; in a turn."""
+        return [*self.pipes.values(), *self.listeners.sessions]
 
     # beside turns
 

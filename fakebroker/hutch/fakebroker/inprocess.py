@@ -52,10 +52,12 @@ class Pipe:
             if self._session is not None:
                 raise OSError(EISCONN, "the pipe is connected already")
             self.thread = get_ident()
+            if hub.refusing:
+                raise ConnectionRefusedError("the in-process broker refuses clients")
             if hub.closed or hub.stopped:
                 raise ConnectionRefusedError(f"the in-process broker is {'closed' if hub.closed else 'stopped'}")
             peer = Peer(f"in-process client {len(hub.pipes) + 1}")
-            self._session = hub.pipes[self] = Session(
+            self._session = hub.pipes[self] = hub.new_session(
                 node, hub.profile, peer, None, now=monotonic, stream_size=PIPE_SIZE
             )
 
@@ -104,6 +106,8 @@ class Pipe:
             seen, dropped, time = hub.changes, session.dropped, self.monotonic()
             if data := hub.take(session):
                 return data
+            if dropped and session.ends_by == "FIN":
+                return b""
             if dropped:
                 raise ConnectionResetError("the in-process broker has reset the connection")
             if clock is not None and clock.is_left_to_this_thread():
@@ -133,7 +137,9 @@ class Pipe:
     def readable(self) -> bool:
         """Whether :meth:`receive` would return or raise at once, as far as can be told without letting time pass."""
         session = self._session
-        return session is None or bool(session.output) or session.dropped
+        if session is None or session.output or session.dropped:
+            return True
+        return session.gate is not None and session.gate.has_output
 
     def close(self) -> None:
         """End the connection; closing again does nothing. In a forked child it is left to the parent."""

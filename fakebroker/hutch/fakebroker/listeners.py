@@ -6,6 +6,7 @@ from threading import Lock, Thread
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
+    from hutch.fakebroker.amqp091.session import Session
     from hutch.fakebroker.hub import Hub
     from hutch.fakebroker.server.thread import ServerThread
     from hutch.fakebroker.server.tls import Tls
@@ -32,6 +33,11 @@ class Listeners:
     def urls(self) -> list[str]:
         """Where clients reach the broker."""
         return [server.url for server in self._all]
+
+    @property
+    def sessions(self) -> "list[Session]":
+        """The sessions of their clients; in a turn."""
+        return [session for server in self._all for session in server.sessions]
 
     @property
     def threads(self) -> set[Thread]:

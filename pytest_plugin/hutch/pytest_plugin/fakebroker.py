@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from os import PathLike
 
     from hutch import client
+    from hutch.fakebroker.faults import Faults
     from hutch.fakebroker.inprocess import Pipe
     from hutch.wire.transport import Transport
 
@@ -148,6 +149,11 @@ class FakeBroker:
     def admin(self) -> Administration:
         """What an operator does: users, permissions, virtual hosts, policies, alarms, stopping and starting."""
         return self.broker.admin
+
+    @property
+    def faults(self) -> "Faults":
+        """What is to go wrong: ``fakebroker.faults.next("basic.publish").nack()``; see docs/faults.md."""
+        return self.broker.faults
 
     @property
     def history(self) -> History:
@@ -415,9 +421,9 @@ class FakeBroker:
     def leftovers(self) -> list[str]:
         """What is left behind now, a line for each thing.
 
-        Leftovers are messages that are unread or unacknowledged, open connections, and messages that were returned to
-        their publisher and that no ``returned(...)`` has asked for. Connections that :meth:`connect` gave are none, and
-        neither are the messages of a stream.
+        Leftovers are messages that are unread or unacknowledged, open connections, messages that were returned to their
+        publisher and that no ``returned(...)`` has asked for, and faults that never happened. Connections that
+        :meth:`connect` gave are none, and neither are the messages of a stream.
         """
         hub = self.broker.hub
         sessions = hub.look(lambda: [session for pipe, session in hub.pipes.items() if pipe in self._pipes])

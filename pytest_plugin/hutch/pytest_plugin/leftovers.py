@@ -74,6 +74,9 @@ def find_leftovers(broker: Broker, returned: Question, own: Collection[str]) -> 
     ]
     if len(unheard) > _SHOWN:
         lines.append(f"{len(unheard) - _SHOWN} more messages were returned")
+    faults = broker.hub.faults
+    if faults is not None:
+        lines += [f"a fault never happened ({fault.matches} matches): {fault.text}" for fault in faults.unhit]
     return lines
 
 

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final
 
 from hutch.fakebroker.engine.replies import ReplyQueue
+from hutch.wire.interfaces import mypyc_attr
 from hutch.wire.methods import BasicAck, BasicNack
 
 if TYPE_CHECKING:
@@ -11,6 +12,7 @@ if TYPE_CHECKING:
     from hutch.fakebroker.engine.targets import Target
 
 
+@mypyc_attr(allow_interpreted_subclasses=True)
 class Confirms:
     """The confirms of one channel.
 

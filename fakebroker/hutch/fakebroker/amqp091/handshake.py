@@ -120,6 +120,8 @@ class Handshake:
             self._profile.mechanisms if identity is None else self._profile.mechanisms_with_external
         )
         self._header = b""
+        #: Why a login that would do is refused; empty if it is not.
+        self.refusal = ""
         self._capabilities: FieldTable = {}
         self._client: Final = session.client
         #: What is to be told of traffic, once heartbeats are agreed.
@@ -208,7 +210,11 @@ class Handshake:
             raise AMQPError(ReplyCode.FRAME_ERROR, text, blame=False)
         if number or frame_type != METHOD:
             raise AMQPError(ReplyCode.UNEXPECTED_FRAME, frame_snippet(frame_type, payload), blame=False)
-        self._method(decode(payload, number))
+        method = decode(payload, number)
+        if self._session.gate is None:
+            self.carry_out(method)
+        else:
+            self._session.gate.connection_method(method)
 
     def _await_end(self, payload: bytes) -> None:
         """Nothing counts but the end of the closing handshake (CONN-CLOSE-02, CONN-CLOSE-04)."""
@@ -225,7 +231,12 @@ class Handshake:
             # The client is to end the stream; the broker does so in the end (CONN-CLOSE-01).
             self.closed()
 
-    def _method(self, method: Method) -> None:
+    def carry_out(self, method: Method) -> None:
+        """Do what a method of channel 0 asks for.
+
+        Raises:
+            AMQPError, BrokerError: the connection is to close.
+        """
         try:
             following = next_connection_state(FROM_CLIENT, self.state, type(method))
         except IllegalMethod as error:
@@ -266,6 +277,8 @@ class Handshake:
             user = authenticate(method.mechanism, method.response, self._mechanisms, session.node.users, self._identity)
             if not session.peer.local and user in session.node.loopback_users:
                 raise LoginRefused(user, f"user '{user}' can only connect via localhost")
+            if self.refusal:
+                raise LoginRefused(user, self.refusal)
         except MalformedResponse as malformed:
             if not isinstance(malformed, UnreadableResponse):
                 session.node.journal.authentication_failed(client, None, str(malformed))

@@ -10,6 +10,7 @@ from hutch.fakebroker.amqp091.after_input import AfterInput
 from hutch.fakebroker.amqp091.channel_commands import ChannelCommands, Slot
 from hutch.fakebroker.amqp091.connection import AMQPConnection
 from hutch.fakebroker.amqp091.errors import AMQPError, in_amqp
+from hutch.fakebroker.amqp091.gate import Gate
 from hutch.fakebroker.amqp091.handshake import FRAME_MAX, Handshake
 from hutch.fakebroker.amqp091.output import Output
 from hutch.fakebroker.amqp091.profile import AMQPProfile
@@ -71,6 +72,11 @@ class Session(Output):
         #: What is known of it.
         self.client: Final = Client(peer, node.clock.time())
         self.dropped = False
+        #: How the stream ends then, if not as RabbitMQ ends it: by ``"FIN"`` or ``"RST"``.
+        self.ends_by = ""
+        #: What stands between this and the client, if anything.
+        self.gate: Gate | None = None
+        self._has_ended = False
         #: Why the broker closed the connection, or one of its channels last; for logs.
         self.refusal: str | None = None
         #: Tells the shell that there is output.
@@ -89,13 +95,13 @@ class Session(Output):
         self._end: Timer | None = None
         #: Whether connection.close was sent.
         self._told = False
-        self._handshake: Final = Handshake(self, identity)
-        self.reader: Final = Reader(self, self._handshake, ChannelCommands(self), now)
+        self.handshake: Final = Handshake(self, identity)
+        self.reader: Final = Reader(self, self.handshake, ChannelCommands(self), now)
 
     @property
     def state(self) -> ConnectionState:
         """Where the connection is."""
-        return self._handshake.state
+        return self.handshake.state
 
     # bytes in
 
@@ -104,7 +110,9 @@ class Session(Output):
 
         Before and after this, the caller runs what is due.
         """
-        reader, handshake = self.reader, self._handshake
+        reader, handshake = self.reader, self.handshake
+        if self.gate is not None and not (data := self.gate.arriving(data)):
+            return
         if handshake.deaf:
             return
         if handshake.heartbeat is not None and not reader.blocked:
@@ -219,8 +227,8 @@ class Session(Output):
         """
         if self.state is ConnectionState.CLOSED:
             return
-        if not self._handshake.answers(error):
-            self._handshake.drop_later(str(error))
+        if not self.handshake.answers(error):
+            self.handshake.drop_later(str(error))
             return
         self._note(error)
         ids = (error.method.CLASS_ID, error.method.METHOD_ID) if error.blame and error.method else (0, 0)
@@ -248,7 +256,7 @@ class Session(Output):
         self._told = True
         self.release()
         self.method(0, ConnectionClose(code, text, class_id, method_id))
-        self._handshake.closed()
+        self.handshake.closed()
         self.reader.resume()
 
     def shut_down(self) -> None:
@@ -300,14 +308,15 @@ class Session(Output):
 
     def drop(self) -> None:
         """End the stream without a word, once what was sent is out."""
-        if not self.dropped:
-            self.dropped = True
-            self._handshake.deaf = True
+        if not self._has_ended:
+            self._has_ended = True
+            self.dropped = self.gate is None or not self.gate.hides_end
+            self.handshake.deaf = True
             if self.reader.blocked or self.reader.more:
                 self.reader.stop()
             self.end_in(None)
             self.release()
-            self._handshake.dropped()
+            self.handshake.dropped()
             self.node.journal.client_gone(self.client)
             if self.wake is not None:
                 self.wake()
@@ -330,6 +339,11 @@ class Session(Output):
     # bytes out
 
     @property
+    def has_output(self) -> bool:
+        """Whether :meth:`take` has something to give."""
+        return bool(self.output) or (self.gate is not None and self.gate.has_output)
+
+    @property
     def is_behind(self) -> bool:
         """Whether some of the output is not in the stream yet."""
         return self._size > self._stream_size or self.after_input.due
@@ -342,6 +356,8 @@ class Session(Output):
             data = b"".join(self.output)
             self.output = []
             self._size = 0
+        if self.gate is not None:
+            data = self.gate.leaving(data)
         if self.connection is not None and self.connection.unsent:
             self._tell_sent()
         return data
@@ -364,13 +380,15 @@ class Session(Output):
             self.node.run_due()
 
     def write(self, data: bytes) -> None:
-        """Add to the output."""
+        """Add to the output: a command in frames, or a heartbeat."""
+        if self.gate is not None and self.gate.keeps(data):
+            return
         out = self.output
         was_empty = not out
         out.append(data)
         self._size += len(data)
-        if self._handshake.heartbeat is not None:
-            self._handshake.heartbeat.sent = True
+        if self.handshake.heartbeat is not None:
+            self.handshake.heartbeat.sent = True
         if was_empty and self.wake is not None:
             self.wake()
 

@@ -122,6 +122,11 @@ class Timers:
         return timer
 
     @property
+    def now(self) -> float:
+        """Seconds on the clock's ``monotonic``."""
+        return self._clock.monotonic()
+
+    @property
     def order(self) -> int:
         """How many timers there were."""
         return self._order

@@ -98,7 +98,7 @@ class Client(asyncio.Protocol):
                 )
 
     def _begin(self, identity: str | None) -> Session:
-        self.session = Session(
+        self.session = self._hub.new_session(
             self._hub.node,
             self._hub.profile,
             self.peer,
@@ -228,7 +228,7 @@ class Client(asyncio.Protocol):
         self._flush_is_due = False
         dropped = session.dropped
         data = b"" if self._stall.is_there else self._hub.take(session)
-        dropped = dropped and not session.output
+        dropped = dropped and not session.has_output
         blocked, more = session.reader.blocked, session.reader.more
         if more and not self.behind:
             self.behind = True
@@ -236,14 +236,15 @@ class Client(asyncio.Protocol):
         if self.transport.is_closing():
             return
         self._pause(blocked or more)
+        ends_by = session.ends_by or ("RST" if encryption is None else "FIN")
         if encryption is not None:
             if data:
                 encryption.encrypt(data)
-            if dropped:
+            if dropped and ends_by == "FIN":
                 encryption.end()
             data = encryption.take()
         self._write(data)
-        if dropped and encryption is not None:
+        if dropped and ends_by == "FIN":
             self.transport.close()
         elif dropped:
             self._reset()
@@ -251,7 +252,7 @@ class Client(asyncio.Protocol):
     def _write(self, data: bytes) -> None:
         if data:
             self.transport.write(data)
-        if self.session is not None and self.session.output and not self._stall.is_there:
+        if self.session is not None and self.session.has_output and not self._stall.is_there:
             self._flush_soon()
 
     def _pause(self, paused: bool) -> None:
@@ -424,6 +425,11 @@ class Listener:
                 if not client.transport.is_closing() and not client.paused:
                     selector.register(client.transport.get_extra_info("socket"), selectors.EVENT_READ, client)
             return [key.data for key, _ in selector.select(0)] if selector.get_map() else []
+
+    @property
+    def sessions(self) -> list[Session]:
+        """The sessions of its clients; in a turn, of any thread."""
+        return [client.session for client in list(self.clients) if client.session is not None]
 
     def cut_clients(self) -> None:
         """End the connections of all clients that there are; in a turn, of any thread."""

@@ -13,6 +13,7 @@ from hutch.fakebroker.server.protocol import Listener
 from hutch.fakebroker.server.tls import Tls
 
 if TYPE_CHECKING:
+    from hutch.fakebroker.amqp091.session import Session
     from hutch.fakebroker.hub import Hub
 
 _PATIENCE: Final = 10.0  # seconds
@@ -144,6 +145,11 @@ class ServerThread:
                 done.set_result(None)
 
     # from other threads
+
+    @property
+    def sessions(self) -> "list[Session]":
+        """The sessions of its clients; in a turn."""
+        return self._listener.sessions
 
     def _have(self, action: Callable[[], Awaitable[None] | None]) -> None:
         """Have the loop run ``action``, and return once it is done, or the listener has been stopped.

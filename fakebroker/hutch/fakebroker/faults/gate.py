@@ -1,0 +1,255 @@
+"""Where faults meet what a client sends and what it is sent: one gate for each session."""
+
+from collections import deque
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from hutch.fakebroker.amqp091.channel import Channel
+from hutch.fakebroker.amqp091.errors import AMQPError
+from hutch.fakebroker.amqp091.gate import Gate
+from hutch.wire.content import Content
+from hutch.wire.cutter import Commands
+from hutch.wire.declaration import Method
+from hutch.wire.frames import METHOD
+from hutch.wire.methods import METHODS, BasicDeliver, ChannelClose, ConnectionStartOk
+
+if TYPE_CHECKING:
+    from hutch.fakebroker.amqp091.session import Session
+    from hutch.fakebroker.faults.fault import Fault
+    from hutch.fakebroker.faults.faults import Faults
+
+_IDS: Final = {kind.__name__: kind.ID.to_bytes(4) for kind in METHODS.values()}
+_CLOSE: Final = ChannelClose.ID.to_bytes(4)
+_DELIVER: Final = BasicDeliver.ID.to_bytes(4)
+
+
+class Command(NamedTuple):
+    """What a client sends on a channel, or is delivered. ``frames`` are those of a delivery."""
+
+    number: int
+    method: Method
+    content: Content | None = None
+    frames: bytes | None = None
+
+
+class _Answer(NamedTuple):
+    """An answer that is to be kept, for so many seconds, or with ``None`` for ever. ``ids`` tell which it may be."""
+
+    ids: frozenset[bytes]
+    seconds: float | None
+    fault: "Fault"
+
+
+def answers(method: type[Method]) -> frozenset[bytes]:
+    """The ids of the methods that answer a method."""
+    names = ("ConnectionTune",) if method is ConnectionStartOk else method.REPLIES
+    return frozenset(_IDS[name] for name in names)
+
+
+class _ChannelCommands(Commands):
+    """Stands between the cutter and the channels."""
+
+    def __init__(self, gate: "SessionGate") -> None:
+        self._gate: Final = gate
+
+    def command(self, channel: int, method: Method, content: Content | None) -> None:
+        """Take a method."""
+        self._gate.command(Command(channel, method, content))
+
+
+class SessionGate(Gate):
+    """Between one session and its client."""
+
+    def __init__(self, session: "Session", faults: "Faults") -> None:
+        self.session: Final = session
+        self._faults: Final = faults
+        self._inner: Final = session.reader.cutter.commands
+        #: Whether what the session writes goes out.
+        self._is_open = False
+        #: By channel, what its client has sent behind a command that is held back, and that command first.
+        self._held: Final[dict[int, deque[Command]]] = {}
+        #: By channel, the answers that are to be kept, and what is to be sent behind one that comes late.
+        self._answers: Final[dict[int, deque[_Answer]]] = {}
+        self._late: Final[dict[int, list[bytes]]] = {}
+        session.reader.cutter.commands = _ChannelCommands(self)
+        session.gate = self
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether it keeps nothing."""
+        return not self._held and not self._answers and not self._late
+
+    def remove(self) -> None:
+        """Be there no more."""
+        self.session.reader.cutter.commands = self._inner
+        self.session.gate = None
+
+    def channel(self, number: int) -> Channel | None:
+        """An open channel."""
+        slot = self.session.slots.get(number)
+        return None if slot is None else slot.channel
+
+    # commands in
+
+    def command(self, command: Command) -> None:
+        """Have a command of a channel meet the faults."""
+        if command.number in self._held:
+            self._held[command.number].append(command)
+        elif self.channel(command.number) is None or not self._faults.meet(self, command):
+            self.pass_on(command)
+
+    def connection_method(self, method: Method) -> None:
+        """Have a method of channel 0 meet the faults."""
+        if not self._faults.meet(self, Command(0, method)):
+            self.session.handshake.carry_out(method)
+
+    def pass_on(self, command: Command) -> None:
+        """Have a command carried out, or a delivery sent."""
+        if command.frames is not None:
+            self.write(command.frames)
+        elif not command.number:
+            self.session.handshake.carry_out(command.method)
+        elif command.number in self.session.slots:
+            self._inner.take(command.number, command.method, command.content)
+
+    def hold_back(self, command: Command) -> Callable[[], None]:
+        """Hold a command, and what comes behind it on its channel, until the function is called that this returns."""
+        number = command.number
+        if command.frames is not None:
+            return self.delay_output(number, command.frames)
+        held = self._held[number] = deque([command])
+
+        def let_go() -> None:
+            if self._held.get(number) is not held:
+                return
+            del self._held[number]
+            with self.reading():
+                self.pass_on(held.popleft())
+                for later in held:
+                    self.command(later)
+            self._faults.tidy_up()
+
+        return let_go
+
+    @contextmanager
+    def reading(self) -> Iterator[None]:
+        """What is done inside is done as if it had been read just now."""
+        session = self.session
+        if session.after_input.reading or session.dropped:
+            yield
+            return
+        session.after_input.reading = True
+        if session.connection is not None:
+            session.connection.reading = True
+        yield
+        session.node.run_due()
+        session.after_input.reading = False
+        if session.connection is not None:
+            session.connection.reading = False
+            session.connection.reads += 1
+        session.after_input.run()
+
+    # what becomes of a command
+
+    def refuse(self, command: Command, error: AMQPError) -> None:
+        """Close the channel, or the connection, because of a command."""
+        number = command.number
+        if not number:
+            raise error
+        if command.frames is not None:  # nothing closes while a queue delivers
+            self.session.node.pending.append(lambda: self._refuse(number, error, type(command.method)))
+        else:
+            self._refuse(number, error, type(command.method))
+
+    def _refuse(self, number: int, error: AMQPError, method: type[Method]) -> None:
+        if self.channel(number) is not None:
+            self.session.answer(self.session.slots[number], number, error, method)
+
+    def end(self, ends_by: str, reason: str) -> None:
+        """End the connection without a word: by ``"RST"``, and what was not sent never is, or by ``"FIN"``."""
+        session = self.session
+        if session.dropped:
+            return
+        session.ends_by = ends_by
+        session.note(reason)
+        if ends_by == "RST":
+            session.lost()
+        else:
+            session.drop()
+
+    def expect(self, command: Command, seconds: float | None, fault: "Fault") -> None:
+        """Keep the answer to a command, for so many seconds, or for ever."""
+        answer = _Answer(answers(type(command.method)), seconds, fault)
+        self._answers.setdefault(command.number, deque()).append(answer)
+
+    # commands out
+
+    def write(self, data: bytes) -> None:
+        """Send what no fault is to see any more."""
+        self._is_open, was_open = True, self._is_open
+        self.session.write(data)
+        self._is_open = was_open
+
+    def keeps(self, data: bytes) -> bool:
+        """Whether the client is not sent a command now, or ever."""
+        if self._is_open or len(data) < 12 or data[0] != METHOD:
+            return False
+        number, ids = int.from_bytes(data[1:3]), data[7:11]
+        if number in self._late:
+            self._late[number].append(data)
+            return True
+        expected = self._answers.get(number)
+        if expected:
+            if ids in expected[0].ids:
+                answer = expected.popleft()
+                if not expected:
+                    del self._answers[number]
+                if answer.seconds is not None:
+                    self._delay(answer, self.delay_output(number, data))
+                return True
+            if ids == _CLOSE:
+                del self._answers[number]
+        if ids != _DELIVER:
+            return False
+        size = int.from_bytes(data[3:7])
+        return self._faults.meet(self, Command(number, BasicDeliver.decode(data[7 : 7 + size]), None, data))
+
+    def delay_output(self, number: int, data: bytes) -> Callable[[], None]:
+        """Keep something, and what is said behind it on a channel, until the function is called that this returns."""
+        late = self._late[number] = [data]
+
+        def let_go() -> None:
+            if self._late.get(number) is late:
+                del self._late[number]
+                for each in late:
+                    self.write(each)
+                self._faults.tidy_up()
+
+        return let_go
+
+    def _delay(self, answer: _Answer, let_go: Callable[[], None]) -> None:
+        timers = self.session.timers
+        if answer.seconds is not None:
+            timers.set(answer.seconds, let_go)
+        answer.fault.holds(timers, let_go)
+
+    # bytes
+
+    def arriving(self, data: bytes) -> bytes:
+        """All of it."""
+        return data
+
+    def leaving(self, data: bytes) -> bytes:
+        """All of it."""
+        return data
+
+    @property
+    def has_output(self) -> bool:
+        """There is none but the session's."""
+        return False
+
+    @property
+    def hides_end(self) -> bool:
+        """The client notices."""
+        return False
