@@ -122,11 +122,6 @@ class Timers:
         return timer
 
     @property
-    def now(self) -> float:
-        """Seconds on the clock's ``monotonic``."""
-        return self._clock.monotonic()
-
-    @property
     def order(self) -> int:
         """How many timers there were."""
         return self._order

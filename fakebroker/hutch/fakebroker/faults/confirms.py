@@ -77,7 +77,7 @@ class HeldConfirms(Confirms):
             self._tell(BasicNack(number) if refusing else BasicAck(number))
         else:
             (self._nacks if refusing else self._acks).append(number)
-            self._channel.connection.waiting[self._channel] = None
+            self._channel.after_input.waiting[self._channel] = None
 
     def flush(self) -> None:
         """Tell what was gathered."""

@@ -135,20 +135,16 @@ class SessionGate(Gate):
     @contextmanager
     def reading(self) -> Iterator[None]:
         """What is done inside is done as if it had been read just now."""
-        session = self.session
-        if session.after_input.reading or session.dropped:
+        session, after_input = self.session, self.session.after_input
+        if after_input.reading or session.dropped:
             yield
             return
-        session.after_input.reading = True
-        if session.connection is not None:
-            session.connection.reading = True
+        after_input.reading = True
         yield
         session.node.run_due()
-        session.after_input.reading = False
-        if session.connection is not None:
-            session.connection.reading = False
-            session.connection.reads += 1
-        session.after_input.run()
+        after_input.reading = False
+        after_input.reads += 1
+        after_input.run()
 
     # what becomes of a command
 
