@@ -152,6 +152,23 @@ def test_what_is_not_there_cannot_be_deleted(broker: Broker) -> None:
         broker.admin.delete_vhost("shop")
 
 
+def test_a_queue_is_deleted_under_its_users(broker: Broker) -> None:
+    with Connection(transport=broker.transport) as connection:
+        channel = connection.channel()
+        cancelled: list[str] = []
+        channel.queue_declare("q", exclusive=True)
+        channel.basic_publish(Message("one"), routing_key="q")
+        channel.basic_qos(0, 1, False)
+        channel.basic_publish(Message("two"), routing_key="q")
+        channel.basic_consume("q", callback=lambda _: None, on_cancel=cancelled.append, consumer_tag="worker")
+        assert broker.admin.delete_queue("q") == 1
+        while not cancelled:
+            connection.drain_events(timeout=5)
+        assert cancelled == ["worker"]
+        with pytest.raises(LookupError, match="no queue 'q' in vhost '/'; there are: none"):
+            broker.admin.delete_queue("q")
+
+
 def test_closing_connections_tells_how_many_there_were(broker: Broker) -> None:
     broker.admin.add_user("ann", "a")
     broker.admin.set_permissions("ann")

@@ -291,6 +291,26 @@ class Administration:
             else:
                 import_vhost(find_vhost(node, vhost), self._profile, OPERATOR, definitions)
 
+    # queues
+
+    def delete_queue(self, name: str, *, vhost: str = "/") -> int:
+        """Delete a queue with its messages, be it exclusive; its consumers are cancelled. How many messages were ready.
+
+        Raises:
+            LookupError: there is no such queue or virtual host.
+        """
+        with self._change() as node:
+            queues = find_vhost(node, vhost).queues
+            if name not in queues:
+                there_are = ", ".join(map(repr, queues)) or "none"
+                raise LookupError(f"no queue {name!r} in vhost {vhost!r}; there are: {there_are}")
+            queue = queues[name]
+            queue.drop_expired()
+            ready = len(queue)
+            for consumer in queue.vhost.delete_queue(queue, OPERATOR):
+                consumer.sink.cancelled(consumer)
+            return ready
+
     # connections
 
     def close_connections(self, user: str | None = None, reason: str = "Closed via management plugin") -> int:

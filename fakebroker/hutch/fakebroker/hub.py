@@ -55,7 +55,7 @@ class Hub(Follower):
         self.listeners: Final = Listeners(self)
         #: Makes the session of a client that has come, with the arguments of :class:`Session`.
         self.new_session: Callable[..., Session] = Session
-        #: Whether new clients are refused, in-process too.
+        #: Whether the ports are closed by a fault.
         self.refusing = False
         #: The broker's faults, once somebody asked for them.
         self.faults: Faults | None = None
@@ -119,13 +119,15 @@ class Hub(Follower):
             turn.wait_for_lock()
         try:
             connection = session.connection
-            if (connection is None or not connection.unsent) and not (
-                timers.soonest < _NEVER and timers.soonest <= timers.now()
+            if (
+                session.gate is None
+                and (connection is None or not connection.unsent)
+                and not (timers.soonest < _NEVER and timers.soonest <= timers.now())
             ):
                 return session.take()
         finally:
             turn.lock.release()
-        with turn:  # something is due, or follows from it
+        with turn:  # something is due, or follows from it; or a fault may end the connection
             return session.take()
 
     def look(self, question: Callable[[], Answer]) -> Answer:

@@ -99,6 +99,11 @@ class Listeners:
         for server in self._all:
             server.accept()
 
+    def accept_soon(self) -> None:
+        """:meth:`accept`, which is done before the next :meth:`flush` returns."""
+        for server in self._all:
+            server.accept_soon()
+
     def cut_clients(self) -> None:
         """End the connections of all clients; in a turn."""
         for server in self._all:

@@ -30,7 +30,17 @@ def start(hub: Hub) -> None:
             with hub.turn as node:
                 hub.stopped = False
                 node.start()
-            hub.listeners.accept()
+            if not hub.refusing:
+                hub.listeners.accept()
+
+
+def start_soon(hub: Hub) -> None:
+    """Start in a turn. The ports are open when the listeners have come to that."""
+    if hub.stopped and not hub.closed:
+        hub.stopped = False
+        hub.node.start()
+        if not hub.refusing:
+            hub.listeners.accept_soon()
 
 
 def restart(hub: Hub, downtime: float) -> None:

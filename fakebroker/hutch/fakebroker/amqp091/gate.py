@@ -32,6 +32,10 @@ class Gate:
         """Whether the client is not to notice that the broker ends the connection."""
 
     @abstractmethod
+    def keeps_loss(self) -> bool:
+        """Whether the broker does not notice, or not yet, that the client has just gone."""
+
+    @abstractmethod
     def connection_method(self, method: Method) -> None:
         """Take a method of channel 0. :meth:`Handshake.carry_out` does what it asks for.
 

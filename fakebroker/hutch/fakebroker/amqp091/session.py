@@ -76,7 +76,8 @@ class Session(Output):
         self.ends_by = ""
         #: What stands between this and the client, if anything.
         self.gate: Gate | None = None
-        self._has_ended = False
+        #: Whether the broker has ended the stream, be it that the client does not notice.
+        self.has_ended = False
         #: Why the broker closed the connection, or one of its channels last; for logs.
         self.refusal: str | None = None
         #: Tells the shell that there is output.
@@ -308,8 +309,8 @@ class Session(Output):
 
     def drop(self) -> None:
         """End the stream without a word, once what was sent is out."""
-        if not self._has_ended:
-            self._has_ended = True
+        if not self.has_ended:
+            self.has_ended = True
             self.dropped = self.gate is None or not self.gate.hides_end
             self.handshake.deaf = True
             if self.reader.blocked or self.reader.more:
@@ -330,6 +331,8 @@ class Session(Output):
 
     def lost(self) -> None:
         """The client is gone."""
+        if self.gate is not None and self.gate.keeps_loss():
+            return
         if not self.dropped:
             self.output.clear()
             self._size = 0

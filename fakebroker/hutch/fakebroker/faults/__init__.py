@@ -4,7 +4,8 @@ The broker works without this package, which is imported when somebody asks for 
 """
 
 from hutch.fakebroker.faults.commands import CommandMatch
+from hutch.fakebroker.faults.connections import ArrivalMatch, ConnectionMatch
 from hutch.fakebroker.faults.fault import Fault
 from hutch.fakebroker.faults.faults import Faults
 
-__all__ = ["CommandMatch", "Fault", "Faults"]
+__all__ = ["ArrivalMatch", "CommandMatch", "ConnectionMatch", "Fault", "Faults"]

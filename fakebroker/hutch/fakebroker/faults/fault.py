@@ -1,7 +1,7 @@
 """One fault: when its turn is, how often it was, and what it holds back."""
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Final, NamedTuple, Self
+from typing import TYPE_CHECKING, ClassVar, Final, NamedTuple, Self
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -53,6 +53,9 @@ class Fault:
         matches: how many commands, or connections, it was for, be it their turn or not.
     """
 
+    #: Whether the broker notices when it happens.
+    is_seen: ClassVar[bool] = True
+
     def __init__(self, hub: "Hub", text: str, when: When) -> None:
         self.hits = 0
         self.matches = 0
@@ -64,6 +67,8 @@ class Fault:
         self._has_ended = False
         #: What goes on when it ends, and the clock of each client.
         self._held: list[tuple[Timers, Callable[[], None]]] = []
+        #: Called when it has ended, or its time is over.
+        self.on_end: Callable[[], None] | None = None
         if when.seconds is not None:
             for timers in {id(timers): timers for timers in (hub.node.timers, hub.peer_timers)}.values():
                 timers.set(when.seconds, lambda timers=timers: self._expire(timers))  # type: ignore[misc]
@@ -93,14 +98,22 @@ class Fault:
     # in a turn
 
     @property
+    def has_ended(self) -> bool:
+        """Whether somebody ended it, or its time is over on each clock."""
+        if self._has_ended or self._when.seconds is None:
+            return self._has_ended
+        return all(timers in self._over for timers in (self._hub.node.timers, self._hub.peer_timers))
+
+    @property
+    def is_used_up(self) -> bool:
+        """Whether it has been hit as often as it should."""
+        limit = self._when.limit
+        return limit is not None and self.hits >= limit
+
+    @property
     def is_over(self) -> bool:
         """Whether it can be hit no more."""
-        limit = self._when.limit
-        if self._has_ended or (limit is not None and self.hits >= limit):
-            return True
-        return self._when.seconds is not None and {id(self._hub.node.timers), id(self._hub.peer_timers)} == {
-            id(timers) for timers in self._over
-        }
+        return self.has_ended or self.is_used_up
 
     def is_over_for(self, timers: "Timers") -> bool:
         """Whether it can be hit no more by clients on this clock."""
@@ -124,3 +137,5 @@ class Fault:
         self._held = [(where, let_go) for where, let_go in self._held if timers is not None and where is not timers]
         for let_go in due:
             let_go()
+        if self.on_end is not None:
+            self.on_end()

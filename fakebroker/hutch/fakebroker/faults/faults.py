@@ -1,12 +1,15 @@
 """The faults of one broker."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, Final
 
+from hutch.fakebroker import stopping
 from hutch.fakebroker.amqp091.session import Session
 from hutch.fakebroker.engine.operator.alarms import Alarms
+from hutch.fakebroker.faults.bytes import ByteFault
 from hutch.fakebroker.faults.commands import CommandFault, CommandMatch
-from hutch.fakebroker.faults.criteria import check_criteria, find_method, known_criteria
+from hutch.fakebroker.faults.connections import ArrivalMatch, ConnectionMatch, Outage, Refusal
+from hutch.fakebroker.faults.criteria import OF_CONNECTIONS, check_criteria, find_method, known_criteria
 from hutch.fakebroker.faults.fault import Fault, When, checked
 from hutch.fakebroker.faults.gate import Command, SessionGate
 
@@ -29,8 +32,9 @@ class Faults:
         self._all: Final[list[Fault]] = []
         #: Those that can still be hit.
         self._active: list[CommandFault] = []
+        self.of_bytes: list[ByteFault] = []
+        self._refusals: list[Refusal] = []
         self._gates: dict[Session, SessionGate] = {}
-        self._is_there = False
 
     def __iter__(self) -> Iterator[Fault]:
         return iter(list(self._all))
@@ -84,24 +88,74 @@ class Faults:
         kind = find_method(method)
         asked = check_criteria(criteria, known_criteria(kind), method)
         when = checked(When(nth, times, seconds))
-        said = [repr(method), *(f"{name}={value!r}" for name, value in asked.items())]
         is_next = (nth, times) == (None, 1)
-        said += [
-            f"{name}={value!r}"
-            for name, value in when._asdict().items()
-            if value is not None and not (is_next and name == "times")
-        ]
-        text = f"faults.{'next' if is_next else 'on'}({', '.join(said)})"
+        said = _said(asked, when._replace(times=None) if is_next else when)
+        text = f"faults.{'next' if is_next else 'on'}({', '.join(filter(None, (repr(method), said)))})"
         return CommandMatch(self, self._hub, text, when, kind, asked)
 
     def next(self, method: str, **criteria: Any) -> CommandMatch:
         """The next command that matches: ``on(method, times=1, **criteria)``."""
         return self.on(method, times=1, **criteria)
 
+    def connections(
+        self,
+        *,
+        nth: int | None = None,
+        times: int | None = None,
+        seconds: float | None = None,
+        connection: str | None = None,
+        user: str | None = None,
+        client: str | None = None,
+        vhost: str | None = None,
+    ) -> ConnectionMatch:
+        """The connections that a fault is to be for, or the bytes on them.
+
+        The arguments are those of :meth:`on`; ``nth`` and ``times`` count connections. What is known of a client only
+        after its login matches from then on.
+
+        Raises:
+            ValueError: a number makes no sense.
+            TypeError: a criterion is no text.
+        """
+        criteria = {"connection": connection, "user": user, "client": client, "vhost": vhost}
+        asked = check_criteria(criteria, OF_CONNECTIONS, "a connection")
+        when = checked(When(nth, times, seconds))
+        return ConnectionMatch(self, self._hub, f"faults.connections({_said(asked, when)})", when, asked)
+
+    def connecting(
+        self, *, nth: int | None = None, times: int | None = None, seconds: float | None = None
+    ) -> ArrivalMatch:
+        """The connections that clients are about to make; ``nth`` and ``times`` count them.
+
+        Raises:
+            ValueError: a number makes no sense.
+        """
+        when = checked(When(nth, times, seconds))
+        return ArrivalMatch(self, self._hub, f"faults.connecting({_said({}, when)})", when)
+
+    def stop_broker(self, seconds: float | None = None) -> Fault:
+        """Stop the broker, as ``admin.stop`` does, until the fault ends.
+
+        Args:
+            seconds: when it starts again, in seconds of the broker's clock. ``None`` leaves that to the fault's end.
+
+        Raises:
+            ValueError: the number makes no sense.
+            RuntimeError: the broker is closed.
+        """
+        said = "" if seconds is None else f"{seconds:g}"
+        fault = Outage(self._hub, f"faults.stop_broker({said})", checked(When(seconds=seconds)))
+        stopping.stop(self._hub)
+        fault.hits = fault.matches = 1
+        fault.holds(self._hub.node.timers, lambda: stopping.start_soon(self._hub))
+        with self._hub.turn:
+            self._all.append(fault)
+        return fault
+
     @property
     def unhit(self) -> list[Fault]:
-        """Those that never happened."""
-        return [fault for fault in self._all if not fault.hits]
+        """Those that never happened, but for those of which the broker does not notice whether they do."""
+        return [fault for fault in self._all if not fault.hits and fault.is_seen]
 
     def clear(self) -> None:
         """End all faults, and forget them."""
@@ -114,23 +168,55 @@ class Faults:
     # in a turn
 
     def add(self, fault: CommandFault) -> None:
-        """Have a fault from now on, behind all that clients have sent."""
+        """Have a fault for commands from now on, behind all that clients have sent."""
+        self.act(fault, lambda: self._active.append(fault))
+
+    def add_bytes(self, fault: ByteFault) -> None:
+        """Have a fault for bytes from now on, behind all that clients have sent."""
+        self.act(fault, lambda: self.of_bytes.append(fault))
+
+    def act(self, fault: Fault, action: Callable[[], None]) -> None:
+        """Have a fault from now on. ``action`` is done in a turn, behind all that clients have sent."""
         self._hub.drain_clients()
         with self._hub.turn:
+            action()
             self._all.append(fault)
-            self._active.append(fault)
-            if not self._is_there:
-                self._is_there = True
-                self._hub.new_session = self._new_session
-                for session in self._hub.sessions:
-                    if session not in self._gates:
-                        self._gates[session] = SessionGate(session, self)
+            fault.on_end = self.tidy_up
+            for session in self._hub.sessions:
+                self.gate(session)
+            self._hub.new_session = self._new_session
+            self.tidy_up()
+
+    def refuse(self, fault: Refusal) -> None:
+        """Close the ports."""
+        listeners = self._hub.listeners
+        with listeners.change():
+            self._hub.refusing = True
+            listeners.refuse()
+        self.act(fault, lambda: self._refusals.append(fault))
+        fault.holds(self._hub.peer_timers, self._accept)
+
+    def _accept(self) -> None:
+        hub = self._hub
+        hub.refusing = any(not each.is_over_for(hub.peer_timers) for each in self._refusals)
+        if not hub.refusing and not hub.stopped:
+            hub.listeners.accept_soon()
+
+    def gate(self, session: Session) -> SessionGate:
+        """The gate of a session."""
+        if session not in self._gates:
+            self._gates[session] = SessionGate(session, self)
+        return self._gates[session]
 
     def _new_session(self, *args: Any, **options: Any) -> Session:
-        for former in [session for session in self._gates if session.dropped]:
-            del self._gates[former]
+        is_in_process = args[3] is None
+        for refusal in self._refusals if is_in_process else ():
+            refusal.check()
         session = Session(*args, **options)
-        self._gates[session] = SessionGate(session, self)
+        gate = self.gate(session)
+        for fault in list(self.of_bytes):
+            fault.arrived(gate)
+        self.tidy_up()
         return session
 
     def meet(self, gate: SessionGate, command: Command) -> bool:
@@ -155,14 +241,14 @@ class Faults:
 
     def _tidy(self) -> None:
         self._active = [fault for fault in self._active if not fault.is_over]
+        self.of_bytes = [fault for fault in self.of_bytes if not fault.is_over]
+        self._refusals = [fault for fault in self._refusals if not fault.is_over]
+        is_quiet = not (self._active or self.of_bytes or self._refusals)
         for session, gate in list(self._gates.items()):
-            if session.dropped:
-                del self._gates[session]
-            elif not self._active and gate.is_idle:
+            if (session.dropped and not session.has_output) or (is_quiet and gate.is_idle):
                 gate.remove()
                 del self._gates[session]
-        if not self._active and self._is_there:
-            self._is_there = False
+        if is_quiet:
             self._hub.new_session = Session
 
     def clear_alarm(self, resource: str) -> None:
@@ -172,3 +258,9 @@ class Faults:
         for session in self._hub.pipes.values():
             while session.reader.more:
                 session.proceed()
+
+
+def _said(asked: Mapping[str, str], when: When) -> str:
+    """The arguments as they were given."""
+    given = {**asked, **when._asdict()}
+    return ", ".join(f"{name}={value!r}" for name, value in given.items() if value is not None)

@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from hutch.fakebroker.amqp091.channel import Channel
 from hutch.fakebroker.amqp091.errors import AMQPError
 from hutch.fakebroker.amqp091.gate import Gate
+from hutch.fakebroker.faults.bytes import FROM_CLIENT, TO_CLIENT, ByteFault
+from hutch.fakebroker.faults.lanes import Lane
 from hutch.wire.content import Content
 from hutch.wire.cutter import Commands
 from hutch.wire.declaration import Method
-from hutch.wire.frames import METHOD
+from hutch.wire.frames import HEARTBEAT_FRAME, METHOD
 from hutch.wire.methods import METHODS, BasicDeliver, ChannelClose, ConnectionStartOk
 
 if TYPE_CHECKING:
@@ -72,13 +74,22 @@ class SessionGate(Gate):
         #: By channel, the answers that are to be kept, and what is to be sent behind one that comes late.
         self._answers: Final[dict[int, deque[_Answer]]] = {}
         self._late: Final[dict[int, list[bytes]]] = {}
+        #: The faults for bytes that have met the connection, and whether it was their turn.
+        self.met: Final[dict[ByteFault, bool]] = {}
+        self._incoming: Final = Lane(self, faults, FROM_CLIENT, self._feed)
+        self._outgoing: Final = Lane(self, faults, TO_CLIENT, self._wake)
+        self._is_feeding = False
+        #: Whether a fault ends the connection, and whether the client has.
+        self._is_ending = False
+        self._is_lost = False
         session.reader.cutter.commands = _ChannelCommands(self)
         session.gate = self
 
     @property
     def is_idle(self) -> bool:
         """Whether it keeps nothing."""
-        return not self._held and not self._answers and not self._late
+        lanes_are_empty = self._incoming.is_empty and self._outgoing.is_empty
+        return lanes_are_empty and not self._held and not self._answers and not self._late
 
     def remove(self) -> None:
         """Be there no more."""
@@ -167,6 +178,7 @@ class SessionGate(Gate):
         session = self.session
         if session.dropped:
             return
+        self._is_ending = True
         session.ends_by = ends_by
         session.note(reason)
         if ends_by == "RST":
@@ -183,33 +195,56 @@ class SessionGate(Gate):
 
     def write(self, data: bytes) -> None:
         """Send what no fault is to see any more."""
+        if self._sends(data):
+            return
         self._is_open, was_open = True, self._is_open
         self.session.write(data)
         self._is_open = was_open
 
+    def _sends(self, data: bytes) -> bool:
+        """Whether faults for bytes take what is to be sent."""
+        outgoing = self._outgoing
+        if not self._faults.of_bytes and outgoing.is_empty:
+            return False
+        outgoing.send(data)
+        if outgoing.has_arrived and self.session.wake is not None:
+            self.session.wake()
+        return True
+
     def keeps(self, data: bytes) -> bool:
         """Whether the client is not sent a command now, or ever."""
-        if self._is_open or len(data) < 12 or data[0] != METHOD:
+        if data == HEARTBEAT_FRAME:
+            return self._is_muted or self._sends(data)
+        if self._is_open:
             return False
+        return (data[0] == METHOD and self._keeps(data)) or self._sends(data)
+
+    @property
+    def _is_muted(self) -> bool:
+        return any(fault.mutes and fault.is_on(self) for fault in self._faults.of_bytes)
+
+    def _keeps(self, data: bytes) -> bool:
         number, ids = int.from_bytes(data[1:3]), data[7:11]
         if number in self._late:
             self._late[number].append(data)
             return True
-        expected = self._answers.get(number)
-        if expected:
-            if ids in expected[0].ids:
-                answer = expected.popleft()
-                if not expected:
-                    del self._answers[number]
-                if answer.seconds is not None:
-                    self._delay(answer, self.delay_output(number, data))
-                return True
-            if ids == _CLOSE:
-                del self._answers[number]
+        if number in self._answers and self._keeps_answer(number, ids, data):
+            return True
         if ids != _DELIVER:
             return False
         size = int.from_bytes(data[3:7])
         return self._faults.meet(self, Command(number, BasicDeliver.decode(data[7 : 7 + size]), None, data))
+
+    def _keeps_answer(self, number: int, ids: bytes, data: bytes) -> bool:
+        expected = self._answers[number]
+        is_it = ids in expected[0].ids
+        if is_it:
+            answer = expected.popleft()
+            if answer.seconds is not None:
+                self._delay(answer, self.delay_output(number, data))
+        if not expected or ids == _CLOSE:
+            del self._answers[number]
+        return is_it
 
     def delay_output(self, number: int, data: bytes) -> Callable[[], None]:
         """Keep something, and what is said behind it on a channel, until the function is called that this returns."""
@@ -233,19 +268,58 @@ class SessionGate(Gate):
     # bytes
 
     def arriving(self, data: bytes) -> bytes:
-        """All of it."""
-        return data
+        """The bytes to take now, of those that came from the client."""
+        if self._is_feeding or not (self._faults.of_bytes or not self._incoming.is_empty):
+            return data
+        self._incoming.send(data)
+        if self._incoming.cut is None:
+            return self._incoming.take()
+        self._feed()
+        return b""
+
+    def _feed(self) -> None:
+        """Bytes that were on their way from the client have arrived."""
+        session, data = self.session, self._incoming.take()
+        if data:
+            self._is_feeding = True
+            session.receive(data)
+            self._is_feeding = False
+        while session.reader.more:
+            session.proceed()
+        if (cut := self._incoming.cut) is not None:
+            self.end(cut.ends_by, f"a fault was asked for: {cut.text}")
+        elif self._is_lost and not self._incoming.hides_end:
+            session.lost()
 
     def leaving(self, data: bytes) -> bytes:
-        """All of it."""
+        """The bytes to send now, where the session has ``data`` to send."""
+        outgoing = self._outgoing
+        if outgoing.has_arrived:
+            data += outgoing.take()
+            self._faults.tidy_up()
+        if (cut := outgoing.cut) is not None and not self.session.dropped:
+            self.end("FIN" if cut.ends_by == "FIN" else "RST", f"a fault was asked for: {cut.text}")
         return data
+
+    def _wake(self) -> None:
+        """Bytes that were on their way to the client have arrived, or the end of the stream may."""
+        session = self.session
+        if session.has_ended and not self.hides_end:
+            session.dropped = True
+        if session.wake is not None:
+            session.wake()
 
     @property
     def has_output(self) -> bool:
-        """There is none but the session's."""
-        return False
+        """Whether something has arrived that was on its way to the client."""
+        return self._outgoing.has_arrived and not self.session.dropped
 
     @property
     def hides_end(self) -> bool:
-        """The client notices."""
-        return False
+        """Whether the client does not notice that the broker ends the connection, or not yet."""
+        return not self._is_ending and bool(self._faults.of_bytes) and self._outgoing.hides_end
+
+    def keeps_loss(self) -> bool:
+        """Whether the broker does not notice, or not yet, that the client has just gone."""
+        self._is_lost = True
+        return not self._is_ending and bool(self._faults.of_bytes) and self._incoming.hides_end

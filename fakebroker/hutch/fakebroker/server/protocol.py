@@ -319,7 +319,7 @@ class Listener:
         """Accept the clients of these ports, which are the ``host``'s, unless the broker is stopped. ``url`` is set."""
         self._ports = ports
         self._set_accepting(True)
-        if self.hub.stopped:
+        if self.hub.stopped or self.hub.refusing:
             self.refuse()
         address, number = self._ports[0].address[:2]
         # With TLS, the name counts that the certificate is for.

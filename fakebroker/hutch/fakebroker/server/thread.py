@@ -202,6 +202,10 @@ class ServerThread:
         """Undo :meth:`refuse`. Raises as that."""
         self._have(self._listener.accept)
 
+    def accept_soon(self) -> None:
+        """:meth:`accept`, without waiting for it."""
+        self._listener.call_soon(self._listener.accept)
+
     def cut_clients(self) -> None:
         """End the connections of all clients; in a turn."""
         self._listener.cut_clients()

@@ -1,0 +1,267 @@
+"""Faults for connections: those that are open, their bytes, and those that come."""
+
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Final
+
+from hutch.fakebroker.faults.bytes import (
+    BOTH,
+    FROM_CLIENT,
+    TO_CLIENT,
+    ByteFault,
+    Cut,
+    CutInside,
+    Delay,
+    Effect,
+    Hole,
+    Throttle,
+)
+from hutch.fakebroker.faults.criteria import is_of_connection, unknown
+from hutch.fakebroker.faults.fault import Fault, When
+
+if TYPE_CHECKING:
+    from hutch.fakebroker.faults.faults import Faults
+    from hutch.fakebroker.faults.gate import SessionGate
+    from hutch.fakebroker.hub import Hub
+
+_DIRECTIONS: Final = (BOTH, FROM_CLIENT, TO_CLIENT)
+
+
+class ConnectionMatch:
+    """The connections that a fault is for. Each method makes the fault.
+
+    :meth:`reset`, :meth:`end` and :meth:`close` are for connections that are open. The others are for those that come,
+    too, and go on until the fault ends. ``direction`` is ``"to_client"``, ``"from_client"`` or ``"both"``.
+    """
+
+    def __init__(self, faults: "Faults", hub: "Hub", text: str, when: When, asked: Mapping[str, str]) -> None:
+        self._faults: Final = faults
+        self._hub: Final = hub
+        self._text: Final = text
+        self._when: Final = when
+        self._asked: Final = asked
+
+    def __repr__(self) -> str:
+        return f"<{self._text}>"
+
+    # those that are open
+
+    def reset(self) -> Fault:
+        """End the connections by RST. What was not sent to the clients is lost.
+
+        Raises:
+            LookupError: no such connection is open; the message names those that are.
+            TypeError: ``seconds`` was given.
+        """
+        return self._end("reset()", lambda gate, reason: gate.end("RST", reason))
+
+    def end(self) -> Fault:
+        """End the connections by FIN, without connection.close. Raises as :meth:`reset`."""
+        return self._end("end()", lambda gate, reason: gate.end("FIN", reason))
+
+    def close(self, reason: str = "Closed via management plugin") -> Fault:
+        """Close the connections with 320, as an operator does. Raises as :meth:`reset`."""
+
+        def close(gate: "SessionGate", _: str) -> None:
+            if gate.session.connection is not None:
+                gate.session.connection.force_close(reason)
+
+        return self._end(f"close({reason!r})", close)
+
+    def _end(self, text: str, end: Callable[["SessionGate", str], None]) -> Fault:
+        if self._when.seconds is not None:
+            raise TypeError(f"{text.partition('(')[0]} happens at once, and takes no seconds")
+        fault = Fault(self._hub, f"{self._text}.{text}", self._when)
+        self._faults.act(fault, lambda: self._end_all(fault, end))
+        return fault
+
+    def _end_all(self, fault: Fault, end: Callable[["SessionGate", str], None]) -> None:
+        there_are = [session for session in self._hub.sessions if not session.dropped]
+        for session in there_are:
+            if is_of_connection(session, self._asked) and not fault.is_used_up:
+                fault.matches += 1
+                if fault.is_due:
+                    fault.hits += 1
+                    end(self._faults.gate(session), f"a fault was asked for: {fault.text}")
+        if not fault.hits:
+            names = [session.client.peer.name for session in there_are]
+            raise LookupError(f"{self._text}: {unknown('connection that is open is', self._asked or 'there', names)}")
+
+    # the bytes
+
+    def black_hole(self, direction: str = BOTH) -> Fault:
+        """Have nothing arrive, an end of the stream neither, as when a cable is pulled.
+
+        When the fault ends, all arrives that was sent meanwhile.
+        """
+        return self._bytes(f"black_hole({_unless(direction, BOTH)})", direction, Hole)
+
+    def delay(self, seconds: float, direction: str = BOTH) -> Fault:
+        """Have all arrive that much later, on the clock that the client lives in."""
+        _positive("seconds", seconds)
+        return self._bytes(f"delay({seconds:g}{_also(direction, BOTH)})", direction, lambda: Delay(seconds))
+
+    def throttle(self, bytes_per_second: float, direction: str = BOTH) -> Fault:
+        """Have so many bytes arrive each second of the clock that the client lives in, in each direction."""
+        _positive("bytes_per_second", bytes_per_second)
+        text = f"throttle({bytes_per_second:g}{_also(direction, BOTH)})"
+        return self._bytes(text, direction, lambda: Throttle(bytes_per_second))
+
+    def cut(self, after: int, direction: str = TO_CLIENT, *, by: str = "RST") -> Fault:
+        """End a connection after so many bytes in a direction, counted from when the fault is there.
+
+        Args:
+            after: how many bytes arrive; 0 for none.
+            direction: one of the two.
+            by: ``"RST"`` or ``"FIN"``.
+        """
+        if after < 0:
+            raise ValueError(f"a connection is cut after 0 bytes or more, not {after!r}")
+        if direction == BOTH:
+            raise ValueError(f"a connection is cut in one direction: {FROM_CLIENT!r} or {TO_CLIENT!r}")
+        text = f"cut({after}{_also(direction, TO_CLIENT)}{_by(by)})"
+        return self._bytes(text, direction, lambda: Cut(after), by)
+
+    def cut_inside_frame(self, number: int = 1, *, by: str = "RST") -> Fault:
+        """End a connection in the middle of a frame: of the next one to the client, or of a later one.
+
+        ``by`` is as of :meth:`cut`.
+        """
+        if number < 1:
+            raise ValueError(f"frames are counted from 1 on, not {number!r}")
+        text = f"cut_inside_frame({number}{_by(by)})"
+        return self._bytes(text, TO_CLIENT, lambda: CutInside(number), by)
+
+    def stop_heartbeats(self) -> Fault:
+        """Send no heartbeats. A client that gets nothing else gives the broker up."""
+        fault = ByteFault(self._hub, f"{self._text}.stop_heartbeats()", self._when, self._asked, TO_CLIENT, mutes=True)
+        self._faults.add_bytes(fault)
+        return fault
+
+    def _bytes(self, text: str, direction: str, effect: Callable[[], Effect], by: str = "RST") -> Fault:
+        if direction not in _DIRECTIONS:
+            raise ValueError(unknown("direction is", direction, _DIRECTIONS))
+        if by not in {"RST", "FIN"}:
+            raise ValueError(unknown("end of a stream is", by, ("RST", "FIN")))
+        whole = f"{self._text}.{text}"
+        fault = ByteFault(self._hub, whole, self._when, self._asked, direction, effect=effect, ends_by=by)
+        self._faults.add_bytes(fault)
+        return fault
+
+
+class ArrivalMatch:
+    """The connections that clients are about to make. Each method makes the fault."""
+
+    def __init__(self, faults: "Faults", hub: "Hub", text: str, when: When) -> None:
+        self._faults: Final = faults
+        self._hub: Final = hub
+        self._text: Final = text
+        self._when: Final = when
+
+    def __repr__(self) -> str:
+        return f"<{self._text}>"
+
+    def refuse(self) -> Fault:
+        """Refuse clients until the fault ends, or for its seconds: the port is closed.
+
+        Over TCP the operating system refuses, so ``hits`` counts in-process clients alone. The fault is no leftover.
+
+        Raises:
+            TypeError: ``nth`` or ``times`` was given, for a closed port does not count.
+        """
+        if (self._when.nth, self._when.times) != (None, None):
+            raise TypeError("refuse closes the port, which does not count; reset() takes nth and times")
+        fault = Refusal(self._hub, f"{self._text}.refuse()", self._when)
+        self._faults.refuse(fault)
+        return fault
+
+    def stay_silent(self) -> Fault:
+        """Accept a client, and say nothing, and hear nothing. When the fault ends, all arrives."""
+        fault = Silence(self._hub, f"{self._text}.stay_silent()", self._when, {}, BOTH, effect=Hole)
+        self._faults.add_bytes(fault)
+        return fault
+
+    def reset(self) -> Fault:
+        """Accept a client, and end its connection at once by RST."""
+        return self._end("RST", "reset()")
+
+    def end(self) -> Fault:
+        """Accept a client, and end its connection at once by FIN."""
+        return self._end("FIN", "end()")
+
+    def _end(self, ends_by: str, text: str) -> Fault:
+        fault = Farewell(self._hub, f"{self._text}.{text}", self._when, {}, BOTH, ends_by=ends_by)
+        self._faults.add_bytes(fault)
+        return fault
+
+
+class Silence(ByteFault):
+    """Happens to clients that come while it is there."""
+
+    def arrived(self, gate: "SessionGate") -> None:
+        """A client has come."""
+        super().is_on(gate)
+
+    def is_on(self, gate: "SessionGate") -> bool:
+        """Whether it happens to a connection."""
+        return gate.met.get(self, False) and not self.is_over_for(gate.session.timers)
+
+
+class Farewell(ByteFault):
+    """Ends the connections of clients that come while it is there."""
+
+    @property
+    def is_over(self) -> bool:
+        """Whether it can happen no more."""
+        return self.has_ended or self.is_used_up
+
+    def arrived(self, gate: "SessionGate") -> None:
+        """A client has come."""
+        if super().is_on(gate):
+            gate.end(self.ends_by, f"a fault was asked for: {self.text}")
+
+    def is_on(self, gate: "SessionGate") -> bool:  # noqa: ARG002
+        """It does nothing to bytes."""
+        return False
+
+
+class Outage(Fault):
+    """The broker is stopped."""
+
+    def end(self) -> None:
+        """End it: clients may come again."""
+        super().end()
+        self._hub.listeners.flush()
+
+
+class Refusal(Outage):
+    """The ports are closed."""
+
+    is_seen = False
+
+    def check(self) -> None:
+        """Refuse an in-process client.
+
+        Raises:
+            ConnectionRefusedError: it is there.
+        """
+        if not self.is_over_for(self._hub.node.timers):
+            self.matches += 1
+            self.hits += 1
+            raise ConnectionRefusedError(f"the in-process broker refuses clients: {self.text}")
+
+
+def _positive(name: str, value: float) -> None:
+    if not value > 0:
+        raise ValueError(f"{name} is a number above 0, not {value!r}")
+
+
+def _unless(direction: str, default: str) -> str:
+    return "" if direction == default else repr(direction)
+
+
+def _also(direction: str, default: str) -> str:
+    return "" if direction == default else f", {direction!r}"
+
+
+def _by(by: str) -> str:
+    return "" if by == "RST" else f", by={by!r}"
