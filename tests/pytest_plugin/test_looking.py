@@ -117,33 +117,12 @@ class TestNames:
 
     def test_what_a_test_sees(self, fakebroker: FakeBroker) -> None:
         assert [name for name in dir(fakebroker) if not name.startswith("_")] == [
-            *("acked", "admin", "bindings", "broker", "channels", "check_leftovers", "clear_alarm", "clock", "close"),
-            *("connect", "connections", "consumers", "dead_lettered", "delivered", "drain_clients", "exchange"),
-            *(
-                "expired",
-                "faults",
-                "get",
-                "history",
-                "in_order",
-                "intercept",
-                "leftovers",
-                "memory_url",
-                "nacked",
-                "profile",
-            ),
-            *("publish", "published", "queue", "raise_alarm", "reply_to", "requeued", "reset", "restart", "restore"),
-            *(
-                "returned",
-                "run_due",
-                "snapshot",
-                "start",
-                "stop",
-                "trace_on",
-                "transport",
-                "url",
-                "wait_until",
-                "wait_until_async",
-            ),
+            *("acked", "add_node", "admin", "bindings", "broker", "channels", "check_leftovers", "clear_alarm"),
+            *("clock", "close", "connect", "connections", "consumers", "dead_lettered", "delivered", "drain_clients"),
+            *("exchange", "expired", "faults", "get", "history", "in_order", "intercept", "leftovers", "memory_url"),
+            *("nacked", "profile", "publish", "published", "queue", "raise_alarm", "reply_to", "requeued", "reset"),
+            *("restart", "restore", "returned", "run_due", "snapshot", "start", "stop", "trace_on", "transport", "url"),
+            *("wait_until", "wait_until_async"),
         ]
 
 

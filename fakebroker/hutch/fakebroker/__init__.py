@@ -3,6 +3,7 @@
 from hutch.fakebroker.administration import Administration
 from hutch.fakebroker.broker import Broker
 from hutch.fakebroker.clocks import AutoClock, FrozenClock, ManualClock, SystemClock, TickingClock
+from hutch.fakebroker.cluster_node import ClusterNode
 from hutch.fakebroker.definitions.refusals import InvalidDefinitions
 from hutch.fakebroker.engine.clock import Clock
 from hutch.fakebroker.engine.message import Message
@@ -19,6 +20,7 @@ __all__ = [
     "AutoClock",
     "Broker",
     "Clock",
+    "ClusterNode",
     "Event",
     "FrozenClock",
     "History",

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, Final, NoReturn, Self
 
 from hutch.fakebroker.administration import Administration
 from hutch.fakebroker.clocks import ManualClock, SystemClock, TickingClock
+from hutch.fakebroker.cluster_node import ClusterNode
 from hutch.fakebroker.configuration import check_names, check_users, configured
 from hutch.fakebroker.definitions.importing import given_definitions, import_all
 from hutch.fakebroker.engine.clock import Clock, SteppedClock
@@ -195,6 +196,17 @@ class Broker:
             raise TypeError("listen_tls takes either a context or a certfile, with which keyfile and cafile may stand")
         return self.hub.listeners.listen_tls(Tls(context, ssl_cert_login_from), host, port)
 
+    def add_node(self, host: str = "127.0.0.1", port: int = 0) -> ClusterNode:
+        """Accept TCP clients on one more address, as another node of a cluster would. The node can be stopped and
+        started by itself. ``port`` 0 takes a free one.
+
+        All nodes are this one broker: nothing is replicated, and a queue is there as long as any node runs.
+
+        Raises:
+            OSError, ValueError, OverflowError, RuntimeError, TimeoutError: as :meth:`listen`.
+        """
+        return self.hub.listeners.add_node(host, port)
+
     @property
     def url(self) -> str:
         """An ``amqp://`` URL for any client, with the first user's credentials; the broker listens from now on."""
@@ -300,7 +312,7 @@ class Broker:
 
     def reset(self) -> None:
         """Have the broker as it was made: with its first users and virtual hosts, nothing else, and an empty history. A
-        broker that is stopped starts. Its URLs stay.
+        broker that is stopped starts, and so do nodes that are. Its URLs stay.
 
         The rest is as in :meth:`restore`: connections are closed with 320, and a :class:`ManualClock` says the time of
         the making again.
@@ -310,6 +322,7 @@ class Broker:
             TimeoutError: as :meth:`restore`.
         """
         self.admin.start()
+        self.hub.listeners.start_nodes()
         with Broker(clock=ManualClock(self._made_at), **self._made_with) as made:
             self.restore(made.snapshot())
         self.undrained_history.clear()

@@ -1,9 +1,13 @@
-"""The TCP listeners of a broker: one without TLS, one with it. Each is made when somebody asks for it."""
+"""The TCP listeners of a broker: one without TLS, one with it, and one for each node. Each is made when somebody asks
+for it.
+"""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
 from threading import Lock, Thread
 from typing import TYPE_CHECKING, Final
+
+from hutch.fakebroker.cluster_node import ClusterNode
 
 if TYPE_CHECKING:
     from hutch.fakebroker.amqp091.session import Session
@@ -22,12 +26,13 @@ class Listeners:
         self._hub: Final = hub
         self._plain: ServerThread | None = None
         self._tls: ServerThread | None = None
+        self._nodes: Final[dict[ServerThread, ClusterNode]] = {}
         # Not the hub's lock: the listener's thread takes that while whoever starts the thread waits.
         self._changing: Final = Lock()
 
     @property
     def _all(self) -> "list[ServerThread]":
-        return [server for server in (self._plain, self._tls) if server is not None]
+        return [server for server in (self._plain, self._tls, *self._nodes) if server is not None]
 
     @property
     def urls(self) -> list[str]:
@@ -77,6 +82,19 @@ class Listeners:
             self._tls = self._start(host, port, tls)
             return self._tls.url
 
+    def add_node(self, host: str, port: int) -> ClusterNode:
+        """:meth:`Broker.add_node <hutch.fakebroker.Broker.add_node>`."""
+        self._hub.home.check()
+        with self.change():
+            server = self._start(host, port)
+            node = self._nodes[server] = ClusterNode(self._hub, server)
+            return node
+
+    def start_nodes(self) -> None:
+        """Have all nodes run."""
+        for node in list(self._nodes.values()):
+            node.start()
+
     def _start(self, host: str, port: int, tls: "Tls | None" = None) -> "ServerThread":
         from hutch.fakebroker.server.thread import ServerThread  # noqa: PLC0415  (asyncio, only when needed)
 
@@ -95,9 +113,10 @@ class Listeners:
             server.refuse()
 
     def accept(self) -> None:
-        """Undo :meth:`refuse`."""
+        """Undo :meth:`refuse`, but for nodes that are stopped by themselves."""
         for server in self._all:
-            server.accept()
+            if server not in self._nodes or not self._nodes[server].stopped:
+                server.accept()
 
     def accept_soon(self) -> None:
         """:meth:`accept`, which is done before the next :meth:`flush` returns."""

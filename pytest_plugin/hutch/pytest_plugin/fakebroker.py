@@ -5,7 +5,7 @@ from contextlib import AbstractContextManager
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, Self, TypeVar
 
-from hutch.fakebroker import Administration, Broker, History, Message, Profile, Snapshot, SystemClock
+from hutch.fakebroker import Administration, Broker, ClusterNode, History, Message, Profile, Snapshot, SystemClock
 from hutch.pytest_plugin import acting, waiting
 from hutch.pytest_plugin.asking import Found, Question, check_order
 from hutch.pytest_plugin.clocks import AnyClock, clock_of
@@ -130,6 +130,10 @@ class FakeBroker:
     def url(self) -> str:
         """An ``amqp://`` URL for any client, with the first user's credentials; the broker listens from now on."""
         return self.broker.url
+
+    def add_node(self) -> ClusterNode:
+        """See :meth:`Broker.add_node <hutch.fakebroker.Broker.add_node>`."""
+        return self.broker.add_node()
 
     @property
     def memory_url(self) -> str:

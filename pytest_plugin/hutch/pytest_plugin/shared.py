@@ -57,6 +57,7 @@ class _Shared:
         broker = self._broker
         if broker.broker.hub.changes != self._changes:
             broker.start()
+            broker.broker.hub.listeners.start_nodes()
             broker.restore(self._snapshot)
             broker.history.clear()
             self._changes = broker.broker.hub.changes

@@ -207,6 +207,11 @@ class Client(asyncio.Protocol):
         else:
             self.transport.abort()
 
+    def end_consumers(self) -> None:
+        """End its consumers, because its connection is about to end; in a turn."""
+        if self.session is not None and self.session.connection is not None:
+            self.session.connection.end_consumers()
+
     def cut(self) -> None:
         """Tell the client that the broker is stopped, and end the stream; in a turn."""
         if self.session is not None:
@@ -433,7 +438,10 @@ class Listener:
 
     def cut_clients(self) -> None:
         """End the connections of all clients that there are; in a turn, of any thread."""
-        for client in list(self.clients):
+        clients = list(self.clients)
+        for client in clients:  # what one gives back is not for another that ends as well
+            client.end_consumers()
+        for client in clients:
             client.cut()
 
     async def flush(self) -> None:
