@@ -217,6 +217,24 @@ class TestReset:
             assert (after.vhosts, after.users, after.random) == (before.vhosts, before.users, before.random)
             connect(broker.memory_url).close()
 
+    def test_definitions_are_those_it_was_made_with(self) -> None:
+        queue = {"name": "orders", "vhost": "/", "durable": True, "auto_delete": False, "arguments": {}}
+        queues = [queue]
+        with Broker(definitions={"queues": queues, "vhosts": [{"name": "/"}]}) as broker:
+            queues.clear()
+            with connect(broker.memory_url) as connection:
+                connection.channel().queue_delete("orders")
+            broker.reset()
+            assert broker.queue("orders").ready == 0
+
+    def test_a_password_is_known_again(self, broker: Broker) -> None:
+        broker.admin.add_user("guest", "secret")
+        changed = broker.snapshot()
+        broker.reset()
+        assert broker.hub.first_login == ("guest", "guest", "/")
+        broker.restore(changed)
+        assert broker.hub.first_login == ("guest", "secret", "/")
+
     def test_a_broker_that_is_stopped_starts(self, broker: Broker) -> None:
         broker.admin.stop()
         broker.reset()

@@ -1,6 +1,7 @@
 """The broker as its users hold it: one engine, its clock, and the ways in."""
 
 from collections.abc import Iterable, Mapping
+from copy import deepcopy
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, NoReturn, Self
 
@@ -114,19 +115,21 @@ class Broker:
             if name not in node.vhosts:
                 put_vhost(node, OPERATOR, name, description=_DEFAULT_VHOST if name == "/" else "")
         if definitions is not None:
-            import_all(node, self.profile, OPERATOR, given_definitions(definitions))
+            definitions = deepcopy(given_definitions(definitions))
+            import_all(node, self.profile, OPERATOR, definitions)
         if enabled:
             add_listeners(node, self.profile.plugins, enabled)
         #: What a broker is made with that has the same state, and when.
         self._made_with: Final[Mapping[str, Any]] = {
             "profile": profile,
-            "users": None if users is None else {**users},
+            "users": {**users},
             "vhosts": vhosts,
             "seed": seed,
             "permit_deprecated_features": permit_deprecated_features,
             "plugins": self.profile.enabled_plugins,
             "consumer_timeout": consumer_timeout,
             "single_confirms": single_confirms,
+            "definitions": definitions,
         }
         self._made_at: Final = clock.time()
         #: The inside, for transports and tools: its node in turns, waiting, who is connected.
@@ -273,7 +276,7 @@ class Broker:
         self.drain_clients()
         with self.hub.turn as node:
             self.hub.check_running()
-            return Snapshot(self.profile.name, dump(node))
+            return Snapshot(self.profile.name, dump(node), {**self.hub.logins})
 
     def restore(self, snapshot: Snapshot) -> None:
         """Return to the state of a snapshot: that moment is now. Messages have the time that they had left, and a
@@ -305,14 +308,16 @@ class Broker:
         with hub.turn as node:
             before = len(node.connections)
             restore(node, snapshot.state)
+            hub.logins.clear()
+            hub.logins.update(snapshot.logins)
             hub.firehose.follow(node)
             has_closed_some = len(node.connections) < before
         if has_closed_some:
             hub.listeners.flush()
 
     def reset(self) -> None:
-        """Have the broker as it was made: with its first users and virtual hosts, nothing else, and an empty history. A
-        broker that is stopped starts, and so do nodes that are. Its URLs stay.
+        """Have the broker as it was made: with its first users, virtual hosts and definitions, and nothing else. The
+        history is empty. A broker that is stopped starts, and so do nodes that are. Its URLs stay.
 
         The rest is as in :meth:`restore`: connections are closed with 320, and a :class:`ManualClock` says the time of
         the making again.
