@@ -64,6 +64,8 @@ class Broker:
         single_confirms: confirm each publish by itself. By default one ack may confirm several, as RabbitMQ's does.
         definitions: RabbitMQ's definitions to begin with, beside users and virtual hosts above: what its JSON holds, or
             the path of such a file.
+        limits: RabbitMQ's settings ``channel_max``, ``frame_max`` (bytes), ``heartbeat`` (seconds) and
+            ``max_message_size`` (bytes), where they are not the defaults.
 
     Raises:
         ValueError: there is no such profile, plugin, timeout or limit, or the profile has no such deprecated feature.
@@ -88,6 +90,7 @@ class Broker:
         consumer_timeout: int | None = 1800000,
         single_confirms: bool = False,
         definitions: "Mapping[str, Any] | str | PathLike[str] | None" = None,
+        limits: Mapping[str, int] | None = None,
     ) -> None:
         check_names("vhosts", vhosts)
         if users is not None:
@@ -98,7 +101,7 @@ class Broker:
         self.undrained_history: Final = History(clock, history_events, history_bytes)
         #: The RabbitMQ version that the broker is.
         self.profile: Final = configured(
-            profile, permit_deprecated_features, plugins, consumer_timeout, single_confirms
+            profile, permit_deprecated_features, plugins, consumer_timeout, single_confirms, limits
         )
         enabled = self.profile.enabled_plugins
         users = {"guest": "guest"} if users is None else users

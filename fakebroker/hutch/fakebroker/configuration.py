@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
+from typing import Final
 
 from hutch.fakebroker.plugins.enabling import check_plugins
 from hutch.fakebroker.profiles import PROFILES, Profile
@@ -13,13 +14,14 @@ def configured(
     plugins: Iterable[str],
     consumer_timeout: int | None,
     single_confirms: bool,
+    limits: Mapping[str, int] | None = None,
 ) -> Profile:
-    """The profile of that name, with deprecated features permitted or denied, plugins enabled, a timeout (ms), and
-    confirms as they are asked for.
+    """The profile of that name, with deprecated features permitted or denied, plugins enabled, a timeout (ms), confirms
+    and limits as they are asked for.
 
     Raises:
-        ValueError: there is no such profile or plugin, the profile has no such deprecated feature, or the timeout is
-            not positive.
+        ValueError: there is no such profile, plugin or limit, the profile has no such deprecated feature, or a value is
+            out of range.
         TypeError: see :func:`check_names`.
     """
     if name not in PROFILES:
@@ -31,6 +33,8 @@ def configured(
     _check_features(profile, features)
     if enabled:
         profile = replace(profile, enabled_plugins=enabled)
+    if limits:
+        profile = _limited(profile, limits)
     amqp091, arguments, queues = profile.amqp091, profile.engine.arguments, profile.engine.queues
     if not features and (consumer_timeout, single_confirms) == (queues.consumer_timeout, amqp091.single_confirms):
         return profile
@@ -46,6 +50,39 @@ def configured(
         topology=replace(topology, permits_transient_queues=takes_transient),
     )
     amqp091 = replace(amqp091, shares_global_qos=shares_qos, single_confirms=single_confirms)
+    return replace(profile, amqp091=amqp091, engine=engine)
+
+
+#: What each limit may be.
+_LIMITS: Final[dict[str, tuple[int, int]]] = {
+    "channel_max": (1, 65535),
+    "frame_max": (8192, 2147483647),
+    "heartbeat": (0, 65535),
+    "max_message_size": (1, 536870912),
+}
+
+
+def _limited(profile: Profile, limits: Mapping[str, int]) -> Profile:
+    """The profile with RabbitMQ's settings of these names.
+
+    Raises:
+        ValueError: there is no such setting, or the emulator does not have such a value.
+    """
+    for name, value in limits.items():
+        if name not in _LIMITS:
+            raise ValueError(f"no limit {name!r}; there are {', '.join(_LIMITS)}")
+        least, most = _LIMITS[name]
+        if not least <= value <= most:
+            raise ValueError(f"{name} takes {least} to {most}, not {value}")
+    amqp091, messages = profile.amqp091, profile.engine.messages
+    amqp091 = replace(
+        amqp091,
+        channel_max=limits.get("channel_max", amqp091.channel_max),
+        frame_max=limits.get("frame_max", amqp091.frame_max),
+        heartbeat=limits.get("heartbeat", amqp091.heartbeat),
+    )
+    size = limits.get("max_message_size", messages.max_message_size)
+    engine = replace(profile.engine, messages=replace(messages, max_message_size=size))
     return replace(profile, amqp091=amqp091, engine=engine)
 
 

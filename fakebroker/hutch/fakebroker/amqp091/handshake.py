@@ -38,10 +38,6 @@ if TYPE_CHECKING:
     from hutch.fakebroker.amqp091.profile import AMQPProfile
     from hutch.fakebroker.amqp091.session import Session
 
-#: What connection.tune proposes: channels, bytes, seconds (CONN-TUNE-01).
-CHANNEL_MAX: Final = 2047
-FRAME_MAX: Final = 131072
-HEARTBEAT_SECONDS: Final = 60
 #: How long a client may take until its connection is open, seconds (CONN-HDR-10).
 HANDSHAKE_TIMEOUT: Final = 10.0
 #: How long RabbitMQ keeps a client waiting whose login or tuning it does not like, seconds (CONN-AUTH-04).
@@ -296,14 +292,15 @@ class Handshake:
             return
         client.user = user
         session.node.journal.authenticated(client, user)
-        self._send(ConnectionTune(CHANNEL_MAX, FRAME_MAX, HEARTBEAT_SECONDS))
+        profile = self._profile
+        self._send(ConnectionTune(profile.channel_max, profile.frame_max, profile.heartbeat))
 
     def _tune(self, method: ConnectionTuneOk, following: ConnectionState) -> None:
-        session = self._session
-        channels_fit = 1 <= method.channel_max <= CHANNEL_MAX
-        if not channels_fit or not self._profile.frame_min <= method.frame_max <= FRAME_MAX:
+        session, profile = self._session, self._profile
+        channels_fit = 1 <= method.channel_max <= profile.channel_max
+        if not channels_fit or not profile.frame_min <= method.frame_max <= profile.frame_max:
             limits = f"channel_max {method.channel_max} and frame_max {method.frame_max}"
-            allowed = f"1 to {CHANNEL_MAX} and {self._profile.frame_min} to {FRAME_MAX}"
+            allowed = f"1 to {profile.channel_max} and {profile.frame_min} to {profile.frame_max}"
             self.drop_later(f"client asked for {limits}; allowed are {allowed}")
             return
         session.tuned(method.channel_max, method.frame_max)

@@ -42,6 +42,10 @@ class AMQPProfile:
     finds_queues_at_commit: bool
     #: Whether each publish is confirmed by itself, which is no setting of RabbitMQ's.
     single_confirms: bool = False
+    #: What connection.tune proposes: channels, bytes, seconds (CONN-TUNE-01).
+    channel_max: int = 2047
+    frame_max: int = 131072
+    heartbeat: int = 60
 
 
 V3_10: Final = AMQPProfile(

@@ -11,7 +11,7 @@ from hutch.fakebroker.amqp091.channel_commands import ChannelCommands, Slot
 from hutch.fakebroker.amqp091.connection import AMQPConnection
 from hutch.fakebroker.amqp091.errors import AMQPError, in_amqp
 from hutch.fakebroker.amqp091.gate import Gate
-from hutch.fakebroker.amqp091.handshake import FRAME_MAX, Handshake
+from hutch.fakebroker.amqp091.handshake import Handshake
 from hutch.fakebroker.amqp091.output import Output
 from hutch.fakebroker.amqp091.profile import AMQPProfile
 from hutch.fakebroker.amqp091.reader import Reader
@@ -91,7 +91,7 @@ class Session(Output):
         #: The channel numbers in use.
         self.slots: Final[dict[int, Slot]] = {}
         self._channel_max = 0
-        self._frame_max = FRAME_MAX
+        self._frame_max = profile.frame_max
         self.connection: AMQPConnection | None = None
         self._end: Timer | None = None
         #: Whether connection.close was sent.

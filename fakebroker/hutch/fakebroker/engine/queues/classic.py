@@ -69,6 +69,11 @@ class ClassicQueue(TypedQueue[Consumer, Entry]):
         """The ready messages, head first."""
         return [entry.message for entry in self._ready]
 
+    @property
+    def held_bytes(self) -> int:
+        """How many bytes the bodies of the ready messages have."""
+        return self._ready.body_bytes
+
     # messages in and out
 
     def publish(self, message: Message, publisher: "Publisher | None" = None) -> bool:  # noqa: ARG002

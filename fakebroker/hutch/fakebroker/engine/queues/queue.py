@@ -93,6 +93,11 @@ class TypedQueue(Target, Generic[C, E]):
     def messages(self) -> list[Message]:
         """The ready messages, head first."""
 
+    @property
+    @abstractmethod
+    def held_bytes(self) -> int:
+        """About how many bytes the messages have that it holds, but for those that are delivered."""
+
     def check_message(self, message: Message) -> None:
         """Refuse a message of the broker's own that :meth:`publish` cannot take."""
 

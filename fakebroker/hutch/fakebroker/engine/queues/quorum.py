@@ -1,6 +1,5 @@
-"""The quorum queue (QUORUM rows; https://www.rabbitmq.com/docs/quorum-queues), as a cluster of one node has it.
-
-It is durable, counts how often a delivery came back, and drops a message of which too many did.
+"""The quorum queue (QUORUM rows; https://www.rabbitmq.com/docs/quorum-queues), as a cluster of one node has it: it
+counts how often a delivery came back, and drops a message of which too many did.
 """
 
 import math
@@ -268,14 +267,15 @@ class QuorumQueue(TypedQueue[QuorumConsumer, QuorumEntry]):
     @property
     def _is_full(self) -> bool:
         """Whether it holds too much; neither deliveries nor dead letters that were handed on count."""
-        return self.settings.is_exceeded(self._count, self._size)
+        return self.settings.is_exceeded(self._count, self.held_bytes)
 
     @property
     def _count(self) -> int:
         return self._ready.count + len(self._delayed) + self._dead.count
 
     @property
-    def _size(self) -> int:
+    def held_bytes(self) -> int:
+        """What the limits count, bytes."""
         return self._ready.size + self._delayed.size + self._dead.size
 
     def _evaluate(self) -> None:
@@ -294,7 +294,7 @@ class QuorumQueue(TypedQueue[QuorumConsumer, QuorumEntry]):
     def _tell_publishers(self) -> None:
         """Tell whoever publishes that the queue is full, or that it has room again."""
         full = self._is_full
-        if not full and not self.settings.has_room(self._count, self._size):
+        if not full and not self.settings.has_room(self._count, self.held_bytes):
             return
         self._publishers.tell(full, but=self._dead if self._profile.keeps_dead_letters_to_itself else None)
 

@@ -98,6 +98,11 @@ class StreamQueue(TypedQueue[Consumer, Record]):
         """The messages there are, oldest first."""
         return [record.message for record in self._log]
 
+    @property
+    def held_bytes(self) -> int:
+        """How many bytes the messages would have in RabbitMQ's files."""
+        return self._log.size
+
     # messages
 
     def publish(self, message: Message, publisher: "Publisher | None" = None) -> bool:

@@ -132,6 +132,11 @@ class Log:
         self._size += size
         self.next_offset += 1
 
+    @property
+    def size(self) -> int:
+        """What all messages take up, bytes."""
+        return self._size
+
     def is_full(self, segment_bytes: int) -> bool:
         """Whether the newest segment, of at most so many bytes, takes no more."""
         segment = self._segments[-1]
