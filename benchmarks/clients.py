@@ -2,11 +2,11 @@
 
     python benchmarks/clients.py amqp://guest:guest@localhost/
 
-needs the extra ``benchmarks``. Each number is CPU time, user and system, of a process that does one job with one
-client, all its threads, in microseconds for each message of 100 bytes (or each connection): the best of several rounds
-and, behind it, the worst. The rounds of all clients and jobs are interleaved, so whatever else the machine does meets
-them alike; the ratio is the median of the rounds' ratios. What is measured is in ``peers/``. ``--markdown`` prints the
-table that docs/performance.md shows.
+It needs the extra ``benchmarks``. Each number is the CPU time, user and system, of a process that does one job with one
+client. All its threads count. The unit is microseconds for each message of 100 bytes, or for each connection. The best
+of several rounds comes first, then the worst. The rounds of all clients and jobs are interleaved, so other load on the
+machine meets all of them. The ratio is the median of the rounds' ratios. What is measured is in ``peers/``.
+``--markdown`` prints the table that docs/performance.md shows.
 """
 
 import argparse

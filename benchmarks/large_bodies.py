@@ -4,8 +4,8 @@
 
 The other end is a process that speaks just enough AMQP, from ready-made bytes: it discards what is published, and
 sends one delivery over and over. The bare copy moves the very same frames between the same two processes, with
-``sendall`` from one buffer and ``recv_into`` another, so the ratio is what the client adds to the copies that every
-program has to make; no broker makes that look smaller or larger.
+``sendall`` from one buffer and ``recv_into`` another. Every program has to make these copies. The ratio shows what the
+client adds; no broker makes that look smaller or larger.
 """
 
 import argparse

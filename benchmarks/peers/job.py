@@ -2,8 +2,8 @@
 
     python benchmarks/peers/job.py CLIENT JOB COUNT WARM_QUEUE QUEUE URL
 
-does a tenth of the job on the first queue to get warm, then all of it on the second, and prints the CPU microseconds
-of this process, all its threads, for each message (or connection).
+It does a tenth of the job on the first queue to get warm, then all of it on the second. It prints the CPU time of this
+process, all its threads, in microseconds for each message (or connection).
 """
 
 import gc

@@ -31,7 +31,7 @@ class PaymentRefused(Exception):
 
 
 def declare(channel: BlockingChannel) -> None:
-    """Exchange, queues, bindings; whoever starts first makes them."""
+    """Exchange, queues, bindings; the program that starts first makes them."""
     channel.exchange_declare(EXCHANGE, "topic", durable=True)
     channel.queue_declare(ORDERS, durable=True)
     channel.queue_bind(ORDERS, EXCHANGE, PLACED)

@@ -1,9 +1,10 @@
 """What the program's source says to people, as Markdown for the prose linter: help texts, or docstrings.
 
-    python -m documentation.texts FILE.md FOLDER ...                help texts of argparse and of pytest's options
-    python -m documentation.texts --docstrings FILE.md FOLDER ...   docstrings
+    python -m documentation.texts FILE.md PATH ...                help texts of argparse and of pytest's options
+    python -m documentation.texts --docstrings FILE.md PATH ...   docstrings
 
-Each text stands under a heading that names its file and line. What stands in code or as an example is left out.
+A path is a file or a folder. Each text stands under a heading that names its file and line. Examples, tables and the
+names of behaviours are left out.
 """
 
 import argparse
@@ -18,6 +19,12 @@ from documentation.markdown import as_markdown
 
 #: The keywords whose strings a command's help prints.
 _HELP: Final = frozenset({"help", "description", "epilog"})
+#: A section of a docstring, whose items are indented.
+_SECTION: Final = re.compile(r"(?:Args|Returns|Raises|Yields|Attributes):")
+#: Behaviours and groups of them: "DLX-14", "CONN-BLOCK-04", "EXCH-BIND", "(QOS)".
+_BEHAVIOUR: Final = re.compile(r"\b[A-Z]+(?:-[A-Z]+)*-\d+\b|\b[A-Z]+(?:-[A-Z]+)+\b|\([A-Z]+\)")
+#: A table, from its first line of "=====" to its last.
+_TABLE: Final = re.compile(r"^=====.*^=====[= ]*$", re.MULTILINE | re.DOTALL)
 _DOCUMENTED: Final = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
 
 
@@ -39,11 +46,11 @@ def docstrings(tree: ast.Module) -> Iterator[tuple[int, str]]:
 
 
 def _without_examples(text: str) -> str:
-    """The text without indented examples. The indented lines of a section such as ``Args:`` become items of a list."""
+    """The sentences of a docstring. The indented lines of a section such as ``Args:`` become items of a list."""
     kept = []
     in_section = False
-    for line in text.splitlines():
-        if re.fullmatch(r"(Args|Returns|Raises|Yields|Attributes):", line):
+    for line in _TABLE.sub("", _BEHAVIOUR.sub("", text)).splitlines():
+        if _SECTION.fullmatch(line):
             in_section = True
         elif line and not line.startswith(" "):
             in_section = False
@@ -59,13 +66,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="documentation.texts", description="Collect texts for the prose linter.")
     parser.add_argument("--docstrings", action="store_true", help="collect docstrings instead of help texts")
     parser.add_argument("file", type=Path, help="file to write")
-    parser.add_argument("folders", type=Path, nargs="+", help="folders to search")
+    parser.add_argument("paths", type=Path, nargs="+", help="files, and folders to search for Python files")
     options = parser.parse_args(argv)
     texts = docstrings if options.docstrings else help_texts
     sections = [
-        f"## {path}:{line}\n\n{text}\n"
-        for folder in options.folders
-        for path in sorted(folder.rglob("*.py"))
+        f"## `{path}:{line}`\n\n{text}\n"
+        for named in options.paths
+        for path in (sorted(named.rglob("*.py")) if named.is_dir() else [named])
         for line, text in texts(ast.parse(path.read_text()))
     ]
     options.file.write_text("\n".join(sections))

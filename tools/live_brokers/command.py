@@ -1,22 +1,22 @@
 """Start and stop the private live RabbitMQ brokers that the tests and the conformance suite run on.
 
-  tools/rabbitmq start [VERSION ...]    install what is absent, start, wait, print the addresses
-  tools/rabbitmq urls [VERSION ...]     print the addresses of the brokers that answer now
-  tools/rabbitmq status [VERSION ...]   the same, and tell on stderr how each broker is
-  tools/rabbitmq stop [VERSION ...]     end the brokers, and delete their data
+    tools/rabbitmq start [VERSION ...]    install what is absent, start, wait, print the addresses
+    tools/rabbitmq urls [VERSION ...]     print the addresses of the brokers that answer now
+    tools/rabbitmq status [VERSION ...]   the same, and tell on stderr how each broker is
+    tools/rabbitmq stop [VERSION ...]     end the brokers, and delete their data
 
 Versions are 3.10, 4.0 and 4.3. Without a version, start starts 3.10 and 4.3; the other commands
 mean every version. Standard output has nothing but the addresses, as lines that a shell takes:
 
-  HUTCH_RABBITMQ_3_10=amqp://guest:guest@127.0.0.1:PORT/
-  HUTCH_RABBITMQ_3_10_MANAGEMENT=http://guest:guest@127.0.0.1:PORT
-  HUTCH_RABBITMQ_3_10_TLS=amqps://guest:guest@127.0.0.1:PORT/
-  HUTCH_RABBITMQ_3_10_CERTIFICATES=FOLDER
-  HUTCH_RABBITMQ_3_10_CTL=COMMAND
+    HUTCH_RABBITMQ_3_10=amqp://guest:guest@127.0.0.1:PORT/
+    HUTCH_RABBITMQ_3_10_MANAGEMENT=http://guest:guest@127.0.0.1:PORT
+    HUTCH_RABBITMQ_3_10_TLS=amqps://guest:guest@127.0.0.1:PORT/
+    HUTCH_RABBITMQ_3_10_CERTIFICATES=FOLDER
+    HUTCH_RABBITMQ_3_10_CTL=COMMAND
 
 and five for each other version. To set these variables:
 
-  urls=$(tools/rabbitmq start) && set -a && eval "$urls" && set +a
+    urls=$(tools/rabbitmq start) && set -a && eval "$urls" && set +a
 
 Each broker has its default configuration and a few more plugins: management, the
 consistent-hash, random, recent-history, sharding and event exchanges, and
@@ -26,8 +26,8 @@ run beside each other and beside the system's own RabbitMQ. Starting a broker th
 the same addresses again. A broker that was killed starts empty, on the same ports if they are
 free.
 
-The folder of certificates has ca.pem, which the broker's certificate for localhost, 127.0.0.1
-and ::1 is checked with, and client.pem with client.key, which log in as guest by the mechanism
+The folder of certificates has ca.pem, which verifies the broker's certificate for localhost,
+127.0.0.1 and ::1. With client.pem and client.key a client logs in as guest by the mechanism
 EXTERNAL. A client needs no certificate. The command is rabbitmqctl for this node; it needs root.
 Beside it is rabbitmq-plugins, which enables and disables plugins of this node.
 

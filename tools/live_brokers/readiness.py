@@ -67,7 +67,7 @@ def overview(port: int) -> dict[str, Any]:
 
 
 def management_trouble(node: Node) -> Trouble | None:
-    """What is wrong with the management port, or with the broker that it tells of."""
+    """What is wrong with the management port, or with the broker that it reports."""
     try:
         facts = overview(node.ports["management"])
     except (OSError, http.client.HTTPException, ValueError) as error:

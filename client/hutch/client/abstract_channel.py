@@ -169,7 +169,7 @@ class AbstractChannel(ABC):
 
     @property
     def closed_text(self) -> str:
-        """What to tell whoever uses it although it is closed."""
+        """The text of the error that a call on a closed channel or connection raises."""
         return "connection already closed"
 
     def awaits(self, name: str) -> bool:
@@ -216,7 +216,7 @@ class AbstractChannel(ABC):
         return link
 
     def _fail_requests(self, error: Exception) -> None:
-        """Tell whoever waits further out that no answer will come any more."""
+        """End all calls further out that wait for an answer: none will come any more."""
         for request in self._requests:
             request.error = error
         for waiting in self._waits:

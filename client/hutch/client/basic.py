@@ -70,11 +70,12 @@ class Inbox:
 
 
 class BasicMethods(AbstractChannel):
-    """Consuming, fetching and acknowledging (https://www.rabbitmq.com/docs/consumers, https://www.rabbitmq.com/docs/confirms).
+    """Consuming, fetching and acknowledging (https://www.rabbitmq.com/docs/consumers,
+    https://www.rabbitmq.com/docs/confirms).
 
     Attributes:
         callbacks: who takes the messages of each consumer, by consumer tag.
-        cancel_callbacks: whom to tell when the broker ends a consumer, by consumer tag.
+        cancel_callbacks: functions to call when the broker ends a consumer, by consumer tag.
         no_ack_consumers: the tags of consumers whose messages need no acknowledgement.
         events: functions to call, by event: ``basic_return`` with ``(exception, exchange, routing_key, message)``,
             ``basic_ack`` and ``basic_nack`` with ``(delivery_tag, multiple)``.
@@ -150,17 +151,17 @@ class BasicMethods(AbstractChannel):
     ) -> Iterator[ReceivedMessage]:
         """Consume by iterating: ``for message in channel.consume("orders"): ...``. Not in py-amqp.
 
-        The consumer starts with the first message asked for and ends with the loop; what it was sent and the loop has
-        not taken goes back to its queue, or is lost with ``no_ack``. Each message is for :meth:`basic_ack`, unless
-        ``no_ack``; :meth:`basic_qos` limits how many are sent ahead.
+        The consumer starts with the first message asked for and ends with the loop. Messages that the loop has not
+        taken by then go back to their queue, or are lost with ``no_ack``. Acknowledge each message with
+        :meth:`basic_ack`, except with ``no_ack``. :meth:`basic_qos` limits how many are sent ahead.
 
         Args:
-            queue: the queue's name, as the others are, of :meth:`basic_consume`.
-            no_ack: have the broker forget what it has sent.
+            queue: the queue's name.
+            no_ack: the broker does not wait for acknowledgements.
             exclusive: allow no other consumer.
             arguments: ``x-priority`` and the like.
-            timeout: seconds without a message after which the iteration ends. By default it does not end; where the
-                connection has a ``read_timeout``, that raises TimeoutError.
+            timeout: seconds without a message after which the iteration ends. By default it does not end. If the
+                connection has a ``read_timeout``, a longer wait raises TimeoutError.
 
         Raises:
             ConsumerCancelled: the broker has ended the consumer, because the queue was deleted for one.

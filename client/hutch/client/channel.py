@@ -48,8 +48,8 @@ _REOPEN_TIMEOUT: Final = 1.0
 class Channel(ExchangeMethods, QueueMethods, PublishMethods, TxMethods, RawMethods):
     """A channel, made and opened by :meth:`Connection.channel`.
 
-    When the broker closes it for an error, the channel opens itself anew before the error is raised: it can be used
-    further, but consumers, unacknowledged messages, prefetch, confirm mode and transactions are gone.
+    When the broker closes it for an error, the channel opens itself anew before the error is raised. It can be used
+    again, but consumers, unacknowledged messages, prefetch, confirm mode and transactions are gone.
 
     Every method raises RecoverableConnectionError once channel or connection are closed, OSError when the connection is
     lost meanwhile, and TimeoutError when an answer is not there within the connection's ``read_timeout``.
@@ -198,7 +198,7 @@ class Channel(ExchangeMethods, QueueMethods, PublishMethods, TxMethods, RawMetho
 
     @property
     def closed_text(self) -> str:
-        """What to tell whoever uses it although it, or the connection, is closed."""
+        """The text of the error that a call raises when the channel or its connection is closed."""
         return self._owner.closed_text if self._owner.link is None else "channel already closed"
 
     def collect(self) -> None:

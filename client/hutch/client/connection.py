@@ -105,7 +105,7 @@ class Connection(HookMethods, TrafficMethods):
         on_blocked: called with the reason when the broker stops reading what is published.
         on_unblocked: called when it goes on.
         confirm_publish: have every :meth:`Channel.basic_publish` wait for its confirm.
-        on_tune_ok: likewise, once the limits are agreed.
+        on_tune_ok: as ``on_open``, once the limits are agreed.
         read_timeout: seconds that any wait without a timeout of its own may last; by default without limit.
         write_timeout: seconds that sending may take; by default without limit.
         frame_handler, frame_writer: what frames go through, see :mod:`hutch.client.method_framing`.
@@ -217,7 +217,7 @@ class Connection(HookMethods, TrafficMethods):
             TypeError: ``ssl`` cannot be understood.
             AccessRefused: the login was refused.
             NotAllowed: there is no such virtual host, or no access to it, or a limit is reached.
-            ConnectionError: no common login mechanism, or whatever else the broker says.
+            ConnectionError: no common login mechanism, or another error that the broker reports.
         """
         if self.connected:
             return callback() if callback else None
@@ -348,13 +348,13 @@ class Connection(HookMethods, TrafficMethods):
 
     @property
     def closed_text(self) -> str:
-        """What to tell whoever uses it although it is closed; with the broker's reason, if it gave one."""
+        """The text of the error that a call on a closed connection raises, with the broker's reason, if any."""
         return "connection already closed" + (f", for {self._closed_for}" if self._closed_for else "")
 
     # waiting
 
     def drain_events(self, timeout: float | None = None) -> None:
-        """Hand on what the broker sends, to consumers or whomever it concerns: at least one method.
+        """Take at least one method from the broker, and call the callbacks that are for it.
 
         What was received already comes first. ``timeout`` is in seconds for the whole wait, 0 looks without waiting,
         ``None`` stands for the connection's ``read_timeout``. Heartbeats are sent and checked meanwhile.
@@ -364,7 +364,7 @@ class Connection(HookMethods, TrafficMethods):
             OSError: the connection was lost.
             AMQPError: what the broker has to say, on this or an earlier call.
             RecoverableConnectionError: the connection is closed.
-            Exception: whatever a callback raises.
+            Exception: what a callback raises.
         """
         link = self._link
         if link is None:

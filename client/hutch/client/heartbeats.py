@@ -28,8 +28,8 @@ class Heartbeats:
     def tick(self, now: float, sent: int, received: int, rate: float = RATE) -> bool:
         """Whether a heartbeat has to be sent now.
 
-        ``sent`` and ``received`` are counts that grow with every write and read of the connection; ``rate`` is how many
-        heartbeats to send per interval, 2 where it is 0 or less.
+        ``sent`` and ``received`` are counts that grow with every write and read of the connection. ``rate`` is how
+        many heartbeats to send per interval; 0 or less counts as 2.
 
         Raises:
             ConnectionForced: nothing has come for two intervals.

@@ -229,7 +229,7 @@ class Transport(base.Transport):
     Args:
         client: the :class:`kombu.Connection` that this transport is of.
         default_port: where its URL names no port.
-        default_ssl_port: likewise, with TLS.
+        default_ssl_port: where its URL names no port, with TLS.
         **kwargs: without meaning, as in kombu's.
     """
 
@@ -417,8 +417,8 @@ class SSLTransport(Transport):
 class MemoryTransport(Transport):
     """:class:`Transport` to a broker in this process; the host of the URL is its name.
 
-    Nothing tells an event loop that there is something to read, so kombu is told that this transport is for blocking
-    use; Celery's worker then chooses its blocking loop by itself.
+    No socket tells an event loop that there is something to read. So the transport tells kombu that it is for blocking
+    use, and Celery's worker then chooses its blocking loop.
     """
 
     default_port: int | None = None

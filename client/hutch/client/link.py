@@ -133,7 +133,7 @@ class Link:
 
         Raises:
             AMQPError: the peer broke the protocol, and the connection is closed for it.
-            Exception: whatever the receiver of the method raises.
+            Exception: what the receiver of the method raises.
         """
         if self._deferred and not self._deferring:
             handed_on = self._deliver_deferred()
@@ -209,7 +209,7 @@ class Link:
             TimeoutError: nothing came in time.
             OSError, AMQPError: the connection is lost.
             RuntimeError: another thread drains.
-            Exception: whatever the receiver of the method raises.
+            Exception: what the receiver of the method raises.
         """
         if timeout is None:
             timeout = self.read_timeout
@@ -270,7 +270,7 @@ class Link:
         Raises:
             TimeoutError: it did not come in time.
             OSError, AMQPError: the connection is lost, or ``awaited.error``.
-            Exception: whatever the receiver of a method raises.
+            Exception: what the receiver of a method raises.
         """
         deadline = self._deadline(timeout)
         lock = self._read_lock
@@ -394,7 +394,7 @@ class Link:
 
     @property
     def holds_unread(self) -> bool:
-        """Whether something was read that has not been handed on, if only half a frame; no socket tells of it."""
+        """Whether something was read and not yet handed on, even half a frame. The socket does not show that."""
         return bool(self._deferred) or self.reader.buffered or self.transport.holds_unread
 
     def _holds_more(self) -> bool:

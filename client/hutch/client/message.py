@@ -33,11 +33,16 @@ _FRAMING: Final = {"frame_method": None, "frame_args": None, "body_size": 0, "bo
 class Message:
     """A message: ``Message(b"...", content_type="application/json", delivery_mode=2)``.
 
-    Properties are those of the AMQP 0-9-1 class ``basic`` under py-amqp's names, each an attribute too:
-    ``content_type``, ``content_encoding``, ``application_headers`` (a ``dict``), ``delivery_mode`` (2: persistent),
-    ``priority``, ``correlation_id``, ``reply_to``, ``expiration`` (milliseconds, as ``str``), ``message_id``,
-    ``timestamp`` (seconds since 1970), ``type``, ``user_id``, ``app_id``, ``cluster_id``. ``None`` is absent. Other
-    names are kept with the message and, as in py-amqp, not sent.
+    Properties are those of the AMQP 0-9-1 class ``basic`` under py-amqp's names. Each is an attribute too. ``None``
+    means that the property is absent. Other names are kept with the message and, as in py-amqp, not sent.
+
+    - ``content_type``, ``content_encoding``, ``type``, ``app_id``, ``user_id``, ``cluster_id``: ``str``
+    - ``application_headers``: a ``dict``
+    - ``delivery_mode``: 2 for a persistent message
+    - ``priority``: ``int``
+    - ``correlation_id``, ``reply_to``, ``message_id``: ``str``
+    - ``expiration``: milliseconds, as ``str``
+    - ``timestamp``: seconds since 1970
 
     Attributes:
         body: ``bytes``, or ``str``: then it is sent in ``content_encoding``, UTF-8 where there is none.
@@ -200,7 +205,7 @@ Envelope = tuple[str, bool, str, str]
 
 class ReceivedMessage(Message):
     """A message from a broker: what consumers' callbacks and ``basic_get`` give, with ``delivery_info`` and
-    ``delivery_tag``. A message that was returned has neither, and is to be taken as a :class:`Message`.
+    ``delivery_tag``. A message that was returned has neither; use it as a :class:`Message`.
 
     Its properties are decoded when somebody looks at them.
 

@@ -199,7 +199,7 @@ class OpeningMethods(RawMethods):
         return self._answer
 
     def _start_ok(self, start: ConnectionStart) -> bytes:
-        """The frame with the login, and with what the server is told of this client."""
+        """The frame with the login and the client's properties."""
         offered = negotiation.capabilities(start.server_properties)
         wanted = {name: value for name, value in self.negotiate_capabilities.items() if offered.get(name)}
         told = self.client_properties

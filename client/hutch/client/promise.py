@@ -1,4 +1,4 @@
-"""Promises as those of vine, which py-amqp uses: a function to call later, and whom to tell of the result."""
+"""Promises like those of vine, which py-amqp uses: a function to call later, and listeners for its result."""
 
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -29,9 +29,9 @@ def is_promise(value: object) -> TypeGuard[Thenable]:
 class promise:  # noqa: N801  (py-amqp's name)
     """A call that is yet to come.
 
-    Calling it fulfils it: ``fun`` is called with ``args`` and ``kwargs`` and what the call adds to them, and its result
-    goes to every listener; without ``fun`` the arguments themselves do. A listener hears of one outcome; a promise may
-    be fulfilled again, which only calls ``fun`` again, and those who have come since.
+    A call fulfils it: it calls ``fun`` with ``args`` and ``kwargs`` and the arguments of the call. The result goes to
+    every listener. Without ``fun``, the arguments themselves do. A listener is called once. To fulfil a promise again
+    calls ``fun`` again, and the listeners that were added since.
 
     Args:
         fun: the function.

@@ -63,9 +63,9 @@ class PublishMethods(BasicMethods):
     ) -> None:
         """Publish a message to an exchange, by default the nameless one, whose routing key is a queue's name.
 
-        Where the connection has ``confirm_publish``, this is :meth:`basic_publish_confirm`; else nothing is awaited: an
-        error such as a missing exchange comes out of the next call on this connection that waits, or publishes a
-        millisecond later.
+        With the connection's ``confirm_publish``, this is :meth:`basic_publish_confirm`. Otherwise it does not wait. An
+        error, for example a missing exchange, is raised by the next call on this connection that waits, or that
+        publishes at least a millisecond later.
 
         Args:
             msg: the message.

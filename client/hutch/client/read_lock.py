@@ -52,8 +52,8 @@ class HandedOn:
 class ReadLock:
     """The lock of the thread that reads.
 
-    Whoever has it hands on all that comes, the answers of other threads among it. A thread that waits and finds it
-    taken *follows*: it sleeps until its answer is there or the lock is free.
+    The thread that has it hands on all that comes, also the answers for other threads. A thread that waits and finds
+    it taken *follows*: it sleeps until its answer is there or the lock is free.
     """
 
     __slots__ = ("_depth", "_lock", "_news", "draining", "followers", "handed_on", "watched")

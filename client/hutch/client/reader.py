@@ -113,7 +113,7 @@ class ToPeers(Commands):
 
         Raises:
             Violation: the channel is not open, or the method is the connection's.
-            Exception: whatever the peer raises.
+            Exception: what the peer raises.
         """
         if channel not in self._peers:
             raise Violation.of(ReplyCode.CHANNEL_ERROR, f"{method.NAME} on channel {channel}, not open", type(method))

@@ -68,7 +68,7 @@ class AMQPLAIN(_Password):
 
 
 class EXTERNAL(SASL):
-    """Whoever the client is known as by other means: to RabbitMQ, the subject of its TLS certificate (RFC 4422, A;
+    """The server knows the client by other means: RabbitMQ by the subject of its TLS certificate (RFC 4422, A;
     https://www.rabbitmq.com/docs/ssl#peer-verification-and-authentication).
     """
 

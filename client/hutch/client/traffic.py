@@ -81,7 +81,7 @@ class TrafficMethods(RawMethods):
 
     @property
     def last_heartbeat_received(self) -> float:
-        """When it noticed that something was received, likewise."""
+        """When it noticed that something was received, on the same clock."""
         heartbeats = self._link.heartbeats if self._link is not None else None
         return heartbeats.last_received if heartbeats is not None else 0
 
@@ -93,6 +93,6 @@ class TrafficMethods(RawMethods):
 
     @property
     def prev_recv(self) -> int | None:
-        """:attr:`bytes_recv` at the last check, likewise."""
+        """:attr:`bytes_recv` at the last check for a heartbeat."""
         heartbeats = self._link.heartbeats if self._link is not None else None
         return heartbeats.received if heartbeats is not None else None

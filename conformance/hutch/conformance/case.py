@@ -100,8 +100,8 @@ _BEHAVIOUR = re.compile(r"[A-Z]+(-[A-Z]+)*-M?\d+")
 class Case:
     """One case.
 
-    ``behaviours`` are the rows of the behaviour catalogue that it shows, the first being its id; ``name`` is the
-    function's, unique among all cases; ``summary`` says the behaviour in words; ``profiles`` are those it holds for.
+    ``behaviours`` are the rows of the behaviour catalogue that it shows; the first is its ID. ``name`` is the name of
+    the function, unique among all cases. ``summary`` says the behaviour in words. ``profiles`` are those it holds for.
     """
 
     behaviours: tuple[str, ...]

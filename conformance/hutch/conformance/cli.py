@@ -28,9 +28,9 @@ class _ReportError(Exception):
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the conformance suite on the emulator or on a live broker.
 
-    ``argv`` comes without the program's name and is by default the process's. Returns 0 when no case failed, 1 when
-    one did, something was left on the broker, or the target cannot be used; options that cannot be read are a
-    :class:`SystemExit` of 2.
+    ``argv`` comes without the program's name; default: the process's. Returns 0 when no case failed. Returns 1 when a
+    case failed, something was left on the broker, or the target cannot be used. Raises :class:`SystemExit` with 2 for
+    options that cannot be read.
     """
     options = _parser().parse_args(argv)
     with _interrupted_by_sigterm():

@@ -67,7 +67,7 @@ class RabbitmqCtl:
         return base64.b64decode(name[1]).decode()
 
     def restart(self, downtime: float = 0.0) -> None:
-        """Stop the broker within the node, and start it again (stop_app, start_app), whatever comes between."""
+        """Stop the broker within the node, and start it again (stop_app, start_app), also after an error."""
         try:
             self.stop()
             time.sleep(downtime)

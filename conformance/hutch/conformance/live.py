@@ -101,8 +101,8 @@ class Live:
             connection.close()
 
     def _administrator(self, management: Management) -> Management | str:
-        """The operator, if the API lets its user be one. An API that is another broker's is told of at once: one
-        virtual host comes and goes.
+        """The operator, if the API lets its user be one. An API of another broker is an error at once: one virtual host
+        comes and goes.
         """
         if not management.is_administrator():
             return f"needs a user with the tag administrator for the management API, which {management.user!r} lacks"
@@ -138,7 +138,7 @@ class Live:
                 connection.collect()
 
     def _try_rabbitmqctl(self, rabbitmqctl: RabbitmqCtl) -> None:
-        """No other node than the one at the URL is to be restarted."""
+        """Check that the command restarts the node at the URL, and no other."""
         if (name := rabbitmqctl.cluster_name()) != self._cluster_name:
             raise TargetError(f"rabbitmqctl is that of {name!r}, and the broker at the URL is {self._cluster_name!r}")
 

@@ -89,7 +89,7 @@ class Rabbit:
         return connection
 
     def close(self) -> None:
-        """Close every connection the case has opened, whatever state it is in, and remove what :attr:`admin` made."""
+        """Close every connection the case has opened, in any state, and remove what :attr:`admin` made."""
         for connection in self._connections:
             with contextlib.suppress(Exception):
                 connection.close()
@@ -210,7 +210,7 @@ class Rabbit:
         channel.basic_publish(_message(body, properties), exchange, routing_key)
 
     def ready(self, channel: Channel, queue: str) -> int:
-        """How many ready messages a queue tells of; it may answer before it has seen what was just published to it."""
+        """The number of ready messages that a queue reports; a message that was just published may be missing."""
         return self.declared(channel, queue, passive=True)[1]
 
     def expect_ready(self, channel: Channel, queue: str, count: int) -> None:

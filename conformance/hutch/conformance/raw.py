@@ -369,7 +369,7 @@ class RawChannel:
         return content
 
     def ready(self, queue: str) -> int:
-        """How many ready messages a queue tells of; it may answer before it has seen what was just published to it."""
+        """The number of ready messages that a queue reports; a message that was just published may be missing."""
         return _of_kind(self.call(QueueDeclare(0, queue, passive=True)), QueueDeclareOk).message_count
 
     def expect_ready(self, queue: str, count: int) -> None:

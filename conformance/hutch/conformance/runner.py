@@ -60,8 +60,9 @@ def run(cases: Iterable[Case], target: Target, deadline: float = CASE_DEADLINE) 
 
 
 def run_case(case: Case, target: Target, deadline: float = CASE_DEADLINE) -> Result:
-    """Run one case. One that takes longer than ``deadline`` seconds has failed, and its connections are cut; so are
-    they on a KeyboardInterrupt, and what the case has made is removed before that goes on.
+    """Run one case. It fails when it takes longer than ``deadline`` seconds, and its connections are cut.
+
+    A KeyboardInterrupt cuts them too. It goes on when what the case has made is removed.
     """
     if reason := case.inapplicable(target.profile):
         return Result(case, target.name, Outcome.NOT_APPLICABLE, reason)

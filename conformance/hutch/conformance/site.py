@@ -15,9 +15,9 @@ class Inapplicable(Exception):
 class Site(Protocol):
     """One case's place.
 
-    ``patience`` is how many seconds to wait for what must come; ``settled`` tells that what has not happened by now
-    will not happen without :meth:`advance`, so that asking again is of no use; ``secure`` that TLS leads here, over
-    which a broker may offer EXTERNAL too.
+    ``patience`` is how many seconds to wait for what must come. ``settled``: what has not happened by now will not
+    happen without :meth:`advance`, so asking again is useless. ``secure``: the connections use TLS, over which a broker
+    may offer EXTERNAL too.
     """
 
     profile: str

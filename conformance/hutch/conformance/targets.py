@@ -33,7 +33,7 @@ _CONNECT_TIMEOUT: Final = 20
 
 
 class TargetError(Exception):
-    """The target cannot be used. The message is one line for whoever named it."""
+    """The target cannot be used. The message is one line for the user who named it."""
 
 
 class TargetUnreachable(TargetError):
@@ -147,7 +147,7 @@ class _EmulatorSite(Names):
         return self._broker.admin
 
     def allow(self, seconds: float) -> None:
-        """Nothing: reading from the pipe moves the clock to whatever comes next."""
+        """Nothing: reading from the pipe moves the clock to what comes next."""
 
 
 class _TcpSite(_EmulatorSite):

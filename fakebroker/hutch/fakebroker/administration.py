@@ -68,9 +68,11 @@ class Administration:
     def set_permissions(
         self, user: str, configure: str = ".*", write: str = ".*", read: str = ".*", *, vhost: str | None = None
     ) -> None:
-        """Let a user into a virtual host, and say what the user may do there: three regular expressions, searched for
-        in the names of queues and exchanges, the default exchange's being ``amq.default``. An empty one permits
-        nothing. A channel goes on with what it has done last, as RabbitMQ's do (PERM-11).
+        """Grant a user access to a virtual host. Replaces earlier permissions there.
+
+        The three regular expressions say which queues and exchanges the user may configure, write and read. Each is
+        searched for in a name; the default exchange's name is ``amq.default``. An empty one permits nothing. An open
+        channel may repeat its last operation even if it is not permitted any more, as in RabbitMQ (PERM-11).
 
         Raises:
             LookupError: there is no such user or virtual host.
@@ -324,10 +326,10 @@ class Administration:
         """Be low on a resource, ``"memory"`` or ``"disk"``, until :meth:`clear_alarm`
         (https://www.rabbitmq.com/docs/connection-blocked).
 
-        A connection that publishes from now on is told by connection.blocked if it wants to know, and nothing more is
-        read of what it sends, be it a publish, an acknowledgement or a close; it still gets deliveries. Connections
-        that do not publish go on as ever. To an in-process client as to any, a call that awaits the broker's answer
-        ends with its own timeout.
+        The broker blocks each connection that publishes from now on: it sends connection.blocked if the client can
+        take it, and reads nothing more, neither publishes nor acknowledgements nor a close. A blocked connection still
+        gets deliveries. A call that waits for the broker's answer ends with its own timeout, in-process too.
+        Connections that do not publish are not affected.
 
         Raises:
             ValueError: there is no such resource.

@@ -178,13 +178,14 @@ class Broker:
         host: str = "127.0.0.1",
         port: int = 0,
     ) -> str:
-        """Accept TLS clients too, beside what :meth:`listen` accepts; the ``amqps://`` URL to reach it by.
+        """Accept TLS clients too, beside what :meth:`listen` accepts. Returns the ``amqps://`` URL to reach it by.
 
-        Either with a server's ``context``, or with the files, PEM, of the certificate, its key (by default in the same
-        file) and, to verify the certificates that clients may present, of the authorities for these. Where they are
-        verified, the mechanism EXTERNAL is offered, as with RabbitMQ's plugin rabbitmq_auth_mechanism_ssl. It logs in
-        the user whose name is the certificate's subject: all of it for ``distinguished_name`` (``CN=ann,O=Acme``),
-        RabbitMQ's default, or its ``common_name``. ``port`` 0 takes a free one.
+        Pass either ``context``, for a server, or ``certfile``, with optional ``keyfile`` and ``cafile``, not both. The
+        files are PEM. The key is by default in ``certfile``. With ``cafile`` the broker verifies the certificates that
+        clients may present. It then offers the mechanism EXTERNAL, as with RabbitMQ's plugin
+        rabbitmq_auth_mechanism_ssl. EXTERNAL logs in the user that the certificate's subject names. That is all of it
+        for ``distinguished_name`` (``CN=ann,O=Acme``), RabbitMQ's default, or its ``common_name``. ``port`` 0 takes a
+        free one.
 
         Raises:
             OSError: as :meth:`listen`, or a file cannot be loaded.
@@ -287,7 +288,7 @@ class Broker:
 
         Connections that were open at the snapshot stay open, with their channels. The broker closes younger ones with
         320. Consumers that were there, and are there still, stay; the broker cancels others. Messages that a client had
-        not acknowledged come back to their queues. The client may acknowledge them as ever, which changes nothing then.
+        not acknowledged come back to their queues. The client may still acknowledge them; that changes nothing.
         The history goes on.
 
         All that clients have sent is done first. An alarm ends before that, so no client waits for one any longer.

@@ -1,7 +1,7 @@
 """A forked child has a copy of each broker, and none of its threads. The copy says so instead of answering.
 
-What the child asks of a copy would change nothing at the broker, or wait for a thread that is not there, or for a lock
-that such a thread holds.
+A call on a copy would change nothing at the broker. Or it would wait for a thread that does not exist in the child, or
+for a lock of that thread.
 """
 
 import os

@@ -1,13 +1,11 @@
-"""The in-process pipe: the transport by which a client in the same process reaches a broker, with no socket and no
-thread.
+"""The in-process pipe: the transport from a client to a broker in the same process, without a socket or a thread.
 
-What a client sends is carried out before ``send`` returns. If that takes long, it is done in slices, and other clients
+The broker carries out what a client sends before ``send`` returns. A long command runs in slices, and other clients
 have their turn between them.
 
-A blocking read lets time pass. On a :class:`ManualClock`, as long as nobody else could bring anything, the clock moves
-from timer to timer, over all brokers on it, until something arrives or the caller's deadline is there. Otherwise the
-read waits as it would on a socket, until some other
-thread brings something.
+A blocking read lets time pass. If no other thread could bring anything, a :class:`ManualClock` moves from timer to
+timer, over all brokers on it. It stops when something arrives, or at the caller's deadline. Otherwise the read waits,
+as on a socket, until another thread brings something.
 """
 
 from collections.abc import Callable, Sequence

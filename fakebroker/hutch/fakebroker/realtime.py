@@ -1,4 +1,4 @@
-"""The real time, whatever stands in for it in tests: a wait must end although freezegun has stopped all clocks."""
+"""The real time, even if a test has replaced it: a wait must end although freezegun has stopped all clocks."""
 
 from collections.abc import Callable
 from importlib.util import find_spec, module_from_spec

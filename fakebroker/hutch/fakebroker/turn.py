@@ -12,9 +12,9 @@ _NEVER: Final = math.inf
 
 
 class Turn:
-    """A turn: ``with turn as node``. Whoever uses the node does it in one.
+    """A turn: ``with turn as node``. All use of the node happens in a turn.
 
-    What is due runs at the beginning of a turn and at its end. Then whoever sleeps until something changes wakes up. A
+    What is due runs at the beginning of a turn and at its end. Then every thread that waits for a change wakes up. A
     turn that a thread begins inside its own turn is a part of that one. An error inside ends a turn like any other.
 
     Inside a turn nothing waits, nothing calls a user's function, and no clock moves.

@@ -66,8 +66,8 @@ class Shop:
 
 
 class Worker:
-    """Takes payments. An order that is not paid waits in a queue without consumers, where its time to live brings it
-    back; after a few attempts it is parked for somebody to look at.
+    """Takes payments. An order that is not paid waits in a queue without consumers until its time to live brings it
+    back. After a few attempts it is parked for somebody to look at.
     """
 
     def __init__(self, url: str) -> None:
@@ -223,7 +223,7 @@ def _report(broker: FakeBroker, paint: _Paint) -> list[str]:
 
 
 def _tale(broker: FakeBroker, order: Order) -> list[_Step]:
-    """What the broker's history tells of the order's message."""
+    """The events of the order's message in the broker's history, in words."""
     tale: list[_Step] = []
     attempt = 0
     for event in broker.history:

@@ -36,18 +36,27 @@ class FakeBroker:
     time all the same. On a :class:`~hutch.fakebroker.SystemClock` time is what ``time.monotonic`` says, which freezegun
     moves: call :meth:`drain_clients` before a tick if a TCP client has sent something, and :meth:`run_due` after it.
 
-    What was done with messages is asked of ``published``, ``returned`` (to its publisher, because it was mandatory and
-    nobody got it), ``delivered`` (to a consumer, or fetched by basic.get), ``acked``, ``nacked`` (by basic.nack or
-    basic.reject without ``requeue``), ``requeued``, ``dead_lettered`` and ``expired``. All take the same criteria
-    (:class:`~hutch.pytest_plugin.asking.Question`), and have a negative: ``acked.never(...)``.
+    Eight questions ask what happened to messages:
+
+    - ``published``
+    - ``returned``: to its publisher, because it was mandatory and no queue got it
+    - ``delivered``: to a consumer, or fetched by basic.get
+    - ``acked``
+    - ``nacked``: by basic.nack or basic.reject without ``requeue``
+    - ``requeued``
+    - ``dead_lettered``
+    - ``expired``
+
+    All take the same criteria (:class:`~hutch.pytest_plugin.asking.Question`), and have a negative:
+    ``acked.never(...)``.
 
     Args:
         profile: the RabbitMQ version to be: ``"4.3"`` or ``"3.10"``.
         clock: the clock it runs on, or its name: ``"manual"``, ``"frozen"``, ``"auto"``, ``"ticking"`` or ``"system"``,
             see docs/time.md.
         users: passwords by user name; default ``{"guest": "guest"}``. ``url`` and :meth:`connect` take the first.
-        vhosts: names of virtual hosts. ``url`` and :meth:`connect` take the first, and so does whatever takes a virtual
-            host.
+        vhosts: names of virtual hosts. ``url``, :meth:`connect` and every method with the parameter ``vhost`` take the
+            first by default.
         seed: random seed for generated names.
         permit_deprecated_features: deprecated features by name, permitted (``True``) or denied where that is not
             RabbitMQ's default.

@@ -1,4 +1,4 @@
-"""What a test's broker is to be: what ini file, ``fakebroker_config``, command line and markers say."""
+"""The settings of a test's broker: ini file, ``fakebroker_config``, command line and markers."""
 
 from collections.abc import Collection, Mapping
 from typing import Any, Final, NoReturn

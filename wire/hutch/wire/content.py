@@ -61,9 +61,9 @@ class MalformedHeader(ContentError):
 class ContentAssembler:
     """Collects the content of one channel.
 
-    ``max_body_size`` is the largest body a header may announce, in bytes. With ``None``, as in RabbitMQ 3.10, any size
-    may be announced, and a body that runs past its size is no error, but never complete either: the channel goes on
-    waiting (CONN-FRAME-12).
+    ``max_body_size`` is the largest body that a header may announce, in bytes. ``None`` is no limit, as in RabbitMQ
+    3.10. Then a body that runs past its size is no error, but never complete: the channel goes on waiting
+    (CONN-FRAME-12).
     """
 
     __slots__ = ("_body", "_header", "_max_body_size", "_remaining", "method")
@@ -181,8 +181,8 @@ class ContentAssembler:
 def _room_for(size: int) -> BytesIO:
     """A buffer that has its size from the start, as far as :data:`_ROOM` goes.
 
-    Its value is had without a copy. Parts in a list that are joined would need twice the memory, and the operating
-    system clears every new page: that took four times as long as all the rest of receiving a large body.
+    To take its value needs no copy. To join a list of parts would need twice the memory. The operating system clears
+    every new page, which took four times as long as the rest of receiving a large body.
     """
     body = BytesIO()
     body.seek(min(size, _ROOM) - 1)

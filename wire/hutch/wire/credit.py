@@ -1,5 +1,5 @@
-"""RabbitMQ's credit for consumers, made for its AMQP 1.0 plugin: methods that both 3.10 and 4.3 know the numbers of,
-though 4.3 has nothing to do for them. Seen on live brokers; no page tells of them.
+"""RabbitMQ's credit for consumers, made for its AMQP 1.0 plugin. 3.10 and 4.3 know the numbers of these methods, though
+4.3 does nothing for them. Seen on live brokers; no page documents them.
 """
 
 from hutch.wire.declaration import Bit, Long, Method, ShortStr

@@ -2,7 +2,7 @@
 
 A command is a method, with its content if it carries one. A :class:`Cutter` is pulled, one command at a time: each call
 of :meth:`Cutter.next` hands on one at most, and what is behind it stays. Every command goes to :class:`Commands`, by
-one way in: so whatever is put in its place meets them all.
+one way in: an object in its place meets them all.
 
 A command that is wholly at hand, and that comes often (a publish, a delivery, an acknowledgement), is recognised
 without cutting it into frames. It is the same command, and it goes the same way from there. The bytes of a body are
@@ -165,7 +165,7 @@ class Cutter(FrameParser):
 
         Raises:
             FrameTooLarge, WrongFrameEnd: as :meth:`find`.
-            Exception: what the role, or whoever takes the command, raises. It counts as taken.
+            Exception: what the role, or the receiver of the command, raises. It counts as taken.
         """
         if self.missing:
             if not self._find_rest():
@@ -323,8 +323,8 @@ class Cutter(FrameParser):
     def room(self) -> memoryview | None:
         """Where the bytes that come next belong, if they are a large part of a body: no need to copy them there.
 
-        Whoever receives into it says with :meth:`filled` how much that was, and releases it. Who does not may
-        :meth:`add` as ever.
+        A caller that receives into it calls :meth:`filled` with the number of bytes, and releases it. Other callers
+        use :meth:`add`.
         """
         if self.missing < _LARGE_FRAME or self.chunks or self.offset < self.size:
             return None

@@ -1,8 +1,8 @@
 """Field tables in RabbitMQ's dialect of AMQP 0-9-1 (https://www.rabbitmq.com/amqp-0-9-1-errata#section_3).
 
-A value that was decoded encodes to the very bytes it came from: where a Python type alone would forget the wire type
-(the width of an integer, say), the value is an instance of a small subclass that remembers it. To users those are plain
-``int``, ``float`` and ``bytes``. Not kept are what no encoder writes: a repeated key, a bool other than 0 and 1, the
+A value that was decoded encodes to the very bytes it came from. A plain Python type may forget the wire type, for
+example the width of an integer. Such a value is an instance of a small subclass that remembers it. Users see plain
+``int``, ``float`` and ``bytes``. What no encoder writes is not kept: a repeated key, a bool other than 0 and 1, the
 payload of a float that is not a number.
 
 =====  ======================  ==================================================

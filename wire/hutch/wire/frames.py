@@ -62,9 +62,9 @@ class FrameParser:
 
     ``frame_max`` is the negotiated limit in bytes, 0 for none; it may be set at any time and holds for the next frame.
 
-    The next frame begins at ``offset`` of ``data``, which is ``size`` bytes long. Whoever takes whole frames from there
-    moves ``offset`` behind them. More bytes may wait in ``chunks``: what was added later, and the beginning of a frame
-    that is not complete.
+    The next frame begins at ``offset`` of ``data``, which is ``size`` bytes long. A caller that takes whole frames from
+    there moves ``offset`` behind them. More bytes may wait in ``chunks``: what was added later, and the beginning of a
+    frame that is not complete.
 
     Attributes:
         frame_type, channel, start, end: of the frame that was found last, its type and channel number, and where its

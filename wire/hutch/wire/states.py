@@ -1,7 +1,7 @@
 """Which method is legal when: one table for connections and one for channels, shared by both roles.
 
 A server reads the client's half of a table and a client the server's, so neither can hold the other to different rules.
-Codes and texts of what is illegal are RabbitMQ's (behaviours CONN-METHOD, CONN-OPEN, CONN-CHAN and CHAN).
+Codes and texts of what is illegal are RabbitMQ's (CONN-METHOD, CONN-OPEN, CONN-CHAN; CHAN-01 and following).
 """
 
 from collections.abc import Mapping
@@ -103,8 +103,7 @@ FROM_SERVER: Final[_Table] = {
 def next_connection_state(table: _Table, state: ConnectionState, method: type[Method]) -> ConnectionState:
     """The state after ``method``, which the side that ``table`` belongs to has sent on channel 0.
 
-    While CLOSING, what the table does not name is to be ignored, and leaves the state as it is (CONN-CLOSE-02,
-    CONN-CLOSE-04).
+    In CLOSING, ignore a method that the table does not name; the state stays as it is (CONN-CLOSE-02, CONN-CLOSE-04).
 
     Raises:
         IllegalMethod: the method is not legal in ``state`` (CONN-METHOD-01 to 03, CONN-OPEN-10). Up to TUNING, RabbitMQ
@@ -147,7 +146,7 @@ _UNASKED: Final = frozenset({ChannelCloseOk, ChannelFlowOk, BasicCancelOk})
 def next_channel_state(state: ChannelState, method: type[Method]) -> ChannelState:
     """The state of a channel after its client sent ``method``.
 
-    While CLOSING, what the table does not name is to be ignored, and leaves the state as it is (CHAN-07).
+    In CLOSING, ignore a method that the table does not name; the state stays as it is (CHAN-07).
 
     Raises:
         IllegalMethod: not legal in ``state`` (CONN-CHAN-04, CONN-CHAN-06, CHAN-08, CONN-METHOD-04 to 06, TX-16). For

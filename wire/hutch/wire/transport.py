@@ -16,11 +16,11 @@ ENTRY_POINT_GROUP: Final = "hutch.transports"
 class Transport(Protocol):
     """A two-way stream of bytes.
 
-    Whoever derives from this has to define the first seven methods. The rest has defaults, which are right for a
-    transport that has nothing better.
+    A subclass has to define the first seven methods. The rest has defaults, which are right for a transport that has
+    nothing better.
 
     A deadline is a moment on this transport's own :meth:`monotonic` clock, in seconds; ``None`` waits for ever.
-    Whatever goes wrong below is an :class:`OSError`; a deadline that passes is :class:`TimeoutError`, a subclass of it.
+    Every error of the stream is an :class:`OSError`. A deadline that passes is :class:`TimeoutError`, a subclass of it.
     """
 
     def connect(self, deadline: float | None) -> None:

@@ -50,8 +50,8 @@ def parse_url(url: str) -> list[Address]:
     """The addresses that ``url`` names, in its order: one, or several that are separated by ``;``, to be tried in turn.
 
     Absent parts are ``guest``, ``guest``, ``localhost``, the scheme's port and ``/``. In a list of hosts, an entry that
-    begins with a scheme stands alone; one without takes the scheme from the first entry, and also its port,
-    credentials, virtual host and options where it names none of its own: ``amqp://me:secret@a/v;b;c:5673``.
+    begins with a scheme stands alone. One without takes the scheme from the first entry. If it names no port,
+    credentials, virtual host or options, these come from the first entry too: ``amqp://me:secret@a/v;b;c:5673``.
 
     User, password, host, virtual host and options are percent-decoded; ``+`` is no space. An ``@`` in the user or the
     password need not be escaped: the last one before the host counts.

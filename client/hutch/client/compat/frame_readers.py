@@ -33,7 +33,7 @@ class HookedReader(Cutter):
         Raises:
             Violation: the peer sent what it must not.
             FrameError: it sent bytes that are no frame.
-            Exception: whatever the function raises.
+            Exception: what the function raises.
         """
         while (received := self.next_frame()) is not None:
             if self._peers.only_connection and received[1]:
@@ -60,7 +60,7 @@ class FrameAssembler(Commands):
 
         Raises:
             AMQPError: the peer sent what it must not.
-            Exception: whatever the function raises.
+            Exception: what the function raises.
         """
         self._cutter.add(frame(*received))
         try:

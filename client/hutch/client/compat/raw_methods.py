@@ -124,8 +124,8 @@ class RawMethods(AbstractChannel):
         Raises:
             AMQPNotImplementedError: no method has these ids.
             FrameSyntaxError: bytes that are not its arguments, or the content is missing.
-            AMQPError: whatever the method tells.
-            Exception: whatever a callback raises.
+            AMQPError: the error that the method reports.
+            Exception: what a callback raises.
         """
         try:
             method = server_method(_method_id(method_sig).to_bytes(4) + payload[4:])

@@ -1,7 +1,7 @@
 """TCP to a broker: :class:`hutch.wire.transport.Transport` over a socket.
 
-The socket stays in blocking mode. Whoever waits with a deadline waits in ``poll`` or ``select``, so no timeout is left
-behind on the socket for other users of it.
+The socket stays in blocking mode. A wait with a deadline uses ``poll`` or ``select``. So it leaves no timeout on the
+socket, which other users of the socket would meet.
 """
 
 import os

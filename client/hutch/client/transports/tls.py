@@ -120,7 +120,7 @@ class TlsTransport(Transport):
             self._incoming.write(data)
 
     def _explain(self, error: OSError) -> None:
-        """Add to an error with whom there is no TLS, and why."""
+        """Add to an error the host that TLS failed with, and why."""
         reason = error.strerror or str(error)
         if isinstance(error, ssl.SSLCertVerificationError):
             reason = f"the server's certificate is not accepted: {error.verify_message}"

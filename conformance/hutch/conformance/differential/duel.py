@@ -268,7 +268,7 @@ class Duel:
             self._elapsed += seconds
 
     def _keep_clear(self) -> None:
-        """Have the next operation keep away from whatever falls due of itself."""
+        """Keep the next operation away from everything that falls due by itself."""
         self._started = time.monotonic()
         soon = self._soon()
         lag = self._started - self._began - self._elapsed

@@ -117,8 +117,10 @@ class Knowledge:
         return any(channel.has_made_up_order(channel.outstanding) for channel in closed)
 
     def choose(self, operation: Settle) -> Choice | None:
-        """The tags that an acknowledgement is for, which are taken for settled; ``None`` where there is nothing to
-        settle, where the tags are mixed otherwise on the other side, or where what comes of it is not determined.
+        """The tags that an acknowledgement settles; from now on they count as settled.
+
+        ``None`` if there is nothing to settle, if the other side has mixed the tags otherwise, or if RabbitMQ does not
+        determine the outcome.
         """
         key = operation.place.connection, operation.place.channel
         if operation.which >= 0:

@@ -137,7 +137,7 @@ USERS_OWN: Final = 3
 class Administer:
     """What an operator does: a method of :class:`hutch.conformance.administration.Administration`, by its name.
 
-    ``user`` among its arguments is :data:`USER`, which stands for the user whom connection :data:`USERS_OWN` is for.
+    The argument ``user`` is :data:`USER`, which stands for the user of the connection :data:`USERS_OWN`.
     """
 
     what: str

@@ -36,7 +36,7 @@ class PluginExchanges:
         return (*made, self._declare_random(), self._bind_random(wire.QueueBind)) if self._random_types else tuple(made)
 
     def calls(self) -> dict[Strategy[Any], int]:
-        """Methods, with how often each is to be drawn."""
+        """Methods, each with its weight in the draw."""
         random = {
             self._declare_random(): 1,
             self._bind_random(wire.QueueBind): 1,

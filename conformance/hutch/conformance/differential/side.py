@@ -263,7 +263,7 @@ class Side:
 
 @contextlib.contextmanager
 def _telling_of_the_end(stream: _Stream) -> Iterator[None]:
-    """What cannot be sent is not awaited; the end is told of by whoever reads."""
+    """Ignore that something cannot be sent: reading reports the end of the connection."""
     try:
         yield
     except EndOfStream:

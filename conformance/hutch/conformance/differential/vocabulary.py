@@ -84,9 +84,10 @@ _WORDS: Final = ("a", "b", "*", "#", "")
 
 
 def _may_be(argument: str, value: FieldValue) -> bool:
-    """Whether a queue's argument may have this odd value. Not so short a time that it is over while it is looked at;
-    nor segments without room for a message, which hang a stream; nor a float or decimal that makes 3.10 go silent on
-    the channel for good.
+    """Whether a queue's argument may have this odd value.
+
+    Not allowed are times so short that they end during a look, and segments without room for a message, which hang a
+    stream. Nor is a float or decimal after which 3.10 never answers on the channel again.
     """
     if argument == "x-stream-max-segment-size-bytes":
         return not isinstance(value, int) or value < 0

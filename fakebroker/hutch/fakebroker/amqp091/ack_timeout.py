@@ -2,8 +2,8 @@
 https://www.rabbitmq.com/docs/consumers#acknowledgement-timeout).
 
 RabbitMQ looks once a minute, counted from the channel's opening, whether the oldest delivery is older than the timeout.
-Instead of each delivery's moment, which would cost every delivery, a channel notes each minute how far its delivery
-tags have come: what was delivered by then, and is outstanding when the timeout is over, has timed out.
+To note the moment of each delivery would slow every delivery down. So a channel notes once a minute its highest
+delivery tag. A delivery up to that tag that is still unacknowledged after the timeout has timed out.
 """
 
 import math
@@ -48,7 +48,7 @@ class AckTimeout:
             self._timer = None
 
     def _wait(self) -> None:
-        """Have :meth:`_wake` called when a tag is to be noted or a look to be taken."""
+        """Schedule :meth:`_wake` for the next note or the next check."""
         # Looks are taken a whole number of ticks from the opening, and tags noted the timeout before.
         base = self._opened - self._timeout / 1000
         ticks = math.floor((self._clock.monotonic() - base) / _TICK + 1e-6) + 1

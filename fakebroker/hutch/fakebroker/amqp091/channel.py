@@ -27,12 +27,13 @@ from hutch.fakebroker.engine.targets import Publisher, Standing
 class Channel(Publisher):
     """One open channel.
 
-    ``sink`` is what queues know of it; it has the deliveries that are not settled. ``prefetch`` is what consumers
-    started from now on get. ``confirms`` is what it tells its publisher once it is in confirm mode, ``transaction``
-    what a transactional channel holds back. ``publishes`` counts publishes; ``read`` is the connection's read that the
-    last one came with, and ``credit_ends`` the one at which the channel hears its queues, be there more at hand or not.
-    ``last_queue`` is the queue declared last, which an empty name stands for (EXCH-BIND-12, EXCH-BIND-13).
-    ``reply_queue`` is where replies to its requests go, if it consumes those (RPC).
+    ``sink`` is what queues know of it; it has the deliveries that are not settled. ``prefetch`` is the limit of
+    consumers that start from now on. ``confirms`` are its publisher confirms once it is in confirm mode.
+    ``transaction`` is what a transactional channel holds back. ``publishes`` counts publishes. ``read`` is the number
+    of the connection's read that brought the last one. From read ``credit_ends`` on, the channel takes confirms from
+    its queues even if more publishes are at hand. ``last_queue`` is the queue declared last, which an empty name
+    stands for (EXCH-BIND-12, EXCH-BIND-13). ``reply_queue`` is where replies to its requests go, if it consumes those
+    (RPC).
     """
 
     def __init__(self, connection: AMQPConnection, number: int) -> None:
@@ -175,9 +176,10 @@ class Channel(Publisher):
                 queue.check_return(recovering=False)
 
     def carry_out(self, outcome: Outcome, deliveries: Sequence[Delivery]) -> None:
-        """Do with deliveries, which are not outstanding any more, what the client decided. Each queue serves
-        whoever has credit again before the next one hears of anything. The limit that consumers share has room behind
-        all of them.
+        """Settle deliveries as the client decided; they are not outstanding any more.
+
+        Each queue serves the consumers that regained credit before the next queue is informed. The limit that
+        consumers share has room only after all of them.
         """
         if outcome.acked:
             for delivery in deliveries:
@@ -194,9 +196,10 @@ class Channel(Publisher):
         self._free_shared(deliveries)
 
     def _settlements(self, deliveries: Sequence[Delivery]) -> Sequence[Sequence[Delivery]]:
-        """What queues are told one after the other of deliveries that are settled at once: those of each consumer by
-        themselves, in the order of the queues' names and then the consumers' tags, each basic.get being one before them
-        (ACK-02, STREAM-10).
+        """Deliveries that are settled at once, in groups that the queues get one after the other.
+
+        Each basic.get is a group of its own. Then each consumer is one, by queue name and consumer tag (ACK-02,
+        STREAM-10).
         """
         if len(deliveries) == 1:
             return [deliveries]

@@ -197,8 +197,9 @@ class ChannelSink(Sink):
         self.output.fail_channel(self.number, AMQPError(ReplyCode.PRECONDITION_FAILED, text, blame=False))
 
     def crash(self) -> None:
-        """Say nothing more, and end the connection with 541 after the command in hand, as RabbitMQ does when its
-        process for the channel ends; what is on its way there comes back.
+        """End the connection with 541 after the command in hand, as RabbitMQ does when its channel process crashes.
+
+        The channel sends nothing more. Deliveries on their way to it come back.
         """
         output, self.output = self.output, Unheard()
         channel = self.connection.channels.get(self.number)

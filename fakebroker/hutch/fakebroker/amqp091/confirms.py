@@ -1,4 +1,4 @@
-"""Publisher confirms (https://www.rabbitmq.com/docs/confirms): what a channel tells of the messages it was given."""
+"""Publisher confirms (https://www.rabbitmq.com/docs/confirms) of one channel."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final
@@ -17,8 +17,8 @@ class Confirms:
     """The confirms of one channel.
 
     A queue's confirm comes to the channel behind the publishes that are at hand already. So the confirms of a burst are
-    gathered, until :meth:`flush`, and one ack tells of many (CONFIRM-07). What the channel knows without a queue it
-    tells at once: that a message is unroutable (CONFIRM-06), or that a queue said before that it is full (QUORUM-13).
+    gathered until :meth:`flush`, and one ack confirms many (CONFIRM-07). What the channel knows without a queue it
+    sends at once: a message is unroutable (CONFIRM-06), or its queue is known to be full (QUORUM-13).
     """
 
     __slots__ = ("_acks", "_channel", "_nacks", "_single", "count")

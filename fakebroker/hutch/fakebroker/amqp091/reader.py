@@ -1,7 +1,7 @@
 """What a client sends, pulled from its bytes one command at a time.
 
-The reader stops where nothing is left, where a slice is over so that others have a turn, and where an alarm blocks the
-client; it goes on from there later.
+The reader stops when nothing is left, when a slice is over so that others have a turn, or when an alarm blocks the
+client. It goes on from there later.
 """
 
 from collections.abc import Callable
@@ -31,9 +31,8 @@ class Reader(Role):
     """The reading half of a session.
 
     ``more`` is set when a slice ended before all that is at hand was done: call :meth:`proceed`. ``blocked`` is set
-    while an alarm keeps the client from being read (CONN-BLOCK-04). ``ended`` is to be set when the client ends the
-    stream while it is not read, or not yet. ``now`` is a clock in seconds by which slices end; with ``None`` they do
-    not.
+    while an alarm keeps the client from being read (CONN-BLOCK-04). Set ``ended`` when the client ends the stream
+    while it is not read, or not yet. ``now`` is a clock in seconds by which slices end; with ``None`` they do not.
     """
 
     def __init__(
@@ -123,7 +122,7 @@ class Reader(Role):
         self._handshake.block(alarms.reason)
 
     def _take_under_alarm(self) -> bool:
-        """Take a frame. Whoever publishes is blocked with the first header or body: the rest stays where it is."""
+        """Take a frame. The first header or body of a publish blocks the client: the rest stays where it is."""
         cutter = self.cutter
         if cutter.next(by_frames=True) == NOTHING:
             return False

@@ -79,8 +79,8 @@ _MECHANISMS: Final[dict[str, Callable[[bytes, Mapping[str, User]], str]]] = {
 def authenticate(
     mechanism: str, response: bytes, offered: tuple[str, ...], users: Mapping[str, User], identity: str | None = None
 ) -> str:
-    """The user that a response proves, or, with EXTERNAL, whatever else: the ``identity`` that the client has by its
-    certificate, if any. ``users`` are by name.
+    """The user that a response proves. EXTERNAL proves ``identity``, the user of the client's certificate, if any.
+    ``users`` are by name.
 
     Raises:
         MalformedResponse: a mechanism that was not offered, or a response that it cannot read (CONN-AUTH-02, -09, -10).

@@ -47,7 +47,7 @@ class Session(Output):
 
     ``profile`` has the switches of the broker's version. ``peer`` is the client. ``wake`` is called when output turns
     up where there was none, and when the session ends: then :meth:`take` it. ``None`` is for a client that looks for
-    itself at the end of each turn. After ``dropped`` turns true and the output is taken, the stream is to be reset
+    itself at the end of each turn. When ``dropped`` is true and the output is taken, reset the stream
     (CONN-HDR-14). ``timers`` are those of the time that the client lives in; default the node's. ``identity`` is the
     user that the client is by its certificate, ``""`` for one without; ``None`` where nobody presents any. ``now`` is a
     clock, in seconds, by which slices of reading end; by default they do not. ``stream_size`` is how many bytes of
@@ -172,7 +172,7 @@ class Session(Output):
     def committing(self, channel: int, complete: Callable[[], None]) -> None:
         """Take nothing but channel.close on a channel until what came with tx.commit is used up; then ``complete``.
 
-        RabbitMQ has to hear from the queues first, and whoever does not wait for commit-ok loses that race.
+        RabbitMQ has to hear from the queues first. A client that does not wait for commit-ok loses that race.
         """
         slot = self.slots[channel]
         slot.state = ChannelState.COMMITTING

@@ -37,15 +37,15 @@ ACKED = Outcome(acked=True)
 class Transaction:
     """What a channel did since tx.select, or since its last commit or rollback.
 
-    ``decisions`` say what is to become of which deliveries, in the order of the client's methods; neighbours of the
-    same outcome are one, as in RabbitMQ, which carries them out together.
+    ``decisions`` are the outcomes of deliveries, in the order of the client's methods. Neighbours of one outcome are
+    one decision, as in RabbitMQ, which carries them out together.
     """
 
     publishes: list[HeldPublish] = field(default_factory=list)
     decisions: "list[tuple[Outcome, list[Delivery]]]" = field(default_factory=list)
 
     def decide(self, outcome: Outcome, deliveries: "list[Delivery]") -> None:
-        """Hold an acknowledgement, of whatever kind, back."""
+        """Hold an ack, nack or reject back until the commit."""
         if self.decisions and self.decisions[-1][0] == outcome:
             self.decisions[-1][1].extend(deliveries)
         else:

@@ -151,7 +151,7 @@ class QueueArgument:
 
 
 def _any(_value: FieldValue, _arguments: FieldTable, _profile: ArgumentsProfile) -> None:
-    """Whatever it is, it is accepted, or refused elsewhere."""
+    """Accept any value; what is wrong is refused elsewhere."""
 
 
 #: In the order in which RabbitMQ checks them.

@@ -33,7 +33,7 @@ class Clock:
 
 
 def moment(seconds: float) -> float:
-    """A moment to the nanosecond: however it was summed up, it is to be the same number."""
+    """A moment, rounded to the nanosecond, so that every way of adding up gives the same number."""
     return round(seconds, 9)
 
 

@@ -17,10 +17,10 @@ if TYPE_CHECKING:
 
 @mypyc_attr(allow_interpreted_subclasses=True)
 class Connection:
-    """One open connection, of whatever protocol.
+    """One open connection, of any protocol.
 
-    ``client`` is who is at its other end. ``user`` is who logged in, ``tags`` are the tags that the user had then.
-    ``exclusive_queues`` are the queues that go with the connection.
+    ``client`` is the other end. ``user`` logged in, with the tags ``tags``. ``exclusive_queues`` are the queues that
+    are deleted with the connection.
     """
 
     def __init__(self, client: Client, user: str, vhost: "VHost") -> None:

@@ -18,11 +18,11 @@ class Consumer:
     """One consumer of a queue.
 
     ``sink`` is where its messages go. ``prefetch`` is how many deliveries may be unacknowledged at once, 0 for any
-    number; ``unacked`` how many are. ``blocked`` is set while it is out of its queue's rotation for want of credit or
-    room; ``blocked_as`` then tells the order in which the queue's consumers were blocked. ``credit`` is how many more
-    it may have where the client hands those out (CONSUME-26), ``None`` where what is acknowledged decides; ``draining``
-    is set while it wants to hear that there is nothing for the rest of them. ``unsent`` is for its sink alone: what it
-    was handed and not sent, ``None`` where that does not count.
+    number; ``unacked`` is how many are. ``blocked`` is set while it is out of its queue's rotation for want of credit
+    or room; ``blocked_as`` is its place in the order of blocking. ``credit`` is how many more deliveries the client
+    allows by basic.credit (CONSUME-26); ``None`` when acknowledgements decide. ``draining`` is set while the client
+    waits to hear that the queue is empty. ``unsent`` belongs to the sink: how many deliveries it took and has not
+    sent, ``None`` where that does not count.
     """
 
     __slots__ = (
@@ -166,7 +166,7 @@ class Rotation(Generic[C]):
         consumer.blocked_as = self._blocks
 
     def next(self) -> C | None:
-        """Whoever is served next, which moves it behind its equals; ``None`` when nobody has credit."""
+        """The consumer to serve next, or ``None`` when none has credit. Moves it behind its equals."""
         for _, ring in self._rings:
             while ring:
                 consumer = ring[0]

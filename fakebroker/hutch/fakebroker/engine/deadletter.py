@@ -106,7 +106,7 @@ def _add_tracked(deaths: tuple[Death, ...], death: dict[str, FieldValue]) -> tup
 
 
 def _listed(message: Message) -> list[FieldValue]:
-    """The routing keys that a death tells of: of all keys, each of the BCC header takes the first like it away."""
+    """The routing keys in an entry of x-death: all keys without those of the BCC header, each removed once."""
     keys: list[FieldValue] = [*message.routing_keys]
     for key in message.bcc:
         keys.remove(key)
@@ -135,7 +135,7 @@ def _with_death(headers: dict[str, FieldValue], death: dict[str, FieldValue]) ->
 
 
 def _identity(death: Death) -> Hashable:
-    """What entries are alike by: queue and reason, whatever their types (DLX-14)."""
+    """What makes two entries equal: queue and reason, of any type (DLX-14)."""
     return tuple(comparable(death.get(name), int_equals_float=False) for name in ("queue", "reason"))
 
 

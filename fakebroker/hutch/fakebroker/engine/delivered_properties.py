@@ -15,9 +15,8 @@ def delivered_properties(raw: bytes, decoded: bool, has_bcc: bool) -> bytes:
     """Properties as the broker passes them on; ``raw`` can be decoded.
 
     The BCC header is taken out (PUB-20). Where that rewrites the headers, booleans come out as 0 or 1, and unsigned
-    64-bit numbers as signed ones (PUB-14). With ``decoded``, as in 4.3, all headers are rewritten, and come out in the
-    order of their names' bytes, each once (PUB-15, PUB-16); expiration as plain digits; flag bits of no property
-    cleared.
+    64-bit numbers as signed ones (PUB-14). With ``decoded``, as in 4.3, all headers are rewritten: sorted by the bytes
+    of their names, each once (PUB-15, PUB-16). Expiration then is plain digits, and unused flag bits are cleared.
     """
     if raw == NO_PROPERTIES or not (decoded or has_bcc):
         return raw

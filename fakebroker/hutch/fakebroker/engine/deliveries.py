@@ -13,8 +13,8 @@ class TypedDelivery(Generic[C, E]):
     """A message that ``queue`` handed out, not settled yet. ``consumer`` is ``None`` for one from basic.get. The queue
     and the consumer count it as unacknowledged until :meth:`settle`.
 
-    ``revoked`` is set when the queue has taken the message back. The client may settle the delivery as ever, and
-    nothing comes of it but that its consumer is served again; ``entry`` then is as it was delivered.
+    ``revoked`` is set when the queue has taken the message back. The client may still settle the delivery; that only
+    gives its consumer room again. ``entry`` then is as it was delivered.
     """
 
     __slots__ = ("consumer", "entry", "queue", "revoked", "tag")
@@ -37,7 +37,7 @@ class TypedDelivery(Generic[C, E]):
             consumer.unacked -= 1
 
     def revoke(self) -> None:
-        """Have nothing come of it any more, whatever its client does."""
+        """Take the message back: to settle this delivery then changes nothing in the queue."""
         self.revoked = True
         self.settle()
         self.consumer = None

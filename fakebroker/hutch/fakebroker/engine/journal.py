@@ -31,7 +31,7 @@ class Journal:
 
     A method is called amid a command, with the broker's lock held. It changes nothing but what is its own, unless it
     publishes: at once, or through ``node.pending`` once the command is done. It must not raise. The error would end the
-    command half done, and reach whoever drives the broker; it is not caught, so that nobody misses it.
+    command half done. Nothing catches it, so that it is noticed: it reaches the caller of the broker.
     """
 
     # messages: from the publish to the queue
@@ -126,7 +126,7 @@ class Journal:
         """A client begins to delete an exchange; others may go with it."""
 
     def exchange_deleted(self, origin: Origin, exchange: "Exchange", bindings: Sequence["Binding"]) -> None:
-        """An exchange is gone. RabbitMQ tells of these bindings with it."""
+        """An exchange is gone. RabbitMQ reports these bindings with it."""
 
     def exchange_delete_done(self, origin: Origin, exchange: "Exchange") -> None:
         """What :meth:`exchange_deleting` told of is done."""
@@ -174,7 +174,7 @@ class Journal:
         """A client logged in."""
 
     def authentication_failed(self, client: "Client", user: str | None, reason: str) -> None:
-        """A client could not log in; ``None`` where it is not known as whom."""
+        """A client could not log in; ``None`` where the user is not known."""
 
     def connected(self, connection: "Connection") -> None:
         """A connection is open."""

@@ -10,8 +10,10 @@ FACTS: Final = tuple(name for name in vars(Journal) if not name.startswith("_"))
 
 
 def journal_of(listeners: Sequence[Journal]) -> Journal:
-    """What the engine tells facts to: the only listener itself, or for several one that passes on each fact, in their
-    order, to those with a method of their own for it. What nobody listens to is told to nobody.
+    """The journal that the engine calls. For one listener it is the listener itself.
+
+    For several it passes each fact on, in their order, to those that override the fact's method. A fact without a
+    listener costs nothing.
     """
     if len(listeners) == 1:
         return listeners[0]

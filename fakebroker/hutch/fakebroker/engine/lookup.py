@@ -28,7 +28,7 @@ def owned_queue(actor: Actor, name: str) -> Queue:
 
 
 def found_queue(actor: Actor, name: str) -> Queue:
-    """The queue of this very name, whoever owns it, or 404."""
+    """The queue of this very name, even if another connection owns it, or 404."""
     found = actor.vhost.queues.get(name)
     if found is None:
         raise not_found("queue", name, actor.vhost.name)

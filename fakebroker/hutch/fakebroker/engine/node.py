@@ -1,4 +1,4 @@
-"""The root of the engine: what RabbitMQ calls a node. A single-threaded value; whoever holds it makes the calls."""
+"""The root of the engine: what RabbitMQ calls a node. A single-threaded value; its owner makes the calls."""
 
 import math
 from collections import deque

@@ -28,9 +28,9 @@ class TlsDetails:
 class Peer:
     """A client and how it is connected.
 
-    ``name`` is the connection's in logs; ``host`` and ``port`` are the broker's end, ``peer_host`` and ``peer_port``
-    the client's, hosts as :func:`print_address` has them; ``local`` tells a client on this machine, ``tls`` what there
-    is to tell of its TLS, ``None`` where it has none.
+    ``name`` is the connection's name in logs. ``host`` and ``port`` are the broker's end, ``peer_host`` and
+    ``peer_port`` the client's; hosts are written as by :func:`print_address`. ``local`` is whether the client is on
+    this machine. ``tls`` is its TLS, or ``None``.
     """
 
     name: str

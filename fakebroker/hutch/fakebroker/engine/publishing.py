@@ -40,7 +40,7 @@ def accept(
     ``reply_queue`` is where the actor gets replies, if anywhere.
 
     Raises:
-        BrokerError: 404, 403 or 406 (EXCH-DELETE-05, EXCH-INTERNAL-01, PUB); 541 for properties that cannot be decoded,
+        BrokerError: 404, 403 or 406 (EXCH-DELETE-05, EXCH-INTERNAL-01); 541 for properties that cannot be decoded,
             and for some names of replies.
     """
     vhost = actor.vhost
@@ -63,7 +63,7 @@ def accept(
 
 
 def put(actor: Actor, message: Message, queues: list[Target], publisher: Publisher | None) -> list[Target]:
-    """Put an accepted message into its queues. Returns those that refused it; ``publisher`` is told of the rest."""
+    """Put an accepted message into its queues. Returns those that refused it; the others confirm to ``publisher``."""
     vhost = actor.vhost
     vhost.node.journal.published(actor.origin, vhost, message, queues)
     refusing: list[Target] = []

@@ -1,8 +1,10 @@
-"""Direct reply-to (https://www.rabbitmq.com/docs/direct-reply-to): a channel that consumes from a pseudo queue gets a
-name, which stands in its requests; what is sent to that name on the default exchange comes to the channel (RPC).
+"""Direct reply-to (https://www.rabbitmq.com/docs/direct-reply-to).
 
-To RabbitMQ 3.10 such a name is no queue: the default exchange sends to the channel while it routes, be the publish
-transactional or not, and finds no route. To 4.3 it is a queue of the kind "volatile", which drops what nobody takes.
+A channel that consumes from the pseudo queue gets a name, which stands in its requests. What is published to that name
+on the default exchange comes to the channel (RPC).
+
+In RabbitMQ 3.10 such a name is no queue: the default exchange sends to the channel while it routes, even within a
+transaction, and finds no route. In 4.3 it is a queue of the kind "volatile", which drops what nobody takes.
 """
 
 from base64 import b64decode

@@ -1,4 +1,4 @@
-"""What queues know of whoever consumes from them."""
+"""What queues know of their consumers' clients."""
 
 from abc import abstractmethod
 from typing import TYPE_CHECKING, Final
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 @mypyc_attr(allow_interpreted_subclasses=True)
 class Sink:
-    """Where the messages of consumers go: all that a queue may ask of whoever consumes.
+    """Where the messages of consumers go: all that a queue may ask of a consuming client.
 
     Consumers may share a sink, as those of a channel do; ``consumers`` are these, by their tags. One that ended is not
     among them, and another may have its tag by then. ``origin`` is who makes a fact happen that comes of the sink.
@@ -52,8 +52,8 @@ class Sink:
 
     @abstractmethod
     def has_room(self, consumer: "Consumer") -> bool:
-        """Whether a delivery may be sent, whatever the consumer's own limits say: by the limit that the consumers
-        share, and because the client reads. When there is room again, the sink calls
+        """Whether a delivery may be sent: the limit that consumers share has room, and the client reads. The limit of
+        a consumer itself does not count here. When there is room again, the sink calls
         :meth:`Queue.readmit <hutch.fakebroker.engine.queues.queue.Queue.readmit>`.
         """
 

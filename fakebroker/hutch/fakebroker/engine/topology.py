@@ -317,8 +317,8 @@ def unbind(
 
 
 def _check_permitted(actor: Actor, source: str, kind: Kind, destination: str, routing_key: str) -> None:
-    """Refuse with 403 a binding, made or removed, for which the user may not write to the destination or read the
-    source, or whose routing key topic permissions do not cover (PERM-06, PERM-07, PERM-12).
+    """Check that the user may bind or unbind: write to the destination and read the source, and that topic permissions
+    cover the routing key; else 403 (PERM-06, PERM-07, PERM-12).
     """
     if kind == "queue":
         actor.vhost.node.replies.refuse_binding(destination)

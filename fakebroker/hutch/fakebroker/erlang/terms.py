@@ -79,8 +79,9 @@ def _scale_and_unscaled(value: Decimal) -> tuple[int, int]:
 
 
 def comparable(value: FieldValue, *, int_equals_float: bool) -> Hashable:
-    """Something that equals another value's when RabbitMQ takes the two for equal: it compares what it makes of the
-    values, without their types, but within tables and arrays the types too.
+    """A key: two values have equal keys when RabbitMQ takes the values for equal.
+
+    RabbitMQ compares the decoded values without their types. Within tables and arrays the types count too.
     """
     if isinstance(value, Mapping):
         return tuple(

@@ -38,8 +38,8 @@ class Event(NamedTuple):
     - ``refused``: ``reason`` is the reply text of a channel or connection that the broker closed, or why it ended a
       connection without a word
 
-    ``connection``, ``channel`` and ``user`` tell who made it happen: who published, acknowledged, declared, or to whom
-    a message was delivered. ``message.number`` tells messages apart; :meth:`History.trail
+    ``connection``, ``channel`` and ``user`` tell who made it happen: the one who published, acknowledged or declared,
+    or got a delivery. ``message.number`` tells messages apart; :meth:`History.trail
     <hutch.fakebroker.History.trail>` follows one back to its publish.
     """
 

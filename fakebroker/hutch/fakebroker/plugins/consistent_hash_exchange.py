@@ -107,7 +107,7 @@ class ConsistentHashRouter(Router):
         self._buckets = sum(self._weights.values())
 
     def route(self, routing_key: str, message: Message) -> Iterable[Destination]:
-        """The one destination, whatever more keys the message has."""
+        """The one destination; further keys of the message do not count."""
         if not self._buckets or routing_key != message.routing_key:
             return ()
         key = self._key(message)

@@ -71,8 +71,8 @@ def _delayed_type(arguments: FieldTable) -> str | None:
 
 
 class DelayedRouter(Router):
-    """Lets ``inner`` route what is not delayed. The rest gets nowhere, so that it goes to the alternate exchange or
-    back to whoever publishes it as mandatory; when its time has come it is routed as if it came anew.
+    """Lets ``inner`` route what is not delayed. A delayed message has no destination now: it goes to the alternate
+    exchange, or, if mandatory, back to its publisher. When its time has come it is routed like a new message.
     """
 
     def __init__(self, name: str, vhost: "VHost", inner: Router, profile: PluginProfile) -> None:
@@ -206,8 +206,8 @@ class DelayedMessages(Part):
 
 
 def _late(message: Message, delay: int, envelopes: Envelopes | None) -> Message:
-    """A message to route later. To the broker its ``x-delay`` is negative, so that it is not delayed again, whatever
-    bytes it is delivered with.
+    """A message to route later. The broker reads its ``x-delay`` as negative, so that it is not delayed again. The
+    bytes that consumers get may say otherwise.
     """
     seen: FieldTable = {**message.headers, "x-delay": -delay}
     envelope = message.envelope

@@ -26,7 +26,7 @@ TRACE: Final = "amq.rabbitmq.trace"
 
 class Firehose(Journal):
     """Publishes copies to the exchanges :data:`TRACE` of the virtual hosts that are traced; it listens while there are
-    any. It hears a publish before others do, and tells of a delivery once the command in hand is done.
+    any. It copies a publish ahead of other listeners, and a delivery once the command in hand is done.
     """
 
     listens = False
@@ -89,8 +89,8 @@ def _publish_later(origin: Origin, vhost: "VHost", message: Message, queue: str,
 
 
 def _publish(origin: Origin, vhost: "VHost", message: Message, key: str, facts: FieldTable, last: FieldTable) -> None:
-    """Publish the copy, unless the key is longer than a client can be told: RabbitMQ closes the connection of whoever
-    consumes such a message with 541.
+    """Publish the copy, unless the key is longer than a frame can carry: RabbitMQ closes the connection of a consumer
+    that gets such a message with 541.
     """
     if len(key.encode()) > 255:
         return

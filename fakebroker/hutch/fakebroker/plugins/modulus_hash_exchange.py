@@ -1,5 +1,5 @@
-"""The modulus hash exchange, which 4.3 has built in and the plugin rabbitmq_sharding brings to 3.10: the hash of the
-routing key, modulo the number of bindings, picks one of them (EXCH-PLUGIN-10).
+"""The modulus hash exchange: the hash of the routing key, modulo the number of bindings, picks one of them
+(EXCH-PLUGIN-10). It is built into 4.3; in 3.10 the plugin rabbitmq_sharding has it.
 """
 
 from bisect import insort

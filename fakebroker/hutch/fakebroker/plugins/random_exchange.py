@@ -37,7 +37,7 @@ class RandomRouter(Router):
         del self._destinations[binding.identity]
 
     def route(self, routing_key: str, message: Message) -> Iterable[Destination]:
-        """One destination, whatever the keys."""
+        """One destination; keys do not count."""
         if not self._destinations or routing_key != message.routing_key:
             return ()
         return (self._random.choice(list(self._destinations.values())),)

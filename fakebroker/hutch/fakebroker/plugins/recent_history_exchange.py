@@ -1,5 +1,5 @@
 """The recent history exchange of the plugin rabbitmq_recent_history_exchange: a fanout exchange that remembers its last
-messages and gives them to whatever is bound later.
+messages and gives them to each queue or exchange that is bound later.
 """
 
 from collections import deque

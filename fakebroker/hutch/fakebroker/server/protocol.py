@@ -355,7 +355,7 @@ class Listener:
             port.refuse()
 
     async def await_arrivals(self) -> None:
-        """Return once whoever was accepted by now is one of the clients."""
+        """Return once every connection accepted by now is one of the clients."""
         if self._arriving:
             await asyncio.wait(self._arriving)
 
@@ -389,7 +389,7 @@ class Listener:
             self._loop.add_reader(port.socket, self._accept, port)
 
     def call_soon(self, callback: Callable[[], None]) -> None:
-        """Run a callback in the loop, from whatever thread."""
+        """Run a callback in the loop, from any thread."""
         with suppress(RuntimeError):  # the loop has ended, and all of its clients with it
             if threading.get_ident() == self._thread:
                 self._loop.call_soon(callback)

@@ -20,8 +20,8 @@ _PATIENCE: Final = 10.0  # seconds
 
 
 class _Loop(asyncio.SelectorEventLoop):
-    """An event loop on the real clock, out of reach of what patches the functions of the time module: sockets and the
-    limits on waiting for them are real, even while the broker's time stands frozen.
+    """An event loop on the real clock, even if a test has patched the time module. Sockets and their timeouts are
+    real, also while the broker's time is frozen.
     """
 
     def __init__(self, selector: selectors.BaseSelector) -> None:
@@ -49,7 +49,7 @@ class ServerThread:
     """Runs a listener, with TLS if ``tls`` is given, until :meth:`stop`. ``url`` reaches it; ``thread`` is its thread.
 
     When the thread dies of an error, ``threading.excepthook`` reports it and the clients' connections end. From then
-    on, whoever needs the listener gets a RuntimeError that names the error.
+    on, every call that needs the listener raises a RuntimeError that names the error.
 
     Raises:
         OSError: the port is taken, or the host is not this machine's, or no descriptors are left.

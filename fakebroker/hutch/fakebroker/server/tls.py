@@ -1,5 +1,5 @@
-"""TLS on the broker's side (https://www.rabbitmq.com/docs/ssl): its context, whom a client's certificate is for, and
-the layer between a client's bytes and what they say.
+"""TLS on the broker's side (https://www.rabbitmq.com/docs/ssl): its context, the user of a client's certificate, and
+the layer between encrypted and plain bytes.
 
 asyncio has TLS of its own, but there a client whose handshake fails is not told why, as RabbitMQ tells it.
 """
@@ -63,7 +63,7 @@ class Tls:
 
 
 class Encryption:
-    """One client's TLS, bytes in and bytes out. After each call, what :meth:`take` gives is to be sent."""
+    """One client's TLS, bytes in and bytes out. After each call, send what :meth:`take` returns."""
 
     def __init__(self, tls: Tls) -> None:
         self._tls = tls

@@ -1,4 +1,4 @@
-"""What RabbitMQ tells of a client's TLS: names of certificates, and what was agreed on, in Erlang's words."""
+"""What RabbitMQ reports of a client's TLS: names of certificates and the negotiated values, in Erlang's words."""
 
 import re
 import ssl

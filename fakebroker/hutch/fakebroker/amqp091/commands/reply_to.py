@@ -47,8 +47,9 @@ def cancel(channel: Channel, tag: str) -> bool:
 
 
 def refuse_consumer(channel: Channel, name: str) -> None:
-    """406 for whoever wants to consume from a volatile queue by its name (RPC-13); RabbitMQ leaves a channel without an
-    answer that has ended its reply consumer and wants that one's name.
+    """Refuse with 406 to consume from a volatile queue by its name (RPC-13).
+
+    A channel that asks for the name of its own ended reply consumer gets no answer, as in RabbitMQ.
     """
     if channel.vhost.node.replies.is_volatile(name):
         where = f"queue '{name}' in vhost '{channel.vhost.name}'"

@@ -1,4 +1,4 @@
-"""The fanout exchange: whatever is bound gets the message (EXCH-DIRECT-02)."""
+"""The fanout exchange: everything that is bound gets the message (EXCH-DIRECT-02)."""
 
 from collections.abc import Iterable
 
@@ -21,5 +21,5 @@ class FanoutRouter(Router):
         del self._destinations[binding.identity]
 
     def route(self, _routing_key: str, _message: Message) -> Iterable[Destination]:
-        """Every destination, whatever the key."""
+        """Every destination; the key does not count."""
         return self._destinations.values()

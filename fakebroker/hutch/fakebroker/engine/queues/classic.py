@@ -156,8 +156,8 @@ class ClassicQueue(TypedQueue[Consumer, Entry]):
         failed: bool,
         lost: bool = False,  # noqa: ARG002
     ) -> None:
-        """Take deliveries back, each to where it stood (ACK-07), and drop what is too much then, whoever waits for it
-        (DLX-24).
+        """Take deliveries back, each to its old place (ACK-07). Then drop what exceeds the limit, even if a consumer
+        could take it (DLX-24).
         """
         if self.deleted:
             return
@@ -262,7 +262,7 @@ class ClassicQueue(TypedQueue[Consumer, Entry]):
         return bool(waiting)
 
     def limit(self, consumer: Consumer, credit: int, *, drain: bool) -> None:
-        """Let a consumer have so many deliveries, whatever it acknowledges."""
+        """Let a consumer have so many deliveries; acknowledgements add none."""
         consumer.credit = credit
         consumer.draining = drain
         if drain:
@@ -279,8 +279,10 @@ class ClassicQueue(TypedQueue[Consumer, Entry]):
             self.dispatch()
 
     def _end_draining(self) -> None:
-        """End the channels of those that have credit left and want to hear that there is nothing more: RabbitMQ 3.10
-        crashes over telling them, even ahead of the delivery that takes the last message.
+        """End the channels of draining consumers that have credit left.
+
+        RabbitMQ 3.10 crashes when it reports to them that the queue is empty, even ahead of the delivery that takes
+        the last message.
         """
         if self._is_drained and not self._ready.count:
             for consumer in self.consumers:

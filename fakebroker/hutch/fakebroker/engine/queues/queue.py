@@ -111,9 +111,10 @@ class TypedQueue(Target, Generic[C, E]):
 
     @abstractmethod
     def requeue(self, entries: Sequence[E], by: Origin, *, failed: bool, lost: bool = False) -> None:
-        """Take deliveries back ``by`` whoever had them; call :meth:`dispatch` to hand them out again. ``failed`` tells
-        those that were rejected or whose channel ended, ``lost`` those alone, from those that the client hands back by
-        basic.nack or basic.recover.
+        """Take deliveries back from the channel ``by``; call :meth:`dispatch` to hand them out again.
+
+        ``failed``: they were rejected, or their channel ended. ``lost``: their channel ended. Neither: the client
+        returned them by basic.nack or basic.recover.
         """
 
     def check_return(self, *, recovering: bool) -> None:
@@ -154,7 +155,7 @@ class TypedQueue(Target, Generic[C, E]):
 
     @property
     def consumer_count(self) -> int:
-        """How many consumers declare-ok tells of."""
+        """The number of consumers in declare-ok."""
         return len(self.consumers)
 
     @abstractmethod
@@ -184,8 +185,9 @@ class TypedQueue(Target, Generic[C, E]):
 
     @abstractmethod
     def grant(self, consumer: C, credit: int, *, drain: bool) -> None:
-        """Tell how many messages are ready, and serve a consumer so many of them (basic.credit, CONSUME-26); with
-        ``drain`` it is to hear when there are no more, and loses the rest of its credit.
+        """Give a consumer credit (basic.credit, CONSUME-26). Reports how many messages are ready, then serves it.
+
+        With ``drain``, the consumer loses the credit that the ready messages do not use up, and hears of that.
         """
 
     def begin(self, consumer: C) -> None:  # noqa: ARG002
@@ -212,8 +214,8 @@ class TypedQueue(Target, Generic[C, E]):
                 self.renew_lease()
 
     def _next_active(self) -> C:
-        """Who is to be the single active consumer: the first of the highest priority, although that does not count
-        while another is active (CONSUME-30).
+        """The next single active consumer: the first of the highest priority. Priority does not count while another
+        is active (CONSUME-30).
         """
         return max(self.consumers, key=lambda waiting: waiting.priority)
 
@@ -347,7 +349,7 @@ class TypedQueue(Target, Generic[C, E]):
 
     @abstractmethod
     def check_delete(self, *, if_unused: bool, if_empty: bool) -> int:
-        """Refuse a queue.delete whose conditions do not hold; how many messages delete-ok tells of.
+        """Refuse a queue.delete whose conditions do not hold. Returns the number of messages for delete-ok.
 
         Raises:
             BrokerError: the queue is in use, or not empty, or its type knows no such condition.

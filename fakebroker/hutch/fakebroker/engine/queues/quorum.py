@@ -292,7 +292,7 @@ class QuorumQueue(TypedQueue[QuorumConsumer, QuorumEntry]):
         self._set_alarm()
 
     def _tell_publishers(self) -> None:
-        """Tell whoever publishes that the queue is full, or that it has room again."""
+        """Tell publishers that the queue is full, or that it has room again."""
         full = self._is_full
         if not full and not self.settings.has_room(self._count, self.held_bytes):
             return
@@ -355,8 +355,8 @@ class QuorumQueue(TypedQueue[QuorumConsumer, QuorumEntry]):
 
     @property
     def consumer_count(self) -> int:
-        """How many consumers declare-ok tells of: of single active ones the one that is, and all that have deliveries
-        outstanding, each basic.get being one.
+        """The number of consumers in declare-ok. With a single active consumer, only that one counts, and all with
+        outstanding deliveries; each basic.get is one.
         """
         self._ended[:] = [consumer for consumer in self._ended if consumer.unacked]
         consumers = min(len(self.consumers), 1) if self.single_active else len(self.consumers)

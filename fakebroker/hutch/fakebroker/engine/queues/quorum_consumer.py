@@ -13,11 +13,11 @@ _UNLIMITED_PREFETCH: Final = 2000
 class QuorumConsumer(Consumer):
     """A consumer of a quorum queue.
 
-    ``limit`` is how many deliveries may be unacknowledged at once. ``released`` is how many of them, which count as
-    unacknowledged still, the queue has taken back because they were not acknowledged in time; it gets no more until it
-    has settled them. ``lost`` is how much credit it has lost for want of messages (CONSUME-26). ``promised`` is how
-    many deliveries it is about to get, ``arrival`` which of the queue's consumers it is. ``crashes`` tells that its
-    channel ends with its next delivery.
+    ``limit`` is how many deliveries may be unacknowledged at once. ``released`` is how many the queue has taken back
+    because they were not acknowledged in time. They still count as unacknowledged, and the consumer gets no more until
+    it has settled them. ``lost`` is the credit it has lost because the queue was empty (CONSUME-26). ``promised`` is
+    how many deliveries it is about to get, ``arrival`` its number among the queue's consumers. ``crashes`` is whether
+    its channel ends with its next delivery.
     """
 
     limit = _UNLIMITED_PREFETCH

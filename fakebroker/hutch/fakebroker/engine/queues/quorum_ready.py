@@ -18,7 +18,7 @@ class QuorumEntry(Entry):
     """A message's place in one quorum queue.
 
     ``original`` is the message as it was published, ``message`` as it is delivered. ``acquired`` is how many deliveries
-    came back, for whatever reason. ``size`` is what it counts for towards x-max-length-bytes. ``deadline`` is when its
+    came back, for any reason. ``size`` is what it counts for towards x-max-length-bytes. ``deadline`` is when its
     delivery has to be acknowledged, monotonic seconds.
     """
 

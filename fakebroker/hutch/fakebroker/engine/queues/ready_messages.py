@@ -65,8 +65,8 @@ class _Row:
 class Ready:
     """The ready messages of one queue: highest priority first, by position within a priority (PRIO-01, PRIO-06).
 
-    ``max_priority`` is the highest level there is; a message's priority counts up to that, and without one it is 0
-    (PRIO-02, PRIO-03). ``count`` is how many messages there are, ``body_bytes`` the sum of their bodies' sizes.
+    ``max_priority`` is the highest level. A higher priority counts as this one, and none as 0 (PRIO-02, PRIO-03).
+    ``count`` is how many messages there are, ``body_bytes`` the sum of the sizes of their bodies.
     """
 
     def __init__(self, max_priority: int = 0) -> None:
@@ -91,7 +91,7 @@ class Ready:
         self.body_bytes += entry.message.body_size
 
     def head(self) -> Entry | None:
-        """Whatever is delivered next."""
+        """The message to deliver next."""
         if self.count:
             for row in reversed(self._rows):
                 if row.returned:

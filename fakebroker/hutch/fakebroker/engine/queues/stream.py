@@ -85,7 +85,7 @@ class StreamQueue(TypedQueue[Consumer, Record]):
         self._segment_bytes = self.settings.segment_bytes
 
     def __len__(self) -> int:
-        """How many messages it tells of; RabbitMQ does so some seconds late (STREAM-02)."""
+        """The number of messages it reports; RabbitMQ reports some seconds late (STREAM-02)."""
         return len(self._log)
 
     @property
@@ -239,9 +239,9 @@ class StreamQueue(TypedQueue[Consumer, Record]):
         self._readers.pop(consumer, None)
 
     def unblock(self, consumer: Consumer) -> None:
-        """Give what was acknowledged back as credit to whoever has the consumer's tag now, and serve it.
+        """Turn acknowledgements into credit for the consumer that has this tag now, and serve it.
 
-        (STREAM-10: an earlier consumer of that tag may have got it.)
+        An earlier consumer of that tag may have got the messages (STREAM-10).
         """
         freed = self._outstanding.get(consumer, 0) - consumer.unacked
         if consumer.unacked:
@@ -376,7 +376,7 @@ class StreamQueue(TypedQueue[Consumer, Record]):
     # the end
 
     def check_delete(self, *, if_unused: bool, if_empty: bool) -> int:  # noqa: ARG002
-        """Accept: the conditions do not count, and no message is told of (QUEUE-DELETE-08)."""
+        """Accept: the conditions do not count, and delete-ok reports no message (QUEUE-DELETE-08)."""
         return 0
 
     def close(self) -> None:
