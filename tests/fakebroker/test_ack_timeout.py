@@ -192,7 +192,7 @@ def test_nothing_is_left_of_a_closed_channel(clock: ManualClock, pipe: Connect) 
 
 
 def test_a_timeout_is_positive() -> None:
-    with pytest.raises(ValueError, match="consumer_timeout takes milliseconds, or None for none, not 0"):
+    with pytest.raises(ValueError, match="consumer_timeout takes milliseconds, 1 or more, or None for none, not 0"):
         Broker(consumer_timeout=0)
 
 

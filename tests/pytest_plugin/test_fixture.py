@@ -326,7 +326,7 @@ def test_a_whole_story(fakebroker: FakeBroker) -> None:
 
 
 def test_settings_of_the_wrong_shape_are_refused_in_words() -> None:
-    with pytest.raises(TypeError, match=r"collection of names, \('test',\) say"):
+    with pytest.raises(TypeError, match=r"collection of names, for example \('test',\), not"):
         FakeBroker(vhosts="test")
     with pytest.raises(TypeError, match="passwords by user name"):
         FakeBroker(users="guest")  # type: ignore[arg-type]

@@ -239,10 +239,12 @@ def test_names_that_are_missing_are_told(monkeypatch: pytest.MonkeyPatch) -> Non
 
 def test_a_broker_that_lacks_a_plugin_is_told(old: Side, new: Side, monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*_: object, **__: object) -> None:
-        raise ValueError("no plugin 'x'")
+        raise ValueError("plugin 'x' is unknown")
 
     monkeypatch.setattr(sys.modules[f"{OLD}.fakebroker"].Broker, "__init__", refuse)
-    with pytest.raises(AdapterError, match=r"old_hutch\.fakebroker\.Broker refuses Settings\(.*: no plugin 'x'"):
+    with pytest.raises(
+        AdapterError, match=r"old_hutch\.fakebroker\.Broker refuses Settings\(.*: plugin 'x' is unknown"
+    ):
         run(old, new, "4.3", 10, 1)
 
 

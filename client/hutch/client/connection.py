@@ -65,6 +65,8 @@ def split_host(host: str) -> tuple[str, int]:
         port = port.removeprefix(":")
     elif host.count(":") == 1:
         name, port = host.split(":")
+    if "://" in host:
+        raise ValueError("host is a URL; Connection takes 'host:port', and hutch.client.connect takes a URL")
     try:
         return name, int(port) if port else DEFAULT_PORT
     except ValueError:

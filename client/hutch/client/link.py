@@ -323,14 +323,14 @@ class Link:
                     reader.add(data)
                     some = data != b""
                 break
-            except TimeoutError:
-                pass  # of a heartbeat or of the caller: see below
+            except TimeoutError as late:  # of a heartbeat or of the caller: see below
+                _, _, reason = str(late).partition("timed out")
             except OSError:
                 self._not_if_closed(awaited)
                 self._on_lost()
                 raise
             if heartbeats is None or wake == deadline:
-                raise TimeoutError(f"timed out waiting for {awaited}")
+                raise TimeoutError(f"timed out waiting for {awaited}{reason}")
             self.beat()
         if not some:
             self._not_if_closed(awaited)

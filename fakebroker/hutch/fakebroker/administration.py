@@ -386,10 +386,10 @@ class Administration:
         stopping.stop(self._hub)
 
     def start(self) -> None:
-        """Go on after :meth:`stop`; what has expired meanwhile is dropped (RESTART-07). Else it does nothing.
+        """Go on after :meth:`stop`; what has expired meanwhile is dropped (RESTART-07). A broker that runs goes on.
 
         Raises:
-            RuntimeError: the listener has died.
+            RuntimeError: the broker is closed, or the listener has died.
         """
         stopping.start(self._hub)
 

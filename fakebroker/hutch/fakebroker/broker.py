@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final, NoReturn, Self
 from hutch.fakebroker.administration import Administration
 from hutch.fakebroker.clocks import ManualClock, SystemClock, TickingClock
 from hutch.fakebroker.cluster_node import ClusterNode
-from hutch.fakebroker.configuration import check_names, check_users, configured
+from hutch.fakebroker.configuration import check_names, check_users, checked_clock, configured
 from hutch.fakebroker.definitions.importing import given_definitions, import_all
 from hutch.fakebroker.engine.clock import Clock, SteppedClock
 from hutch.fakebroker.engine.node import Node
@@ -96,7 +96,7 @@ class Broker:
         if users is not None:
             check_users(users)
         self.clock: Clock = SystemClock() if clock is None else clock
-        clock = self.clock if isinstance(self.clock, ManualClock) else SteppedClock(self.clock)
+        clock = self.clock if isinstance(self.clock, ManualClock) else SteppedClock(checked_clock(self.clock))
         #: :attr:`history` as it is, while clients may still have sent more.
         self.undrained_history: Final = History(clock, history_events, history_bytes)
         #: The RabbitMQ version that the broker is.
@@ -200,7 +200,7 @@ class Broker:
         if context is None and certfile is not None:
             context = server_context(certfile, keyfile, cafile)
         elif context is None or (certfile, keyfile, cafile) != (None, None, None):
-            raise TypeError("listen_tls takes either a context or a certfile, with which keyfile and cafile may stand")
+            raise TypeError("pass either context= or certfile= (with optional keyfile=, cafile=), not both")
         return self.hub.listeners.listen_tls(Tls(context, ssl_cert_login_from), host, port)
 
     def add_node(self, host: str = "127.0.0.1", port: int = 0) -> ClusterNode:
@@ -228,7 +228,7 @@ class Broker:
         """
         with self.hub.turn:
             if self.hub.closed:
-                raise RuntimeError("the broker is closed, and cannot be reached")
+                raise RuntimeError("the broker is closed; nobody can connect any more")
             if self._memory_url is None:
                 self._memory_url = publish_name(self.hub, *self.hub.first_login)
             return self._memory_url

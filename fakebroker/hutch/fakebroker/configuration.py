@@ -1,9 +1,10 @@
-"""What a broker is told when it is made: the profile that comes of it, and the mistakes that are easily made."""
+"""The arguments of a broker: the profile that they make, and checks for mistakes."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Final
 
+from hutch.fakebroker.engine.clock import Clock
 from hutch.fakebroker.plugins.enabling import check_plugins
 from hutch.fakebroker.profiles import PROFILES, Profile
 
@@ -25,9 +26,9 @@ def configured(
         TypeError: see :func:`check_names`.
     """
     if name not in PROFILES:
-        raise ValueError(f"no profile {name!r}; there are {', '.join(map(repr, PROFILES))}")
+        raise ValueError(f"profile {name!r} is unknown; choose from {', '.join(map(repr, PROFILES))}")
     if consumer_timeout is not None and consumer_timeout <= 0:
-        raise ValueError(f"consumer_timeout takes milliseconds, or None for none, not {consumer_timeout!r}")
+        raise ValueError(f"consumer_timeout takes milliseconds, 1 or more, or None for none, not {consumer_timeout!r}")
     check_names("plugins", plugins)
     profile, enabled, features = PROFILES[name], check_plugins(plugins), permit_deprecated_features or {}
     _check_features(profile, features)
@@ -108,7 +109,7 @@ def check_names(argument: str, names: Iterable[str]) -> None:
         TypeError: it would be taken for its letters.
     """
     if isinstance(names, str):
-        raise TypeError(f"{argument} takes a collection of names, ({names!r},) say, not {names!r}")
+        raise TypeError(f"{argument} takes a collection of names, for example ({names!r},), not {names!r}")
 
 
 def check_users(users: Mapping[str, str]) -> None:
@@ -118,4 +119,15 @@ def check_users(users: Mapping[str, str]) -> None:
         TypeError: they are no mapping.
     """
     if not isinstance(users, Mapping):
-        raise TypeError(f"users takes passwords by user name, {{'guest': 'guest'}} say, not {users!r}")
+        raise TypeError(f"users takes passwords by user name, for example {{'guest': 'guest'}}, not {users!r}")
+
+
+def checked_clock(clock: Clock) -> Clock:
+    """The clock. Refuses what is none, such as the name of one.
+
+    Raises:
+        TypeError: it is none.
+    """
+    if not isinstance(clock, Clock):
+        raise TypeError(f"clock takes a clock, for example ManualClock(), or None, not {clock!r}")
+    return clock

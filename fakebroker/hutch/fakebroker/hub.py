@@ -86,7 +86,9 @@ class Hub(Follower):
             RuntimeError: it is stopped or closed.
         """
         if self.stopped or self.closed:
-            raise RuntimeError(f"the broker is {'closed' if self.closed else 'stopped'}")
+            raise RuntimeError(
+                "the broker is closed" if self.closed else "the broker is stopped; admin.start() starts it"
+            )
 
     @property
     def first_login(self) -> tuple[str, str, str]:

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 #: How many bytes the pipe holds for a client that does not read; those of Linux's sockets hold that much (CONSUME-33).
 PIPE_SIZE: Final = 3_900_000
+_STANDS: Final = "timed out: the broker's clock stands while this client waits; clock.advance() moves it"
 
 
 class Pipe:
@@ -51,7 +52,8 @@ class Pipe:
                 raise OSError(EISCONN, "the pipe is connected already")
             self.thread = get_ident()
             if hub.closed or hub.stopped:
-                raise ConnectionRefusedError(f"the in-process broker is {'closed' if hub.closed else 'stopped'}")
+                why = "closed" if hub.closed else "stopped; admin.start() starts it"
+                raise ConnectionRefusedError(f"the in-process broker is {why}")
             peer = Peer(f"in-process client {len(hub.pipes) + 1}")
             self._session = hub.pipes[self] = hub.new_session(
                 node, hub.profile, peer, None, now=monotonic, stream_size=PIPE_SIZE
@@ -117,8 +119,11 @@ class Pipe:
                 allowed = None if deadline is None else deadline - time
             left = None if allowed is None else waited_since + allowed - now
             # Somebody may have moved a manual clock to the deadline.
-            if left is not None and (left <= 0 or (deadline is not None and time >= deadline)):
-                raise TimeoutError("timed out")
+            if left is not None and deadline is not None:
+                if time >= deadline:
+                    raise TimeoutError("timed out")
+                if left <= 0:
+                    raise TimeoutError("timed out" if clock is None else _STANDS)
             hub.wait(seen, left)
 
     @staticmethod
@@ -128,7 +133,7 @@ class Pipe:
             return
         if deadline is None:
             raise TimeoutError(
-                "nothing can arrive: no timer is pending on the broker's clock, and nobody else is connected to it"
+                "timed out: nothing can arrive: no timer is pending on the broker's clock, and nobody else is connected"
             )
         raise TimeoutError("timed out")
 

@@ -99,7 +99,7 @@ class Listeners:
         from hutch.fakebroker.server.thread import ServerThread  # noqa: PLC0415  (asyncio, only when needed)
 
         if self._hub.closed:
-            raise RuntimeError("the broker is closed, and listens no more")
+            raise RuntimeError("the broker is closed; it does not listen any more")
         return ServerThread(self._hub, host, port, tls)
 
     def drain_clients(self) -> None:

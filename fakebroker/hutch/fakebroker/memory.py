@@ -39,5 +39,7 @@ def open_memory(address: Address) -> Transport:
     """
     hub = _hubs.get(address.host)
     if hub is None:
-        raise ConnectionRefusedError(f"no broker in this process is named {address.host!r}")
+        raise ConnectionRefusedError(
+            f"no broker in this process is named {address.host!r}; an open broker's memory_url has its name"
+        )
     return Pipe(hub)

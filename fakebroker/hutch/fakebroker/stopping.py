@@ -26,6 +26,8 @@ def start(hub: Hub) -> None:
     """:meth:`Administration.start <hutch.fakebroker.Administration.start>`."""
     hub.home.check()
     with hub.listeners.change():
+        if hub.closed:
+            raise RuntimeError("the broker is closed; it does not start again")
         if hub.stopped:
             with hub.turn as node:
                 hub.stopped = False

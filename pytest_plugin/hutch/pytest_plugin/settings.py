@@ -40,7 +40,8 @@ def settings_of(request: pytest.FixtureRequest, config: Mapping[str, Any]) -> di
 def _add(settings: dict[str, Any], more: Mapping[str, Any], source: str) -> None:
     unknown = [name for name in more if name not in SETTINGS]
     if unknown:
-        refuse(f"has no argument {', '.join(unknown)}; it has {', '.join(SETTINGS)}", source)
+        names = ", ".join(map(repr, unknown))
+        refuse(f"argument {names} is unknown; choose from {', '.join(map(repr, SETTINGS))}", source)
     for name in NAMED:
         if name in more:
             _check(name, more[name], source)
@@ -56,8 +57,8 @@ def _check(name: str, value: object, source: str) -> None:
         return
     known: Mapping[str, Collection[str]] = {"profile": PROFILES, "clock": CLOCKS, "leftovers": REACTIONS}
     if value not in known[name]:
-        hint = "" if isinstance(value, str) else " (a text, in quotes)"
-        refuse(f"{name} {value!r} is none of {', '.join(map(repr, known[name]))}{hint}", source)
+        hint = "" if isinstance(value, str) else " (in quotes)"
+        refuse(f"{name} {value!r} is unknown; choose from {', '.join(map(repr, known[name]))}{hint}", source)
 
 
 def refuse(reason: str, source: str) -> NoReturn:

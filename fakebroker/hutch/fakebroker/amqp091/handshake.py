@@ -287,6 +287,7 @@ class Handshake:
                 return
             text = f"Login was refused using authentication mechanism {method.mechanism}. "
             session.fail(AMQPError(ReplyCode.ACCESS_REFUSED, text + "For details see the broker logfile.", blame=False))
+            session.refusal = f"{method.mechanism} login refused: {refused.reason}"  # the details, for the log
             # Less patience than with others is had for the close-ok here.
             session.end_in(SILENCE)
             return

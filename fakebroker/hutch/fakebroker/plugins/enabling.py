@@ -41,7 +41,7 @@ def check_plugins(plugins: Iterable[str]) -> frozenset[str]:
     enabled = list(plugins)
     for name in enabled:
         if name not in PLUGINS:
-            raise ValueError(f"no plugin {name!r}; there are {', '.join(map(repr, PLUGINS))}")
+            raise ValueError(f"plugin {name!r} is unknown; choose from {', '.join(map(repr, PLUGINS))}")
     return frozenset(enabled)
 
 

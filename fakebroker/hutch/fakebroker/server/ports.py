@@ -18,6 +18,7 @@ Address: TypeAlias = tuple[str, int] | tuple[str, int, int, int]
 
 #: How many clients may wait to be accepted.
 _BACKLOG: Final = 128
+_HIGHEST: Final = 65535
 #: How many free ports to try when other programs take them first.
 _ATTEMPTS: Final = 20
 #: The machine lacks this address, or addresses of this family.
@@ -80,8 +81,7 @@ class Port:
         return sock
 
     def _explained(self, error: OSError) -> OSError:
-        host, port = self.address[:2]
-        return OSError(error.errno, f"cannot listen on {host}:{port}: {error.strerror or error}")
+        return _explained(error, *self.address[:2])
 
     def listen(self) -> None:
         """Take clients.
@@ -124,6 +124,15 @@ class Port:
         self.socket.close()
 
 
+def _explained(error: OSError, host: str, port: int) -> OSError:
+    reason = error.strerror or str(error)
+    if error.errno == errno.EADDRINUSE:
+        reason += "; port 0 takes a free one"
+    elif error.errno in _LACKING:
+        reason += "; the host is an address of this machine, such as 127.0.0.1"
+    return OSError(error.errno, f"cannot listen on {host}:{port}: {reason}")
+
+
 def _reuse_address(sock: socket.socket, allowed: bool) -> None:
     """Whether the port may be bound beside what remains of former connections. The other socket has to allow it too."""
     if _REUSES_ADDRESSES:
@@ -138,6 +147,8 @@ def bind(host: str, port: int) -> list[Port]:
         OSError: the port is taken, or the host is not this machine's.
         ValueError, OverflowError: there is no such host name, or port.
     """
+    if not 0 <= port <= _HIGHEST:
+        raise OverflowError(f"port {port} is none; choose one from 1 to {_HIGHEST}, or 0 for a free one")
     found = socket.getaddrinfo(host or None, 0, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
     places = list(dict.fromkeys((family, address) for family, _, _, _, address in found))
     for _ in range(1, _ATTEMPTS):
@@ -175,6 +186,9 @@ def _free_port(family: int, address: Any) -> int:
     not asked for.
     """
     with socket.socket(family, socket.SOCK_STREAM) as probe:
-        probe.bind((address[0], 0, *address[2:]))
+        try:
+            probe.bind((address[0], 0, *address[2:]))
+        except OSError as error:
+            raise _explained(error, address[0], 0) from None
         port: int = probe.getsockname()[1]
         return port
