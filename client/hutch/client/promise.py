@@ -4,6 +4,8 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol, TypeGuard
 
+__all__ = ["Thenable", "ensure_promise", "is_promise", "promise"]
+
 
 class Thenable(Protocol):
     """What takes part as a promise: this module's, vine's, or another one."""

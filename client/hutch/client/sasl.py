@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from hutch.client.opening import OpeningMethods
 
+__all__ = ["AMQPLAIN", "EXTERNAL", "GSSAPI", "PLAIN", "RAW", "SASL"]
+
 
 class SASL:
     """Base of the mechanisms; derive from it for one of your own and pass an instance as ``authentication``.

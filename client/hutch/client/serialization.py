@@ -27,6 +27,8 @@ from typing import Any, Final
 from hutch.client.exceptions import FrameSyntaxError
 from hutch.wire.fields import FieldError, FieldValue, read_table, write_table
 
+__all__ = ["dumps", "loads"]
+
 _NUMBERS: Final = {letter: Struct(">" + code) for letter, code in zip("oBlLf", "BHIQf", strict=True)}
 _STRINGS: Final = {"s": _NUMBERS["o"], "S": _NUMBERS["l"], "x": _NUMBERS["l"]}  # with the layout of their length
 _ERRORS: Final = "surrogateescape"  # what is not UTF-8 goes back as it came

@@ -7,6 +7,8 @@ from types import SimpleNamespace
 
 from hutch.wire.methods import METHODS
 
+__all__ = ["Basic", "Channel", "Confirm", "Connection", "Exchange", "Queue", "Tx"]
+
 
 def _class(name: str) -> SimpleNamespace:
     kinds = [kind for kind in METHODS.values() if kind.__name__.startswith(name)]

@@ -11,7 +11,7 @@ as on a socket, until another thread brings something.
 from collections.abc import Callable, Sequence
 from errno import EISCONN
 from threading import get_ident
-from typing import TYPE_CHECKING, ClassVar, Final
+from typing import TYPE_CHECKING, Final
 
 from hutch.fakebroker.amqp091.session import Session
 from hutch.fakebroker.clocks import ManualClock
@@ -164,9 +164,9 @@ class Pipe:
 
     # What else a transport may have, and a pipe has not.
 
-    holds_unread: ClassVar[bool] = False
-    poll_interval: ClassVar[float] = 0.0
-    sock: ClassVar[None] = None
+    holds_unread = False
+    poll_interval = 0.0
+    sock = None
 
     def receive_into(self, room: memoryview, deadline: float | None = None) -> int | None:  # noqa: ARG002
         """A pipe does not."""
