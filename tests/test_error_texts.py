@@ -22,7 +22,7 @@ PROFILES = "'3.10', '4.3'"
 CLOCKS = "'manual', 'frozen', 'auto', 'ticking', 'system'"
 SETTINGS = (
     "'profile', 'clock', 'users', 'vhosts', 'seed', 'history_events', 'history_bytes', 'permit_deprecated_features', "
-    "'plugins', 'consumer_timeout', 'single_confirms', 'leftovers'"
+    "'plugins', 'consumer_timeout', 'single_confirms', 'definitions', 'leftovers'"
 )
 PLUGINS = (
     "'rabbitmq_consistent_hash_exchange', 'rabbitmq_delayed_message_exchange', 'rabbitmq_event_exchange', "

@@ -12,9 +12,11 @@ from hutch.fakebroker import (
     AutoClock,
     Broker,
     Clock,
+    ClusterNode,
     Event,
     FrozenClock,
     History,
+    InvalidDefinitions,
     InvalidPolicy,
     ManualClock,
     Profile,
@@ -51,6 +53,15 @@ def test_a_broker() -> None:
             snapshot = broker.snapshot()
             assert_type(snapshot, Snapshot)
             broker.restore(snapshot)
+        node = broker.add_node()
+        assert_type(node, ClusterNode)
+        assert_type(node.url, str)
+        node.stop()
+        node.start()
+        fault = broker.faults.next("basic.publish").lose()
+        assert_type(fault.hits, int)
+        broker.faults.clear()
+        broker.reset()
         with Connection(transport=broker.transport, userid="ann", password="secret") as connection:
             assert connection.connected
         broker.run_due()
@@ -124,6 +135,11 @@ def test_an_operator() -> None:
         admin.delete_operator_policy("limit")
         with pytest.raises(InvalidPolicy):
             admin.set_policy("limit", "^orders$", {"max-length": "five"})
+        admin.import_definitions(admin.export_definitions(), vhost=None)
+        with pytest.raises(InvalidDefinitions):
+            admin.import_definitions({"queues": [{"name": "orders", "vhost": "nowhere"}]})
+        with pytest.raises(LookupError):
+            admin.delete_queue("orders")
         admin.trace_on()
         admin.trace_off()
         admin.raise_alarm("memory")

@@ -97,6 +97,9 @@ def test_trouble(fakebroker: FakeBroker) -> None:
     fakebroker.stop()
     fakebroker.start()
     fakebroker.restart()
+    fakebroker.add_node().stop()
+    fakebroker.faults.clear()
+    fakebroker.reset()
 
 
 def test_interception(fakebroker: FakeBroker) -> None:

@@ -58,7 +58,7 @@ class AbstractChannel(ABC):
     #: What is done about methods that come, answers among them.
     HANDLERS: ClassVar[Mapping[type[Method], Handler]] = {}
     #: The methods that close it.
-    CLOSES: ClassVar[frozenset[type[Method]]] = frozenset()
+    _CLOSES: ClassVar[frozenset[type[Method]]] = frozenset()
 
     _on_open: Any = None
     _has_opened = False
@@ -118,7 +118,7 @@ class AbstractChannel(ABC):
 
         While it is closing, all but what closes it is dropped.
         """
-        if self.is_closing and type(method) not in self.CLOSES:
+        if self.is_closing and type(method) not in self._CLOSES:
             return
         requests = self._requests
         waiting = None

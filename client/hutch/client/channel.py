@@ -263,7 +263,7 @@ class Channel(ExchangeMethods, QueueMethods, PublishMethods, TxMethods, RawMetho
         self.active = flow.active
         self._send(ChannelFlowOk(flow.active))
 
-    CLOSES: ClassVar = frozenset({ChannelClose, ChannelCloseOk})
+    _CLOSES: ClassVar = frozenset({ChannelClose, ChannelCloseOk})
     HANDLERS: ClassVar[Mapping[type[Method], Handler]] = {
         **PublishMethods.HANDLERS,
         ChannelOpenOk: _on_open_ok,

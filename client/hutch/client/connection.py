@@ -491,7 +491,7 @@ class Connection(HookMethods, TrafficMethods):
         if self._requests:
             self._fail_requests(RecoverableConnectionError("connection already closed"))
 
-    CLOSES: ClassVar = frozenset({ConnectionClose, ConnectionCloseOk})
+    _CLOSES: ClassVar = frozenset({ConnectionClose, ConnectionCloseOk})
     HANDLERS: ClassVar[Mapping[type[Method], Handler]] = {
         ConnectionClose: _on_close,
         ConnectionCloseOk: _on_close_ok,

@@ -106,10 +106,8 @@ class Pipe:
                 return data
             if session.dropped and not dropped:
                 continue
-            if dropped and session.ends_by == "FIN":
-                return b""
             if dropped:
-                raise ConnectionResetError("the in-process broker has reset the connection")
+                return self._end(session)
             if clock is not None and clock.is_left_to_this_thread():
                 self._let_pass(clock, time, deadline)
                 continue
@@ -119,12 +117,16 @@ class Pipe:
                 allowed = None if deadline is None else deadline - time
             left = None if allowed is None else waited_since + allowed - now
             # Somebody may have moved a manual clock to the deadline.
-            if left is not None and deadline is not None:
-                if time >= deadline:
-                    raise TimeoutError("timed out")
-                if left <= 0:
-                    raise TimeoutError("timed out" if clock is None else _STANDS)
+            if left is not None and deadline is not None and (left <= 0 or time >= deadline):
+                raise TimeoutError("timed out" if clock is None or time >= deadline else _STANDS)
             hub.wait(seen, left)
+
+    @staticmethod
+    def _end(session: Session) -> bytes:
+        """The end of the stream that the broker has ended."""
+        if session.ends_by == "FIN":
+            return b""
+        raise ConnectionResetError("the in-process broker has reset the connection")
 
     @staticmethod
     def _let_pass(clock: ManualClock, since: float, deadline: float | None) -> None:

@@ -57,7 +57,6 @@ class Node:
         self.replies: Final = Replies(self.names, profile.topology.has_volatile_queues)
         self.envelopes: Final = Envelopes(profile.messages)
         self.alarms: Final = Alarms()
-        self._seed: Final = seed
         #: How many passwords were hashed.
         self.hashes = 0
         self.users: Final = {
