@@ -79,6 +79,7 @@ RULES = (
     Rule(HISTORY, (ENGINE, HISTORY), forbidden=IMPURE),
     Rule(PLUGINS, (*VALUES, ENGINE, ERLANG, PLUGINS), forbidden=IMPURE),
     Rule(BROKER, (WIRE, BROKER), others=SORTED),
+    Rule(f"{BROKER}.management", (WIRE, BROKER), others=frozenset({"h11"})),
     Rule("hutch.pytest_plugin", (WIRE, CLIENT, BROKER, "hutch.pytest_plugin"), others=PYTEST),
     Rule("hutch.conformance", (WIRE, "the public names of hutch.client", "hutch.conformance"), others=None),
     *(

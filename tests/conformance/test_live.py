@@ -12,7 +12,6 @@ from hutch.conformance.targets import TargetError
 from hutch.fakebroker import Broker
 from hutch.wire.url import parse_url
 from tests.conformance.conftest import made, passing
-from tests.conformance.management_api import management_api
 
 #: What takes a moment only, and some of what needs more of a broker.
 QUICK = "exch-declare or exch-sys-01 or queue-declare or queue-excl or bind- or conn-open-01"
@@ -63,9 +62,9 @@ def test_another_virtual_host_and_user_without_management(profile: str) -> None:
 
 @pytest.mark.parametrize("profile", PROFILES)
 def test_another_virtual_host_and_user_with_management(profile: str) -> None:
-    with of_others(profile) as broker, management_api(broker, "ann") as management:
+    with of_others(profile) as broker:
         before = held(broker)
-        target = Live(url_of(broker, "ann"), management)
+        target = Live(url_of(broker, "ann"), broker.management_url)
         results = list(run(select(all_cases(), QUICK), target))
         assert [result for result in results if result.message and result.outcome is not Outcome.NOT_APPLICABLE] == []
         elsewhere = "needs to hear of events in the virtual host '/': NOT_ALLOWED - vhost / not found"
@@ -79,8 +78,9 @@ def test_a_user_who_is_no_administrator() -> None:
     def administered(rabbit: Rabbit) -> None:
         rabbit.admin.add_user()
 
-    with of_others() as broker, management_api(broker, "ann") as management:
-        target = Live(url_of(broker, "bob"), management)
+    with of_others() as broker:
+        broker.admin.add_user("bob", "bob")
+        target = Live(url_of(broker, "bob"), broker.management_url)
         assert run_case(made(passing), target).outcome is Outcome.PASSED
         result = run_case(made(administered), target)
         reason = "needs a user with the tag administrator for the management API, which 'bob' lacks"
@@ -93,16 +93,18 @@ def test_an_administrator_of_another_name() -> None:
         rabbit.channel()
         rabbit.connect(virtual_host=rabbit.admin.add_vhost()).channel()
 
-    with of_others() as broker, management_api(broker, "ann") as management:
+    with of_others() as broker:
         before = held(broker)
-        result = run_case(made(administered), Live(url_of(broker, "bob"), management.replace("//", "//ann:ann@")))
+        management = broker.management_url.replace("//", "//ann:ann@")
+        result = run_case(made(administered), Live(url_of(broker, "bob"), management))
         assert (result.outcome, result.message) == (Outcome.PASSED, "")
         assert held(broker) == before
 
 
-def test_what_is_left_behind_is_told() -> None:
-    with of_others() as broker, management_api(broker, "ann", deletes=False) as management:
-        target = Live(url_of(broker, "ann"), management)
+def test_what_is_left_behind_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("hutch.fakebroker.management.vhosts.vhosts.delete_vhost", lambda *_: None)
+    with of_others() as broker:
+        target = Live(url_of(broker, "ann"), broker.management_url)
         made_vhosts = sorted(broker.hub.node.vhosts.keys() - {VHOST})
         assert len(made_vhosts) == 1
         assert target.left_behind() == [f"virtual host '{name}'" for name in made_vhosts]

@@ -10,6 +10,7 @@ from hutch.client import Connection
 from hutch.conformance.administration import Operator
 from hutch.conformance.case import PROFILES, TOPICS, all_cases
 from hutch.conformance.control import Control
+from hutch.conformance.http import Http
 from hutch.conformance.runner import Outcome, run
 from hutch.conformance.site import Inapplicable, Site
 from hutch.conformance.targets import InProcess, _EmulatorSite
@@ -36,6 +37,9 @@ class SharedSite(_EmulatorSite):
 
     def operator(self) -> Operator:
         raise Inapplicable("needs an operator")
+
+    def http(self) -> Http:
+        raise Inapplicable("needs the management API")
 
     def control(self) -> Control:
         raise Inapplicable("needs control")

@@ -486,7 +486,8 @@ def test_a_message_goes_through_untouched(manual: Broker, pipe: Connect) -> None
 
 def test_a_broker_has_a_dozen_names_and_the_operators_verbs_are_elsewhere(manual: Broker) -> None:
     names = {name for name in {*vars(manual), *dir(Broker)} if not name.startswith("_")}
-    ways_in = {"url", "memory_url", "transport", "listen", "listen_tls", "add_node"}
+    ways_in = {"url", "memory_url", "management_url", "transport", "listen", "listen_tls", "listen_management"}
+    ways_in.add("add_node")
     assert names == ways_in | {
         "admin",
         "faults",

@@ -490,9 +490,9 @@ def caught(call: Callable[[], object]) -> str:
 NO_ROOM = """
     import logging, os, resource, socket
     from hutch.fakebroker import Broker
-    from hutch.fakebroker.server import protocol
+    from hutch.fakebroker.server import accepting
 
-    protocol._ACCEPT_AGAIN = 0.05
+    accepting._ACCEPT_AGAIN = 0.05
     logged = []
     handler = logging.Handler()
     handler.emit = logged.append

@@ -70,7 +70,8 @@ def _session(target: Target, connection: seat.Connection) -> Iterator[Session]:
         session = transport._session
     else:
         port = connection.sock.getsockname()[1]
-        clients = [client for server in broker.hub.listeners._all for client in server._listener.clients]
+        listeners: list[Any] = [server._listener for server in broker.hub.listeners._all]
+        clients = [client for listener in listeners for client in listener.clients]
         (session,) = [client.session for client in clients if f":{port} -> " in client.peer.name]
     with broker.hub.turn:
         yield session

@@ -119,7 +119,8 @@ class TestNames:
         assert [name for name in dir(fakebroker) if not name.startswith("_")] == [
             *("acked", "add_node", "admin", "bindings", "broker", "channels", "check_leftovers", "clear_alarm"),
             *("clock", "close", "connect", "connections", "consumers", "dead_lettered", "delivered", "drain_clients"),
-            *("exchange", "expired", "faults", "get", "history", "in_order", "intercept", "leftovers", "memory_url"),
+            *("exchange", "expired", "faults", "get", "history", "in_order", "intercept", "leftovers"),
+            *("management_url", "memory_url"),
             *("nacked", "profile", "publish", "published", "queue", "raise_alarm", "reply_to", "requeued", "reset"),
             *("restart", "restore", "returned", "run_due", "snapshot", "start", "stop", "trace_on", "transport", "url"),
             *("wait_until", "wait_until_async"),

@@ -112,16 +112,25 @@ class Administration:
         self._vhost: Final = vhost
         self._users: Final[list[str]] = []
         self._vhosts: Final[list[str]] = []
+        #: The names among them that the case itself makes something of, or not.
+        self._reserved: Final[set[str]] = set()
 
     def remove(self) -> None:
         """Delete the users and virtual hosts that are left."""
         with contextlib.ExitStack() as todo:
             for name in self._users:
-                todo.callback(self._operator.delete_user, name)
+                todo.callback(self._delete, self._operator.delete_user, name)
             for name in self._vhosts:
-                todo.callback(self._operator.delete_vhost, name)
+                todo.callback(self._delete, self._operator.delete_vhost, name)
         self._users.clear()
         self._vhosts.clear()
+
+    def _delete(self, delete: Callable[[str], object], name: str) -> None:
+        try:
+            delete(name)
+        except LookupError:
+            if name not in self._reserved:
+                raise
 
     def expect_refused(self, attempt: Callable[[], object]) -> None:
         """``attempt``, which changes something here, must be refused."""
@@ -140,6 +149,13 @@ class Administration:
         self._operator.add_user(name, PASSWORD, tags)
         return name
 
+    def reserve_user(self, more: str = "") -> str:
+        """A name for a user, who is deleted in the end if the case makes one; it ends with ``more``."""
+        name = f"hutch-user-{secrets.token_hex(4)}{more}"
+        self._users.append(name)
+        self._reserved.add(name)
+        return name
+
     def change_user(self, name: str, password: str | None, *tags: str) -> None:
         """Give a user another password, or none, and other tags."""
         self._operator.add_user(name, password, tags)
@@ -153,6 +169,10 @@ class Administration:
     def delete_user(self, name: str) -> None:
         """Delete a user."""
         self._operator.delete_user(name)
+        self._users.remove(name)
+
+    def forget_user(self, name: str) -> None:
+        """A user who was added here is deleted already."""
         self._users.remove(name)
 
     def set_permissions(
@@ -191,6 +211,17 @@ class Administration:
         self._operator.add_vhost(name, default_queue_type=default_queue_type)
         self._vhosts.append(name)
         return name
+
+    def reserve_vhost(self) -> str:
+        """A name for a virtual host, which is deleted in the end if the case makes one."""
+        name = f"hutch-vhost-{secrets.token_hex(4)}"
+        self._vhosts.append(name)
+        self._reserved.add(name)
+        return name
+
+    def forget_vhost(self, name: str) -> None:
+        """A virtual host that was added here is deleted already."""
+        self._vhosts.remove(name)
 
     def change_vhost(self, name: str, default_queue_type: str | None = None) -> None:
         """Give a virtual host another default queue type, or none."""

@@ -11,6 +11,7 @@ from hutch.client import AMQPError, Connection
 from hutch.conformance.administration import Operator
 from hutch.conformance.case import PROFILES
 from hutch.conformance.control import Control, ControlError, RabbitmqCtl
+from hutch.conformance.http import Http
 from hutch.conformance.management import Management, ManagementError
 from hutch.conformance.site import Inapplicable, Site
 from hutch.conformance.targets import (
@@ -219,6 +220,11 @@ class _LiveSite(Names):
         if isinstance(self._operator, str):
             raise Inapplicable(self._operator)
         return self._operator
+
+    def http(self) -> Http:
+        if isinstance(self._operator, str):
+            raise Inapplicable(self._operator)
+        return Http(self._operator.url, self._operator.login, self.vhost)
 
     def control(self) -> Control:
         if self._rabbitmqctl is None:

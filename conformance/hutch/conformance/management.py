@@ -47,11 +47,15 @@ class Management:
         if parts.scheme not in {"http", "https"} or not parts.hostname or port == -1:
             raise ManagementError(f"{url!r} is no URL of a management API: http://host:15672 is wanted")
         host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
-        self._base = f"{parts.scheme}://{host}:{port or 15672}{parts.path.rstrip('/')}/api/"
+        #: Where the API is, without ``/api/``.
+        self.url: Final = f"{parts.scheme}://{host}:{port or 15672}{parts.path.rstrip('/')}"
+        self._base = f"{self.url}/api/"
         self._userid = userid
         #: Who administers.
         self.user = unquote(parts.username or userid)
-        login = f"{self.user}:{unquote(parts.password or password)}"
+        #: The administrator's name and password.
+        self.login: Final = (self.user, unquote(parts.password or password))
+        login = ":".join(self.login)
         self._headers = {
             "Authorization": "Basic " + base64.b64encode(login.encode()).decode(),
             "Content-Type": "application/json",

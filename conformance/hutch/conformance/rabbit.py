@@ -10,6 +10,7 @@ from hutch.conformance.administration import PASSWORD, Administration
 from hutch.conformance.check import equal, reply_text, true
 from hutch.conformance.control import Control
 from hutch.conformance.deliveries import Deliveries, connection_of
+from hutch.conformance.http import Http
 from hutch.conformance.raw import RawChannel, RawConnection
 from hutch.conformance.site import Site
 from hutch.wire.fields import FieldTable
@@ -32,6 +33,7 @@ class Rabbit:
         #: What closes the connections that a restart has ended.
         self._ended: list[Callable[[], object]] = []
         self._admin: Administration | None = None
+        self._http: Http | None = None
         self.profile: Final = site.profile
         self.vhost: Final = site.vhost
         self.userid: Final = site.userid
@@ -112,6 +114,13 @@ class Rabbit:
         if self._admin is None:
             self._admin = Administration(self._site.operator(), self.vhost, self.eventually)
         return self._admin
+
+    @property
+    def http(self) -> Http:
+        """The management API; where there is none, the case does not apply."""
+        if self._http is None:
+            self._http = self._site.http()
+        return self._http
 
     def needs_own_vhost(self) -> None:
         """Have the case apply only where nobody else uses its virtual host: where an operator can make one."""

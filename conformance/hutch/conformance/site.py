@@ -5,6 +5,7 @@ from typing import Any, Protocol
 from hutch.client import Connection
 from hutch.conformance.administration import Operator
 from hutch.conformance.control import Control
+from hutch.conformance.http import Http
 from hutch.wire.transport import Transport
 
 
@@ -39,6 +40,13 @@ class Site(Protocol):
 
         Raises:
             Inapplicable: nobody can here.
+        """
+
+    def http(self) -> Http:
+        """The management API.
+
+        Raises:
+            Inapplicable: it is not to be had here.
         """
 
     def control(self) -> Control:

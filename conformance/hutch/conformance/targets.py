@@ -8,6 +8,7 @@ from hutch.client import Connection, TcpTransport, connection_to
 from hutch.conformance.administration import Operator
 from hutch.conformance.case import PROFILES
 from hutch.conformance.control import Control
+from hutch.conformance.http import Http
 from hutch.conformance.site import Site
 from hutch.fakebroker import Broker, ManualClock
 from hutch.wire.transport import Transport
@@ -142,6 +143,9 @@ class _EmulatorSite(Names):
 
     def operator(self) -> Operator:
         return self._broker.admin
+
+    def http(self) -> Http:
+        return Http(self._broker.management_url, (self.userid, self.password), self.vhost)
 
     def control(self) -> Control:
         return self._broker.admin

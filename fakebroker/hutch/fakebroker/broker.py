@@ -214,6 +214,23 @@ class Broker:
         """
         return self.hub.listeners.add_node(host, port)
 
+    def listen_management(self, host: str = "127.0.0.1", port: int = 0) -> str:
+        """Answer RabbitMQ's management API, too, on a thread of the broker's own; the ``http://`` URL of the server, to
+        which ``/api/`` is added. It has no credentials.
+
+        ``port`` 0 takes a free one. Asking again gives the same URL. It needs the extra ``hutch[management]``.
+
+        Raises:
+            ImportError: the extra is not installed.
+            OSError, ValueError, OverflowError, RuntimeError, TimeoutError: as :meth:`listen`.
+        """
+        return self.hub.listeners.listen_management(self.profile, host, port)
+
+    @property
+    def management_url(self) -> str:
+        """The ``http://`` URL of the management API, answered from now on: :meth:`listen_management`."""
+        return self.listen_management()
+
     @property
     def url(self) -> str:
         """An ``amqp://`` URL for any client, with the first user's credentials; the broker listens from now on."""

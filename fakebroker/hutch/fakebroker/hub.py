@@ -16,6 +16,7 @@ from hutch.fakebroker.listeners import Listeners
 from hutch.fakebroker.plugins.firehose import Firehose
 from hutch.fakebroker.realtime import monotonic
 from hutch.fakebroker.turn import Turn
+from hutch.fakebroker.ways_in import WayIn
 
 if TYPE_CHECKING:
     from hutch.fakebroker.faults import Faults
@@ -59,6 +60,10 @@ class Hub(Follower):
         self.refusing = False
         #: The broker's faults, once somebody asked for them.
         self.faults: Faults | None = None
+        #: The ports that listeners have.
+        self.ways_in: Final[list[WayIn]] = []
+        #: When the broker was made, seconds on its clock's ``monotonic``.
+        self.started_at: Final = clock.monotonic()
         #: It listens to the journal while a virtual host is traced.
         self.firehose: Final = Firehose()
         #: The in-process clients. Used in turns, like all that follows.

@@ -1,8 +1,8 @@
-"""The TCP listeners of a broker: one without TLS, one with it, and one for each node. Each is made when somebody asks
-for it.
+"""The listeners of a broker: AMQP without TLS and with it, one for each node, and the management API. Each is made
+when somebody asks for it.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from threading import Lock, Thread
 from typing import TYPE_CHECKING, Final
@@ -12,7 +12,8 @@ from hutch.fakebroker.cluster_node import ClusterNode
 if TYPE_CHECKING:
     from hutch.fakebroker.amqp091.session import Session
     from hutch.fakebroker.hub import Hub
-    from hutch.fakebroker.server.thread import ServerThread
+    from hutch.fakebroker.profiles import Profile
+    from hutch.fakebroker.server.thread import AnyListener, ServerThread
     from hutch.fakebroker.server.tls import Tls
 
 #: Seconds for the change that another thread makes. It may wait for the listener twice, ten seconds each.
@@ -27,17 +28,19 @@ class Listeners:
         self._plain: ServerThread | None = None
         self._tls: ServerThread | None = None
         self._nodes: Final[dict[ServerThread, ClusterNode]] = {}
+        self._management: ServerThread | None = None
         # Not the hub's lock: the listener's thread takes that while whoever starts the thread waits.
         self._changing: Final = Lock()
 
     @property
     def _all(self) -> "list[ServerThread]":
-        return [server for server in (self._plain, self._tls, *self._nodes) if server is not None]
+        servers = (self._plain, self._tls, *self._nodes, self._management)
+        return [server for server in servers if server is not None]
 
     @property
     def urls(self) -> list[str]:
-        """Where clients reach the broker."""
-        return [server.url for server in self._all]
+        """Where AMQP clients reach the broker."""
+        return [server.url for server in (self._plain, self._tls) if server]
 
     @property
     def sessions(self) -> "list[Session]":
@@ -69,7 +72,7 @@ class Listeners:
             self._hub.home.check()
             with self.change():
                 if self._plain is None:
-                    self._plain = self._start(host, port)
+                    self._plain = self._start_amqp(host, port)
         self._plain.check()
         return self._plain.url
 
@@ -79,14 +82,14 @@ class Listeners:
         with self.change():
             if self._tls is not None:
                 raise RuntimeError(f"the broker listens with TLS already, on {self._tls.url}")
-            self._tls = self._start(host, port, tls)
+            self._tls = self._start_amqp(host, port, tls)
             return self._tls.url
 
     def add_node(self, host: str, port: int) -> ClusterNode:
         """:meth:`Broker.add_node <hutch.fakebroker.Broker.add_node>`."""
         self._hub.home.check()
         with self.change():
-            server = self._start(host, port)
+            server = self._start_amqp(host, port)
             node = self._nodes[server] = ClusterNode(self._hub, server)
             return node
 
@@ -95,12 +98,29 @@ class Listeners:
         for node in list(self._nodes.values()):
             node.start()
 
-    def _start(self, host: str, port: int, tls: "Tls | None" = None) -> "ServerThread":
+    def listen_management(self, profile: "Profile", host: str, port: int) -> str:
+        """:meth:`Broker.listen_management <hutch.fakebroker.Broker.listen_management>`."""
+        from hutch.fakebroker.management.listener import ManagementListener  # noqa: PLC0415  (needs the extra)
+
+        if self._management is None:
+            self._hub.home.check()
+            with self.change():
+                if self._management is None:
+                    self._management = self._start(host, port, lambda: ManagementListener(self._hub, profile))
+        self._management.check()
+        return self._management.url
+
+    def _start_amqp(self, host: str, port: int, tls: "Tls | None" = None) -> "ServerThread":
+        from hutch.fakebroker.server.protocol import Listener  # noqa: PLC0415  (asyncio, only when needed)
+
+        return self._start(host, port, lambda: Listener(self._hub, tls))
+
+    def _start(self, host: str, port: int, new_listener: "Callable[[], AnyListener]") -> "ServerThread":
         from hutch.fakebroker.server.thread import ServerThread  # noqa: PLC0415  (asyncio, only when needed)
 
         if self._hub.closed:
             raise RuntimeError("the broker is closed; it does not listen any more")
-        return ServerThread(self._hub, host, port, tls)
+        return ServerThread(self._hub, host, port, new_listener)
 
     def drain_clients(self) -> None:
         """Return once all that clients have sent by now is done."""

@@ -22,6 +22,8 @@ from hutch.fakebroker.engine.profile import EngineProfile
 from hutch.fakebroker.engine.queues import profile as queues
 from hutch.fakebroker.engine.queues import quorum_profile as quorum
 from hutch.fakebroker.engine.queues import stream_profile as streams
+from hutch.fakebroker.management import profile as management
+from hutch.fakebroker.management.profile import ManagementProfile
 from hutch.fakebroker.plugins import profile as plugins
 from hutch.fakebroker.plugins.profile import PluginProfile
 
@@ -39,6 +41,7 @@ class Profile:
     amqp091: AMQPProfile
     plugins: PluginProfile
     definitions: DefinitionsProfile
+    management: ManagementProfile
     enabled_plugins: frozenset[str] = frozenset()
 
 
@@ -59,6 +62,7 @@ V3_10: Final = Profile(
     amqp091=amqp091.V3_10,
     plugins=plugins.V3_10,
     definitions=definitions.V3_10,
+    management=management.V3_10,
 )
 
 V4_3: Final = Profile(
@@ -78,6 +82,7 @@ V4_3: Final = Profile(
     amqp091=amqp091.V4_3,
     plugins=plugins.V4_3,
     definitions=definitions.V4_3,
+    management=management.V4_3,
 )
 
 PROFILES: Final = {profile.name: profile for profile in (V3_10, V4_3)}

@@ -149,6 +149,11 @@ class FakeBroker:
         """A ``memory://`` URL for :func:`hutch.client.connect` in this process, with the first user's credentials."""
         return self.broker.memory_url
 
+    @property
+    def management_url(self) -> str:
+        """The ``http://`` URL of RabbitMQ's management API, answered from now on; it needs ``hutch[management]``."""
+        return self.broker.management_url
+
     def transport(self) -> "Transport":
         """A transport for one client in this process, not connected yet: ``Connection(transport=broker.transport)``."""
         return self.broker.transport()

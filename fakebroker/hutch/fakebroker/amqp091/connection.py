@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING, Final
 
 from hutch.fakebroker.amqp091.after_input import AfterInput
+from hutch.fakebroker.amqp091.errors import AMQPError
 from hutch.fakebroker.amqp091.output import Output
 from hutch.fakebroker.amqp091.profile import AMQPProfile
 from hutch.fakebroker.engine.client import Client
@@ -92,4 +93,4 @@ class AMQPConnection(Connection):
 
     def force_close(self, reason: str) -> None:
         """Close it with 320."""
-        self.output.close(ReplyCode.CONNECTION_FORCED, f"{ReplyCode.CONNECTION_FORCED} - {reason}")
+        self.output.close(ReplyCode.CONNECTION_FORCED, AMQPError(ReplyCode.CONNECTION_FORCED, reason).reply_text)

@@ -60,7 +60,8 @@ class Node:
         #: How many passwords were hashed.
         self.hashes = 0
         self.users: Final = {
-            name: User(name, self.hash_password(password), everywhere=True) for name, password in users.items()
+            name: User(name, self.hash_password(password), ("administrator",), everywhere=True)
+            for name, password in users.items()
         }
         #: Who may log in from this machine alone (CONN-AUTH-14).
         self.loopback_users = frozenset({"guest"})

@@ -33,6 +33,8 @@ class VHost:
         self.name: Final = name
         self.description = ""
         self.tags: tuple[str, ...] = ()
+        #: Whether it cannot be deleted until that ends.
+        self.protected = False
         self.limits: Final[dict[str, int]] = {}
         self.default_queue_type: str | None = None
         #: Whether its operator turned the firehose on.

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 from hutch.fakebroker.engine.access.limits import VHOST_LIMITS, check_limit, check_new_connection
 from hutch.fakebroker.engine.access.users import ALL
-from hutch.fakebroker.engine.errors import not_allowed
+from hutch.fakebroker.engine.errors import not_allowed, precondition_failed
 from hutch.fakebroker.engine.origin import Origin
 from hutch.fakebroker.engine.vhost import VHost
 
@@ -68,8 +68,11 @@ def delete_vhost(node: "Node", by: Origin, name: str) -> None:
 
     Raises:
         LookupError: there is no such virtual host.
+        BrokerError: 406, it is protected from deletion (HTTP-VHOST-07).
     """
     vhost = find_vhost(node, name)
+    if vhost.protected:
+        raise precondition_failed(f"Refusing to delete virtual host '{name}' because it is protected from deletion")
     del node.vhosts[name]
     for user in node.users.values():
         if name in user.permissions:

@@ -34,6 +34,11 @@ def phash2(term: Term) -> int:
     return _hash(term, 0) & (1 << 27) - 1
 
 
+def phash2_32(term: Term) -> int:
+    """Erlang's hash of a term as ``erlang:phash2(Term, 1 bsl 32)`` gives it: all of its 32 bits."""
+    return _hash(term, 0)
+
+
 def _mix(a: int, b: int, c: int) -> tuple[int, int, int]:
     a = (a - b - c & _32) ^ c >> 13
     b = (b - c - a & _32) ^ a << 8 & _32

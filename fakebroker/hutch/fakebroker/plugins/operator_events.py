@@ -95,7 +95,7 @@ class OperatorEvents(Journal):
         if self._events.node.profile.topology.has_default_queue_type:
             default = vhost.default_queue_type or "classic"
             metadata += f',default_queue_type => <<"{default}">>'
-        newer: FieldTable = {"protected_from_deletion": False, **more}
+        newer: FieldTable = {"protected_from_deletion": vhost.protected, **more}
         facts: FieldTable = {
             "tags": list(vhost.tags),
             "description": vhost.description,

@@ -10,17 +10,19 @@ from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import replace
 from ipaddress import IPv4Address, IPv6Address, ip_address
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 from urllib.parse import quote
 
 from hutch.fakebroker.amqp091.session import Session
 from hutch.fakebroker.engine.clock import Timer
 from hutch.fakebroker.engine.peer import Peer, print_address
 from hutch.fakebroker.realtime import monotonic
+from hutch.fakebroker.server.accepting import Accepting
 from hutch.fakebroker.server.ports import Address, Port
 from hutch.fakebroker.server.stall import SEND_TIMEOUT, Stall, reset_on_close
 from hutch.fakebroker.server.tls import HANDSHAKE_TIMEOUT, NOT_TLS, Encryption, Tls
 from hutch.fakebroker.server.wake_up import WakeUp
+from hutch.fakebroker.ways_in import WayIn
 
 if TYPE_CHECKING:
     from hutch.fakebroker.hub import Hub
@@ -34,9 +36,6 @@ _ROUNDS: Final = 64
 #: How often the loop then sends, 200 messages of each queue at a time: enough for 50,000, which is more than sockets
 #: hold. Clients may go on publishing meanwhile.
 _SENDINGS: Final = 256
-
-#: Seconds without accepting, after the system had no room for one more client.
-_ACCEPT_AGAIN: Final = 1.0
 
 #: Looks at many sockets and takes no descriptor for that, of which there may be none left.
 _Selector: Final[type[selectors.BaseSelector]] = getattr(selectors, "PollSelector", selectors.SelectSelector)
@@ -314,19 +313,17 @@ class Listener:
         self.progress = 0
         self._loop: Final = asyncio.get_running_loop()
         self._wake_up: Final = WakeUp(hub, self._loop, self.call_soon)
-        self._ports: list[Port] = []
-        self._accepting = False
-        self._arriving: Final[set[asyncio.Task[Any]]] = set()
+        self._accepting: Final = Accepting(lambda address: Client(self, address))
+        self._ways_in: list[WayIn] = []
         self._thread: Final = threading.get_ident()
         self._idle: Final = asyncio.Event()
 
     def start(self, ports: list[Port], host: str) -> None:
         """Accept the clients of these ports, which are the ``host``'s, unless the broker is stopped. ``url`` is set."""
-        self._ports = ports
-        self._set_accepting(True)
+        self._accepting.start(ports)
         if self.hub.stopped or self.hub.refusing:
             self.refuse()
-        address, number = self._ports[0].address[:2]
+        address, number = ports[0].address[:2]
         # With TLS, the name counts that the certificate is for.
         reached_by = address if self.tls is None or host in _EVERYWHERE else host
         name = f"[{reached_by}]" if ":" in reached_by else reached_by
@@ -334,15 +331,10 @@ class Listener:
         path = "" if vhost == "/" else quote(vhost, safe="")
         scheme = "amqp" if self.tls is None else "amqps"
         self.url = f"{scheme}://{quote(user, safe='')}:{quote(password, safe='')}@{name}:{number}/{path}"
+        protocol = "amqp" if self.tls is None else "amqp/ssl"
+        self._ways_in = [WayIn(protocol, *port.address[:2]) for port in ports]
+        self.hub.ways_in.extend(self._ways_in)
         self._wake_up.begin()
-
-    def _set_accepting(self, accepting: bool) -> None:
-        self._accepting = accepting
-        for port in self._ports:
-            if accepting:
-                self._loop.add_reader(port.socket, self._accept, port)
-            else:
-                self._loop.remove_reader(port.socket)
 
     def refuse(self) -> None:
         """Refuse clients from now on, until :meth:`accept`; the ports stay taken.
@@ -350,14 +342,11 @@ class Listener:
         Raises:
             OSError: as :meth:`Port.refuse`.
         """
-        self._set_accepting(False)
-        for port in self._ports:
-            port.refuse()
+        self._accepting.refuse()
 
     async def await_arrivals(self) -> None:
         """Return once every connection accepted by now is one of the clients."""
-        if self._arriving:
-            await asyncio.wait(self._arriving)
+        await self._accepting.await_arrivals()
 
     def accept(self) -> None:
         """Undo :meth:`refuse`.
@@ -365,28 +354,7 @@ class Listener:
         Raises:
             OSError: the system has no room for it.
         """
-        for port in self._ports:
-            port.listen()
-        self._set_accepting(True)
-
-    def _accept(self, port: Port) -> None:
-        try:
-            sock, address = port.accept()
-        except (BlockingIOError, ConnectionAbortedError):  # the client has gone
-            return
-        except OSError as error:  # clients can wait, and the loop has other things to do
-            _log.error("cannot accept a client, trying again in %s s: %s", _ACCEPT_AGAIN, error)
-            self._loop.remove_reader(port.socket)
-            self._loop.call_later(_ACCEPT_AGAIN, self._accept_again, port)
-            return
-        client = Client(self, address)
-        task = self._loop.create_task(self._loop.connect_accepted_socket(lambda: client, sock))
-        self._arriving.add(task)
-        task.add_done_callback(self._arriving.discard)
-
-    def _accept_again(self, port: Port) -> None:
-        if self._accepting:
-            self._loop.add_reader(port.socket, self._accept, port)
+        self._accepting.resume()
 
     def call_soon(self, callback: Callable[[], None]) -> None:
         """Run a callback in the loop, from any thread."""
@@ -450,9 +418,7 @@ class Listener:
 
     async def stop(self, grace: float = 1.0) -> None:
         """Accept no more, close the clients with 320, and give them ``grace`` seconds to take that in."""
-        self._set_accepting(False)
-        for port in self._ports:
-            port.close()
+        self._accepting.close()
         deadline = self._loop.time() + grace
         await self.await_arrivals()  # asyncio loses the socket of a client that arrives behind the closing
         # Another thread may wait for :meth:`drain_clients`.
@@ -468,13 +434,19 @@ class Listener:
         for client in list(self.clients):
             client.transport.abort()
         self._wake_up.end()
+        self._leave()
         await asyncio.sleep(0)
+
+    def _leave(self) -> None:
+        for way in self._ways_in:
+            self.hub.ways_in.remove(way)
+        self._ways_in.clear()
 
     def abandon(self) -> None:
         """End what :meth:`stop` ends, without the event loop, which has failed."""
         self._wake_up.end()
-        for port in self._ports:
-            port.close()
+        self._accepting.close_ports()
+        self._leave()
         clients = list(self.clients)
         for client in clients:
             with suppress(OSError):

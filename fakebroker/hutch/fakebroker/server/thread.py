@@ -1,16 +1,14 @@
-"""A TCP listener on a thread of its own, for tests."""
+"""A listener on a thread of its own, for tests."""
 
 import asyncio
 import selectors
 import threading
 from collections.abc import Awaitable, Callable
 from concurrent.futures import FIRST_COMPLETED, Future, wait
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from hutch.fakebroker.realtime import monotonic
 from hutch.fakebroker.server.ports import Port, bind
-from hutch.fakebroker.server.protocol import Listener
-from hutch.fakebroker.server.tls import Tls
 
 if TYPE_CHECKING:
     from hutch.fakebroker.amqp091.session import Session
@@ -45,8 +43,47 @@ def _new_loop() -> _Loop:
         raise
 
 
+class AnyListener(Protocol):
+    """What the thread runs. :class:`~hutch.fakebroker.server.protocol.Listener` is one, with more to say."""
+
+    url: str
+    progress: int
+
+    @property
+    def sessions(self) -> "list[Session]":
+        """The sessions of its AMQP clients; in a turn."""
+
+    def start(self, ports: list[Port], host: str) -> None:
+        """Accept the clients of these ports."""
+
+    def refuse(self) -> None:
+        """Refuse clients, until :meth:`accept`."""
+
+    def accept(self) -> None:
+        """Undo :meth:`refuse`."""
+
+    def call_soon(self, callback: Callable[[], None]) -> None:
+        """Run a callback in the loop, from whatever thread."""
+
+    def cut_clients(self) -> None:
+        """End the connections of all clients, from whatever thread."""
+
+    async def drain_clients(self) -> None:
+        """Return once all that clients have sent by now is done."""
+
+    async def flush(self) -> None:
+        """Return once what was said to clients by now is sent."""
+
+    async def stop(self, grace: float = 1.0) -> None:
+        """Accept no more, and end the clients within so many seconds."""
+
+    def abandon(self) -> None:
+        """End what :meth:`stop` ends, without the event loop."""
+
+
 class ServerThread:
-    """Runs a listener, with TLS if ``tls`` is given, until :meth:`stop`. ``url`` reaches it; ``thread`` is its thread.
+    """Runs a listener, which ``new_listener`` makes in the thread, until :meth:`stop`. ``url`` reaches it; ``thread``
+    is its thread.
 
     When the thread dies of an error, ``threading.excepthook`` reports it and the clients' connections end. From then
     on, every call that needs the listener raises a RuntimeError that names the error.
@@ -58,16 +95,16 @@ class ServerThread:
         TimeoutError: the listener has not started within ten seconds.
     """
 
-    def __init__(self, hub: "Hub", host: str, port: int, tls: Tls | None = None) -> None:
+    def __init__(self, hub: "Hub", host: str, port: int, new_listener: Callable[[], AnyListener]) -> None:
         self._hub: Final = hub
-        self._tls: Final = tls
+        self._new_listener: Final = new_listener
         self._grace = 0.0
         #: Whether the loop does no more than to clear up behind an error.
         self._dying = False
         self._stopping: Final = asyncio.Event()
         self._tasks: Final[set[asyncio.Task[None]]] = set()
         #: Done when the listener accepts clients.
-        self._started: Final[Future[Listener]] = Future()
+        self._started: Final[Future[AnyListener]] = Future()
         #: Done when the thread ends, with the error that it died of, if it did.
         self._ended: Final[Future[None]] = Future()
         self.thread: Final = threading.Thread(target=self._run, args=(host, port), name="hutch server", daemon=True)
@@ -118,7 +155,7 @@ class ServerThread:
                 each.close()
 
     async def _serve(self, ports: list[Port], host: str) -> None:
-        listener = Listener(self._hub, self._tls)
+        listener = self._new_listener()
         listener.start(ports, host)
         if self._started.set_running_or_notify_cancel():  # else nobody waits for the start any more
             self._started.set_result(listener)

@@ -177,6 +177,11 @@ class TypedQueue(Target, Generic[C, E]):
             self.vhost.node.timers.cancel(self._lease)
             self._lease = None
 
+    @property
+    def active(self) -> C | None:
+        """The single active consumer, where the queue has one."""
+        return self._active
+
     @abstractmethod
     def limit(self, consumer: C, credit: int, *, drain: bool) -> None:
         """Let a consumer, which was just added, have so many deliveries alone until it is granted more (x-credit,

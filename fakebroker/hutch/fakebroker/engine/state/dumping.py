@@ -68,6 +68,7 @@ def _dump_vhost(vhost: "VHost", dumping: Dumping, unacknowledged: Unacknowledged
         vhost.name,
         vhost.description,
         vhost.tags,
+        vhost.protected,
         dict(vhost.limits),
         vhost.default_queue_type,
         vhost.traced,

@@ -202,7 +202,7 @@ def _empty(node: "Node") -> None:
 
 
 def _load_vhost(state: VHostState, vhost: VHost, loading: _Loading) -> None:
-    vhost.description, vhost.tags = state.description, state.tags
+    vhost.description, vhost.tags, vhost.protected = state.description, state.tags, state.protected
     vhost.default_queue_type, vhost.traced = state.default_queue_type, state.traced
     policies = vhost.policies
     for mapping in (vhost.limits, policies.user, policies.operator):

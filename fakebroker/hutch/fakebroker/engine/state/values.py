@@ -139,6 +139,7 @@ class VHostState:
     name: str
     description: str
     tags: tuple[str, ...]
+    protected: bool
     limits: Mapping[str, int]
     default_queue_type: str | None
     traced: bool

@@ -1,0 +1,1 @@
+"""RabbitMQ's management API (https://www.rabbitmq.com/docs/http-api-reference) for a broker."""

@@ -1,0 +1,146 @@
+"""The API: a request in, its answer out."""
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import parse_qsl
+
+from hutch.fakebroker.engine.access.users import User
+from hutch.fakebroker.engine.errors import BrokerError
+from hutch.fakebroker.engine.node import Node
+from hutch.fakebroker.management.access import Access, authenticate, check_vhost
+from hutch.fakebroker.management.bodies import Body, read_body
+from hutch.fakebroker.management.call import Call
+from hutch.fakebroker.management.errors import JSON, Refusal, compact, lacking, object_not_found, refusal_of
+from hutch.fakebroker.management.lists import arrange, choose
+from hutch.fakebroker.management.messages import Request, Response
+from hutch.fakebroker.management.profile import ManagementProfile
+from hutch.fakebroker.management.routing import Route, Routes, split
+from hutch.fakebroker.management.topics import ROUTES
+
+if TYPE_CHECKING:
+    from hutch.fakebroker.hub import Hub
+    from hutch.fakebroker.profiles import Profile
+
+_VARY: Final = ("vary", "accept, accept-encoding, origin")
+_NO_CACHE: Final = ("cache-control", "no-cache")
+_READ: Final = frozenset({"application/json", "application/*", "*/*"})
+
+
+class Api:
+    """The management API of the hub's broker. :meth:`answer` takes one turn, and writes JSON outside of it."""
+
+    def __init__(self, hub: "Hub", profile: "Profile") -> None:
+        self._hub: Final = hub
+        self._profile: Final[ManagementProfile] = profile.management
+        self._versions: Final = profile
+        self._routes: Final = Routes(ROUTES, newer=profile.management.has_newer_paths)
+        #: The most bytes that a body may have.
+        self.max_body: Final = profile.management.max_body
+
+    def answer(self, request: Request) -> Response:
+        """The answer to a request."""
+        path, _, query = request.target.partition("?")
+        allow = ""
+        try:
+            found = self._find(request, path)
+            route, names = found
+            allow = route.allow
+            response = self._answer(request, route, names, _parameters(query))
+        except Refusal as refusal:
+            response = refusal.response()
+        headers = [_VARY, *response.headers]
+        if response.status == 200 and request.method != "OPTIONS":
+            headers.append(_NO_CACHE)
+        if allow and self._profile.tells_methods and "allow" not in dict(headers):
+            headers.append(("allow", allow))
+        return Response(response.status, response.body, tuple(headers), response.stream)
+
+    def _find(self, request: Request, path: str) -> tuple[Route, dict[str, str]]:
+        """The route, which has the method.
+
+        Raises:
+            Refusal: 400, 404 or 405 (HTTP-PROTO-04 to -06); these come before all else (HTTP-AUTH-11).
+        """
+        segments = split(path)
+        found = self._routes.find(segments[1:]) if segments[0] == "api" else None
+        reads = request.method in {"GET", "HEAD"}
+        if found is None:
+            if "%2f" in path.lower():
+                raise Refusal(400)
+            raise object_not_found() if reads else Refusal(405, None, "", ("allow", "HEAD, GET, OPTIONS"))
+        route = found[0]
+        if not route.has(request.method):
+            raise Refusal(405, None, "", ("allow", route.allow))
+        return found
+
+    def _answer(self, request: Request, route: Route, names: dict[str, str], query: dict[str, str]) -> Response:
+        if request.method == "OPTIONS":
+            return Response(200, headers=(("allow", route.allow),))
+        _check_accept(request.headers.get("accept"))
+        method = "GET" if request.method == "HEAD" else request.method
+        handler = route.handlers[method]
+        try:
+            with self._hub.turn as node:
+                user = self._admit(node, request, route, method, names)
+            body = self._body(request, route, method)
+            with self._hub.turn:
+                answer = handler(Call(self._hub, self._versions, request, names, query, user, body))
+        except BrokerError as error:
+            raise refusal_of(error) from None
+        except NotImplementedError as error:
+            raise lacking(str(error)) from None
+        return self._written(answer, route, query)
+
+    def _body(self, request: Request, route: Route, method: str) -> Body:
+        if not route.reads_json or method in {"GET", "DELETE"}:
+            return {}
+        if route.json_only and request.media_type != "application/json":
+            raise Refusal(415)
+        return read_body(request.body, self._profile)
+
+    def _admit(self, node: Node, request: Request, route: Route, method: str, names: Mapping[str, str]) -> User | None:
+        """The user, who may do that."""
+        if route.access is Access.PUBLIC:
+            return None
+        user = authenticate(node, self._profile, request)
+        for access in (route.access, route.stricter.get(method, route.access)):
+            access.check(user.tags)
+        name = names.get("V")
+        if name is not None and not route.any_vhost:
+            if name in node.vhosts:
+                check_vhost(self._profile, user, name)
+            elif method in {"GET", "DELETE"}:
+                raise object_not_found()
+        return user
+
+    def _written(self, answer: Any, route: Route, query: Mapping[str, str]) -> Response:
+        if isinstance(answer, Response):
+            return answer
+        if answer is None:
+            return Response(204)
+        if isinstance(answer, list) and route.columns:
+            answer = arrange(answer, query, self._profile, pages=route.pages)
+        elif isinstance(answer, dict) and route.columns:
+            answer = choose(answer, query)
+        return Response(200, compact(answer), JSON)
+
+
+def _check_accept(accept: str | None) -> None:
+    """Refuse with 406 who does not take JSON (HTTP-PROTO-09)."""
+    if accept is None:
+        return
+    for part in accept.split(","):
+        kind, *parameters = (piece.strip() for piece in part.split(";"))
+        if kind.lower() in _READ and all(parameter.startswith("q=") for parameter in parameters):
+            return
+        if kind and "/" not in kind:
+            raise Refusal(400)
+    raise Refusal(406)
+
+
+def _parameters(text: str) -> dict[str, str]:
+    """The parameters of a query; the first of several of a name counts."""
+    found: dict[str, str] = {}
+    for name, value in parse_qsl(text, keep_blank_values=True):
+        found.setdefault(name, value)
+    return found

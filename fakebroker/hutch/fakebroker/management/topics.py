@@ -1,0 +1,39 @@
+"""The paths of all topics."""
+
+from typing import Final
+
+from hutch.fakebroker.management import (
+    bindings,
+    connections,
+    consumers,
+    definitions,
+    exchanges,
+    features,
+    health,
+    overview,
+    parameters,
+    permissions,
+    policies,
+    publishing,
+    queues,
+    users,
+    vhosts,
+)
+
+ROUTES: Final = (
+    *overview.ROUTES,
+    *queues.ROUTES,
+    *publishing.ROUTES,
+    *exchanges.ROUTES,
+    *bindings.ROUTES,
+    *vhosts.ROUTES,
+    *users.ROUTES,
+    *permissions.ROUTES,
+    *policies.ROUTES,
+    *parameters.ROUTES,
+    *connections.ROUTES,
+    *consumers.ROUTES,
+    *definitions.ROUTES,
+    *health.ROUTES,
+    *features.ROUTES,
+)
