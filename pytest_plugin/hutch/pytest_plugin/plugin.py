@@ -190,4 +190,6 @@ def pytest_runtest_makereport(
             from hutch.pytest_plugin.timeline import report_section  # noqa: PLC0415
 
             report.sections.extend(report_section(name, broker.broker) for name, broker in brokers)
+    if call.when == "teardown" and brokers:
+        del item.stash[_BROKERS]  # pytest keeps each item until its end
     return report
