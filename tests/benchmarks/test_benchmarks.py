@@ -43,3 +43,15 @@ def test_soak() -> None:
     rows = run("soak.py", "--messages", "200", "--connections", "10")
     assert rows[12][0] == "200"
     assert rows[-1][0] == "10"
+
+
+def test_fixtures() -> None:
+    rows = run("fixtures.py", "--tests", "3", "--only-hutch")
+    assert [row[0] for row in rows if row[0].startswith(("hutch", "a restore"))] == [
+        "hutch, `fakebroker`, in-process",
+        "hutch, `fakebroker_session`, in-process",
+        "hutch, `fakebroker`, py-amqp over TCP",
+        "hutch, `fakebroker_session`, py-amqp over TCP",
+        "a restore of ten queues, messages changed",
+        "a restore of ten queues, topology changed",
+    ]

@@ -1,0 +1,5 @@
+"""No broker at all."""
+
+
+def test_empty() -> None:
+    pass
