@@ -284,7 +284,7 @@ class TestURLs:
             ("localhost:5672", "no scheme; a broker's URL begins with amqp://, amqps://, memory://"),
             ("amqp://localhost:rabbit/", f"the port is not a number from 1 to 65535; {IN_PASSWORD}"),
             ("amqp://me:a/b@localhost/", f"an @ behind the host, where it is written %40; {IN_PASSWORD}"),
-            ("amqp://localhost/?hearbeat=5", "option hearbeat is not supported; "),
+            ("amqp://localhost/?timeout=5", "option timeout is not supported; "),
             ("", "the URL is empty"),
         ],
     )

@@ -119,7 +119,7 @@ def topic_permission_items(user: User) -> Iterator[Item]:
 
 
 def vhost_metadata(vhost: "VHost") -> Item:
-    """What 4.3 tells of a virtual host beside its name."""
+    """What 4.3 exports of a virtual host beside its name."""
     return {
         "description": vhost.description,
         "tags": list(vhost.tags),

@@ -75,8 +75,8 @@ def import_all(node: "Node", profile: "Profile", by: Origin, document: Item) -> 
 
 
 def import_vhost(vhost: "VHost", profile: "Profile", by: Origin, document: Item) -> None:
-    """Import definitions into a virtual host, whatever virtual host they name. Users, permissions and virtual hosts
-    among them are passed over.
+    """Import definitions into a virtual host, even if they name another one. Skips users, permissions and virtual
+    hosts.
 
     Raises:
         InvalidDefinitions: something is wrong.

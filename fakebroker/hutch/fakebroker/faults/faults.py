@@ -57,7 +57,7 @@ class Faults:
         queue: str | None = None,
         routing_key: str | None = None,
     ) -> CommandMatch:
-        """The commands that a fault is to be for; what it is, the methods of the answer say.
+        """Choose the commands that a fault hits. A method of the result says what the fault is.
 
         Args:
             method: what a client sends, ``"basic.publish"``; or ``"basic.deliver"``.

@@ -36,7 +36,7 @@ class Command(NamedTuple):
 
 
 class _Answer(NamedTuple):
-    """An answer that is to be kept, for so many seconds, or with ``None`` for ever. ``ids`` tell which it may be."""
+    """An answer to hold back, for so many seconds, or with ``None`` for ever. ``ids`` tell which it may be."""
 
     ids: frozenset[bytes]
     seconds: float | None
