@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 import pytest
 
 from hutch.client import Channel, Connection, Message
+from hutch.client.exceptions import PreconditionFailed, ResourceError
 from hutch.fakebroker import Broker, Clock, ManualClock, Snapshot
 from hutch.fakebroker.engine.state.loading import load
 
@@ -154,6 +155,58 @@ def test_a_consumer_stays_and_a_younger_one_ends(broker: Broker, channel: Channe
         while len(old) < 4:
             connection.drain_events(timeout=1)
     assert old == [b"0", b"1", b"2", b"3"]
+
+
+def test_a_transaction_goes_on(broker: Broker, channel: Channel) -> None:
+    """What it holds from before and from behind the snapshot reaches the queue that is there at the commit."""
+    channel.queue_declare("orders", durable=True, auto_delete=False)
+    channel.basic_publish(Message(b"first"), "", "orders")
+    channel.tx_select()
+    channel.basic_publish(Message(b"older"), "", "orders")
+    got = channel.basic_get("orders")
+    assert got is not None
+    channel.basic_ack(got.delivery_tag)
+    snapshot = broker.snapshot()
+    channel.basic_publish(Message(b"younger"), "", "orders")
+    broker.restore(snapshot)
+
+    assert ready(broker, "orders") == [b"first"], "it was not settled"
+    broker.history.clear()
+    channel.tx_commit()
+    assert ready(broker, "orders") == [b"first", b"older", b"younger"]
+    assert broker.queue("orders").unacked == 0
+    assert [event.message.body for event in broker.history if event.kind == "acked" and event.message] == [b"first"]
+
+
+def test_a_transaction_finds_a_queue_deleted_that_the_state_does_not_have(broker: Broker, channel: Channel) -> None:
+    snapshot = broker.snapshot()
+    channel.queue_declare("younger", durable=True, auto_delete=False)
+    channel.tx_select()
+    channel.basic_publish(Message(b"a"), "", "younger")
+    broker.restore(snapshot)
+    if broker.profile.name == "3.10":
+        channel.tx_commit()
+    else:
+        with pytest.raises(ResourceError, match=r"failed to deliver message: .*younger"):
+            channel.tx_commit()
+
+
+def test_a_transaction_publishes_to_no_queue_that_was_deleted_before(broker: Broker, channel: Channel) -> None:
+    """The queue was declared again by the snapshot, and on 4.3 this is another one."""
+    channel.queue_declare("orders", durable=True, auto_delete=False)
+    channel.tx_select()
+    channel.basic_publish(Message(b"a"), "", "orders")
+    channel.queue_delete("orders")
+    channel.queue_declare("orders", durable=True, auto_delete=False)
+    snapshot = broker.snapshot()
+    broker.restore(snapshot)
+    if broker.profile.name == "3.10":
+        channel.tx_commit()
+        assert ready(broker, "orders") == [b"a"]
+    else:
+        with pytest.raises(PreconditionFailed, match="partial tx completion"):
+            channel.tx_commit()
+        assert ready(broker, "orders") == []
 
 
 def test_an_alarm_is_part_of_the_state(broker: Broker) -> None:

@@ -7,14 +7,16 @@ from functools import partial
 from random import Random
 from typing import Any, Final
 
-from hutch.conformance.differential.operations import Advance, Call, Publish
+from hutch.conformance.differential.operations import ZERO, Advance, Call, Place, Publish, Restart, Settle
 from hutch.fakebroker import Broker, ManualClock, Snapshot
 from hutch.fakebroker.engine.state.dumping import dump
 from hutch.fakebroker.engine.state.loading import load
 from hutch.fakebroker.engine.state.values import NodeState
-from hutch.wire.methods import QueueDeclare
+from hutch.fakebroker.plugins.event_exchange import EVENTS
+from hutch.wire.methods import QueueDeclare, TxCommit, TxRollback
 from hutch.wire.states import ConnectionState
 from old_beside_new.adapters import Plain, Settings, Stream, TypedEvents
+from old_beside_new.clients import Client
 from old_beside_new.oddities import Due
 from old_beside_new.playing import Pair, _read
 from old_beside_new.scripts import Script, Scripts, Step
@@ -44,6 +46,21 @@ class Twin(TypedEvents):
         with self.broker[0].hub.turn as node:
             assert not node.pending
             return dump(node)
+
+    @property
+    def deliveries(self) -> int:
+        """How many deliveries are not settled."""
+        return sum(len(connection.unacknowledged) for connection in self.node.connections)
+
+    @property
+    def processes(self) -> int:
+        """How many processes events were about; 0 if there are no events."""
+        return getattr(self.dumped().parts.get(EVENTS), "processes", 0)
+
+    def name_processes(self, count: int) -> None:
+        """Have events be about so many processes."""
+        for _ in range(count - self.processes):
+            self.node.parts[EVENTS].process(object())
 
     def load(self, state: NodeState) -> None:
         """Be a new broker with a state, on a clock of its own."""
@@ -139,16 +156,43 @@ class Twins(Pair):
         self._begin("the queues are looked at")
         self._look()
 
-    def end_disturbed(self) -> None:
-        """Cut the clients that one broker has lost, or whose consumers have ended there, and those whose connection is
-        not open, for how long they have is not in the state. Forget what others heard.
+    def settle(self) -> None:
+        """Acknowledge all that clients have, as often as that brings them more, and roll back transactions. Clients
+        that go on having deliveries are cut.
         """
+        self._begin("all is acknowledged")
+        one, _ = self.twins
+        for _ in range(20):
+            for number, client in list(self._clients.items()):
+                data = b"".join(_settlements(number, client, channel) for channel in _channels(one, client.streams[0]))
+                self._write(number, data, ())
+            if not one.deliveries:
+                return
+        for number, client in list(self._clients.items()):
+            if any(channel.unacknowledged for channel in _channels(one, client.streams[0])):
+                self._gone(number)
+        self._compare()
+
+    def end_unopened(self) -> None:
+        """Cut the clients whose connection is not open."""
+        self._begin("connections that are not open end")
+        for number, client in list(self._clients.items()):
+            if not _is_open(self.twins[0], client.streams[0]):
+                self._gone(number)
+        self._compare()
+
+    def end_disturbed(self) -> int:
+        """Cut the clients that one broker has lost or closes, or whose channels or consumers have ended there. Forget
+        what others heard. Returns how many were cut.
+        """
+        disturbed = 0
         for number, client in list(self._clients.items()):
             ends = [_read(stream)[1] for stream in client.streams]
-            one, other = map(_consumers, self.twins, client.streams)
-            is_open = all(map(_is_open, self.twins, client.streams))
-            if any(ends) or one != other or not is_open:
+            one, other = map(_having, self.twins, client.streams)
+            if any(ends) or one != other:
                 self._gone(number)
+                disturbed += 1
+        return disturbed
 
     def restored(self) -> None:
         """Compare what old clients hear when the state was restored. Who hears something else, as of delivery tags, is
@@ -160,21 +204,34 @@ class Twins(Pair):
             first, second = map(_last_tags, self.twins, client.streams)
             if one != other or first != second or client.take(one[0]) or one[1]:
                 self._gone(number)
+        processes = max(twin.processes for twin in self.twins)
         for twin in self.twins:
             twin.events()
+            twin.name_processes(processes)
         self._compare()
 
 
 class Aside(Pair):
-    """Other clients of one broker, which come and go while the other broker stands still."""
+    """Other clients of one broker, which come and go while nothing happens in the other broker. With ``other``, time
+    passes there.
+    """
 
-    def __init__(self, twin: Twin, script: Script) -> None:
+    def __init__(self, twin: Twin, script: Script, other: Twin | None = None) -> None:
+        self._clocks: Final[list[Any]] = [each.broker[0].clock for each in (twin, other) if each is not None]
+
         class _Side:
             def __init__(self, emulator: Any) -> None:
                 self.emulator: Callable[[Settings], Any] = lambda _settings: emulator
 
-        one, other = _Side(twin), _Side(_Alone())
-        super().__init__(one, other, script, Counter())  # type: ignore[arg-type]
+        one, alone = _Side(twin), _Side(_Alone())
+        super().__init__(one, alone, script, Counter())  # type: ignore[arg-type]
+
+    def play(self, step: Step) -> None:
+        """Play a step."""
+        super().play(step)
+        first, *others = self._clocks
+        for clock in others:
+            clock.advance(first.monotonic() - clock.monotonic())
 
     def _compare(self) -> None:
         """Let the clients read what they were told."""
@@ -185,10 +242,16 @@ class Aside(Pair):
 
     def _look(self) -> None: ...
 
-    def act(self, verb: str, **arguments: str) -> None:
-        """Have the operator do something."""
+    def play_all(self, steps: list[Step]) -> None:
+        """Play steps. In the end the broker runs, without an alarm: a client that is blocked would go on behind a
+        restore.
+        """
+        for step in steps:
+            self.play(step)
         self._flush()
-        self._emulators[0].operate(verb, arguments)
+        self._emulators[0].operate("start", {})
+        for resource in ("memory", "disk"):
+            self._emulators[0].operate("clear_alarm", {"resource": resource})
 
     def end(self) -> None:
         """Cut all connections."""
@@ -206,16 +269,26 @@ def _channels(twin: Twin, pipe: Any) -> list[Any]:
     return list(session.connection.channels.values()) if session is not None and session.connection else []
 
 
+def _settlements(number: int, client: Client, channel: Any) -> bytes:
+    """What acknowledges all deliveries of a channel."""
+    told = client.settling(Settle(Place(number, channel.number), "ack", ZERO, multiple=True))
+    assert told is not None
+    ack = client.sent(*told)
+    if channel.transaction is None:
+        return ack
+    return client.sent(channel.number, TxRollback()) + ack + client.sent(channel.number, TxCommit())
+
+
 def _last_tags(twin: Twin, pipe: Any) -> list[int]:
     return [channel.sink.last_tag for channel in _channels(twin, pipe)]
 
 
-def _consumers(twin: Twin, pipe: Any) -> list[tuple[int, str, str]]:
-    return sorted(
-        (channel.number, consumer.tag, consumer.queue.name)
-        for channel in _channels(twin, pipe)
-        for consumer in channel.consumers.values()
-    )
+def _having(twin: Twin, pipe: Any) -> tuple[Any, ...]:
+    """What a client has: the state of its connection, its channels, its consumers."""
+    session = twin.broker[0].hub.pipes.get(pipe)
+    channels = _channels(twin, pipe)
+    consumers = ((each.tag, each.queue.name) for channel in channels for each in channel.consumers.values())
+    return session and session.state, [channel.number for channel in channels], sorted(consumers)
 
 
 def _clear(emulator: Any, resource: str) -> None:
@@ -228,6 +301,22 @@ def draw(profile: str, seed: int) -> tuple[Script, list[Step]]:
     one, two, other = (scripts.draw(random) for _ in range(3))
     steps = [*_timed(one.steps, random), *_timed(two.steps[2:], random)]
     return replace(one, steps=steps), list(_timed(other.steps[2:], random))
+
+
+def without_time(steps: list[Step]) -> list[Step]:
+    """The steps that do not move the clock."""
+    return [
+        step
+        for step in steps
+        if not isinstance(step.operation, Advance | Due | Restart)
+        and "downtime" not in getattr(step.operation, "arguments", ())
+    ]
+
+
+def without_counts(state: NodeState) -> NodeState:
+    """The state without what goes on when it is restored: numbers that are not given twice."""
+    parts = {name: contents for name, contents in state.parts.items() if name != EVENTS}
+    return replace(state, messages=0, timers=0, parts=parts)
 
 
 def _with_times(operation: Any, random: Random) -> Any:

@@ -9,6 +9,7 @@ import zipfile
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
+from itertools import count
 from pathlib import Path
 from random import Random
 from types import ModuleType
@@ -16,7 +17,7 @@ from types import ModuleType
 import pytest
 
 import hutch.fakebroker
-from hutch.fakebroker.amqp091 import reader
+from hutch.fakebroker import inprocess
 from hutch.wire.frames import method_frame
 from hutch.wire.methods import BasicAck
 from old_beside_new import command
@@ -79,10 +80,12 @@ def test_a_planted_difference_is_found_and_made_small(
 
 def test_the_machines_time_decides_nothing(old: Side, new: Side, monkeypatch: pytest.MonkeyPatch) -> None:
     """A reader stops after 2 ms of real time. One that stopped behind each command would differ."""
-    monkeypatch.setattr("hutch.fakebroker.amqp091.reader.SLICE", 0.0)
+    seconds = count()
+    monkeypatch.setattr(inprocess, "monotonic", lambda: next(seconds))
     outcome = run(old, new, "4.3", 100, 4)
     assert outcome.difference is None, outcome.difference
-    assert reader.SLICE == 0.0, "the length of slices was not put back"
+    assert next(seconds) == 0, "time passed"
+    assert vars(inprocess)["monotonic"]() == 1, "the clock was not put back"
 
 
 def test_a_difference_of_bytes_or_of_events_alone_counts(old: Side, new: Side, monkeypatch: pytest.MonkeyPatch) -> None:

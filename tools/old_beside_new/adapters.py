@@ -5,13 +5,11 @@ the other side has the old one. Then write a subclass of :class:`Emulator` with 
 :data:`ADAPTERS` before the others. Each side is played by the first adapter whose names it has.
 """
 
-import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, fields
 from importlib import import_module
 from inspect import signature
-from math import inf
 from types import ModuleType
 from typing import Any, ClassVar, Final, Protocol
 
@@ -261,16 +259,14 @@ class Side:
         """Have its readers take all that is at hand at once. Real time decides where slices end, so that on a busy
         machine the two emulators would go on with their clients in different orders.
         """
-        inside = f"{self._package.__name__}."
-        modules = [vars(module) for name, module in sys.modules.items() if name.startswith(inside)]
-        lengths = [(names, names["SLICE"]) for names in modules if "SLICE" in names]
-        for names, _ in lengths:
-            names["SLICE"] = inf
+        pipes = import_module(f"{self._package.__name__}.inprocess")
+        names: dict[str, Any] = vars(pipes)
+        monotonic = names["monotonic"]
+        names["monotonic"] = lambda: 0.0
         try:
             yield
         finally:
-            for names, length in lengths:
-                names["SLICE"] = length
+            names["monotonic"] = monotonic
 
     def emulator(self, settings: Settings) -> Emulator:
         """A new emulator.

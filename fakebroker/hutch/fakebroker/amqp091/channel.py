@@ -3,7 +3,7 @@
 The methods of AMQP that act on it are in :mod:`hutch.fakebroker.amqp091.commands`.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Final
 
 from hutch.fakebroker.amqp091.ack_timeout import AckTimeout
@@ -21,7 +21,7 @@ from hutch.fakebroker.engine.origin import Origin
 from hutch.fakebroker.engine.queues.queue import Queue
 from hutch.fakebroker.engine.queues.ready_messages import Entry
 from hutch.fakebroker.engine.replies import ReplyQueue
-from hutch.fakebroker.engine.targets import Publisher, Standing
+from hutch.fakebroker.engine.targets import Publisher, Standing, Target
 
 
 class Channel(Publisher):
@@ -113,12 +113,14 @@ class Channel(Publisher):
         deliveries.sort(key=lambda delivery: delivery.queue.requeue_order(delivery.consumer, delivery.tag))
         return [delivery for delivery in deliveries if not delivery.revoked]
 
-    def revoke(self) -> None:
-        """The queues are made anew. The client may settle what it has, and nothing comes of that. What a transaction
-        holds meets at the commit what it meets where a queue was deleted and declared again (TX-15).
+    def go_on(self, successors: Mapping[Target, Target]) -> None:
+        """Go on, although all queues were replaced. Deliveries are revoked. A transaction publishes to the successors
+        of the queues; one that has none is a queue that was deleted (TX-15).
         """
         for delivery in self.unacknowledged:
             delivery.revoke()
+        if self.transaction is not None:
+            self.transaction.go_on(successors)
         self.sink.unsent.clear()
         if self.sink.shared_limit is not None:
             self.sink.shared_limit.unacked = 0

@@ -1,5 +1,6 @@
 """An open connection of AMQP 0-9-1, and its channels."""
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Final
 
 from hutch.fakebroker.amqp091.after_input import AfterInput
@@ -11,7 +12,7 @@ from hutch.fakebroker.engine.connection import Connection
 from hutch.fakebroker.engine.deliveries import Delivery
 from hutch.fakebroker.engine.origin import Origin
 from hutch.fakebroker.engine.sinks import Sink
-from hutch.fakebroker.engine.targets import Publisher
+from hutch.fakebroker.engine.targets import Publisher, Target
 from hutch.wire.codes import ReplyCode
 
 if TYPE_CHECKING:
@@ -70,11 +71,11 @@ class AMQPConnection(Connection):
         """The deliveries that come back if it is lost, those of one channel after the other."""
         return [delivery for channel in self.channels.values() for delivery in channel.unacknowledged]
 
-    def revoke(self) -> None:
-        """The queues are made anew."""
+    def go_on(self, successors: "Mapping[Target, Target]") -> None:
+        """Go on, although all queues were replaced."""
         self.unsent.clear()
         for channel in self.channels.values():
-            channel.revoke()
+            channel.go_on(successors)
 
     def end_consumers(self) -> None:
         """End all consumers."""

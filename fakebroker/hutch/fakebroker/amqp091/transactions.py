@@ -1,5 +1,6 @@
 """What a transactional channel holds back until it commits (TX rows; https://www.rabbitmq.com/docs/semantics#tx)."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -50,6 +51,12 @@ class Transaction:
             self.decisions[-1][1].extend(deliveries)
         else:
             self.decisions.append((outcome, deliveries))
+
+    def go_on(self, successors: "Mapping[Target, Target]") -> None:
+        """Publish to the successors of queues that were replaced."""
+        self.publishes = [
+            held._replace(queues=[successors.get(queue, queue) for queue in held.queues]) for held in self.publishes
+        ]
 
     @property
     def deliveries(self) -> "list[Delivery]":

@@ -1,6 +1,7 @@
 """What the rules of a broker know of one client connection, once it is open."""
 
 from abc import abstractmethod
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Final
 
 from hutch.fakebroker.engine.client import Client
@@ -11,7 +12,7 @@ if TYPE_CHECKING:
     from hutch.fakebroker.engine.deliveries import Delivery
     from hutch.fakebroker.engine.queues.queue import Queue
     from hutch.fakebroker.engine.sinks import Sink
-    from hutch.fakebroker.engine.targets import Publisher
+    from hutch.fakebroker.engine.targets import Publisher, Target
     from hutch.fakebroker.engine.vhost import VHost
 
 
@@ -51,8 +52,10 @@ class Connection:
         """The deliveries that come back if it is lost, in the order in which they do."""
 
     @abstractmethod
-    def revoke(self) -> None:
-        """The queues are made anew. The client may settle what it has, and nothing comes of that."""
+    def go_on(self, successors: "Mapping[Target, Target]") -> None:
+        """Go on, although all queues were replaced: ``successors`` has those that there are again, by those that there
+        were. Deliveries are revoked. What is to be published to a queue is to be published to its successor.
+        """
 
     @abstractmethod
     def end_consumers(self) -> None:

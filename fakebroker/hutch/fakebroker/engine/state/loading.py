@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from hutch.fakebroker.engine.bindings import Destination
     from hutch.fakebroker.engine.node import Node
     from hutch.fakebroker.engine.queues.queue import Queue
+    from hutch.fakebroker.engine.targets import Target
 
 #: What a client is told whose connection is closed.
 _REASON: Final = "broker forced connection closure with reason 'restore'"
@@ -98,12 +99,19 @@ def _replace(state: NodeState, node: "Node", loading: "_Loading") -> None:
     node.loopback_users = state.loopback_users
     staying = _staying(state, loading)
     _end_others(staying, node, loading)
-    _empty(node)
+    replaced = _empty(node)
     vhosts = {each.name: node.vhosts.get(each.name) or VHost(node, each.name) for each in state.vhosts}
     node.vhosts.clear()
     node.vhosts.update(vhosts)
     for each in state.vhosts:
         _load_vhost(each, vhosts[each.name], loading)
+    successors: dict[Target, Target] = {
+        queue: node.vhosts[vhost].queues[name]
+        for (vhost, name), queue in replaced.items()
+        if name in node.vhosts[vhost].queues
+    }
+    for connection in node.connections:
+        connection.go_on(successors)
     for name, contents in state.parts.items():
         node.parts[name].load(contents, loading)
     for resource in node.alarms.raised - state.alarms:
@@ -188,17 +196,19 @@ def _end_others(staying: _Staying, node: "Node", loading: _Loading) -> None:
 # virtual hosts
 
 
-def _empty(node: "Node") -> None:
-    """Have nothing in the virtual hosts. Deliveries are revoked."""
+def _empty(node: "Node") -> "dict[tuple[str, str], Queue]":
+    """Have nothing in the virtual hosts. Returns the queues that there were, by virtual host and name."""
+    replaced: dict[tuple[str, str], Queue] = {}
     for connection in node.connections:
-        connection.revoke()
         connection.exclusive_queues.clear()
     for vhost in node.vhosts.values():
         for queue in vhost.queues.values():
+            replaced[vhost.name, queue.name] = queue
             queue.consumers.clear()
             queue.close()
         vhost.queues.clear()
         vhost.exchanges.clear()
+    return replaced
 
 
 def _load_vhost(state: VHostState, vhost: VHost, loading: _Loading) -> None:
@@ -288,7 +298,8 @@ def _go_on(queue: "Queue", state: QueueState, staying: list[ConsumerState], load
         consumers[consumer] = each
     queue.load_consumers(consumers)
     entries = [queue.load_entry(entry, loading) for entry in state.unacknowledged]
-    queue.requeue(entries, BROKER, failed=True, lost=True)
+    if entries:  # a classic queue looks then for what has expired unnoticed
+        queue.requeue(entries, BROKER, failed=True, lost=True)
     if state.consumers and not consumers:  # the last one was lost
         if queue.auto_delete:
             queue.vhost.delete_queue(queue)
