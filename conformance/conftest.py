@@ -10,14 +10,15 @@ from typing import Final
 
 import pytest
 from tests.live import LiveBroker
+from tests.watched import Watched
 
 from hutch.conformance.case import PROFILES, all_cases
 from hutch.conformance.live import Live
-from hutch.conformance.targets import InProcess, Target, TargetError, TargetUnreachable, Tcp
+from hutch.conformance.targets import Target, TargetError, TargetUnreachable, Tcp
 
 EMULATORS: Final[dict[str, Callable[[], Target]]] = {
-    "memory-3.10": lambda: InProcess("3.10"),
-    "memory-4.3": lambda: InProcess("4.3"),
+    "memory-3.10": lambda: Watched("3.10"),
+    "memory-4.3": lambda: Watched("4.3"),
     "tcp-4.3": lambda: Tcp("4.3"),
 }
 _DEFAULT: Final = ("memory-3.10", "memory-4.3")

@@ -10,9 +10,10 @@ from hutch.conformance.live import Live
 from hutch.conformance.rabbit import Rabbit
 from hutch.conformance.runner import Outcome, run, run_case
 from hutch.conformance.targets import InProcess, Target, TargetError, TargetUnreachable, Tcp
-from hutch.fakebroker import Broker
+from hutch.fakebroker import Broker, ManualClock
 from tests import certificates
 from tests.conformance.conftest import failing, made, passing
+from tests.watched import Watched
 
 
 def test_results_come_in_the_order_of_the_cases() -> None:
@@ -232,3 +233,15 @@ def test_a_rabbitmqctl_that_is_of_no_use() -> None:
         }.items():
             with pytest.raises(TargetError, match=told):
                 Live(broker.url, rabbitmqctl=command)
+
+
+def test_a_turn_that_leaves_something_is_found() -> None:
+    class Leaving(Watched):
+        def broker(self, clock: ManualClock) -> Broker:
+            broker = super().broker(clock)
+            broker.hub.turn.followers.insert(0, lambda: broker.hub.node.pending.append(dict))
+            return broker
+
+    result = run_case(made(passing), Leaving())
+    assert result.outcome is Outcome.FAILED
+    assert "a turn of the broker has left [<class 'dict'>" in result.message

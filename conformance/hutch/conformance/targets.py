@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
-from typing import Any, Final, Protocol
+from typing import Any, ClassVar, Final, Protocol
 
 from hutch.client import Connection, TcpTransport, connection_to
 from hutch.conformance.administration import Operator
@@ -58,44 +58,51 @@ class Target(Protocol):
 
 
 class _Emulator:
+    """The emulator; its clock moves by hand. A new broker for every case.
+
+    Raises:
+        TargetError: there is no such profile.
+    """
+
+    _way: ClassVar[str]
+
+    def __init__(self, profile: str = "4.3") -> None:
+        self.profile = known_profile(profile)
+        self.name = f"{self._way} {profile}"
+        self.is_live = False
+
+    def broker(self, clock: ManualClock) -> Broker:
+        """A new broker."""
+        return Broker(self.profile, clock, vhosts=("/", _VHOST), plugins=_PLUGINS)
+
     def left_behind(self) -> list[str]:
         """Nothing: each case has a broker of its own."""
         return []
 
 
 class InProcess(_Emulator):
-    """The emulator in this process, over a pipe; its clock moves by hand. A new broker for every case.
+    """The emulator in this process, over a pipe."""
 
-    Raises:
-        TargetError: there is no such profile.
-    """
-
-    def __init__(self, profile: str = "4.3") -> None:
-        self.profile = known_profile(profile)
-        self.name = f"in-process {profile}"
-        self.is_live = False
+    _way = "in-process"
 
     @contextmanager
     def site(self) -> Iterator[Site]:
         """A new broker."""
         clock = ManualClock()
-        with Broker(self.profile, clock, vhosts=("/", _VHOST), plugins=_PLUGINS) as broker:
+        with self.broker(clock) as broker:
             yield _EmulatorSite(self.profile, broker, clock)
 
 
 class Tcp(_Emulator):
-    """The emulator behind a TCP port of this machine; else as :class:`InProcess`."""
+    """The emulator behind a TCP port of this machine."""
 
-    def __init__(self, profile: str = "4.3") -> None:
-        self.profile = known_profile(profile)
-        self.name = f"tcp {profile}"
-        self.is_live = False
+    _way = "tcp"
 
     @contextmanager
     def site(self) -> Iterator[Site]:
         """A new broker, listening."""
         clock = ManualClock()
-        with Broker(self.profile, clock, vhosts=("/", _VHOST), plugins=_PLUGINS) as broker:
+        with self.broker(clock) as broker:
             (address,) = parse_url(broker.listen())
             yield _TcpSite(self.profile, broker, clock, address)
 
