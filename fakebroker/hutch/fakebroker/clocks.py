@@ -13,6 +13,7 @@ from hutch.fakebroker.engine.clock import Clock, moment
 from hutch.wire.interfaces import mypyc_attr
 
 _PATIENCE: Final = 10.0  # seconds
+_SECOND: Final = 1_000_000_000  # nanoseconds
 
 
 class SystemClock(Clock):
@@ -147,7 +148,14 @@ class ManualClock(Clock):
         """
         with self._moving_alone():
             self._put_off += nanoseconds - self.epoch() - round(self._elapsed * 1e9)
-            self._time = nanoseconds / 1e9
+            self._time = self._seconds()
+
+    def _seconds(self) -> float:
+        """The time in seconds since 1970, which is the same however it was come by: a float of that size has no room
+        for what would be lost on the way.
+        """
+        now = self.epoch() + round(self._elapsed * 1e9)
+        return now // _SECOND + now % _SECOND / 1e9
 
     def advance(
         self, seconds: float | timedelta = 0.0, *, milliseconds: float = 0.0, minutes: float = 0.0, hours: float = 0.0
@@ -218,7 +226,7 @@ class ManualClock(Clock):
 
     def _move(self, at: float) -> None:
         self._elapsed = max(self._elapsed, at)
-        self._time = self._start + self._put_off / 1e9 + self._elapsed
+        self._time = self._seconds()
         for follower in list(self._followers):
             follower.run_due()
 
