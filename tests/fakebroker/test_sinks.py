@@ -6,14 +6,13 @@ import pytest
 
 from hutch.client import Channel, Connection, Message
 from hutch.fakebroker import Broker
-from hutch.fakebroker.engine.consumers import C, Consumer
+from hutch.fakebroker.engine.consumers import Consumer
 from hutch.fakebroker.engine.deliveries import Delivery, TypedDelivery
 from hutch.fakebroker.engine.errors import BrokerError
 from hutch.fakebroker.engine.message import Message as Kept
 from hutch.fakebroker.engine.node import Node
 from hutch.fakebroker.engine.origin import Origin
-from hutch.fakebroker.engine.queues.queue import TypedQueue
-from hutch.fakebroker.engine.queues.ready_messages import E, Entry
+from hutch.fakebroker.engine.queues.ready_messages import Entry
 from hutch.fakebroker.engine.replies import ReplyQueue
 from hutch.fakebroker.engine.sinks import Sink
 from hutch.wire.fields import FieldTable
@@ -42,10 +41,7 @@ class Shelf(Sink):
     def deliver(self, consumer: Consumer, entry: Entry) -> None:
         self.bodies.append(entry.message.body)
         if not consumer.no_ack:
-            self.deliveries.append(TypedDelivery(len(self.bodies), consumer.queue, entry, consumer))
-
-    def outstanding(self, queue: TypedQueue[C, E]) -> list[TypedDelivery[C, E]]:
-        return [delivery for delivery in self.deliveries if delivery.queue is queue]
+            self.deliveries.append(TypedDelivery(len(self.bodies), consumer.queue, entry, consumer, self))
 
     def reply(self, queue: ReplyQueue, message: Kept) -> None:
         self.told.append(("reply", queue.tag, message.body))

@@ -318,6 +318,17 @@ def test_a_clock_that_was_never_set_adds_what_passed_to_its_start(clock: ManualC
     assert int(clock.time() * 1000) == 1_700_000_001_450, "a timestamp of an event, which has milliseconds"
 
 
+def test_a_clock_that_was_set_says_the_time_as_one_that_was_not(clock: ManualClock) -> None:
+    """To the last bit: a timestamp in milliseconds is cut, not rounded."""
+    other = ManualClock()
+    other.advance(hours=50, milliseconds=0.25)
+    other.set_time(1_700_000_000_000_000_000)
+    for _ in range(1000):
+        for each in (clock, other):
+            each.advance(180.133)
+        assert other.time() == clock.time()
+
+
 class Leaping(Clock):
     """A clock that goes by itself: it stands where a test puts it."""
 

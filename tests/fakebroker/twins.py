@@ -48,9 +48,11 @@ class Twin(TypedEvents):
             return dump(node)
 
     @property
-    def deliveries(self) -> int:
-        """How many deliveries are not settled."""
-        return sum(len(connection.unacknowledged) for connection in self.node.connections)
+    def deliveries(self) -> list[Any]:
+        """All deliveries that are not settled."""
+        return [
+            each for vhost in self.node.vhosts.values() for queue in vhost.queues.values() for each in queue.deliveries
+        ]
 
     @property
     def processes(self) -> int:
@@ -168,8 +170,9 @@ class Twins(Pair):
                 self._write(number, data, ())
             if not one.deliveries:
                 return
+        sinks = {delivery.sink for delivery in one.deliveries}
         for number, client in list(self._clients.items()):
-            if any(channel.unacknowledged for channel in _channels(one, client.streams[0])):
+            if any(channel.sink in sinks for channel in _channels(one, client.streams[0])):
                 self._gone(number)
         self._compare()
 

@@ -374,13 +374,90 @@ def delivery_that_is_not_acknowledged_in_time(rabbit: Rabbit) -> None:
     _not_in_time(rabbit, {}, {"x-consumer-timeout": 500})
 
 
+@case("CONSUME-27", "TX-08", profiles=["4.3"])
+def delivery_whose_acknowledgement_is_not_committed_in_time(rabbit: Rabbit) -> None:
+    """In 4.x a quorum queue takes back what a transaction has acknowledged and not committed in time. The commit has
+    the consumer served again.
+    """
+    yard = Yard(rabbit)
+    queue = yard.queue(consumer_timeout=500)
+    yard.channel.call(amqp.TxSelect())
+    _consume(yard.channel, queue, "c")
+    yard.publish(queue, b"0")
+    (late,) = _expect(yard.channel, ("c", b"0"))
+    yard.channel.send(amqp.BasicAck(late))
+    rabbit.allow(2)
+    rabbit.advance(0.7)
+    equal(yard.channel.expect(amqp.BasicCancel), amqp.BasicCancel("c", nowait=True))
+    yard.channel.expect_ready(queue, 1)
+    yard.channel.call(amqp.TxCommit())
+    _expect(yard.channel, ("c", b"0"))
+
+
+@case("CONSUME-27", "ACK-05", profiles=["4.3"])
+def delivery_that_is_requeued_too_late(rabbit: Rabbit) -> None:
+    """In 4.x a consumer that requeues what was not acknowledged in time is not served again for that. It goes on
+    counting as a consumer.
+    """
+    yard = Yard(rabbit)
+    queue = yard.queue(consumer_timeout=500)
+    yard.publish(queue, b"0", b"1")
+    yard.channel.expect_ready(queue, 2)
+    _consume(yard.channel, queue, "c")
+    first, second = _expect(yard.channel, ("c", b"0"), ("c", b"1"))
+    rabbit.allow(2)
+    rabbit.advance(0.7)
+    equal(yard.channel.expect(amqp.BasicCancel), amqp.BasicCancel("c", nowait=True))
+    yard.channel.expect_ready(queue, 2)
+    equal(_count(yard, queue), 1, "consumers")
+    yard.channel.send(amqp.BasicNack(first, requeue=True))
+    yard.channel.send(amqp.BasicNack(second, requeue=True))
+    other = yard.connection.channel(3)
+    content = rabbit.eventually(lambda: other.get(queue, no_ack=True), "no message")
+    equal(content.body, b"0", "the message that is ready")
+    yard.channel.expect_ready(queue, 1)
+
+
+@case("CONSUME-27", "CONSUME-29", profiles=["4.3"])
+def single_active_consumer_that_requeues_too_late(rabbit: Rabbit) -> None:
+    """In 4.x a single active consumer whose delivery was not acknowledged in time does not count as a consumer; when it
+    requeues the delivery it is served again.
+    """
+    yard = Yard(rabbit)
+    queue = yard.queue(consumer_timeout=500, single_active_consumer=True)
+    _consume(yard.channel, queue, "c")
+    yard.publish(queue, b"0")
+    (late,) = _expect(yard.channel, ("c", b"0"))
+    rabbit.allow(2)
+    rabbit.advance(0.7)
+    equal(yard.channel.expect(amqp.BasicCancel), amqp.BasicCancel("c", nowait=True))
+    yard.channel.expect_ready(queue, 1)
+    equal(_count(yard, queue), 0, "consumers")
+    yard.channel.send(amqp.BasicNack(late, requeue=True))
+    _expect(yard.channel, ("c", b"0"))
+
+
 @case("CONSUME-27", "GET-01", profiles=["4.3"])
 def message_from_basic_get_that_is_not_acknowledged_in_time(rabbit: Rabbit) -> None:
     """In 4.x a channel is closed when what it got from a quorum queue is not acknowledged in time."""
+    _got_and_not_in_time(rabbit, transactional=False)
+
+
+@case("CONSUME-27", "GET-01", "TX-08", profiles=["4.3"])
+def message_from_basic_get_whose_acknowledgement_is_not_committed_in_time(rabbit: Rabbit) -> None:
+    """In 4.x a channel is closed, too, when a transaction holds the acknowledgement."""
+    _got_and_not_in_time(rabbit, transactional=True)
+
+
+def _got_and_not_in_time(rabbit: Rabbit, *, transactional: bool) -> None:
     yard = Yard(rabbit)
     queue = yard.queue(consumer_timeout=500)
     yard.publish(queue)
-    yard.get(queue)
+    if transactional:
+        yard.channel.call(amqp.TxSelect())
+    content = yard.get(queue)
+    if transactional:
+        yard.channel.send(amqp.BasicAck(delivery_tag(content)))
     rabbit.allow(2)
     rabbit.advance(0.7)
     text = "delivery acknowledgement on channel 1 timed out. Timeout value used: -1 ms. This timeout value can be "

@@ -76,7 +76,7 @@ class Channel(Publisher):
         if not no_ack:
             if self.ack_timeout is not None:
                 self.ack_timeout.watch()
-            sink.unacked[tag] = TypedDelivery(tag, queue, entry, None)
+            sink.unacked[tag] = TypedDelivery(tag, queue, entry, None, sink)
         self.vhost.node.journal.got(self.origin, queue, entry.message, tag, entry.redelivered)
         return tag
 
@@ -105,25 +105,21 @@ class Channel(Publisher):
 
     # the state of the node
 
-    @property
-    def unacknowledged(self) -> list[Delivery]:
-        """The deliveries that come back if the channel ends, in the order in which they do."""
-        held = [] if self.transaction is None else self.transaction.deliveries
-        deliveries = sorted((*self._unacked.values(), *held), key=lambda delivery: delivery.tag)
-        deliveries.sort(key=lambda delivery: delivery.queue.requeue_order(delivery.consumer, delivery.tag))
-        return [delivery for delivery in deliveries if not delivery.revoked]
-
     def go_on(self, successors: Mapping[Target, Target]) -> None:
-        """Go on, although all queues were replaced. Deliveries are revoked. A transaction publishes to the successors
-        of the queues; one that has none is a queue that was deleted (TX-15).
+        """Go on, although all queues were replaced. Deliveries take no credit of consumers and no room under the limit
+        that these share. A transaction publishes to the successors of the queues; one that has none is a queue that was
+        deleted (TX-15).
         """
-        for delivery in self.unacknowledged:
-            delivery.revoke()
+        sink, deliveries = self.sink, list(self._unacked.values())
         if self.transaction is not None:
+            deliveries += self.transaction.deliveries
             self.transaction.go_on(successors)
-        self.sink.unsent.clear()
-        if self.sink.shared_limit is not None:
-            self.sink.shared_limit.unacked = 0
+        if sink.shared_limit is not None:
+            counted = (each for each in deliveries if each.consumer is not None and each.queue.has_shared_limit)
+            sink.shared_limit.unacked -= sum(1 for _ in counted)
+        for delivery in deliveries:
+            delivery.consumer = None
+        sink.unsent.clear()
 
     # acknowledgements
 
@@ -265,7 +261,7 @@ class Channel(Publisher):
             if not delivery.revoked:
                 entries.append(delivery.entry)
         # Whoever got credit back is in the rotation before the messages are in the queue, as in RabbitMQ.
-        waiting = self._release(deliveries)
+        waiting = self._release(deliveries, returned=True)
         for queue, entries in by_queue.items():
             queue.requeue(entries, self.origin, failed=failed, lost=lost)
         return dict.fromkeys([*by_queue, *waiting])
@@ -278,14 +274,14 @@ class Channel(Publisher):
                 queue.discard(entry, failed=failed)
         return self._release(deliveries)
 
-    def _release(self, deliveries: Iterable[Delivery]) -> Iterable[Queue]:
+    def _release(self, deliveries: Iterable[Delivery], *, returned: bool = False) -> Iterable[Queue]:
         """Give back the credit that deliveries took; the queues whose consumers have some again."""
         freed: dict[Consumer, None] = {}
         for delivery in deliveries:
             delivery.settle()
             consumer = delivery.consumer
             if consumer is not None and consumer.blocked:
-                credited = consumer.queue.credited(consumer)
+                credited = consumer.queue.credited(delivery, returned=returned)
                 if credited is not None:
                     freed[credited] = None
         queues: dict[Queue, None] = {}

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Final
 from hutch.fakebroker.amqp091.errors import AMQPError
 from hutch.fakebroker.amqp091.output import Output, Unheard
 from hutch.fakebroker.amqp091.shared_limit import SharedLimit
-from hutch.fakebroker.engine.consumers import C, Consumer
+from hutch.fakebroker.engine.consumers import Consumer
 from hutch.fakebroker.engine.deliveries import Delivery, TypedDelivery
 from hutch.fakebroker.engine.errors import precondition_failed
 from hutch.fakebroker.engine.message import Message
 from hutch.fakebroker.engine.origin import Origin
-from hutch.fakebroker.engine.queues.queue import Queue, TypedQueue
-from hutch.fakebroker.engine.queues.ready_messages import E, Entry
+from hutch.fakebroker.engine.queues.queue import Queue
+from hutch.fakebroker.engine.queues.ready_messages import Entry
 from hutch.fakebroker.engine.replies import ReplyQueue
 from hutch.fakebroker.engine.sinks import Sink
 from hutch.fakebroker.engine.unsent import LIMIT, STEP, Unsent
@@ -114,7 +114,7 @@ class ChannelSink(Sink):
         queue = consumer.queue
         message = entry.message
         if not consumer.no_ack:
-            self.unacked[tag] = TypedDelivery(tag, queue, entry, consumer)
+            self.unacked[tag] = TypedDelivery(tag, queue, entry, consumer, self)
             if self.shared_limit is not None and queue.has_shared_limit:
                 self.shared_limit.unacked += 1
         if consumer.credit is not None:
@@ -137,10 +137,6 @@ class ChannelSink(Sink):
         self.output.deliver(self.number, queue.tag_bytes, tag, False, message)
 
     # what is not settled
-
-    def outstanding(self, queue: TypedQueue[C, E]) -> list[TypedDelivery[C, E]]:
-        """The deliveries from a queue that are not acknowledged, oldest first."""
-        return [delivery for delivery in self.unacked.values() if delivery.queue is queue]
 
     @property
     def oldest_unacked(self) -> float:

@@ -9,7 +9,6 @@ from hutch.fakebroker.amqp091.output import Output
 from hutch.fakebroker.amqp091.profile import AMQPProfile
 from hutch.fakebroker.engine.client import Client
 from hutch.fakebroker.engine.connection import Connection
-from hutch.fakebroker.engine.deliveries import Delivery
 from hutch.fakebroker.engine.origin import Origin
 from hutch.fakebroker.engine.sinks import Sink
 from hutch.fakebroker.engine.targets import Publisher, Target
@@ -65,11 +64,6 @@ class AMQPConnection(Connection):
     def publishers(self) -> dict[Origin, Publisher]:
         """Its channels as queues know them that they publish to."""
         return {channel.origin: channel for channel in self.channels.values()}
-
-    @property
-    def unacknowledged(self) -> list[Delivery]:
-        """The deliveries that come back if it is lost, those of one channel after the other."""
-        return [delivery for channel in self.channels.values() for delivery in channel.unacknowledged]
 
     def go_on(self, successors: "Mapping[Target, Target]") -> None:
         """Go on, although all queues were replaced."""

@@ -9,7 +9,6 @@ from hutch.fakebroker.engine.origin import Origin
 from hutch.wire.interfaces import mypyc_attr
 
 if TYPE_CHECKING:
-    from hutch.fakebroker.engine.deliveries import Delivery
     from hutch.fakebroker.engine.queues.queue import Queue
     from hutch.fakebroker.engine.sinks import Sink
     from hutch.fakebroker.engine.targets import Publisher, Target
@@ -46,15 +45,10 @@ class Connection:
     def publishers(self) -> "dict[Origin, Publisher]":
         """Its channels as queues know them that they publish to, by their origins."""
 
-    @property
-    @abstractmethod
-    def unacknowledged(self) -> "list[Delivery]":
-        """The deliveries that come back if it is lost, in the order in which they do."""
-
     @abstractmethod
     def go_on(self, successors: "Mapping[Target, Target]") -> None:
-        """Go on, although all queues were replaced: ``successors`` has those that there are again, by those that there
-        were. Deliveries are revoked. What is to be published to a queue is to be published to its successor.
+        """Go on, although all queues were replaced, and all deliveries revoked. ``successors`` has the queues that
+        there are again, by those that there were. What is to be published to a queue is for its successor.
         """
 
     @abstractmethod

@@ -18,11 +18,11 @@ class Consumer:
     """One consumer of a queue.
 
     ``sink`` is where its messages go. ``prefetch`` is how many deliveries may be unacknowledged at once, 0 for any
-    number; ``unacked`` is how many are. ``blocked`` is set while it is out of its queue's rotation for want of credit
-    or room; ``blocked_as`` is its place in the order of blocking. ``credit`` is how many more deliveries the client
-    allows by basic.credit (CONSUME-26); ``None`` when acknowledgements decide. ``draining`` is set while the client
-    waits to hear that the queue is empty. ``unsent`` belongs to the sink: how many deliveries it took and has not
-    sent, ``None`` where that does not count.
+    number; ``unacked`` is how many are, and ``revoked`` how many of these the queue has taken back. ``blocked`` is set
+    while it is out of its queue's rotation for want of credit or room; ``blocked_as`` is its place in the order of
+    blocking. ``credit`` is how many more deliveries the client allows by basic.credit (CONSUME-26); ``None`` when
+    acknowledgements decide. ``draining`` is set while the client waits to hear that the queue is empty. ``unsent``
+    belongs to the sink: how many deliveries it took and has not sent, ``None`` where that does not count.
     """
 
     __slots__ = (
@@ -36,6 +36,7 @@ class Consumer:
         "prefetch",
         "priority",
         "queue",
+        "revoked",
         "sink",
         "tag",
         "tag_bytes",
@@ -69,6 +70,7 @@ class Consumer:
         self.credit: int | None = None
         self.draining = False
         self.unacked = 0
+        self.revoked = 0
         self.unsent: Unsent | None = None
         self.blocked = False
         self.blocked_as = 0

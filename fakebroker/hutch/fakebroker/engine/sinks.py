@@ -7,11 +7,9 @@ from hutch.fakebroker.engine.origin import Origin
 from hutch.wire.interfaces import mypyc_attr
 
 if TYPE_CHECKING:
-    from hutch.fakebroker.engine.consumers import C, Consumer
-    from hutch.fakebroker.engine.deliveries import TypedDelivery
+    from hutch.fakebroker.engine.consumers import Consumer
     from hutch.fakebroker.engine.message import Message
-    from hutch.fakebroker.engine.queues.queue import TypedQueue
-    from hutch.fakebroker.engine.queues.ready_messages import E, Entry
+    from hutch.fakebroker.engine.queues.ready_messages import Entry
     from hutch.fakebroker.engine.replies import ReplyQueue
 
 
@@ -66,10 +64,6 @@ class Sink:
     @abstractmethod
     def reply(self, queue: "ReplyQueue", message: "Message") -> None:
         """Send a reply; there is nothing to acknowledge (RPC-06)."""
-
-    @abstractmethod
-    def outstanding(self, queue: "TypedQueue[C, E]") -> "list[TypedDelivery[C, E]]":
-        """The deliveries from a queue that are not acknowledged, oldest first."""
 
     # what a queue tells
 

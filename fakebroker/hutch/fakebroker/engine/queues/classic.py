@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, ClassVar, Final
 
 from hutch.fakebroker.engine.clock import Timer, moment
 from hutch.fakebroker.engine.consumers import Consumer
+from hutch.fakebroker.engine.deliveries import TypedDelivery
 from hutch.fakebroker.engine.errors import precondition_failed, refused
 from hutch.fakebroker.engine.message import Message
 from hutch.fakebroker.engine.origin import Origin
@@ -231,9 +232,10 @@ class ClassicQueue(TypedQueue[Consumer, Entry]):
         super().remove_consumer(consumer)
         consumer.blocked = True
 
-    def credited(self, consumer: Consumer) -> Consumer | None:
+    def credited(self, delivery: TypedDelivery[Consumer, Entry], *, returned: bool) -> Consumer | None:  # noqa: ARG002
         """The consumer, or who has its tag now, which gets room even beyond its prefetch (QOS-02)."""
-        heir = consumer.sink.consumers.get(consumer.tag)
+        consumer = delivery.consumer
+        heir = None if consumer is None else consumer.sink.consumers.get(consumer.tag)
         if heir is consumer:
             return consumer
         if heir is None or heir.queue is not self:

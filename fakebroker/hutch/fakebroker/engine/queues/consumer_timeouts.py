@@ -28,11 +28,11 @@ class ConsumerTimeouts:
         setting = self._node.profile.queues.consumer_timeout
         self._default: Final = (_UNDEFINED if setting is None else setting) / 1000
 
-    def watch(self, entry: QuorumEntry, timeout: float | None) -> None:
-        """Give a delivery so many seconds, by default what the node's setting gives."""
+    def watch(self, entry: QuorumEntry, now: float, timeout: float | None) -> None:
+        """Give a delivery so many seconds from ``now``, by default what the node's setting gives."""
         if timeout is None:
             timeout = self._default
-        entry.deadline = moment(self._node.clock.monotonic() + timeout)
+        entry.deadline = moment(now + timeout)
         self._wake_at(entry.deadline)
 
     def stop(self) -> None:
@@ -51,14 +51,11 @@ class ConsumerTimeouts:
         self._timer = None
         now = self._node.clock.monotonic()
         late: dict[tuple[Sink, QuorumConsumer | None], Deliveries] = {}
-        for sink in self._node.sinks:
-            for delivery in sink.outstanding(self._queue):
-                if delivery.revoked:
-                    continue
-                if delivery.entry.deadline <= now:
-                    late.setdefault((sink, delivery.consumer), []).append(delivery)
-                else:
-                    self._wake_at(delivery.entry.deadline)
+        for delivery in self._queue.deliveries:
+            if delivery.entry.deadline <= now:
+                late.setdefault((delivery.sink, delivery.consumer), []).append(delivery)
+            else:
+                self._wake_at(delivery.entry.deadline)
         for (sink, consumer), deliveries in late.items():
             self._release(sink, consumer, deliveries)
         self._queue.dispatch()
@@ -66,9 +63,9 @@ class ConsumerTimeouts:
     def _release(self, sink: Sink, consumer: "QuorumConsumer | None", deliveries: "Deliveries") -> None:
         entries = [delivery.entry for delivery in deliveries]
         for delivery in deliveries:
-            delivery.revoked = True
+            delivery.revoke()
             entry = delivery.entry
             delivery.entry = QuorumEntry(entry.position, entry.message, None, entry.size)
         self._queue.requeue(entries, BROKER, failed=False)
-        if consumer is None or not self._queue.suspend(consumer, len(deliveries)):
+        if consumer is None or not self._queue.suspend(consumer):
             sink.timed_out()

@@ -2,7 +2,7 @@
 
 import builtins
 from abc import abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Final, Generic, TypeAlias
 
 from hutch.fakebroker.engine.bindings import Binding
@@ -20,6 +20,7 @@ from hutch.wire.fields import FieldTable
 
 if TYPE_CHECKING:
     from hutch.fakebroker.engine.connection import Connection
+    from hutch.fakebroker.engine.deliveries import TypedDelivery
     from hutch.fakebroker.engine.operator.policies import Applied
     from hutch.fakebroker.engine.vhost import VHost
 
@@ -68,8 +69,8 @@ class TypedQueue(Target, Generic[C, E]):
         self.settings = vhost.policies.settings(self.type, arguments, self.applied)
         self.incoming: Final[dict[tuple[object, ...], Binding]] = {}
         self.consumers: Final[dict[C, None]] = {}
-        #: How many deliveries wait for their acknowledgement.
-        self.unacked = 0
+        #: What it has handed out, and is neither settled nor revoked.
+        self.deliveries: Final[dict[TypedDelivery[C, E], None]] = {}
         #: Whether one consumer at a time is served, the next one when that ends (CONSUME-29).
         self.single_active: Final = arguments.get("x-single-active-consumer") is True
         self._active: C | None = None
@@ -83,6 +84,11 @@ class TypedQueue(Target, Generic[C, E]):
         return f"{type(self).__name__}({self.name!r})"
 
     # messages
+
+    @property
+    def unacked(self) -> int:
+        """How many deliveries wait for their acknowledgement."""
+        return len(self.deliveries)
 
     @abstractmethod
     def __len__(self) -> int:
@@ -228,11 +234,11 @@ class TypedQueue(Target, Generic[C, E]):
         self._active = consumer
         self._rotation.add(consumer)
 
-    def credited(self, consumer: C) -> C | None:
-        """Who may have to be put back into the rotation because a delivery to this consumer, which is marked
-        ``blocked``, is settled; ``None`` for nobody.
+    def credited(self, delivery: "TypedDelivery[C, E]", *, returned: bool) -> C | None:  # noqa: ARG002
+        """Who may have to be put back into the rotation because a delivery, whose consumer is marked ``blocked``, is
+        settled, or ``returned`` by the client; ``None`` for nobody.
         """
-        return consumer
+        return delivery.consumer
 
     def unblock(self, consumer: C) -> None:
         """Put a consumer back into the rotation, if it has credit again; call :meth:`dispatch` to have it served."""
@@ -281,8 +287,8 @@ class TypedQueue(Target, Generic[C, E]):
 
     # state
 
-    def dump(self, dumping: Dumping, unacknowledged: Sequence[E]) -> QueueState:
-        """The queue as data. ``unacknowledged`` is what its channels have."""
+    def dump(self, dumping: Dumping) -> QueueState:
+        """The queue as data."""
         turns = {consumer: turn for turn, consumer in enumerate(self._rotation)}
         return QueueState(
             self.type,
@@ -297,8 +303,16 @@ class TypedQueue(Target, Generic[C, E]):
                 consumer.dump(turns.get(consumer, len(turns) + consumer.blocked_as), is_active=consumer is self._active)
                 for consumer in self.consumers
             ),
-            tuple(entry.dump(dumping) for entry in unacknowledged),
+            tuple(self._dump_deliveries(dumping)),
         )
+
+    def _dump_deliveries(self, dumping: Dumping) -> Iterator[EntryState]:
+        """What comes back if all connections are lost, in that order."""
+        deliveries = sorted(self.deliveries, key=lambda delivery: delivery.tag)
+        deliveries.sort(key=lambda delivery: self.requeue_order(delivery.consumer, delivery.tag))
+        deliveries.sort(key=lambda delivery: dumping.place(delivery.sink))
+        for delivery in deliveries:
+            yield delivery.entry.dump(dumping)
 
     def load(self, state: QueueState, loading: Loading) -> None:
         """Have what was dumped, but for consumers. The queue is new."""

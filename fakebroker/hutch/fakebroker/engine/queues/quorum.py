@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, ClassVar, Final
 
 from hutch.fakebroker.engine.clock import Timer, moment
+from hutch.fakebroker.engine.deliveries import TypedDelivery
 from hutch.fakebroker.engine.errors import not_implemented
 from hutch.fakebroker.engine.message import Message
 from hutch.fakebroker.engine.origin import Origin
@@ -59,8 +60,6 @@ class QuorumQueue(TypedQueue[QuorumConsumer, QuorumEntry]):
         #: How many consumers have come.
         self._arrivals = 0
         self._wake_up: Timer | None = None
-        #: Consumers that ended and may have deliveries outstanding.
-        self._ended: Final[list[QuorumConsumer]] = []
         self._publishers: Final = Publishers(self)
         self._created_at = vhost.node.clock.monotonic()
         self._used_at = self._created_at
@@ -114,12 +113,12 @@ class QuorumQueue(TypedQueue[QuorumConsumer, QuorumEntry]):
         self._ready.append(entry, priority if isinstance(priority, int) else _DEFAULT_PRIORITY)
         self.dispatch()
 
-    def _deliverable(self, entry: QuorumEntry, consumer: QuorumConsumer | None) -> QuorumEntry:
-        """The entry as it is delivered, or fetched for no ``consumer``; its time begins."""
+    def _deliverable(self, entry: QuorumEntry, consumer: QuorumConsumer | None, now: float) -> QuorumEntry:
+        """The entry as it is delivered, or fetched for no ``consumer``; its time begins ``now``."""
         if self._profile.has_consumer_timeouts:
             asked = None if consumer is None else consumer.arguments.get("x-consumer-timeout")
             timeout = asked / 1000 if isinstance(asked, int) else self.settings.consumer_timeout
-            self._timeouts.watch(entry, timeout)
+            self._timeouts.watch(entry, now, timeout)
         entry.tell_counts(
             self.vhost.node.envelopes, counts_acquired=self._profile.counts_acquired, got=consumer is None
         )
@@ -134,11 +133,11 @@ class QuorumQueue(TypedQueue[QuorumConsumer, QuorumEntry]):
         if self.single_active:
             printed = '<<"quorum">>' if self.vhost.node.profile.arguments.names_queue_type else "quorum"
             raise no_get(self.vhost.name, self.name, printed)
-        self._used_at = self.vhost.node.clock.monotonic()
+        self._used_at = now = self.vhost.node.clock.monotonic()
         self.drop_expired()
         entry = self._ready.pop()
         self._evaluate()
-        return None if entry is None else self._deliverable(entry, None)
+        return None if entry is None else self._deliverable(entry, None, now)
 
     def requeue(self, entries: Sequence[QuorumEntry], by: Origin, *, failed: bool, lost: bool = False) -> None:
         """Take deliveries back, before all others and in the order in which they come (ACK-08), or drop those that came
@@ -203,11 +202,12 @@ class QuorumQueue(TypedQueue[QuorumConsumer, QuorumEntry]):
                     self._rotation.block(consumer)
         if len(deliveries) > 1:
             deliveries.sort(key=lambda delivery: self.requeue_order(delivery[0], 0))
+        now = self.vhost.node.clock.monotonic() if deliveries else 0.0  # all are late at the same moment
         for consumer, entry in deliveries:
             consumer.promised -= 1
             if consumer.crashes:
                 consumer.sink.crash()
-            consumer.sink.deliver(consumer, self._deliverable(entry, consumer))
+            consumer.sink.deliver(consumer, self._deliverable(entry, consumer, now))
         self._evaluate()
 
     # policies and restarts
@@ -355,13 +355,13 @@ class QuorumQueue(TypedQueue[QuorumConsumer, QuorumEntry]):
 
     @property
     def consumer_count(self) -> int:
-        """The number of consumers in declare-ok. With a single active consumer, only that one counts, and all with
-        outstanding deliveries; each basic.get is one.
+        """The number of consumers in declare-ok. With a single active consumer, only that one counts, unless it has a
+        revoked delivery, and all with outstanding deliveries; each basic.get is one (CONSUME-27).
         """
-        self._ended[:] = [consumer for consumer in self._ended if consumer.unacked]
-        consumers = min(len(self.consumers), 1) if self.single_active else len(self.consumers)
-        gotten = self.unacked - sum(consumer.unacked for consumer in (*self.consumers, *self._ended))
-        return consumers + len(self._ended) + gotten
+        active = [] if self._active is None or self._active.revoked else [self._active]
+        counted: set[object] = {*(active if self.single_active else self.consumers)}
+        counted.update(delivery.consumer or delivery for delivery in self.deliveries)
+        return len(counted)
 
     def requeue_order(self, consumer: QuorumConsumer | None, delivery_tag: int) -> RequeueOrder:
         """By their tags, or as they came and then each basic.get, whose tag is that of its delivery."""
@@ -379,12 +379,17 @@ class QuorumQueue(TypedQueue[QuorumConsumer, QuorumEntry]):
         """Put a consumer into the rotation; call :meth:`dispatch` to have it served."""
         self._arrivals += 1
         consumer.arrive(self._arrivals)
-        before = next((ended for ended in self._ended if ended.precedes(consumer)), None)
-        if before is not None and not self.single_active:
+        before = None if self.single_active else self._predecessor(consumer)
+        if before is not None:
             consumer.take_over(before)
             consumer.crashes = self._profile.crashes_on_reused_tag
         super().add_consumer(consumer)
         self._let_higher_take_over()
+
+    def _predecessor(self, consumer: QuorumConsumer) -> QuorumConsumer | None:
+        """Who had a consumer's tag, ended, and has deliveries outstanding."""
+        having = (delivery.consumer for delivery in self.deliveries if delivery.sink is consumer.sink)
+        return next((one for one in having if one and one.tag == consumer.tag and one not in self.consumers), None)
 
     def limit(self, consumer: QuorumConsumer, credit: int, *, drain: bool) -> None:  # noqa: ARG002
         """Let a consumer have what it is granted alone. RabbitMQ 3.10 serves it, and crashes."""
@@ -416,29 +421,22 @@ class QuorumQueue(TypedQueue[QuorumConsumer, QuorumEntry]):
         if drain and not waits:
             consumer.lose(given - served)
 
-    def remove_consumer(self, consumer: QuorumConsumer) -> None:
-        """Take a consumer out; what it has outstanding stays outstanding."""
-        if consumer in self.consumers:
-            # What was taken back is settled with the rest.
-            self.unacked += consumer.released
-            consumer.released = 0
-            if consumer.unacked:
-                self._ended.append(consumer)
-        super().remove_consumer(consumer)
+    def credited(
+        self, delivery: TypedDelivery[QuorumConsumer, QuorumEntry], *, returned: bool
+    ) -> QuorumConsumer | None:
+        """The consumer. One of which a revoked delivery is returned waits on, unless there is a single active one
+        (CONSUME-27).
+        """
+        return None if returned and delivery.revoked and not self.single_active else delivery.consumer
 
     def unblock(self, consumer: QuorumConsumer) -> None:
         """Put a consumer back into the rotation, if it may have more deliveries."""
-        if consumer.released:
-            outstanding = consumer.sink.outstanding(self)
-            left = sum(delivery.revoked for delivery in outstanding if delivery.consumer is consumer)
-            self.unacked += consumer.released - left
-            consumer.released = left
         if self.single_active and consumer is not self._active:
             consumer.blocked = False
         elif not self._let_higher_take_over():
             super().unblock(consumer)
 
-    def suspend(self, consumer: QuorumConsumer, released: int) -> bool:
+    def suspend(self, consumer: QuorumConsumer) -> bool:
         """Cancel a consumer, and serve it no more until it has settled deliveries that the queue has taken back;
         whether it is one still and its client wants to know.
         """
@@ -446,8 +444,6 @@ class QuorumQueue(TypedQueue[QuorumConsumer, QuorumEntry]):
             return False
         if not consumer.sink.cancelled(consumer):
             return False
-        consumer.released += released
-        self.unacked -= released
         self._rotation.block(consumer)
         if consumer is self._active and (following := self._next_active()) is not consumer:
             consumer.blocked = True
@@ -457,7 +453,7 @@ class QuorumQueue(TypedQueue[QuorumConsumer, QuorumEntry]):
     def _next_active(self) -> QuorumConsumer:
         if not self._profile.single_active_by_priority:
             return next(iter(self.consumers))
-        return max(self.consumers, key=lambda consumer: (not consumer.released, consumer.priority, consumer.limit))
+        return max(self.consumers, key=lambda consumer: (not consumer.revoked, consumer.priority, consumer.limit))
 
     def _let_higher_take_over(self) -> bool:
         """Have the single active consumer replaced by one of higher priority, or wait for that until nothing is

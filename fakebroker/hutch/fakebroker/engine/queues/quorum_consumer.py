@@ -13,15 +13,13 @@ _UNLIMITED_PREFETCH: Final = 2000
 class QuorumConsumer(Consumer):
     """A consumer of a quorum queue.
 
-    ``limit`` is how many deliveries may be unacknowledged at once. ``released`` is how many the queue has taken back
-    because they were not acknowledged in time. They still count as unacknowledged, and the consumer gets no more until
-    it has settled them. ``lost`` is the credit it has lost because the queue was empty (CONSUME-26). ``promised`` is
-    how many deliveries it is about to get, ``arrival`` its number among the queue's consumers. ``crashes`` is whether
-    its channel ends with its next delivery.
+    ``limit`` is how many deliveries may be unacknowledged at once. The consumer gets no more while it has a revoked
+    delivery, which was not acknowledged in time. ``lost`` is the credit it has lost because the queue was empty
+    (CONSUME-26). ``promised`` is how many deliveries it is about to get, ``arrival`` its number among the queue's
+    consumers. ``crashes`` is whether its channel ends with its next delivery.
     """
 
     limit = _UNLIMITED_PREFETCH
-    released = 0
     lost = 0
     promised = 0
     arrival = 0
@@ -41,7 +39,7 @@ class QuorumConsumer(Consumer):
             credit = self.limit
         else:
             credit = self.limit - self.unacked - self.promised
-        return credit > 0 and not self.released
+        return credit > 0 and not self.revoked
 
     def grant(self, credit: int) -> int:
         """Let it have so many deliveries from now on, less what it has lost; how many that is."""
@@ -68,15 +66,12 @@ class QuorumConsumer(Consumer):
         self.limit, self.lost, self.arrival = state.limit, state.lost, state.arrival
         self.crashes = state.crashes
 
-    def precedes(self, consumer: Consumer) -> bool:
-        """Whether it has ended with deliveries outstanding, and ``consumer`` has its tag now."""
-        return self.unacked > 0 and self.sink is consumer.sink and self.tag == consumer.tag
-
     def take_over(self, before: "QuorumConsumer") -> None:
         """Be the consumer that was there before, whose deliveries count for this one too."""
-        for delivery in self.sink.outstanding(self.queue):
+        for delivery in self.queue.deliveries:
             if delivery.consumer is before:
                 delivery.consumer = self
-        self.unacked, before.unacked = before.unacked, 0
+                self.unacked += 1
+        before.unacked -= self.unacked
         self.limit = max(self.limit, self.unacked)
         self.arrival = before.arrival

@@ -341,7 +341,7 @@ class StreamQueue(TypedQueue[Consumer, Record]):
         """A delivery that was dumped, which does not come back to a stream."""
         return Record(state.position, loading.message(state.message), 0, b"")
 
-    def dump(self, dumping: Dumping, unacknowledged: Sequence[Record]) -> QueueState:  # noqa: ARG002
+    def dump(self, dumping: Dumping) -> QueueState:
         """The stream as data. What consumers have not acknowledged is credit again, and does not come back."""
         consumers = tuple(
             replace(
@@ -351,7 +351,7 @@ class StreamQueue(TypedQueue[Consumer, Record]):
             )
             for turn, reader in enumerate(self._readers.values())
         )
-        return replace(super().dump(dumping, ()), consumers=consumers)
+        return replace(super().dump(dumping), consumers=consumers, unacknowledged=())
 
     def load_consumers(self, consumers: Mapping[Consumer, ConsumerState]) -> None:
         """Have these consumers, each where it was, and serve them."""

@@ -1,7 +1,7 @@
 """What those that have state use to dump and load it: moments, timers and messages, each once."""
 
 from abc import abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Final
 
 from hutch.fakebroker.engine.clock import Clock, Timer, Timers
@@ -13,11 +13,16 @@ from hutch.wire.interfaces import mypyc_attr
 
 
 class Dumping:
-    """Makes data of what a node has."""
+    """Makes data of what a node has. ``sinks`` are its sinks, in the order in which they would be lost."""
 
-    def __init__(self, clock: Clock) -> None:
+    def __init__(self, clock: Clock, sinks: Iterable[object]) -> None:
         self._epoch: Final = clock.epoch()
+        self._order: Final = {sink: place for place, sink in enumerate(sinks)}
         self._messages: Final[dict[Message, MessageState]] = {}
+
+    def place(self, sink: object) -> int:
+        """Where a sink stands among all."""
+        return self._order[sink]
 
     def moment(self, at: float) -> int:
         """A moment on the clock's ``monotonic``, seconds, as nanoseconds since 1970."""

@@ -1,7 +1,7 @@
 """The state of a node, as data."""
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from hutch.fakebroker.engine.access.users import User
 from hutch.fakebroker.engine.exchanges.exchange import Exchange
@@ -10,11 +10,7 @@ from hutch.fakebroker.engine.state.values import BindingState, ExchangeState, No
 
 if TYPE_CHECKING:
     from hutch.fakebroker.engine.node import Node
-    from hutch.fakebroker.engine.queues.queue import Queue
     from hutch.fakebroker.engine.vhost import VHost
-
-#: What of each queue was delivered and not settled.
-Unacknowledged = dict["Queue", list[Any]]
 
 
 def dump(node: "Node") -> NodeState:
@@ -23,7 +19,7 @@ def dump(node: "Node") -> NodeState:
     Nothing may be pending.
     """
     assert not node.pending, "a state is dumped between commands"
-    dumping, unacknowledged = Dumping(node.clock), _unacknowledged(node)
+    dumping = Dumping(node.clock, node.sinks)
     return NodeState(
         exchange_types=frozenset(node.exchange_types),
         moment=dumping.moment(node.clock.monotonic()),
@@ -35,19 +31,11 @@ def dump(node: "Node") -> NodeState:
         hashes=node.hashes,
         global_parameters=dict(node.global_parameters),
         users=tuple(map(_dump_user, node.users.values())),
-        vhosts=tuple(_dump_vhost(vhost, dumping, unacknowledged) for vhost in node.vhosts.values()),
+        vhosts=tuple(_dump_vhost(vhost, dumping) for vhost in node.vhosts.values()),
         parts={name: part.dump(dumping) for name, part in node.parts.items()},
         connections=frozenset(connection.origin for connection in node.connections),
         loopback_users=node.loopback_users,
     )
-
-
-def _unacknowledged(node: "Node") -> Unacknowledged:
-    by_queue: Unacknowledged = {}
-    for connection in node.connections:
-        for delivery in connection.unacknowledged:
-            by_queue.setdefault(delivery.queue, []).append(delivery.entry)
-    return by_queue
 
 
 def _dump_user(user: User) -> UserState:
@@ -63,7 +51,7 @@ def _dump_user(user: User) -> UserState:
     )
 
 
-def _dump_vhost(vhost: "VHost", dumping: Dumping, unacknowledged: Unacknowledged) -> VHostState:
+def _dump_vhost(vhost: "VHost", dumping: Dumping) -> VHostState:
     return VHostState(
         vhost.name,
         vhost.description,
@@ -75,7 +63,7 @@ def _dump_vhost(vhost: "VHost", dumping: Dumping, unacknowledged: Unacknowledged
         dict(vhost.policies.user),
         dict(vhost.policies.operator),
         tuple(_dump_exchange(exchange, dumping) for exchange in vhost.exchanges.values()),
-        tuple(queue.dump(dumping, unacknowledged.get(queue, ())) for queue in vhost.queues.values()),
+        tuple(queue.dump(dumping) for queue in vhost.queues.values()),
         tuple(_dump_bindings(vhost)),
     )
 

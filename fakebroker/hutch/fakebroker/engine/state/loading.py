@@ -197,13 +197,17 @@ def _end_others(staying: _Staying, node: "Node", loading: _Loading) -> None:
 
 
 def _empty(node: "Node") -> "dict[tuple[str, str], Queue]":
-    """Have nothing in the virtual hosts. Returns the queues that there were, by virtual host and name."""
+    """Have nothing in the virtual hosts, and revoke deliveries. Returns the queues that there were, by virtual host and
+    name.
+    """
     replaced: dict[tuple[str, str], Queue] = {}
     for connection in node.connections:
         connection.exclusive_queues.clear()
     for vhost in node.vhosts.values():
         for queue in vhost.queues.values():
             replaced[vhost.name, queue.name] = queue
+            for delivery in list(queue.deliveries):
+                delivery.revoke()
             queue.consumers.clear()
             queue.close()
         vhost.queues.clear()
