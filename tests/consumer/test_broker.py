@@ -53,6 +53,8 @@ def test_a_broker() -> None:
             snapshot = broker.snapshot()
             assert_type(snapshot, Snapshot)
             broker.restore(snapshot)
+        assert_type(broker.listen_management(), str)
+        assert_type(broker.management_url, str)
         node = broker.add_node()
         assert_type(node, ClusterNode)
         assert_type(node.url, str)

@@ -26,6 +26,7 @@ def test_the_fixtures(
     assert_type(fakebroker.admin, Administration)
     assert_type(fakebroker.history, History)
     assert_type(fakebroker.memory_url, str)
+    assert_type(fakebroker.management_url, str)
     assert fakebroker.url == fakebroker_url
     assert fakebroker_channel.connection is fakebroker_connection
     with fakebroker_factory(clock=fakebroker.clock) as other:

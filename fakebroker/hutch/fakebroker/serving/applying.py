@@ -91,8 +91,7 @@ def _add_users(broker: Broker, users: Iterable[UserSettings], settings: ServeSet
     admin = broker.admin
     limited = {permission.user for permission in settings.permissions}
     for user in users:
-        if user.tags or user.permissions is not None or user.name in limited:
-            admin.add_user(user.name, user.password, user.tags)
+        admin.add_user(user.name, user.password, user.tags)
         if user.permissions is not None and user.name not in limited:
             admin.set_permissions(user.name, *user.permissions, vhost=settings.default_vhost)
     for each in settings.permissions:
