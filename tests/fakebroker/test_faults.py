@@ -694,6 +694,14 @@ class TestRemains:
         assert (list(manual.faults), manual.hub.new_session) == ([], Session)
         assert [session.gate for session in manual.hub.sessions] == [None]
 
+    def test_a_return_to_a_snapshot_ends_all(self, manual: Broker, connect: Connect) -> None:
+        peer = connect(manual)
+        snapshot = manual.snapshot()
+        manual.faults.on("queue.declare").never_answer()
+        manual.restore(snapshot)
+        assert list(manual.faults) == []
+        assert peer.declare("q").queue == "q"
+
     def test_sessions_that_are_gone_are_forgotten(self, manual: Broker, pipe: Connect) -> None:
         def sessions() -> int:
             gc.collect()

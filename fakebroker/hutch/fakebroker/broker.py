@@ -308,7 +308,8 @@ class Broker:
         not acknowledged come back to their queues. The client may still acknowledge them; that changes nothing.
         The history goes on.
 
-        All that clients have sent is done first. An alarm ends before that, so no client waits for one any longer.
+        All that clients have sent is done first. Faults and alarms end before that, so no client waits for one any
+        longer.
 
         Raises:
             RuntimeError: the broker is stopped or closed.
@@ -321,6 +322,8 @@ class Broker:
             if snapshot.profile != self.profile.name:
                 raise ValueError(f"this is a snapshot of RabbitMQ {snapshot.profile}, not {self.profile.name}")
             check(snapshot.state, node)
+        if hub.faults is not None:
+            hub.faults.clear()
         for resource in sorted(hub.node.alarms.raised):
             self.admin.clear_alarm(resource)
         self.drain_clients()

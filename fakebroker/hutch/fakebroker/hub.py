@@ -56,6 +56,9 @@ class Hub(Follower):
         self.listeners: Final = Listeners(self)
         #: Makes the session of a client that has come, with the arguments of :class:`Session`.
         self.new_session: Callable[..., Session] = Session
+        #: Asked when a TCP client has come: ``"RST"`` or ``"FIN"`` ends its connection, ``"SILENT"`` leaves it waiting
+        #: until the function is called, ``""`` lets it in.
+        self.arrival: Callable[[Callable[[], None]], str] | None = None
         #: Whether the ports are closed by a fault.
         self.refusing = False
         #: The broker's faults, once somebody asked for them.

@@ -5,6 +5,7 @@ from json import loads
 from typing import Any, Final, NamedTuple, final
 
 from hutch.fakebroker import Event, Message
+from hutch.fakebroker.key_patterns import key_matches
 from hutch.pytest_plugin.names import unknown
 from hutch.pytest_plugin.timeline import body_text, names
 from hutch.wire.properties import FLAGS
@@ -109,26 +110,14 @@ def _same(name: str, wanted: object, value: Callable[[Event, Message], object]) 
 
 
 def _key(wanted: object) -> Criterion:
-    words = wanted.split(".") if isinstance(wanted, str) else []
-    if "*" not in words and "#" not in words:
+    if not isinstance(wanted, str) or not {"*", "#"} & {*wanted.split(".")}:
         return _same("routing key", wanted, lambda _, message: message.routing_key)
 
     def miss(_: Event, message: Message) -> str | None:
         key = message.routing_key
-        return None if _matches(words, key.split(".")) else f"routing key is {key!r}"
+        return None if key_matches(wanted, key) else f"routing key is {key!r}"
 
     return Criterion(f"routing key {wanted!r}", miss)
-
-
-def _matches(pattern: list[str], words: list[str]) -> bool:
-    """Whether a key matches a pattern, as at a topic exchange: ``*`` is one word, ``#`` any number."""
-    reached = {0}
-    for part in pattern:
-        if part == "#":
-            reached = set(range(min(reached, default=len(words) + 1), len(words) + 1))
-        else:
-            reached = {at + 1 for at in reached if at < len(words) and part in {"*", words[at]}}
-    return len(words) in reached
 
 
 def _in_queue(queue: str) -> Criterion:

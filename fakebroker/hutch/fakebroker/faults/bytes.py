@@ -141,9 +141,6 @@ class ByteFault(Fault):
         """Whether it is over. There is no telling from how many connections it has met."""
         return self.has_ended
 
-    def arrived(self, gate: "SessionGate") -> None:
-        """A client has come."""
-
     def is_in(self, direction: str) -> bool:
         """Whether it happens in that direction."""
         return self._direction in {direction, BOTH}
@@ -155,7 +152,5 @@ class ByteFault(Fault):
         if self not in gate.met:
             if self.is_used_up or not is_of_connection(gate.session, self._asked):
                 return False
-            self.matches += 1
-            gate.met[self] = self.is_due
-            self.hits += self.is_due
+            gate.met[self] = self.count()
         return gate.met[self]

@@ -205,10 +205,7 @@ class CommandMatch:
             _positive(seconds)
 
         def act(gate: SessionGate, command: Command, fault: Fault) -> None:
-            let_go, timers = gate.hold_back(command), gate.session.timers
-            if seconds is not None:
-                timers.set(seconds, let_go)
-            fault.holds(timers, let_go)
+            fault.holds(gate.session.timers, gate.hold_back(command), seconds)
 
         return self._make(f"hold_back({'' if seconds is None else f'{seconds:g}'})", act)
 
@@ -292,9 +289,7 @@ class CommandMatch:
             gate.pass_on(command)
             node = gate.session.node
             node.raise_alarm(resource)
-            if seconds is not None:
-                node.timers.set(seconds, lambda: self._faults.clear_alarm(resource))
-            fault.holds(node.timers, lambda: self._faults.clear_alarm(resource))
+            fault.holds(node.timers, lambda: self._faults.clear_alarm(resource), seconds)
 
         return self._make(f"raise_alarm({resource!r}{'' if seconds is None else f', {seconds:g}'})", act)
 

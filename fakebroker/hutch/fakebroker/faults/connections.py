@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from hutch.fakebroker.faults.gate import SessionGate
     from hutch.fakebroker.hub import Hub
 
+SILENT: Final = "SILENT"
 _DIRECTIONS: Final = (BOTH, FROM_CLIENT, TO_CLIENT)
 
 
@@ -77,11 +78,8 @@ class ConnectionMatch:
     def _end_all(self, fault: Fault, end: Callable[["SessionGate", str], None]) -> None:
         there_are = [session for session in self._hub.sessions if not session.dropped]
         for session in there_are:
-            if is_of_connection(session, self._asked) and not fault.is_used_up:
-                fault.matches += 1
-                if fault.is_due:
-                    fault.hits += 1
-                    end(self._faults.gate(session), f"a fault was asked for: {fault.text}")
+            if is_of_connection(session, self._asked) and not fault.is_used_up and fault.count():
+                end(self._faults.gate(session), f"a fault was asked for: {fault.text}")
         if not fault.hits:
             names = [session.client.peer.name for session in there_are]
             raise LookupError(f"{self._text}: {unknown('connection that is open is', self._asked or 'there', names)}")
@@ -176,52 +174,39 @@ class ArrivalMatch:
 
     def stay_silent(self) -> Fault:
         """Accept a client, and say nothing, and hear nothing. When the fault ends, all arrives."""
-        fault = Silence(self._hub, f"{self._text}.stay_silent()", self._when, {}, BOTH, effect=Hole)
-        self._faults.add_bytes(fault)
-        return fault
+        return self._make("stay_silent()", SILENT)
 
     def reset(self) -> Fault:
         """Accept a client, and end its connection at once by RST."""
-        return self._end("RST", "reset()")
+        return self._make("reset()", "RST")
 
     def end(self) -> Fault:
         """Accept a client, and end its connection at once by FIN."""
-        return self._end("FIN", "end()")
+        return self._make("end()", "FIN")
 
-    def _end(self, ends_by: str, text: str) -> Fault:
-        fault = Farewell(self._hub, f"{self._text}.{text}", self._when, {}, BOTH, ends_by=ends_by)
-        self._faults.add_bytes(fault)
+    def _make(self, text: str, verdict: str) -> Fault:
+        fault = Arrival(self._hub, f"{self._text}.{text}", self._when, verdict)
+        self._faults.add_arrival(fault)
         return fault
 
 
-class Silence(ByteFault):
-    """Happens to clients that come while it is there."""
+class Arrival(ByteFault):
+    """Happens to clients that come. ``verdict`` is as of ``Hub.arrival``. In-process, silence is a fault for bytes."""
+
+    def __init__(self, hub: "Hub", text: str, when: When, verdict: str) -> None:
+        super().__init__(hub, text, when, {}, BOTH, effect=Hole if verdict == SILENT else None)
+        self.verdict: Final = verdict
 
     def arrived(self, gate: "SessionGate") -> None:
-        """A client has come."""
-        super().is_on(gate)
+        """An in-process client has come, and it is its turn."""
+        if self.verdict == SILENT:
+            gate.met[self] = True
+        else:
+            gate.end(self.verdict, f"a fault was asked for: {self.text}")
 
     def is_on(self, gate: "SessionGate") -> bool:
         """Whether it happens to a connection."""
         return gate.met.get(self, False) and not self.is_over_for(gate.session.timers)
-
-
-class Farewell(ByteFault):
-    """Ends the connections of clients that come while it is there."""
-
-    @property
-    def is_over(self) -> bool:
-        """Whether it can happen no more."""
-        return self.has_ended or self.is_used_up
-
-    def arrived(self, gate: "SessionGate") -> None:
-        """A client has come."""
-        if super().is_on(gate):
-            gate.end(self.ends_by, f"a fault was asked for: {self.text}")
-
-    def is_on(self, gate: "SessionGate") -> bool:  # noqa: ARG002
-        """It does nothing to bytes."""
-        return False
 
 
 class Outage(Fault):
@@ -245,8 +230,7 @@ class Refusal(Outage):
             ConnectionRefusedError: it is there.
         """
         if not self.is_over_for(self._hub.node.timers):
-            self.matches += 1
-            self.hits += 1
+            self.count()
             raise ConnectionRefusedError(f"the in-process broker refuses clients: {self.text}")
 
 

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, Final
 
+from hutch.fakebroker.key_patterns import key_matches
 from hutch.wire.fields import FieldError, FieldTable, read_table
 from hutch.wire.methods import (
     METHODS,
@@ -112,7 +113,7 @@ def is_of_command(channel: "Channel | None", asked: Mapping[str, str], method: M
     """Whether a command is as asked."""
     if "exchange" in asked and asked["exchange"] != getattr(method, "exchange", None):
         return False
-    if "routing_key" in asked and not _matches(asked["routing_key"], getattr(method, "routing_key", "")):
+    if "routing_key" in asked and not key_matches(asked["routing_key"], getattr(method, "routing_key", "")):
         return False
     return "queue" not in asked or asked["queue"] in _queues_of(channel, method)
 
@@ -130,15 +131,3 @@ def _queues_of(channel: "Channel | None", method: Method) -> set[str | None]:
             return {unacked[tag].queue.name} if tag in unacked else set()
         return {delivery.queue.name for number, delivery in unacked.items() if not tag or number <= tag}
     return {getattr(method, "queue", "") or channel.last_queue}
-
-
-def _matches(pattern: str, key: str) -> bool:
-    """Whether a key matches a pattern, as at a topic exchange: ``*`` is one word, ``#`` any number."""
-    words = key.split(".")
-    reached = {0}
-    for part in pattern.split("."):
-        if part == "#":
-            reached = set(range(min(reached, default=len(words) + 1), len(words) + 1))
-        else:
-            reached = {at + 1 for at in reached if at < len(words) and part in {"*", words[at]}}
-    return len(words) in reached

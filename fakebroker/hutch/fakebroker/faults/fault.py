@@ -66,7 +66,8 @@ class Fault:
         self._over: Final[list[Timers]] = []
         self._has_ended = False
         #: What goes on when it ends, and the clock of each client.
-        self._held: list[tuple[Timers, Callable[[], None]]] = []
+        self._held: dict[int, tuple[Timers, Callable[[], None]]] = {}
+        self._holdings = 0
         #: Called when it has ended, or its time is over.
         self.on_end: Callable[[], None] | None = None
         if when.seconds is not None:
@@ -124,18 +125,31 @@ class Fault:
         """Whether the match that was counted last may be hit."""
         return self.matches >= self._when.first
 
-    def holds(self, timers: "Timers", let_go: Callable[[], None]) -> None:
-        """Have ``let_go`` called when it ends, or its time is over on this clock."""
-        self._held.append((timers, let_go))
+    def count(self) -> bool:
+        """Count a match. Whether it is hit, which counts, too."""
+        self.matches += 1
+        is_hit = self.is_due and not self.is_used_up
+        self.hits += is_hit
+        return is_hit
+
+    def holds(self, timers: "Timers", let_go: Callable[[], None], seconds: float | None = None) -> None:
+        """Have ``let_go`` called once: when it ends, or its time is over on this clock, or so many seconds later."""
+        self._holdings = number = self._holdings + 1
+        self._held[number] = (timers, let_go)
+        if seconds is not None:
+            timers.set(seconds, lambda: self._release(number))
+
+    def _release(self, number: int) -> None:
+        if number in self._held:
+            _, let_go = self._held.pop(number)
+            let_go()
 
     def _expire(self, timers: "Timers") -> None:
         self._over.append(timers)
         self._let_go(timers)
 
     def _let_go(self, timers: "Timers | None") -> None:
-        due = [let_go for where, let_go in self._held if timers is None or where is timers]
-        self._held = [(where, let_go) for where, let_go in self._held if timers is not None and where is not timers]
-        for let_go in due:
-            let_go()
+        for number in [number for number, (where, _) in self._held.items() if timers is None or where is timers]:
+            self._release(number)
         if self.on_end is not None:
             self.on_end()

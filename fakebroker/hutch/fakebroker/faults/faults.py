@@ -5,10 +5,11 @@ from typing import TYPE_CHECKING, Any, Final
 
 from hutch.fakebroker import stopping
 from hutch.fakebroker.amqp091.session import Session
+from hutch.fakebroker.engine.clock import Timers
 from hutch.fakebroker.engine.operator.alarms import Alarms
 from hutch.fakebroker.faults.bytes import ByteFault
 from hutch.fakebroker.faults.commands import CommandFault, CommandMatch
-from hutch.fakebroker.faults.connections import ArrivalMatch, ConnectionMatch, Outage, Refusal
+from hutch.fakebroker.faults.connections import SILENT, Arrival, ArrivalMatch, ConnectionMatch, Outage, Refusal
 from hutch.fakebroker.faults.criteria import OF_CONNECTIONS, check_criteria, find_method, known_criteria
 from hutch.fakebroker.faults.fault import Fault, When, checked
 from hutch.fakebroker.faults.gate import Command, SessionGate
@@ -33,6 +34,7 @@ class Faults:
         #: Those that can still be hit.
         self._active: list[CommandFault] = []
         self.of_bytes: list[ByteFault] = []
+        self._arrivals: list[Arrival] = []
         self._refusals: list[Refusal] = []
         self._gates: dict[Session, SessionGate] = {}
 
@@ -175,6 +177,39 @@ class Faults:
         """Have a fault for bytes from now on, behind all that clients have sent."""
         self.act(fault, lambda: self.of_bytes.append(fault))
 
+    def add_arrival(self, fault: Arrival) -> None:
+        """Have a fault for clients that come, from now on."""
+
+        def begin() -> None:
+            self._arrivals.append(fault)
+            if fault.effect is not None:
+                self.of_bytes.append(fault)
+            self._hub.arrival = self._arrive
+
+        self.act(fault, begin)
+
+    def _arrive(self, hear: Callable[[], None]) -> str:
+        """What happens to a TCP client that has come."""
+        timers = self._hub.peer_timers
+        fault = self._next_arrival(timers)
+        if fault is None:
+            return ""
+        if fault.verdict == SILENT:
+            fault.holds(timers, hear)
+        return fault.verdict
+
+    def _next_arrival(self, timers: Timers) -> Arrival | None:
+        """Have the faults count a client that has come; the one that it is hit by."""
+        hit = None
+        for fault in self._arrivals:
+            if not (fault.is_used_up or fault.is_over_for(timers)):
+                if hit is not None:
+                    fault.matches += 1
+                elif fault.count():
+                    hit = fault
+        self.tidy_up()
+        return hit
+
     def act(self, fault: Fault, action: Callable[[], None]) -> None:
         """Have a fault from now on. ``action`` is done in a turn, behind all that clients have sent."""
         self._hub.drain_clients()
@@ -214,7 +249,7 @@ class Faults:
             refusal.check()
         session = Session(*args, **options)
         gate = self.gate(session)
-        for fault in list(self.of_bytes):
+        if is_in_process and (fault := self._next_arrival(session.timers)) is not None:
             fault.arrived(gate)
         self.tidy_up()
         return session
@@ -242,8 +277,11 @@ class Faults:
     def _tidy(self) -> None:
         self._active = [fault for fault in self._active if not fault.is_over]
         self.of_bytes = [fault for fault in self.of_bytes if not fault.is_over]
+        self._arrivals = [fault for fault in self._arrivals if not fault.is_over]
         self._refusals = [fault for fault in self._refusals if not fault.is_over]
-        is_quiet = not (self._active or self.of_bytes or self._refusals)
+        if not self._arrivals:
+            self._hub.arrival = None
+        is_quiet = not (self._active or self.of_bytes or self._arrivals or self._refusals)
         for session, gate in list(self._gates.items()):
             if (session.dropped and not session.has_output) or (is_quiet and gate.is_idle):
                 gate.remove()

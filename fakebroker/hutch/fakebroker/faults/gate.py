@@ -241,7 +241,7 @@ class SessionGate(Gate):
         if is_it:
             answer = expected.popleft()
             if answer.seconds is not None:
-                self._delay(answer, self.delay_output(number, data))
+                answer.fault.holds(self.session.timers, self.delay_output(number, data), answer.seconds)
         if not expected or ids == _CLOSE:
             del self._answers[number]
         return is_it
@@ -258,12 +258,6 @@ class SessionGate(Gate):
                 self._faults.tidy_up()
 
         return let_go
-
-    def _delay(self, answer: _Answer, let_go: Callable[[], None]) -> None:
-        timers = self.session.timers
-        if answer.seconds is not None:
-            timers.set(answer.seconds, let_go)
-        answer.fault.holds(timers, let_go)
 
     # bytes
 

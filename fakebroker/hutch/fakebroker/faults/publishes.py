@@ -87,9 +87,7 @@ def confirm_late(seconds: float | None) -> Callable[[SessionGate, Command, Fault
         confirms, timers = _confirms(gate, command), gate.session.timers
         number = confirms.hold_next()
         gate.pass_on(command)
-        if seconds is not None:
-            timers.set(seconds, lambda: confirms.let_go([number]))
-        fault.holds(timers, lambda: confirms.let_go([number]))
+        fault.holds(timers, lambda: confirms.let_go([number]), seconds)
 
     return act
 
@@ -108,8 +106,7 @@ class Batches:
         batch = self._batches.get(confirms)
         if batch is None:
             batch = self._batches[confirms] = []
-            timers.set(self._seconds, lambda: self._tell(confirms, batch))
-            fault.holds(timers, lambda: self._tell(confirms, batch))
+            fault.holds(timers, lambda: self._tell(confirms, batch), self._seconds)
         batch.append(confirms.hold_next())
         gate.pass_on(command)
         if len(batch) >= self._size:

@@ -58,6 +58,8 @@ class Client(asyncio.Protocol):
         #: While the client does not read, output stays in the session.
         self._stall: Final = Stall(self._hub.peer_timers, self._give_up)
         self._is_lost = False
+        #: What a client has sent that a fault leaves waiting; ``None`` for others.
+        self._unheard: bytes | None = None
         self._encryption: Encryption | None = None
         self._handshake_timer: Timer | None = None
         self.peer = Peer("")
@@ -86,15 +88,36 @@ class Client(asyncio.Protocol):
         _log.info("%s: accepted", self.peer.name)
         with self._hub.turn:
             self._hub.peers += 1
-            if self._hub.stopped:
+            verdict = "" if self._hub.arrival is None else self._hub.arrival(self._hear_soon)
+            if self._hub.stopped or verdict == "RST":
                 self._listener.call_soon(self._reset)
-            elif self._listener.tls is None:
-                self._begin(None)
+            elif verdict:
+                if verdict == "FIN":
+                    self._listener.call_soon(transport.write_eof)
+                self._unheard = b""
             else:
-                self._encryption = Encryption(self._listener.tls)
-                self._handshake_timer = self._hub.peer_timers.set_for_client(
-                    HANDSHAKE_TIMEOUT, lambda: self._listener.call_soon(self._reset)
-                )
+                self._let_in()
+
+    def _let_in(self) -> None:
+        # In a turn.
+        if self._listener.tls is None:
+            self._begin(None)
+        else:
+            self._encryption = Encryption(self._listener.tls)
+            self._handshake_timer = self._hub.peer_timers.set_for_client(
+                HANDSHAKE_TIMEOUT, lambda: self._listener.call_soon(self._reset)
+            )
+
+    def _hear_soon(self) -> None:
+        self._listener.call_soon(self._hear)
+
+    def _hear(self) -> None:
+        """Let in a client that was left waiting."""
+        data, self._unheard = self._unheard, None
+        if data is not None and not self._is_lost:
+            with self._hub.turn:
+                self._let_in()
+            self.data_received(data)
 
     def _begin(self, identity: str | None) -> Session:
         self.session = self._hub.new_session(
@@ -111,6 +134,9 @@ class Client(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         """Have the session do what the client asks for."""
         self._listener.progress += 1
+        if self._unheard is not None:
+            self._unheard += data
+            return
         encryption = self._encryption
         if encryption is not None:
             try:
@@ -248,7 +274,9 @@ class Client(asyncio.Protocol):
                 encryption.end()
             data = encryption.take()
         self._write(data)
-        if dropped and ends_by == "FIN":
+        if dropped and session.ends_by == "FIN":
+            self.transport.write_eof()  # closing with something unread would be a RST
+        elif dropped and ends_by == "FIN":
             self.transport.close()
         elif dropped:
             self._reset()
