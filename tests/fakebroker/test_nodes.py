@@ -98,6 +98,21 @@ def test_a_stopped_one_stays_so_when_the_broker_starts(broker: Broker, nodes: li
     connect(second.url).close()
 
 
+def test_they_refuse_while_a_fault_has_them_do_so(broker: Broker, nodes: list[ClusterNode]) -> None:
+    first, second = nodes
+    first.stop()
+    fault = broker.faults.connecting().refuse()
+    second.stop()
+    second.start()
+    for node in nodes:
+        with pytest.raises(ConnectionRefusedError):
+            connect(node.url)
+    fault.end()
+    connect(second.url).close()
+    with pytest.raises(ConnectionRefusedError):
+        connect(first.url)
+
+
 def test_they_close_with_the_broker(broker: Broker, nodes: list[ClusterNode]) -> None:
     connection = connect(nodes[0].url)
     broker.close(grace=0.05)

@@ -235,6 +235,12 @@ class TestReset:
         broker.restore(changed)
         assert broker.hub.first_login == ("guest", "secret", "/")
 
+    def test_no_fault_is_left(self, broker: Broker) -> None:
+        broker.faults.connecting().refuse()
+        broker.reset()
+        assert list(broker.faults) == []
+        connect(broker.url).close()
+
     def test_a_broker_that_is_stopped_starts(self, broker: Broker) -> None:
         broker.admin.stop()
         broker.reset()

@@ -137,10 +137,29 @@ class TestEachTestFindsTheSameState:
             @pytest.mark.parametrize("number", range(2))
             def test_one(fakebroker_session, number):
                 fakebroker_session.connect().close()
+                assert list(fakebroker_session.faults) == []
+                fakebroker_session.faults.connecting().refuse()
                 fakebroker_session.stop()
             """
         )
         pytester.runpytest(*ALONE).assert_outcomes(passed=2)
+
+    def test_a_broker_that_a_test_closed_is_missed_by_those_that_use_it(self, pytester: pytest.Pytester) -> None:
+        pytester.makepyfile(
+            """
+            def test_closes(fakebroker_session):
+                fakebroker_session.close()
+
+            def test_uses(fakebroker_session):
+                pass
+
+            def test_does_not():
+                pass
+            """
+        )
+        result = pytester.runpytest(*ALONE)
+        result.assert_outcomes(passed=2, errors=1)
+        result.stdout.fnmatch_lines(["E*RuntimeError: the broker is closed*"])
 
     def test_clients_of_tests_before_are_let_go(self, pytester: pytest.Pytester) -> None:
         pytester.makepyfile(

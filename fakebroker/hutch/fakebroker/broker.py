@@ -340,8 +340,8 @@ class Broker:
             hub.listeners.flush()
 
     def reset(self) -> None:
-        """Have the broker as it was made: with its first users, virtual hosts and definitions, and nothing else. The
-        history is empty. A broker that is stopped starts, and so do nodes that are. Its URLs stay.
+        """Have the broker as it was made: with its first users, virtual hosts and definitions, and nothing else. No
+        fault is left, and the history is empty. A broker that is stopped starts, and so do its nodes. Its URLs stay.
 
         The rest is as in :meth:`restore`: connections are closed with 320, and a :class:`ManualClock` says the time of
         the making again.
@@ -350,6 +350,8 @@ class Broker:
             RuntimeError: the broker is closed.
             TimeoutError: as :meth:`restore`.
         """
+        if self.hub.faults is not None:
+            self.hub.faults.clear()
         self.admin.start()
         self.hub.listeners.start_nodes()
         with Broker(clock=ManualClock(self._made_at), **self._made_with) as made:

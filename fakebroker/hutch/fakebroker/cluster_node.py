@@ -45,11 +45,11 @@ class ClusterNode:
             if self.stopped:
                 return
             self.stopped = True
-            if not hub.stopped:
+            if not (hub.stopped or hub.refusing):
                 server.refuse()  # first: a client that is told to go may connect again at once
-                with hub.turn:
-                    server.cut_clients()
-                server.flush()
+            with hub.turn:
+                server.cut_clients()
+            server.flush()
 
     def start(self) -> None:
         """Go on after :meth:`stop`. A node of a broker that is stopped accepts clients once the broker starts.
@@ -61,7 +61,7 @@ class ClusterNode:
             self._check()
             if self.stopped:
                 self.stopped = False
-                if not self._hub.stopped:
+                if not (self._hub.stopped or self._hub.refusing):
                     self._server.accept()
 
     def _check(self) -> None:

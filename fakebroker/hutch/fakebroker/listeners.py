@@ -38,6 +38,11 @@ class Listeners:
         return [server for server in servers if server is not None]
 
     @property
+    def _running(self) -> "list[ServerThread]":
+        """Those that are no node that is stopped by itself."""
+        return [server for server in self._all if server not in self._nodes or not self._nodes[server].stopped]
+
+    @property
     def urls(self) -> list[str]:
         """Where AMQP clients reach the broker."""
         return [server.url for server in (self._plain, self._tls) if server]
@@ -129,18 +134,17 @@ class Listeners:
 
     def refuse(self) -> None:
         """Refuse new clients, and keep the ports."""
-        for server in self._all:
+        for server in self._running:
             server.refuse()
 
     def accept(self) -> None:
-        """Undo :meth:`refuse`, but for nodes that are stopped by themselves."""
-        for server in self._all:
-            if server not in self._nodes or not self._nodes[server].stopped:
-                server.accept()
+        """Undo :meth:`refuse`."""
+        for server in self._running:
+            server.accept()
 
     def accept_soon(self) -> None:
         """:meth:`accept`, which is done before the next :meth:`flush` returns."""
-        for server in self._all:
+        for server in self._running:
             server.accept_soon()
 
     def cut_clients(self) -> None:

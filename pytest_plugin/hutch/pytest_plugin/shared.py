@@ -56,6 +56,8 @@ class _Shared:
     def _restore(self) -> None:
         broker = self._broker
         if broker.broker.hub.changes != self._changes:
+            if broker.broker.hub.faults is not None:
+                broker.faults.clear()
             broker.start()
             broker.broker.hub.listeners.start_nodes()
             broker.restore(self._snapshot)
@@ -69,13 +71,21 @@ class _Shared:
             if not self._failed:
                 self._left = list((Counter(self._broker.leftovers()) - self._kept).elements())
 
+    @property
+    def _is_gone(self) -> bool:
+        return self.is_over or self._broker.broker.hub.closed
+
+    def _is_used_by(self, item: pytest.Item) -> bool:
+        return self._name in getattr(item, "fixturenames", ())
+
     # pytest's hooks
 
     @pytest.hookimpl(tryfirst=True)
-    def pytest_runtest_setup(self) -> None:
+    def pytest_runtest_setup(self, item: pytest.Item) -> None:
         """Have the test find the state of the snapshot."""
         self._is_in_test, self._failed, self._left = True, False, []
-        self._restore()
+        if not self._is_gone or self._is_used_by(item):
+            self._restore()
 
     @pytest.hookimpl(wrapper=True)
     def pytest_fixture_setup(self, fixturedef: pytest.FixtureDef[Any]) -> Generator[None, Any, Any]:
@@ -85,11 +95,11 @@ class _Shared:
         begun = False
 
         def keep() -> None:
-            if begun and not self.is_over:
+            if begun and not self._is_gone:
                 self._keep()
 
         def end() -> None:
-            if not self.is_over:
+            if not self._is_gone:
                 self.end_test()
                 self._restore()
 
@@ -108,7 +118,7 @@ class _Shared:
         report = yield
         if report.failed:
             self._failed = True
-            if call.when == "call" and self._name in getattr(item, "fixturenames", ()):
+            if call.when == "call" and self._is_used_by(item):
                 report.sections.append(report_section(self._name, self._broker.broker))
         return report
 
