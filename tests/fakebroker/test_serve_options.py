@@ -327,6 +327,33 @@ def test_it_listens_on_several_addresses_and_says_so_in_a_file(serve: Serve, tmp
     assert "whoever reaches" not in served.log.read_text()
 
 
+def test_the_management_api_is_answered(
+    serve: Serve, definitions: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    served = serve("--management-port", "0")
+    url = served.urls[1].replace("://", "://guest:guest@")
+    with served.connect("guest", "guest") as connection:
+        connection.channel().queue_declare("q", durable=True, auto_delete=False)
+        assert main(["definitions", "import", url, str(definitions)]) == 0
+        exported = tmp_path / "exported.json"
+        assert main(["definitions", "export", url, "--output", str(exported)]) == 0
+        assert {queue["name"] for queue in json.loads(exported.read_text())["queues"]} == {"q", "orders"}
+        assert main(["definitions", "diff", str(exported), url]) == 0
+    served.connect("app", "secret", "shop").close()
+    assert served.stop() == 0
+
+
+@pytest.mark.parametrize("text", ["management.tcp.port = 7", "management.listener.port = 7"])
+def test_files_ask_for_the_management_api(tmp_path: Path, capsys: pytest.CaptureFixture[str], text: str) -> None:
+    conf, plugins = tmp_path / "rabbitmq.conf", tmp_path / "enabled_plugins"
+    conf.write_text(f"{text}\n")
+    assert "listens for the management API on 127.0.0.1:7" in check("--config", str(conf), capsys=capsys)
+    plugins.write_text("[rabbitmq_management].")
+    told = check("--enabled-plugins", str(plugins), "--host", "::1", capsys=capsys)
+    assert "listens for the management API on ::1:15672" in told
+    assert not any("management" in line for line in check(capsys=capsys))
+
+
 def test_other_machines_are_let_in_with_a_warning(serve: Serve) -> None:
     served = serve("--host", "0.0.0.0")
     served.wait_for_log("listens on 0.0.0.0: whoever reaches this machine may connect")

@@ -125,7 +125,9 @@ def describe(broker: Broker, settings: ServeSettings) -> list[str]:
 def _described(broker: Broker, settings: ServeSettings) -> Iterable[str]:
     node = broker.hub.node
     yield f"RabbitMQ {broker.profile.name} ({broker.profile.amqp091.version})"
-    for name, places in (("AMQP", settings.places), ("AMQP over TLS", settings.tls_places)):
+    management = () if settings.management is None else (settings.management,)
+    kinds = ("AMQP", settings.places), ("AMQP over TLS", settings.tls_places), ("the management API", management)
+    for name, places in kinds:
         for place in places:
             yield f"listens for {name} on {place.host}:{place.port}"
     for user in node.users.values():

@@ -47,6 +47,13 @@ def make_parser() -> argparse.ArgumentParser:
         "machine reaches)",
     )
     add("--port", type=_port, help="port; 0 takes a free one (default: 5672)")
+    add(
+        "--management-port",
+        type=_port,
+        metavar="PORT",
+        help="answer RabbitMQ's management API on this port, 15672 for example; 0 takes a free one (default: no API). "
+        "It needs the extra hutch[management]",
+    )
     add("--profile", choices=sorted(PROFILES), default="4.3", help="RabbitMQ version to be (default: %(default)s)")
     add("--check", action="store_true", help="tell what would be served, and do not serve")
     _add_content(parser)
@@ -296,12 +303,15 @@ def _listening(settings: ServeSettings, options: argparse.Namespace) -> ServeSet
     if options.tls_login_from is not None:
         tls = replace(tls, login_from=options.tls_login_from)
     hosts = options.hosts or [_LOCAL]
+    management = settings.management
+    if options.management_port is not None:
+        management = Place("", options.management_port, "--management-port")
     return replace(
         settings,
         places=_on_hosts(places, hosts),
         tls_places=_on_hosts(tls_places, hosts),
         tls=tls,
-        management=None if settings.management is None else _on_hosts((settings.management,), hosts[:1])[0],
+        management=None if management is None else _on_hosts((management,), hosts[:1])[0],
     )
 
 

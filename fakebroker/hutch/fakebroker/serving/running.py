@@ -26,6 +26,7 @@ from hutch.fakebroker.serving.settings import Place, ServeSettings, WrongSetting
 
 if TYPE_CHECKING:
     from hutch.fakebroker.broker import Broker
+    from hutch.fakebroker.management.listener import ManagementListener
 
 _log = logging.getLogger("hutch.fakebroker")
 
@@ -74,6 +75,7 @@ async def serve(settings: ServeSettings, ready_file: Path | None) -> None:
     with make_broker(settings) as broker, _signals(stopping.set, lambda: _reload(broker, settings)):
         broker.hub.node.listen(Refusals(broker.hub.node))
         listeners: list[Listener] = []
+        management: list[ManagementListener] = []
         tasks: list[asyncio.Task[None]] = []
         try:
             for place, its_tls in (
@@ -83,9 +85,12 @@ async def serve(settings: ServeSettings, ready_file: Path | None) -> None:
                 listener = Listener(broker.hub, its_tls)
                 _listen(listener, place)
                 listeners.append(listener)
+            if settings.management is not None:
+                management.append(_management(broker, listeners))
+                _listen(management[0], settings.management)
             if settings.memory_limit is not None:
                 tasks.append(asyncio.create_task(watch_memory(broker, settings.memory_limit)))
-            urls = [_without_secret(listener.url) for listener in listeners]
+            urls = [*(_without_secret(listener.url) for listener in listeners), *(each.url for each in management)]
             with _announced(ready_file, settings.profile, urls):
                 print(f"hutch serves as RabbitMQ {settings.profile} on {' and '.join(urls)} (Ctrl-C stops)", flush=True)
                 await _until(stopping)
@@ -93,11 +98,26 @@ async def serve(settings: ServeSettings, ready_file: Path | None) -> None:
         finally:
             for task in tasks:
                 task.cancel()
+            for api in management:
+                await api.stop()
             for listener in listeners:
                 await listener.stop()
 
 
-def _listen(listener: Listener, place: Place) -> None:
+def _management(broker: "Broker", listeners: list[Listener]) -> "ManagementListener":
+    try:
+        from hutch.fakebroker.management.listener import ManagementListener  # noqa: PLC0415  (needs the extra)
+    except ImportError as error:
+        raise WrongSetting(f"the management API needs the extra hutch[management]: {error}") from None
+
+    async def drain_clients() -> None:
+        for listener in listeners:
+            await listener.drain_clients()
+
+    return ManagementListener(broker.hub, broker.profile, drain_clients)
+
+
+def _listen(listener: "Listener | ManagementListener", place: Place) -> None:
     host, port = place.host, place.port
     try:
         listener.start(bind(host, port), host)

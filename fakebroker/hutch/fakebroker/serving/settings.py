@@ -92,6 +92,6 @@ class ServeSettings:
     consumer_timeout: int | None = 1_800_000
     loopback_users: frozenset[str] | None = None
     memory_limit: int | None = None
-    #: Where RabbitMQ's files ask for the management API.
+    #: Where the management API is answered, if anywhere.
     management: Place | None = None
     warnings: tuple[str, ...] = ()
