@@ -66,7 +66,7 @@ class Node:
         #: Who may log in from this machine alone (CONN-AUTH-14).
         self.loopback_users = frozenset({"guest"})
         self.vhosts: Final[dict[str, VHost]] = {}
-        #: RabbitMQ's global parameters, by name: whatever JSON has.
+        #: RabbitMQ's global parameters, by name: any JSON value.
         self.global_parameters: Final[dict[str, Any]] = {}
         self.connections: Final[dict[Connection, None]] = {}
         #: What plugins keep beside queues and exchanges, by name.

@@ -1,4 +1,4 @@
-"""What a served broker is to be: one value, which options, environment and RabbitMQ's files put together."""
+"""The settings of a served broker: one value, which options, environment and RabbitMQ's files put together."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
