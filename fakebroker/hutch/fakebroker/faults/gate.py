@@ -71,7 +71,7 @@ class SessionGate(Gate):
         self._is_open = False
         #: By channel, what its client has sent behind a command that is held back, and that command first.
         self._held: Final[dict[int, deque[Command]]] = {}
-        #: By channel, the answers that are to be kept, and what is to be sent behind one that comes late.
+        #: By channel, the answers to keep, and what goes out behind one that comes late.
         self._answers: Final[dict[int, deque[_Answer]]] = {}
         self._late: Final[dict[int, list[bytes]]] = {}
         #: The faults for bytes that have met the connection, and whether it was their turn.
@@ -202,7 +202,7 @@ class SessionGate(Gate):
         self._is_open = was_open
 
     def _sends(self, data: bytes) -> bool:
-        """Whether faults for bytes take what is to be sent."""
+        """Whether faults for bytes take what goes out."""
         outgoing = self._outgoing
         if not self._faults.of_bytes and outgoing.is_empty:
             return False
