@@ -13,6 +13,7 @@ from hutch.client import Connection, Message, connect
 from hutch.fakebroker import Broker
 from hutch.fakebroker.cli import main
 from hutch.pytest_plugin import FakeBroker
+from hutch.pytest_plugin.settings import SETTINGS
 
 from .pytest_plugin.runs import ALONE
 
@@ -20,10 +21,8 @@ pytest_plugins = ["pytester"]
 
 PROFILES = "'3.10', '4.3'"
 CLOCKS = "'manual', 'frozen', 'auto', 'ticking', 'system'"
-SETTINGS = (
-    "'profile', 'clock', 'users', 'vhosts', 'seed', 'history_events', 'history_bytes', 'permit_deprecated_features', "
-    "'plugins', 'consumer_timeout', 'single_confirms', 'definitions', 'leftovers'"
-)
+NAMES = ", ".join(SETTINGS)
+ARGUMENTS = ", ".join(map(repr, SETTINGS))
 PLUGINS = (
     "'rabbitmq_consistent_hash_exchange', 'rabbitmq_delayed_message_exchange', 'rabbitmq_event_exchange', "
     "'rabbitmq_random_exchange', 'rabbitmq_recent_history_exchange', 'rabbitmq_sharding'"
@@ -57,8 +56,8 @@ class TestSettingsOfTheFixture:
             ("profile=4.3", f"profile 4.3 is unknown; choose from {PROFILES} (in quotes)"),
             ("clock='frozzen'", f"clock 'frozzen' is unknown; choose from {CLOCKS}"),
             ("leftovers='explode'", "leftovers 'explode' is unknown; choose from 'ignore', 'warn', 'fail'"),
-            ("profil='4.3'", f"argument 'profil' is unknown; choose from {SETTINGS}"),
-            ("'4.3'", f"takes keyword arguments only ({SETTINGS.replace(chr(39), '')}), not '4.3'"),
+            ("profil='4.3'", f"argument 'profil' is unknown; choose from {ARGUMENTS}"),
+            ("'4.3'", f"takes keyword arguments only ({NAMES}), not '4.3'"),
         ],
     )
     def test_of_the_marker(self, pytester: pytest.Pytester, arguments: str, text: str) -> None:
@@ -95,7 +94,7 @@ class TestSettingsOfTheFixture:
         pytester.makepyfile("def test_one(fakebroker): pass")
         result = pytester.runpytest(*ALONE)
         result.assert_outcomes(errors=1)
-        assert f"fakebroker_config: argument 'profil' is unknown; choose from {SETTINGS}" in result.outlines
+        assert f"fakebroker_config: argument 'profil' is unknown; choose from {ARGUMENTS}" in result.outlines
 
 
 class TestArgumentsOfABroker:

@@ -25,6 +25,7 @@ MODULES = (
     "hutch.client.sasl",
     "hutch.client.serialization",
     "hutch.client.spec",
+    "hutch.fakebroker.faults",
 )
 CLIENT = (Connection, Channel, Message, ReceivedMessage)
 OTHERS = (Administration, Broker, Event, FakeBroker, Found, History, ManualClock, Question, QueueView)

@@ -1,7 +1,7 @@
 """Everything public in :mod:`hutch.fakebroker`, as a user's program writes it."""
 
 from datetime import UTC, datetime
-from typing import assert_type
+from typing import Any, assert_type
 
 import pytest
 
@@ -153,6 +153,28 @@ def test_an_operator() -> None:
         admin.clear_permissions("ann", vhost="shop")
         admin.delete_user("ann")
         admin.delete_vhost("shop")
+
+
+def test_definitions() -> None:
+    with Broker(clock=ManualClock()) as broker:
+        definitions = broker.admin.export_definitions()
+        assert_type(definitions, dict[str, Any])
+        broker.admin.import_definitions({"queues": [{"name": "orders", "durable": True, "vhost": "/"}]})
+        assert broker.admin.delete_queue("orders") == 0
+        with pytest.raises(InvalidDefinitions):
+            broker.admin.import_definitions({"queues": 5})
+    with Broker(definitions=definitions) as copy:
+        copy.reset()
+
+
+def test_faults_and_nodes() -> None:
+    with Broker(clock=ManualClock()) as broker:
+        broker.faults.clear()
+        node = broker.add_node()
+        assert_type(node, ClusterNode)
+        assert_type(node.url, str)
+        node.stop()
+        node.start()
 
 
 def test_tls() -> None:

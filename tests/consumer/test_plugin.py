@@ -6,9 +6,10 @@ from typing import assert_type
 
 import pytest
 
-from hutch.client import Channel, Connection, Message, ReceivedMessage, connect
+from hutch.client import Channel, Connection, Message, PreconditionFailed, ReceivedMessage, connect
 from hutch.fakebroker import Administration, History, Profile
 from hutch.fakebroker import Message as StoredMessage
+from hutch.fakebroker.faults import Fault
 from hutch.pytest_plugin import Binding, FakeBroker, FakeBrokerMixin, LeftoverWarning, intercept, with_fakebroker
 from hutch.pytest_plugin.asking import Found, Question
 from hutch.pytest_plugin.views import Exchange, Queue
@@ -100,6 +101,21 @@ def test_trouble(fakebroker: FakeBroker) -> None:
     fakebroker.restart()
     fakebroker.add_node().stop()
     fakebroker.faults.clear()
+    fakebroker.reset()
+
+
+def test_faults(fakebroker: FakeBroker, fakebroker_channel: Channel) -> None:
+    fakebroker_channel.queue_declare("orders", auto_delete=False)
+    fault = fakebroker.faults.on("basic.publish", routing_key="orders", nth=1).close_channel(406, "too much")
+    assert_type(fault, Fault)
+    assert_type(fault.hits, int)
+    fakebroker_channel.basic_publish(Message("order 17"), routing_key="orders")
+    with pytest.raises(PreconditionFailed, match="too much"):
+        fakebroker_channel.queue_declare("orders")
+    never = fakebroker.faults.next("basic.ack").lose()
+    assert fakebroker.faults.unhit == [never]
+    fakebroker.faults.clear()
+    fakebroker.add_node().stop()
     fakebroker.reset()
 
 

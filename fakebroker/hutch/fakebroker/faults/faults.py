@@ -110,7 +110,7 @@ class Faults:
         client: str | None = None,
         vhost: str | None = None,
     ) -> ConnectionMatch:
-        """The connections that a fault is for, or the bytes on them.
+        """Choose the connections that a fault hits, or the bytes on them.
 
         The arguments are those of :meth:`on`; ``nth`` and ``times`` count connections. What is known of a client only
         after its login matches from then on.

@@ -202,7 +202,7 @@ class SessionGate(Gate):
         self._is_open = was_open
 
     def _sends(self, data: bytes) -> bool:
-        """Whether faults for bytes take what goes out."""
+        """Whether faults for bytes take what the session sends."""
         outgoing = self._outgoing
         if not self._faults.of_bytes and outgoing.is_empty:
             return False

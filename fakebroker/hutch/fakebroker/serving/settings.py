@@ -1,4 +1,4 @@
-"""The settings of a served broker: one value, which options, environment and RabbitMQ's files put together."""
+"""The settings of a served broker: one value out of options, environment and RabbitMQ's files."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field

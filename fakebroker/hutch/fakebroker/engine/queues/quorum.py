@@ -1,5 +1,5 @@
-"""The quorum queue (QUORUM rows; https://www.rabbitmq.com/docs/quorum-queues), as a cluster of one node has it: it
-counts how often a delivery came back, and drops a message of which too many did.
+"""The quorum queue (QUORUM; https://www.rabbitmq.com/docs/quorum-queues), as a cluster of one node has it. It counts
+how often a delivery came back, and drops a message of which too many did.
 """
 
 import math
