@@ -8,7 +8,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import closing, suppress
-from http.client import HTTPConnection, HTTPResponse
+from http.client import HTTPConnection, HTTPResponse, IncompleteRead
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -21,6 +21,7 @@ from hutch.fakebroker.engine.actors import operator
 from hutch.fakebroker.management.access import Access
 from hutch.fakebroker.management.api import Api
 from hutch.fakebroker.management.messages import Request
+from hutch.fakebroker.management.openapi import DOCUMENT
 from hutch.fakebroker.management.routing import Route
 from hutch.fakebroker.management.topics import ROUTES
 
@@ -235,7 +236,7 @@ def test_guest_from_another_machine() -> None:
     """The API goes by the broker's end of the connection, as the login over AMQP does."""
     with Broker() as broker:
         broker.hub.node.loopback_users = frozenset({"guest"})
-        api = Api(broker.hub, broker.profile)
+        api = Api(broker)
         asked = {"authorization": GUEST}
         assert api.answer(Request("GET", "/api/whoami", asked, local=True)).status == 200
         assert api.answer(Request("GET", "/api/whoami", asked, local=False)).status == 401
@@ -364,3 +365,137 @@ def test_two_thousand_queues_in_time() -> None:
                 assert len(client.ask("GET", "queues")[1]) == 2000
                 spans.append(time.monotonic() - began)
             assert min(spans) < most
+
+
+# what hutch adds
+
+
+def test_the_history_over_http(broker: Broker) -> None:
+    with connect(broker.url) as connection, closing(Client(broker)) as client:
+        channel = connection.channel()
+        channel.queue_declare("q", auto_delete=False)
+        channel.basic_publish(Message("é", content_type="text/plain", content_encoding="utf-8"), "", "q")
+        channel.basic_publish(Message(b"\xff"), "", "q")
+        lines = _lines(client, "hutch/history")
+        assert [line["number"] for line in lines] == list(range(len(lines)))
+        (text, octets) = _lines(client, "hutch/history?kind=published")
+        assert (text["routed_to"], text["user"], text["channel"]) == (["q"], "guest", 1)
+        told = {"exchange": "", "routing_key": "q", "payload": "é", "payload_encoding": "string", "payload_bytes": 2}
+        properties = {"content_type": "text/plain", "content_encoding": "utf-8"}
+        assert text["message"] == {**told, "number": 1, "properties": properties}
+        assert (octets["message"]["payload"], octets["message"]["payload_encoding"]) == ("/w==", "base64")
+        assert [line["number"] for line in _lines(client, f"hutch/history?since={len(lines)}")] == []
+        assert client.ask("GET", "hutch/history?kind=bogus")[0] == 400
+        assert client.ask("GET", "hutch/history?since=x")[0] == 400
+        assert client.ask("DELETE", "hutch/history")[0] == 204
+        assert _lines(client, "hutch/history") == []
+
+
+def _lines(client: Client, path: str) -> list[Any]:
+    client.request("GET", f"/api/{path}", headers={"Authorization": GUEST})
+    answer = client.getresponse()
+    assert answer.getheader("content-type") == "application/x-ndjson"
+    return [json.loads(line) for line in answer.read().splitlines()]
+
+
+def test_the_history_as_it_comes(broker: Broker) -> None:
+    """The stream has what was, and what comes, until its client goes."""
+    before = len(broker.hub.turn.followers)
+    with closing(Client(broker)) as stream, closing(Client(broker)) as client:
+        client.ask("PUT", "queues/%2F/q", {})
+        stream.request("GET", "/api/hutch/history/stream?kind=declared,published", headers={"Authorization": GUEST})
+        answer = stream.getresponse()
+        assert answer.getheader("content-type") == "text/event-stream"
+        assert _next_event(answer)["queue"] == "q"
+        body = {"routing_key": "q", "properties": {}, "payload": "hello", "payload_encoding": "string"}
+        client.ask("POST", "exchanges/%2F/amq.default/publish", body)
+        assert _next_event(answer)["message"]["payload"] == "hello"
+        assert stream.sock is not None
+        stream.sock.shutdown(socket.SHUT_RDWR)
+        deadline = time.monotonic() + 10
+        while len(broker.hub.turn.followers) > before:
+            client.ask("GET", "whoami")
+            assert time.monotonic() < deadline, "the stream goes on without its client"
+
+
+def _next_event(answer: HTTPResponse) -> Any:
+    while not (line := answer.readline()).startswith(b"data: "):
+        assert line, "the stream has ended"
+    return json.loads(line[6:])
+
+
+def test_a_stream_ends_with_its_broker(broker: Broker) -> None:
+    with closing(Client(broker)) as stream:
+        stream.request("GET", "/api/hutch/history/stream", headers={"Authorization": GUEST})
+        answer = stream.getresponse()
+        answer.readline()
+        broker.close(grace=0.1)
+        with suppress(ConnectionError, IncompleteRead):
+            answer.read()
+
+
+def test_the_clock_over_http(broker: Broker) -> None:
+    with closing(Client(broker)) as client:
+        client.ask("PUT", "queues/%2F/q", {"arguments": {"x-expires": 60000}})
+        before = client.ask("GET", "hutch/clock")[1]
+        assert before["manual"]
+        told = client.ask("POST", "hutch/clock/advance", {"seconds": 61})
+        assert (told[0], told[1]["monotonic"] - before["monotonic"]) == (200, 61)
+        assert client.ask("GET", "queues") == (200, [])
+        for seconds in (-1, "1", None, True):
+            assert client.ask("POST", "hutch/clock/advance", {"seconds": seconds})[0] == 400
+        assert client.ask("POST", "hutch/clock/advance", {})[0] == 400
+
+
+def test_a_clock_that_moves_by_itself() -> None:
+    with Broker() as broker, closing(Client(broker)) as client:
+        assert client.ask("GET", "hutch/clock")[1]["manual"] is False
+        assert client.ask("POST", "hutch/clock/advance", {"seconds": 1})[0] == 409
+
+
+def test_snapshots_over_http(broker: Broker) -> None:
+    with closing(Client(broker)) as client:
+        client.ask("PUT", "queues/%2F/kept", {})
+        assert client.ask("PUT", "hutch/snapshots/one")[0] == 201
+        assert client.ask("GET", "hutch/snapshots") == (200, [{"name": "one"}])
+        client.ask("PUT", "queues/%2F/later", {})
+        assert client.ask("POST", "hutch/snapshots/one/restore")[0] == 204
+        assert client.ask("GET", "queues?columns=name") == (200, [{"name": "kept"}])
+        assert client.ask("POST", "hutch/snapshots/two/restore")[0] == 404
+        assert client.ask("DELETE", "hutch/snapshots/one")[0] == 204
+        assert client.ask("DELETE", "hutch/snapshots/one")[0] == 404
+
+
+def test_a_reset_over_http(broker: Broker) -> None:
+    """Connections of AMQP end with it, and the one that asked does not."""
+    with connect(broker.url) as connection, closing(Client(broker)) as client:
+        connection.channel().queue_declare("q", auto_delete=False)
+        began = time.monotonic()
+        assert client.ask("POST", "hutch/reset")[0] == 204
+        assert time.monotonic() - began < 5
+        assert client.ask("GET", "queues") == (200, [])
+        connection.collect()
+
+
+def test_a_page_of_another_site_changes_nothing(broker: Broker) -> None:
+    with closing(Client(broker)) as client:
+        here = "{}:{}".format(*address_of(broker))
+        for origin, status in (("http://evil.example", 403), ("null", 403), (f"http://{here}", 204)):
+            assert client.ask("POST", "hutch/reset", Origin=origin)[0] == status, origin
+        assert client.ask("GET", "whoami", Origin="http://evil.example")[0] == 200
+
+
+def test_the_document_says_all_that_hutch_adds() -> None:
+    described = {
+        (path.removeprefix("/").replace("{", "").replace("}", ""), method.upper())
+        for path, methods in DOCUMENT["paths"].items()
+        for method in methods
+    }
+    there = {(route.path, method) for route in ROUTES if route.path.startswith("hutch/") for method in route.handlers}
+    assert described == there
+
+
+def test_the_document_is_for_everybody(broker: Broker) -> None:
+    with closing(Client(broker, "")) as client:
+        status, told = client.ask("GET", "hutch/openapi.json")
+        assert (status, told["openapi"]) == (200, "3.1.0")

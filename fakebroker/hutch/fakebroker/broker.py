@@ -224,7 +224,7 @@ class Broker:
             ImportError: the extra is not installed.
             OSError, ValueError, OverflowError, RuntimeError, TimeoutError: as :meth:`listen`.
         """
-        return self.hub.listeners.listen_management(self.profile, host, port)
+        return self.hub.listeners.listen_management(self, host, port)
 
     @property
     def management_url(self) -> str:

@@ -11,8 +11,8 @@ from hutch.fakebroker.cluster_node import ClusterNode
 
 if TYPE_CHECKING:
     from hutch.fakebroker.amqp091.session import Session
+    from hutch.fakebroker.broker import Broker
     from hutch.fakebroker.hub import Hub
-    from hutch.fakebroker.profiles import Profile
     from hutch.fakebroker.server.thread import AnyListener, ServerThread
     from hutch.fakebroker.server.tls import Tls
 
@@ -103,7 +103,7 @@ class Listeners:
         for node in list(self._nodes.values()):
             node.start()
 
-    def listen_management(self, profile: "Profile", host: str, port: int) -> str:
+    def listen_management(self, broker: "Broker", host: str, port: int) -> str:
         """:meth:`Broker.listen_management <hutch.fakebroker.Broker.listen_management>`."""
         from hutch.fakebroker.management.listener import ManagementListener  # noqa: PLC0415  (needs the extra)
 
@@ -111,7 +111,7 @@ class Listeners:
             self._hub.home.check()
             with self.change():
                 if self._management is None:
-                    self._management = self._start(host, port, lambda: ManagementListener(self._hub, profile))
+                    self._management = self._start(host, port, lambda: ManagementListener(broker))
         self._management.check()
         return self._management.url
 

@@ -162,7 +162,7 @@ row(
 row(
     "HTTP-EP-113",
     "deprecated_features_in_use",
-    "4.3 tells of those.",
+    "4.3 lists those.",
     ("GET", "deprecated-features/used"),
     {"3.10": NOTHING, "4.3": (200, ...)},
 )

@@ -167,7 +167,7 @@ row(
 row(
     "HTTP-LIST-02",
     "bindings_come_in_no_pages",
-    "Bindings are a plain list, whatever is asked for.",
+    "Bindings are a plain list, also with page.",
     ("GET", "bindings/V?page=1"),
     (200, []),
 )

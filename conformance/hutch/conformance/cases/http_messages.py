@@ -136,7 +136,7 @@ row(
 row(
     "HTTP-PUB-13",
     "publishing_to_a_full_queue",
-    "A queue that is full and rejects publishes is told of.",
+    "A queue that is full and rejects publishes is reported.",
     _PUT_ONE,
     bad("rejected Unable to publish message. Check queue limits."),
     before=[("PUT", "queues/V/q", {"arguments": {"x-max-length": 0, "x-overflow": "reject-publish"}})],

@@ -227,7 +227,7 @@ def a_global_parameter(rabbit: Rabbit) -> None:
 
 @case("HTTP-STAT-07")
 def a_policy_over_http_holds(rabbit: Rabbit) -> None:
-    """A policy holds at once for a queue that is there, and the queue tells of it a moment later."""
+    """A policy holds at once for a queue that is there, and the queue shows it a moment later."""
     http = rabbit.http
     http("PUT", "queues/V/q", {}).expect(201)
     http("PUT", "policies/V/p", {"pattern": "^q$", "definition": {"max-length": 1}}).expect(201)

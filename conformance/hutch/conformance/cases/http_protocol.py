@@ -101,7 +101,7 @@ def what_a_client_accepts(rabbit: Rabbit) -> None:
 
 @case("HTTP-PROTO-10")
 def content_types_of_bodies(rabbit: Rabbit) -> None:
-    """A body is read as JSON whatever it says that it is."""
+    """A body is read as JSON, also with another content type."""
     for kind in ("text/plain", "application/x-www-form-urlencoded", "application/vnd.x+json"):
         rabbit.http("PUT", "queues/V/q", raw=b'{"durable":true}', headers={"Content-Type": kind}).expect_success()
     equal(rabbit.http("GET", "queues/V/q").expect(200)["durable"], True)

@@ -217,7 +217,7 @@ row(
 row(
     "HTTP-QUEUE-17",
     "deleting_a_stream_if_empty",
-    "Streams are deleted whatever they hold.",
+    "Streams are deleted with all that they hold.",
     ("DELETE", "queues/V/q?if-empty=true"),
     DONE,
     before=[_STREAM, _MESSAGE],

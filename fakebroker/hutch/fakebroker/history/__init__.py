@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from difflib import get_close_matches
-from itertools import accumulate
+from itertools import accumulate, islice
 from typing import Any, Final
 
 from hutch.fakebroker.engine.clock import Clock
@@ -70,6 +70,14 @@ class History:
         return self._list(
             [(place, _event(row)) for place, row in enumerate(self._rows()) if row[KIND] in kinds], *kinds
         )
+
+    def since(self, position: int) -> list[tuple[int, Event]]:
+        """The events from a position on, with their positions. The first event of all had position 0; a number that
+        :meth:`clear` starts anew. Events that were dropped are not among them.
+        """
+        first = self.dropped()
+        rows = islice(enumerate(self._rows(), first), max(position - first, 0), None)
+        return [(place, _event(row)) for place, row in rows]
 
     def trail(self, message: Message) -> EventList[Event]:
         """The events of a message and of those that it came from, oldest first.

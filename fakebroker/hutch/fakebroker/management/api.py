@@ -1,6 +1,7 @@
 """The API: a request in, its answer out."""
 
 from collections.abc import Mapping
+from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import parse_qsl
 
@@ -18,8 +19,8 @@ from hutch.fakebroker.management.routing import Route, Routes, split
 from hutch.fakebroker.management.topics import ROUTES
 
 if TYPE_CHECKING:
-    from hutch.fakebroker.hub import Hub
-    from hutch.fakebroker.profiles import Profile
+    from hutch.fakebroker.broker import Broker
+    from hutch.fakebroker.snapshot import Snapshot
 
 _VARY: Final = ("vary", "accept, accept-encoding, origin")
 _NO_CACHE: Final = ("cache-control", "no-cache")
@@ -27,15 +28,17 @@ _READ: Final = frozenset({"application/json", "application/*", "*/*"})
 
 
 class Api:
-    """The management API of the hub's broker. :meth:`answer` takes one turn, and writes JSON outside of it."""
+    """The management API of a broker. :meth:`answer` takes one turn, and writes JSON outside of it."""
 
-    def __init__(self, hub: "Hub", profile: "Profile") -> None:
-        self._hub: Final = hub
-        self._profile: Final[ManagementProfile] = profile.management
-        self._versions: Final = profile
-        self._routes: Final = Routes(ROUTES, newer=profile.management.has_newer_paths)
+    def __init__(self, broker: "Broker") -> None:
+        self._broker: Final = broker
+        self._hub: Final = broker.hub
+        self._profile: Final[ManagementProfile] = broker.profile.management
+        self._routes: Final = Routes(ROUTES, newer=self._profile.has_newer_paths)
+        #: The snapshots that were taken here, by name.
+        self._snapshots: Final[dict[str, Snapshot]] = {}
         #: The most bytes that a body may have.
-        self.max_body: Final = profile.management.max_body
+        self.max_body: Final = self._profile.max_body
 
     def answer(self, request: Request) -> Response:
         """The answer to a request."""
@@ -71,6 +74,8 @@ class Api:
         route = found[0]
         if not route.has(request.method):
             raise Refusal(405, None, "", ("allow", route.allow))
+        if not reads and _is_foreign(request):
+            raise Refusal(403)
         return found
 
     def _answer(self, request: Request, route: Route, names: dict[str, str], query: dict[str, str]) -> Response:
@@ -83,8 +88,9 @@ class Api:
             with self._hub.turn as node:
                 user = self._admit(node, request, route, method, names)
             body = self._body(request, route, method)
-            with self._hub.turn:
-                answer = handler(Call(self._hub, self._versions, request, names, query, user, body))
+            call = Call(self._broker, self._snapshots, request, names, query, user, body)
+            with self._hub.turn if route.in_turn else nullcontext():
+                answer = handler(call)
         except BrokerError as error:
             raise refusal_of(error) from None
         except NotImplementedError as error:
@@ -123,6 +129,12 @@ class Api:
         elif isinstance(answer, dict) and route.columns:
             answer = choose(answer, query)
         return Response(200, compact(answer), JSON)
+
+
+def _is_foreign(request: Request) -> bool:
+    """Whether a page of another site has a browser ask, which may send a login that it knows."""
+    origin = request.headers.get("origin")
+    return origin is not None and origin.partition("://")[2] != request.headers.get("host")
 
 
 def _check_accept(accept: str | None) -> None:

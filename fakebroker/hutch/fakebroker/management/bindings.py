@@ -40,7 +40,7 @@ def properties_key(routing_key: str, arguments: FieldTable) -> str:
 
 
 def facts(binding: Binding) -> dict[str, Any]:
-    """What is told of a binding."""
+    """What the API reports of a binding."""
     return {
         "source": binding.source.name,
         "vhost": binding.source.vhost.name,

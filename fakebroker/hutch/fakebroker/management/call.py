@@ -15,31 +15,34 @@ from hutch.fakebroker.management.messages import Request
 from hutch.fakebroker.management.profile import ManagementProfile
 
 if TYPE_CHECKING:
-    from hutch.fakebroker.hub import Hub
-    from hutch.fakebroker.profiles import Profile
+    from hutch.fakebroker.broker import Broker
+    from hutch.fakebroker.snapshot import Snapshot
 
 
 class Call:
-    """One request at its handler, in a turn of the hub.
+    """One request at its handler, mostly in a turn of the hub.
 
     ``names`` are those in the path, ``query`` the parameters. ``body`` is that of a PUT or POST.
     """
 
     def __init__(
         self,
-        hub: "Hub",
-        versions: "Profile",
+        broker: "Broker",
+        snapshots: "dict[str, Snapshot]",
         request: Request,
         names: Mapping[str, str],
         query: Mapping[str, str],
         user: User | None,
         body: Body,
     ) -> None:
-        self.hub: Final = hub
-        self.node: Final[Node] = hub.node
+        self.broker: Final = broker
+        self.hub: Final = broker.hub
+        self.node: Final[Node] = broker.hub.node
+        #: The snapshots that were taken over HTTP, by name.
+        self.snapshots: Final = snapshots
         #: All switches, and those of the API.
-        self.versions: Final = versions
-        self.profile: Final[ManagementProfile] = versions.management
+        self.versions: Final = broker.profile
+        self.profile: Final[ManagementProfile] = broker.profile.management
         self.request: Final = request
         self.names: Final = names
         self.query: Final = query

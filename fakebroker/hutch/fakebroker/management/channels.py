@@ -1,4 +1,4 @@
-"""What is told of a channel (HTTP-SHAPE-07)."""
+"""What the API reports of a channel (HTTP-SHAPE-07)."""
 
 from typing import Any
 
@@ -12,7 +12,7 @@ from hutch.fakebroker.management.call import Call
 
 
 def facts(sink: Sink, connection: Connection, call: Call) -> dict[str, Any]:
-    """What is told of a channel in a list. ``sink`` is what queues know of it."""
+    """What the API reports of a channel in a list. ``sink`` is what queues know of it."""
     number, peer = sink.origin.channel or 0, connection.client.peer
     told: dict[str, Any] = {
         "name": f"{connection.name} ({number})",
@@ -49,6 +49,6 @@ def facts(sink: Sink, connection: Connection, call: Call) -> dict[str, Any]:
 
 
 def single_facts(sink: Sink, connection: Connection, call: Call) -> dict[str, Any]:
-    """What is told of one channel by itself."""
+    """What the API reports of one channel by itself."""
     details = [consumers.facts(each, call) for each in sink.consumers.values()]
     return {**facts(sink, connection, call), "consumer_details": details, "publishes": [], "deliveries": []}

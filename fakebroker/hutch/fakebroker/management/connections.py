@@ -20,7 +20,7 @@ _REASON: Final = "Closed via management plugin"
 
 
 def facts(connection: Connection, call: Call, *, without_tls: object = None) -> dict[str, Any]:
-    """What is told of a connection. ``without_tls`` stands for what there is not without TLS."""
+    """What the API reports of a connection. ``without_tls`` stands for what there is not without TLS."""
     client, peer = connection.client, connection.client.peer
     told: dict[str, Any] = {
         "name": connection.name,

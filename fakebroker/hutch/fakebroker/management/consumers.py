@@ -27,7 +27,7 @@ def address(printed: str) -> str:
 
 
 def facts(consumer: Consumer, call: Call) -> dict[str, Any]:
-    """What is told of a consumer."""
+    """What the API reports of a consumer."""
     origin, queue = consumer.sink.origin, consumer.queue
     connection = connection_named(call, origin.connection)
     peer = None if connection is None else connection.client.peer

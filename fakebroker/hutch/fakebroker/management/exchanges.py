@@ -18,7 +18,7 @@ from hutch.fakebroker.management.routing import Route
 
 
 def facts(exchange: Exchange) -> dict[str, Any]:
-    """What is told of an exchange."""
+    """What the API reports of an exchange."""
     told: dict[str, Any] = {
         "arguments": json_of_table(exchange.arguments),
         "auto_delete": exchange.auto_delete,

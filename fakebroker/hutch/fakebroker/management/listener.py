@@ -15,8 +15,7 @@ from hutch.fakebroker.ways_in import WayIn
 
 if TYPE_CHECKING:
     from hutch.fakebroker.amqp091.session import Session
-    from hutch.fakebroker.hub import Hub
-    from hutch.fakebroker.profiles import Profile
+    from hutch.fakebroker.broker import Broker
 
 
 class ManagementListener:
@@ -25,11 +24,9 @@ class ManagementListener:
     ``drain_others`` returns once all is done that AMQP clients have sent by then; by default it asks the hub.
     """
 
-    def __init__(
-        self, hub: "Hub", profile: "Profile", drain_others: Callable[[], Awaitable[None]] | None = None
-    ) -> None:
-        self.hub: Final = hub
-        self.api: Final = Api(hub, profile)
+    def __init__(self, broker: "Broker", drain_others: Callable[[], Awaitable[None]] | None = None) -> None:
+        self.hub: Final = broker.hub
+        self.api: Final = Api(broker)
         self.clients: Final[dict[HttpClient, None]] = {}
         self.url = ""
         #: A number that grows with each thing the listener does.
@@ -81,7 +78,7 @@ class ManagementListener:
         self._accepting.resume()
 
     def call_soon(self, callback: Callable[[], None]) -> None:
-        """Run a callback in the loop, from whatever thread."""
+        """Run a callback in the loop, from any thread."""
         with suppress(RuntimeError):  # the loop has ended, and all of its clients with it
             if threading.get_ident() == self._thread:
                 self._loop.call_soon(callback)
@@ -93,7 +90,7 @@ class ManagementListener:
         self.clients.pop(client, None)
 
     def cut_clients(self) -> None:
-        """End the connections of all clients; from whatever thread."""
+        """End the connections of all clients; from any thread."""
         self.call_soon(self._cut)
 
     def _cut(self) -> None:
@@ -108,7 +105,7 @@ class ManagementListener:
         await asyncio.sleep(0)
 
     async def stop(self, grace: float = 1.0) -> None:
-        """Accept no more, and cut the clients. Whoever is answered now has ``grace`` seconds to take the answer."""
+        """Accept no more, and cut the clients. An answer under way has ``grace`` seconds."""
         self._accepting.close()
         deadline = self._loop.time() + grace
         await self._accepting.await_arrivals()

@@ -18,7 +18,7 @@ from hutch.fakebroker.management.routing import Handler, Route
 
 
 def facts(policy: Policy, vhost: VHost) -> dict[str, Any]:
-    """What is told of a policy."""
+    """What the API reports of a policy."""
     return {
         "vhost": vhost.name,
         "name": policy.name,

@@ -37,6 +37,7 @@ class HttpClient(asyncio.Protocol):
         self._body = bytearray()
         self._is_too_large = False
         self._local = False
+        self._is_streaming = False
         self._answering: asyncio.Task[None] | None = None
         self._room: Final = asyncio.Event()
         self.transport: asyncio.Transport
@@ -57,6 +58,8 @@ class HttpClient(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         """Take what came."""
         self._listener.progress += 1
+        if self._is_streaming:  # there is nothing more to ask for
+            return
         if self._idle:
             self._idle = False
             self._give(PATIENCE)
@@ -64,7 +67,9 @@ class HttpClient(asyncio.Protocol):
         self._read()
 
     def eof_received(self) -> bool:
-        """A client that sends no more still gets its answer."""
+        """A client that sends no more still gets its answer, if that has an end."""
+        if self._is_streaming:
+            return False
         self._http.receive_data(b"")
         self._read()
         return self._answering is not None
@@ -179,6 +184,8 @@ class HttpClient(asyncio.Protocol):
             self._send(head, *([h11.Data(data=response.body)] if has_body else []), h11.EndOfMessage())
             return
         self._send(head)
+        self._is_streaming = True
+        self.transport.resume_reading()  # to see that the client goes
         async for piece in response.stream:
             self._send(h11.Data(data=piece))
             await self._room.wait()

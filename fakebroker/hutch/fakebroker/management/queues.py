@@ -25,7 +25,7 @@ _LONGEST: Final = 255
 
 
 def facts(queue: Queue, call: Call) -> dict[str, Any]:
-    """All that is told of a queue in a list: of a list with all keys."""
+    """All that the API reports of a queue, in lists with all keys."""
     told = brief_facts(queue, call)
     policy, operator = queue.applied
     told["policy"] = None if policy is None else policy.name
@@ -38,7 +38,7 @@ def facts(queue: Queue, call: Call) -> dict[str, Any]:
 
 
 def brief_facts(queue: Queue, call: Call) -> dict[str, Any]:
-    """What is told of a queue in 4.3's reduced lists."""
+    """What the API reports of a queue in 4.3's reduced lists."""
     ready, unacknowledged = len(queue), queue.unacked
     arguments = json_of_table(queue.arguments)
     told: dict[str, Any] = {
@@ -83,7 +83,7 @@ def brief_facts(queue: Queue, call: Call) -> dict[str, Any]:
 
 
 def static_facts(queue: Queue, call: Call) -> dict[str, Any]:
-    """What is told of a queue without statistics (HTTP-STAT-11, HTTP-STAT-13)."""
+    """What the API reports of a queue without statistics (HTTP-STAT-11, HTTP-STAT-13)."""
     told = facts(queue, call)
     kept = ["arguments", "auto_delete", "durable", "exclusive", "leader", "members", "name", "node", "online", "state"]
     kept += ["type", "vhost"]

@@ -26,8 +26,9 @@ class Route:
     ``access`` is who may use it, and ``stricter`` who may use single methods of it. A ``V`` in the path is a virtual
     host that the user has to have access to, unless ``any_vhost``. ``pages`` is whether lists come in pages,
     ``columns`` whether columns can be chosen. ``reads_json`` is whether the body of a request is JSON, ``json_only``
-    whether its content type has to say so. ``head`` is whether a path with GET has HEAD as well. ``newer`` is whether
-    newer versions alone have the path, or older ones alone; ``None`` for all.
+    whether its content type has to say so. ``head`` is whether a path with GET has HEAD as well. ``in_turn`` is whether
+    handlers are called in a turn of the hub. ``newer`` is whether newer versions alone have the path, or older ones
+    alone; ``None`` for all.
     """
 
     path: str
@@ -40,6 +41,7 @@ class Route:
     reads_json: bool = True
     json_only: bool = False
     head: bool = True
+    in_turn: bool = True
     newer: bool | None = None
 
     @property

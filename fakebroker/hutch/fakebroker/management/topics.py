@@ -7,6 +7,7 @@ from hutch.fakebroker.management import (
     connections,
     consumers,
     definitions,
+    double,
     exchanges,
     features,
     health,
@@ -34,6 +35,7 @@ ROUTES: Final = (
     *connections.ROUTES,
     *consumers.ROUTES,
     *definitions.ROUTES,
+    *double.ROUTES,
     *health.ROUTES,
     *features.ROUTES,
 )

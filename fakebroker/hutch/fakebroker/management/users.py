@@ -19,7 +19,7 @@ from hutch.fakebroker.management.routing import Route
 
 
 def facts(user: User) -> dict[str, Any]:
-    """What an administrator is told of a user."""
+    """What administrators see of a user."""
     salted, algorithm = user.password_hash
     return {
         "name": user.name,
@@ -31,7 +31,7 @@ def facts(user: User) -> dict[str, Any]:
 
 
 def identity(user: User, call: Call) -> dict[str, Any]:
-    """What a user is told of themselves."""
+    """What users see of themselves."""
     told: dict[str, Any] = {"name": user.name, "tags": list(user.tags)}
     if call.profile.login_gives_token:
         told["is_internal_user"] = True

@@ -22,7 +22,7 @@ _NO_TYPE: Final = (None, "undefined")
 
 
 def facts(vhost: VHost, call: Call) -> dict[str, Any]:
-    """What is told of a virtual host."""
+    """What the API reports of a virtual host."""
     ready = sum(len(queue) for queue in vhost.queues.values())
     unacknowledged = sum(queue.unacked for queue in vhost.queues.values())
     metadata: dict[str, Any] = {"description": vhost.description, "tags": list(vhost.tags)}

@@ -63,10 +63,10 @@ class AnyListener(Protocol):
         """Undo :meth:`refuse`."""
 
     def call_soon(self, callback: Callable[[], None]) -> None:
-        """Run a callback in the loop, from whatever thread."""
+        """Run a callback in the loop, from any thread."""
 
     def cut_clients(self) -> None:
-        """End the connections of all clients, from whatever thread."""
+        """End the connections of all clients, from any thread."""
 
     async def drain_clients(self) -> None:
         """Return once all that clients have sent by now is done."""
@@ -248,8 +248,11 @@ class ServerThread:
         self._listener.cut_clients()
 
     def flush(self) -> None:
-        """Return once what was said to clients by now is sent. Raises as :meth:`drain_clients`."""
-        self._have(self._listener.flush)
+        """Return once what was said to clients by now is sent; at once in the listener's own thread. Raises as
+        :meth:`drain_clients`.
+        """
+        if threading.current_thread() is not self.thread:
+            self._have(self._listener.flush)
 
     def stop(self, grace: float) -> None:
         """Close the listener, and the clients within ``grace`` seconds, and wait for the thread to end.

@@ -114,7 +114,7 @@ def _management(broker: "Broker", listeners: list[Listener]) -> "ManagementListe
         for listener in listeners:
             await listener.drain_clients()
 
-    return ManagementListener(broker.hub, broker.profile, drain_clients)
+    return ManagementListener(broker, drain_clients)
 
 
 def _listen(listener: "Listener | ManagementListener", place: Place) -> None:
