@@ -60,6 +60,8 @@ def test_a_broker() -> None:
         assert_type(node.url, str)
         node.stop()
         node.start()
+        assert_type(broker.listen_management(), str)
+        assert_type(broker.management_url, str)
         fault = broker.faults.next("basic.publish").lose()
         assert_type(fault.hits, int)
         broker.faults.clear()

@@ -101,6 +101,7 @@ def test_trouble(fakebroker: FakeBroker) -> None:
     fakebroker.restart()
     fakebroker.add_node().stop()
     fakebroker.faults.clear()
+    assert_type(fakebroker.management_url, str)
     fakebroker.reset()
 
 
