@@ -151,8 +151,8 @@ class ManualClock(Clock):
             self._time = self._seconds()
 
     def _seconds(self) -> float:
-        """The time in seconds since 1970, which is the same however it was come by: a float of that size has no room
-        for what would be lost on the way.
+        """The time in seconds since 1970, from whole nanoseconds. A sum of floats of that size would lose some of them,
+        more or fewer by the way that it was summed up.
         """
         now = self.epoch() + round(self._elapsed * 1e9)
         return now // _SECOND + now % _SECOND / 1e9

@@ -48,7 +48,7 @@ class Connection:
     @abstractmethod
     def go_on(self, successors: "Mapping[Target, Target]") -> None:
         """Go on, although all queues were replaced, and all deliveries revoked. ``successors`` has the queues that
-        there are again, by those that there were. What is to be published to a queue is for its successor.
+        there are again, by those that there were. What channels hold for a queue goes to its successor.
         """
 
     @abstractmethod
