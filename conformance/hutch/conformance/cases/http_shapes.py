@@ -57,9 +57,10 @@ def a_classic_queue_shown(rabbit: Rabbit) -> None:
     http("PUT", "queues/V/q", {"durable": True}).expect(201)
 
     def counted() -> bool:
-        return "messages" in http("GET", "queues/V/q").expect(200)
+        # Counts and the rest come to the API each at a time of its own.
+        return {"messages", "policy"} <= http("GET", "queues/V/q").expect(200).keys()
 
-    rabbit.eventually(counted, "the queue has no counts")
+    rabbit.eventually(counted, "the queue has no counts, or lacks its policy")
     told = http("GET", "queues/V/q").expect(200)
     keys = ["arguments", "auto_delete", "durable", "exclusive", "name", "node", "state", "type", "vhost"]
     keys += ["consumers", "effective_policy_definition", "messages", "messages_ready", "messages_unacknowledged"]
