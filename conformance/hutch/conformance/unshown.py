@@ -10,7 +10,7 @@ UNSHOWN: Final[dict[str, str]] = {
     "EXCH-DEFAULT-06": "the listing and the deletion of implicit bindings are the management API's matter",
     "CONSUME-28": "takes minutes, as RabbitMQ looks once in sixty seconds for deliveries that are not acknowledged",
     "CONSUME-32": "needs a limit in the broker's configuration (consumer_max_per_channel), which is none by default",
-    "QUEUE-EXCL-07": "deleting a queue by the management API, which the emulator does not have",
+    "QUEUE-EXCL-07": "deleting a queue by the management API: the case HTTP-QUEUE-15 shows it",
     "POLICY-10": "a request without a pattern is the management API's matter; Broker.admin has none",
-    **{f"HTTP-{row:02}": "the management API, which the emulator does not have" for row in range(1, 44)},
+    **{f"HTTP-{row:02}": "the management API, whose cases have IDs of their own (HTTP-EP)" for row in range(1, 44)},
 }
