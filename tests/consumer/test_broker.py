@@ -105,6 +105,7 @@ def test_the_history() -> None:
         assert [later.kind for later in history.trail(event.message)] == ["published"]
         assert_type(history.dropped("published"), int)
         assert len(history) == 3
+        assert_type(history.since(2), list[tuple[int, Event]])
         assert_type(list(history), list[Event])
         history.clear()
 

@@ -198,7 +198,7 @@ def test_a_broker_is_of_no_use_in_a_child(use: str, busy: bool, monkeypatch: pyt
         locked, over = threading.Event(), threading.Event()
 
         def hold() -> None:
-            with broker.broker.hub.turn, broker.broker.hub.listeners.change():
+            with broker.broker.hub.turn, broker.broker.hub.listeners.changing:
                 locked.set()
                 over.wait(PATIENCE)
 

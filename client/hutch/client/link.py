@@ -122,12 +122,6 @@ class Link:
         except (OSError, Violation, FrameError):
             return
 
-    def _deadline(self, timeout: float | None) -> float | None:
-        """The moment ``timeout`` seconds from now, by default the read timeout; ``None`` for none."""
-        if timeout is None:
-            timeout = self.read_timeout
-        return None if timeout is None else self.transport.monotonic() + timeout
-
     def next_method(self) -> bool:
         """Hand on one method out of what has been received, and send a heartbeat if one is due; ``False`` for none.
 
@@ -236,7 +230,9 @@ class Link:
 
         Raises as :meth:`drain`.
         """
-        deadline = self._deadline(timeout)
+        if timeout is None:
+            timeout = self.read_timeout
+        deadline = None if timeout is None else self.transport.monotonic() + timeout
         if not (self._read_lock.take(draining=True) or self._wait_to_drain(deadline)):
             return True
         try:
@@ -272,7 +268,9 @@ class Link:
             OSError, AMQPError: the connection is lost, or ``awaited.error``.
             Exception: what the receiver of a method raises.
         """
-        deadline = self._deadline(timeout)
+        if timeout is None:
+            timeout = self.read_timeout
+        deadline = None if timeout is None else self.transport.monotonic() + timeout
         lock = self._read_lock
         while not lock.take():
             seconds = None if deadline is None else deadline - self.transport.monotonic()

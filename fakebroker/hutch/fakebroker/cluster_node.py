@@ -40,7 +40,7 @@ class ClusterNode:
         """
         hub, server = self._hub, self._server
         hub.drain_clients()
-        with hub.listeners.change():
+        with hub.listeners.changing:
             self._check()
             if self.stopped:
                 return
@@ -57,7 +57,7 @@ class ClusterNode:
         Raises:
             RuntimeError: the broker is closed.
         """
-        with self._hub.listeners.change():
+        with self._hub.listeners.changing:
             self._check()
             if self.stopped:
                 self.stopped = False

@@ -2,8 +2,7 @@
 when somebody asks for it.
 """
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from threading import Lock, Thread
 from typing import TYPE_CHECKING, Final
 
@@ -20,6 +19,25 @@ if TYPE_CHECKING:
 _PATIENCE: Final = 25.0
 
 
+class _Changing:
+    """Lets one thread at a time change listeners: ``with changing``.
+
+    Raises:
+        TimeoutError: another thread takes too long.
+    """
+
+    def __init__(self) -> None:
+        # Not the hub's lock: the listener's thread takes that while whoever starts the thread waits.
+        self._lock: Final = Lock()
+
+    def __enter__(self) -> None:
+        if not self._lock.acquire(timeout=_PATIENCE):
+            raise TimeoutError(f"another thread has changed the broker's listeners for {_PATIENCE} s")
+
+    def __exit__(self, *_error: object) -> None:
+        self._lock.release()
+
+
 class Listeners:
     """The listeners of a broker. What waits for a listener's thread raises as :class:`ServerThread` says."""
 
@@ -29,8 +47,8 @@ class Listeners:
         self._tls: ServerThread | None = None
         self._nodes: Final[dict[ServerThread, ClusterNode]] = {}
         self._management: ServerThread | None = None
-        # Not the hub's lock: the listener's thread takes that while whoever starts the thread waits.
-        self._changing: Final = Lock()
+        #: To be held while listeners start or end, or are made to refuse or accept clients.
+        self.changing: Final = _Changing()
 
     @property
     def _all(self) -> "list[ServerThread]":
@@ -57,25 +75,11 @@ class Listeners:
         """What the listeners run on."""
         return {server.thread for server in self._all}
 
-    @contextmanager
-    def change(self) -> Iterator[None]:
-        """One thread at a time may start or end listeners, or have them refuse or accept clients.
-
-        Raises:
-            TimeoutError: another thread takes too long.
-        """
-        if not self._changing.acquire(timeout=_PATIENCE):
-            raise TimeoutError(f"another thread has changed the broker's listeners for {_PATIENCE} s")
-        try:
-            yield
-        finally:
-            self._changing.release()
-
     def listen(self, host: str, port: int) -> str:
         """:meth:`Broker.listen <hutch.fakebroker.Broker.listen>`."""
         if self._plain is None:  # a forked child may ask for a URL that its parent has asked for
             self._hub.home.check()
-            with self.change():
+            with self.changing:
                 if self._plain is None:
                     self._plain = self._start_amqp(host, port)
         self._plain.check()
@@ -84,7 +88,7 @@ class Listeners:
     def listen_tls(self, tls: "Tls", host: str, port: int) -> str:
         """:meth:`Broker.listen_tls <hutch.fakebroker.Broker.listen_tls>`."""
         self._hub.home.check()
-        with self.change():
+        with self.changing:
             if self._tls is not None:
                 raise RuntimeError(f"the broker listens with TLS already, on {self._tls.url}")
             self._tls = self._start_amqp(host, port, tls)
@@ -93,7 +97,7 @@ class Listeners:
     def add_node(self, host: str, port: int) -> ClusterNode:
         """:meth:`Broker.add_node <hutch.fakebroker.Broker.add_node>`."""
         self._hub.home.check()
-        with self.change():
+        with self.changing:
             server = self._start_amqp(host, port)
             node = self._nodes[server] = ClusterNode(self._hub, server)
             return node
@@ -109,7 +113,7 @@ class Listeners:
 
         if self._management is None:
             self._hub.home.check()
-            with self.change():
+            with self.changing:
                 if self._management is None:
                     self._management = self._start(host, port, lambda: ManagementListener(broker))
         self._management.check()
@@ -159,6 +163,6 @@ class Listeners:
 
     def close(self, grace: float) -> None:
         """End the listeners, and their clients within ``grace`` seconds."""
-        with self.change():
+        with self.changing:
             for server in self._all:
                 server.stop(grace)

@@ -6,7 +6,7 @@ from hutch.fakebroker.hub import Hub
 def stop(hub: Hub) -> None:
     """:meth:`Administration.stop <hutch.fakebroker.Administration.stop>`."""
     hub.drain_clients()
-    with hub.listeners.change():
+    with hub.listeners.changing:
         if hub.closed:
             raise RuntimeError("the broker is closed")
         if hub.stopped:
@@ -25,7 +25,7 @@ def stop(hub: Hub) -> None:
 def start(hub: Hub) -> None:
     """:meth:`Administration.start <hutch.fakebroker.Administration.start>`."""
     hub.home.check()
-    with hub.listeners.change():
+    with hub.listeners.changing:
         if hub.closed:
             raise RuntimeError("the broker is closed; it does not start again")
         if hub.stopped:

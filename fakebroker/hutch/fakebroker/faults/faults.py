@@ -225,7 +225,7 @@ class Faults:
     def refuse(self, fault: Refusal) -> None:
         """Close the ports."""
         listeners = self._hub.listeners
-        with listeners.change():
+        with listeners.changing:
             self._hub.refusing = True
             listeners.refuse()
         self.act(fault, lambda: self._refusals.append(fault))

@@ -53,13 +53,24 @@ def _position(entry: Entry) -> int:
 class _Row:
     """Entries of one priority. What was never delivered is in ``fresh``, in order of arrival. What came back is in
     ``returned``, by original position: only the head is ever delivered, so all of it belongs before ``fresh`` (ACK-07).
+    ``returned`` is made when something comes back. Nothing ever does in most queues.
     """
 
     __slots__ = ("fresh", "returned")
 
     def __init__(self) -> None:
         self.fresh: deque[Entry] = deque()
-        self.returned: SortedKeyList[Entry] = SortedKeyList(key=_position)
+        self.returned: SortedKeyList[Entry] | None = None
+
+    def put_back(self, entry: Entry) -> None:
+        """Take in an entry that came back."""
+        if self.returned is None:
+            self.returned = SortedKeyList(key=_position)
+        self.returned.add(entry)
+
+    def __iter__(self) -> Iterator[Entry]:
+        yield from self.returned or ()
+        yield from self.fresh
 
 
 class Ready:
@@ -86,7 +97,7 @@ class Ready:
 
     def put_back(self, entry: Entry) -> None:
         """Take a delivery back to where it stood."""
-        self._row(entry).returned.add(entry)
+        self._row(entry).put_back(entry)
         self.count += 1
         self.body_bytes += entry.message.body_size
 
@@ -133,7 +144,10 @@ class Ready:
     def dump(self, dumping: Dumping) -> tuple[RowState, ...]:
         """All rows as data, those of the lowest priority first."""
         return tuple(
-            (tuple(entry.dump(dumping) for entry in row.returned), tuple(entry.dump(dumping) for entry in row.fresh))
+            (
+                tuple(entry.dump(dumping) for entry in row.returned or ()),
+                tuple(entry.dump(dumping) for entry in row.fresh),
+            )
             for row in self._rows
         )
 
@@ -147,5 +161,4 @@ class Ready:
 
     def __iter__(self) -> Iterator[Entry]:
         for row in reversed(self._rows):
-            yield from row.returned
-            yield from row.fresh
+            yield from row
