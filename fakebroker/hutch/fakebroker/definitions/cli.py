@@ -79,7 +79,7 @@ def _diff(options: argparse.Namespace) -> int:
         ManagementAPI(source).export_definitions(options.vhost) if "://" in source else _read(source)
         for source in (options.one, options.other)
     )
-    found = differences(one, other)
+    found = differences(one, other, options.vhost)
     for line in found:
         print(line)
     return 1 if found else 0

@@ -25,21 +25,22 @@ _SECTIONS: Final[dict[str, tuple[str, tuple[str, ...]]]] = {
 _OWN: Final = frozenset({"internal_cluster_id", "cluster_tags"})
 
 
-def differences(one: Item, other: Item) -> list[str]:
+def differences(one: Item, other: Item, vhost: str | None = None) -> list[str]:
     """A line for each item that is in one of two definitions, or is not alike in both.
 
     Texts about the file and the broker do not count, nor what RabbitMQ makes by itself. Of two versions, only what both
     tell of an item is compared. A line begins with ``-`` for what the first has alone, ``+`` for what the second has
-    alone, ``~`` for what differs.
+    alone, ``~`` for what differs. With ``vhost``, what belongs to other virtual hosts does not count; items of the file
+    of one virtual host may name it, as RabbitMQ 3.10 has it, or not.
 
     Raises:
         InvalidDefinitions: a section is no list of objects.
     """
-    return [line for section in _SECTIONS for line in _differences(section, one, other)]
+    return [line for section in _SECTIONS for line in _differences(section, one, other, vhost)]
 
 
-def _differences(section: str, one: Item, other: Item) -> Iterator[str]:
-    ours, theirs = _by_identity(section, one), _by_identity(section, other)
+def _differences(section: str, one: Item, other: Item, vhost: str | None) -> Iterator[str]:
+    ours, theirs = _by_identity(section, one, vhost), _by_identity(section, other, vhost)
     for identity in sorted(ours.keys() | theirs.keys()):
         if identity not in theirs:
             yield f"- {identity}"
@@ -53,7 +54,7 @@ def _differences(section: str, one: Item, other: Item) -> Iterator[str]:
                     yield f"~ {identity}: {key} {shown}"
 
 
-def _by_identity(section: str, definitions: Item) -> dict[str, Item]:
+def _by_identity(section: str, definitions: Item, vhost: str | None) -> dict[str, Item]:
     items = definitions.get(section, [])
     if not isinstance(items, Sequence) or not all(isinstance(item, Mapping) for item in items):
         raise InvalidDefinitions(f"{section} are no list of objects")
@@ -62,6 +63,8 @@ def _by_identity(section: str, definitions: Item) -> dict[str, Item]:
     named: dict[str, Item] = {}
     for item in items:
         prepared = prepare(item)
+        if vhost is not None and prepared.pop("vhost", vhost) != vhost:
+            continue
         if _counts(section, prepared):
             parts = [f"{key} {_shown(prepared[key])}" for key in keys if key in prepared]
             named[" ".join([word, *parts])] = {key: value for key, value in prepared.items() if key not in keys}

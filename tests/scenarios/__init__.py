@@ -1,0 +1,1 @@
+"""What users do with several parts of hutch, from beginning to end."""
