@@ -279,3 +279,20 @@ def test_what_was_got_closes_its_channel(clock: ManualClock, pipe: Connect) -> N
         peer.message()
         clock.advance(4)
         assert peer.read() == close(-1)
+
+
+def test_a_channel_that_closes_gives_back_what_else_is_late(clock: ManualClock, pipe: Connect) -> None:
+    """One message was got, another delivered to a consumer of the same channel; both are late at once."""
+    with Broker("4.3", clock, consumer_timeout=4000) as broker:
+        peer = pipe(broker)
+        peer.declare("q", durable=True, arguments={"x-queue-type": "quorum"})
+        for _ in range(2):
+            peer.publish("q")
+        peer.method(BasicGet(queue="q"))
+        peer.message()
+        peer.method(BasicConsume(queue="q", consumer_tag="c"))
+        peer.expect(BasicConsumeOk)
+        peer.message()
+        clock.advance(4)
+        assert peer.read() == close(-1)
+        assert (broker.queue("q").ready, broker.queue("q").unacked) == (2, 0)

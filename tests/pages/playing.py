@@ -81,7 +81,7 @@ def play(blocks: Sequence[Block], folder: Path) -> None:
 
 
 def _serves(command: str) -> bool:
-    return command.startswith("hutch serve") and "--help" not in command
+    return command.startswith("hutch serve") and "--help" not in command and " | " not in command
 
 
 def _free_ports(number: int) -> list[int]:

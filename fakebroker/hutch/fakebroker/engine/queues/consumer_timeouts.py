@@ -57,7 +57,9 @@ class ConsumerTimeouts:
             else:
                 self._wake_at(delivery.entry.deadline)
         for (sink, consumer), deliveries in late.items():
-            self._release(sink, consumer, deliveries)
+            # A channel that closes for some of its deliveries has given the others back.
+            if left := [delivery for delivery in deliveries if delivery in self._queue.deliveries]:
+                self._release(sink, consumer, left)
         self._queue.dispatch()
 
     def _release(self, sink: Sink, consumer: "QuorumConsumer | None", deliveries: "Deliveries") -> None:

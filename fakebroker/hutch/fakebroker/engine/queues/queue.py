@@ -289,7 +289,10 @@ class TypedQueue(Target, Generic[C, E]):
 
     def dump(self, dumping: Dumping) -> QueueState:
         """The queue as data."""
-        turns = {consumer: turn for turn, consumer in enumerate(self._rotation)}
+        serving = dict.fromkeys(self._rotation)
+        waiting = [consumer for consumer in self.consumers if consumer not in serving]
+        waiting.sort(key=lambda consumer: consumer.blocked_as)
+        turns = {consumer: turn for turn, consumer in enumerate((*serving, *waiting))}
         return QueueState(
             self.type,
             self.name,
@@ -299,10 +302,7 @@ class TypedQueue(Target, Generic[C, E]):
             self.arguments,
             dumping.timer(self._lease),
             self.dump_contents(dumping),
-            tuple(
-                consumer.dump(turns.get(consumer, len(turns) + consumer.blocked_as), is_active=consumer is self._active)
-                for consumer in self.consumers
-            ),
+            tuple(consumer.dump(turns[consumer], is_active=consumer is self._active) for consumer in self.consumers),
             tuple(self._dump_deliveries(dumping)),
         )
 
