@@ -2,10 +2,11 @@
 
 from collections.abc import Callable
 from importlib.util import find_spec, module_from_spec
-from typing import Final, cast
+from types import ModuleType
+from typing import Final
 
 
-def _monotonic() -> Callable[[], float]:
+def _untouched() -> ModuleType:
     # Tests replace the functions of the module that everybody imports, perhaps before this one is imported. A copy of
     # the module has its own.
     spec = find_spec("time")
@@ -13,8 +14,10 @@ def _monotonic() -> Callable[[], float]:
         raise ImportError("Python has no module time")
     module = module_from_spec(spec)
     spec.loader.exec_module(module)
-    return cast("Callable[[], float]", module.monotonic)
+    return module
 
 
-#: ``time.monotonic`` as Python made it.
-monotonic: Final = _monotonic()
+_time: Final = _untouched()
+#: ``time.monotonic`` and ``time.sleep`` as Python made them.
+monotonic: Final[Callable[[], float]] = _time.monotonic
+sleep: Final[Callable[[float], None]] = _time.sleep

@@ -341,6 +341,8 @@ class TypedQueue(Target, Generic[C, E]):
         if not self.single_active:
             for consumer in sorted(consumers, key=lambda each: consumers[each].turn):
                 self._rotation.add(consumer)
+                if consumers[consumer].left_out:
+                    self._rotation.block(consumer)
         elif consumers:
             active = [consumer for consumer, state in consumers.items() if state.is_active]
             self._activate(active[0] if active else self._next_active())

@@ -58,7 +58,14 @@ class QuorumConsumer(Consumer):
     def dump(self, turn: int, *, is_active: bool) -> ConsumerState:
         """It as data."""
         state = super().dump(turn, is_active=is_active)
-        return replace(state, limit=self.limit, lost=self.lost, arrival=self.arrival, crashes=self.crashes)
+        return replace(
+            state,
+            limit=self.limit,
+            lost=self.lost,
+            arrival=self.arrival,
+            crashes=self.crashes,
+            left_out=self.blocked and self.has_credit,  # it has returned what it was too late for (CONSUME-27)
+        )
 
     def load(self, state: ConsumerState) -> None:
         """Have what was dumped."""

@@ -66,8 +66,8 @@ class EntryState:
 class ConsumerState:
     """A consumer. ``origin`` is that of its channel. ``turn`` is its place among those that wait to be served.
 
-    ``limit``, ``lost``, ``arrival`` and ``crashes`` are a quorum queue's. ``position`` is the offset at which a
-    stream's consumer goes on.
+    ``limit``, ``lost``, ``arrival``, ``crashes`` and ``left_out`` are a quorum queue's. ``position`` is the offset at
+    which a stream's consumer goes on.
     """
 
     origin: Origin
@@ -85,6 +85,7 @@ class ConsumerState:
     lost: int = 0
     arrival: int = 0
     crashes: bool = False
+    left_out: bool = False
     position: int = 0
 
 
