@@ -356,7 +356,7 @@ def test_files_ask_for_the_management_api(tmp_path: Path, capsys: pytest.Capture
 
 def test_other_machines_are_let_in_with_a_warning(serve: Serve) -> None:
     served = serve("--host", "0.0.0.0")
-    served.wait_for_log("listens on 0.0.0.0: whoever reaches this machine may connect")
+    served.wait_for_log("listens on 0.0.0.0: every host that reaches this machine may connect")
 
 
 def test_a_certificate_is_made_on_the_spot(serve: Serve, tmp_path: Path) -> None:

@@ -478,7 +478,7 @@ class Connection(HookMethods, TrafficMethods):
         self._state = ConnectionState.CLOSED
         if link is not None:
             link.closed = True
-            link.heartbeats = None  # whoever waits further out has none to send any more
+            link.heartbeats = None  # a call that waits further out has none to send any more
             if link.watched is not None:
                 link.watched.forget()
             try:

@@ -31,7 +31,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         status = _load(commands[name])(rest)
         sys.stdout.flush()
     except BrokenPipeError:
-        # Whoever read the output has seen enough; Python is not to try again when it ends.
+        # The reader of the output has closed it. Python must not write again when it ends.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
     return status

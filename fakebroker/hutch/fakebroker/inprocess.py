@@ -130,7 +130,7 @@ class Pipe:
 
     @staticmethod
     def _let_pass(clock: ManualClock, since: float, deadline: float | None) -> None:
-        """Move on to what happens next; nothing happens of itself, so no one else's time is cut short."""
+        """Move the clock to what happens next. Only this thread can act, so nobody else's time is cut short."""
         if clock.step(since, deadline):
             return
         if deadline is None:

@@ -27,7 +27,7 @@ class _Changing:
     """
 
     def __init__(self) -> None:
-        # Not the hub's lock: the listener's thread takes that while whoever starts the thread waits.
+        # Not the hub's lock: the listener's thread takes that while the thread that starts it waits.
         self._lock: Final = Lock()
 
     def __enter__(self) -> None:

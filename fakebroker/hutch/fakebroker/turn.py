@@ -35,7 +35,7 @@ class Turn:
         self._sleepers = 0
         self._change: Final = threading.Condition(self.lock)
         # A lock alone is not fair: a thread that releases it and acquires it again at once gets it before any that
-        # waits. So whoever has to wait stands in line. The first in line has this one while it waits for the lock.
+        # waits. So threads that have to wait stand in line. The first in line has this one while it waits for the lock.
         self._line: Final = threading.Lock()
 
     def begin(self) -> Node:

@@ -96,8 +96,8 @@ class TcpTransport(Transport):
     ``socket_settings`` are further options for IPPROTO_TCP, number to value; they win over :data:`SOCKET_SETTINGS`.
     """
 
-    #: Seconds for which whoever publishes one message after the other need not ask again whether there is news. Asking
-    #: is a system call, a third of what publishing costs.
+    #: Seconds for which a publisher of one message after the other does not ask again whether there is news. Asking is
+    #: a system call, a third of what publishing costs.
     poll_interval: Final = 0.001
     #: The socket, or ``None`` while not connected.
     sock: socket.socket | None = None

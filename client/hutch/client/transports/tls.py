@@ -176,7 +176,7 @@ class TlsTransport(Transport):
                 if ciphertext:
                     self._pass_on(ciphertext, time.monotonic() + _FAREWELL)
             except OSError:
-                return  # whoever sends or receives next has the error
+                return  # the next call that sends or receives raises the error
             finally:
                 self._sending.release()
 
@@ -209,7 +209,7 @@ class TlsTransport(Transport):
         except TimeoutError:
             return False
         except OSError:
-            return True  # which it will be for whoever receives
+            return True  # the next call that receives will find it so
         finally:
             self._receiving.release()
         return True

@@ -83,7 +83,7 @@ for path in ("nodes", "nodes/x"):
     row(
         "HTTP-AUTH-05",
         f"{path.replace('/', '_')}_need_monitoring",
-        f"The path {path} is for who may monitor.",
+        f"The path {path} needs the tag monitoring.",
         ("GET", path),
         unauthorised("Not monitor user"),
         user=["management"],
@@ -92,7 +92,7 @@ for path in ("parameters", "global-parameters", "policies/V/p", "parameters/vhos
     row(
         "HTTP-AUTH-06",
         f"{path.replace('/', '_').replace('-', '_').lower()}_need_policymaker",
-        f"The path {path} is for who makes policies.",
+        f"The path {path} needs the tag policymaker.",
         ("GET", path),
         unauthorised("User not authorised to access object"),
         user=["management"],

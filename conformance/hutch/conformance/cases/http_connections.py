@@ -24,7 +24,7 @@ def _listed(rabbit: Rabbit, path: str, user: str, login: tuple[str, str] | None 
         found[:] = [each for each in told if each.get("user") == user]
         return bool(found) and all("vhost" in each for each in found)
 
-    rabbit.eventually(there, f"{path} does not tell of the connection of {user}")
+    rabbit.eventually(there, f"{path} does not show the connection of {user}")
     return found
 
 
@@ -151,7 +151,7 @@ def a_channel_listed(rabbit: Rabbit) -> None:
         details = [each["consumer_tag"] for each in now["consumer_details"]]
         return (now["confirm"], now["prefetch_count"], now["consumer_count"], details) == (True, 5, 1, ["tag"])
 
-    rabbit.eventually(shown, "the channel does not tell of its modes and its consumer")
+    rabbit.eventually(shown, "the channel does not show its modes and its consumer")
 
 
 @case("HTTP-SHAPE-08", "HTTP-EP-021")

@@ -237,4 +237,4 @@ def a_policy_over_http_holds(rabbit: Rabbit) -> None:
         wanted = ("p", {"max-length": 1})
         return (shown.get("policy"), shown.get("effective_policy_definition")) == wanted
 
-    rabbit.eventually(told, "the queue does not tell of its policy")
+    rabbit.eventually(told, "the queue shows no policy")

@@ -260,7 +260,7 @@ class Channel(Publisher):
             entries = by_queue.setdefault(delivery.queue, [])
             if not delivery.revoked:
                 entries.append(delivery.entry)
-        # Whoever got credit back is in the rotation before the messages are in the queue, as in RabbitMQ.
+        # Consumers that got credit back are in the rotation before the messages are in the queue, as in RabbitMQ.
         waiting = self._release(deliveries, returned=True)
         for queue, entries in by_queue.items():
             queue.requeue(entries, self.origin, failed=failed, lost=lost)

@@ -8,8 +8,8 @@ from hutch.wire.fields import FieldTable, FieldValue, Float32
 
 _FLOATS: Final = frozenset({float, Float32})
 
-#: How deep tables and arrays may be nested in one another. RabbitMQ takes thousands of levels; whoever is done with a
-#: value here walks down it by recursion, which Python limits.
+#: How deep tables and arrays may be nested in one another. RabbitMQ takes thousands of levels. Here a
+#: value is walked by recursion, even when Python frees it, and Python limits that.
 MAX_DEPTH: Final = 64
 
 

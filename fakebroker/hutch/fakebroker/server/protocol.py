@@ -414,7 +414,7 @@ class Listener:
             self.progress += 1
             while any(client.behind for client in behind):
                 await asyncio.sleep(0)
-            # Whoever has nothing to be read once is done with: what comes after that was sent later.
+            # A client with nothing to read is done: what comes from it after that was sent later.
             behind = self._unread(behind)
             if not behind:
                 return

@@ -134,7 +134,7 @@ class ServerThread:
         try:
             self._listen(host, port)
         except BaseException as error:
-            if not self._started.done():  # whoever waits for the start raises it
+            if not self._started.done():  # the thread that waits for the start raises it
                 self._ended.set_exception(error)
                 return
             listener = self._started.result()

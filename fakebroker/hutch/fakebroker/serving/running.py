@@ -130,7 +130,7 @@ def _listen(listener: "Listener | ManagementListener", place: Place) -> None:
     except UnicodeError:
         raise WrongSetting(f"cannot listen on {host}:{port}: that is no host name") from None
     if not _is_local(host):
-        _log.warning("listens on %s: whoever reaches this machine may connect", host or "all addresses")
+        _log.warning("listens on %s: every host that reaches this machine may connect", host or "all addresses")
 
 
 def _is_local(host: str) -> bool:

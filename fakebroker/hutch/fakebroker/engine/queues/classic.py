@@ -214,7 +214,7 @@ class ClassicQueue(TypedQueue[Consumer, Entry]):
 
     def check_consumer(self, consumer: Consumer) -> None:
         """Refuse who cannot share, or cannot be alone (CONSUME-09 to CONSUME-13)."""
-        # A single active consumer is one already, whoever asks to be alone (CONSUME-13).
+        # Where a single consumer is active, none can be exclusive, not even the first (CONSUME-13).
         if not self.consumers and not self.single_active:
             return
         if consumer.exclusive or any(other.exclusive for other in self.consumers):
