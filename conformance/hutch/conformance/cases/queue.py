@@ -3,6 +3,7 @@
 # ruff: noqa: B023  (what is handed to refused() and eventually() is called before the loop goes on)
 
 import re
+from decimal import Decimal
 from typing import Any
 
 from hutch.conformance.case import case
@@ -202,6 +203,18 @@ def redeclaring_a_queue_with_an_argument_changed(rabbit: Rabbit) -> None:
         "'other'",
         "'one'",
     )
+
+
+@case("QUEUE-DECLARE-17")
+def redeclaring_a_queue_with_a_decimal(rabbit: Rabbit) -> None:
+    """A decimal in place of another value is 541, for RabbitMQ cannot print it; a void one counts as none."""
+    for argument, value in (("x-dead-letter-exchange", "e"), ("x-max-length", 1), ("x-overflow", "drop-head")):
+        _expect_difference(rabbit, {argument: value}, {argument: None}, argument, "none", f"'{value}'")
+        channel = rabbit.raw().channel()
+        queue = rabbit.name()
+        channel.call(amqp.QueueDeclare(queue=queue, durable=True, arguments={argument: value}))
+        channel.send(amqp.QueueDeclare(queue=queue, durable=True, arguments={argument: Decimal("1.5")}))
+        channel.connection.expect_close(541, "", (0, 0))
 
 
 @case("QUEUE-DECLARE-18")

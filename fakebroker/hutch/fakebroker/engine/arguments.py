@@ -6,6 +6,7 @@ Each argument is declared once, in :data:`QUEUE_ARGUMENTS`; which queue types ha
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import TYPE_CHECKING, Final
 
 from hutch.fakebroker.engine.arguments_profile import ArgumentsProfile
@@ -307,7 +308,8 @@ def assert_same_argument(kind: str, name: str, vhost: str, argument: str, new: F
     """Refuse a redeclaration in which an argument was added, dropped or changed.
 
     Raises:
-        BrokerError: 406 in one of three shapes (QUEUE-DECLARE-15 to QUEUE-DECLARE-19, EXCH-DECLARE-13 to -15).
+        BrokerError: 406 in one of three shapes (QUEUE-DECLARE-15 to QUEUE-DECLARE-19, EXCH-DECLARE-13 to -15); 541
+            where one of two values is a decimal, which RabbitMQ cannot print there.
     """
     if argument not in new and argument not in old:
         return
@@ -317,7 +319,9 @@ def assert_same_argument(kind: str, name: str, vhost: str, argument: str, new: F
         raise _inequivalent(kind, name, vhost, argument, "none", _described(old[argument]))
     received, current = new[argument], old[argument]
     if not _same_value(received, current):
-        raise _inequivalent(kind, name, vhost, argument, f"'{print_text(received)}'", f"'{print_text(current)}'")
+        if isinstance(received, Decimal) or isinstance(current, Decimal):
+            raise internal_error()
+        raise _inequivalent(kind, name, vhost, argument, _printed(received), _printed(current))
 
 
 def _same_value(one: FieldValue, other: FieldValue) -> bool:
@@ -326,6 +330,10 @@ def _same_value(one: FieldValue, other: FieldValue) -> bool:
         raw = (value.encode() if isinstance(value, str) else value for value in (one, other))
         return next(raw) == next(raw)
     return False
+
+
+def _printed(value: FieldValue) -> str:
+    return "none" if value is None else f"'{print_text(value)}'"
 
 
 def _described(value: FieldValue) -> str:
