@@ -14,11 +14,11 @@ from hutch.fakebroker import PROFILES, profiles
 
 #: Switches that no two versions differ in.
 NOT_BY_VERSION = {
-    "amqp091.single_confirms": "whoever makes a broker chooses it",
-    "amqp091.channel_max": "whoever makes a broker chooses it",
-    "amqp091.frame_max": "whoever makes a broker chooses it",
-    "amqp091.heartbeat": "whoever makes a broker chooses it",
-    "queues.consumer_timeout": "whoever makes a broker chooses it",
+    "amqp091.single_confirms": "an argument of Broker sets it",
+    "amqp091.channel_max": "an argument of Broker sets it",
+    "amqp091.frame_max": "an argument of Broker sets it",
+    "amqp091.heartbeat": "an argument of Broker sets it",
+    "queues.consumer_timeout": "an argument of Broker sets it",
     "topology.permits_transient_queues": "whoever makes a broker of 4.3 may deny them: transient_nonexcl_queues",
 }
 #: What a switch is read from: a profile, or a group of one.

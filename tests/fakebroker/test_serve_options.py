@@ -324,7 +324,7 @@ def test_it_listens_on_several_addresses_and_says_so_in_a_file(serve: Serve, tmp
         connect(url).close()
     assert served.stop() == 0
     assert not ready.exists()
-    assert "whoever reaches" not in served.log.read_text()
+    assert "every host that reaches" not in served.log.read_text()
 
 
 def test_the_management_api_is_answered(

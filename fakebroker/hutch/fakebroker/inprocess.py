@@ -1,6 +1,6 @@
 """The in-process pipe: the transport from a client to a broker in the same process, without a socket or a thread.
 
-The broker carries out what a client sends before ``send`` returns. A long command runs in slices, and other clients
+The broker carries out what a client sends before ``send`` returns. Many commands run in slices, and other clients
 have their turn between them.
 
 A blocking read lets time pass. If no other thread could bring anything, a :class:`ManualClock` moves from timer to

@@ -16,9 +16,9 @@ FRAME_MIN_SIZE: Final = 4096
 END: Final = 0xCE
 
 #: How a frame begins: type, channel number, size of the payload.
-FRAME_PREFIX: Final = Struct(">BHI")
-_prefix: Final = FRAME_PREFIX.pack
-_unpack_prefix: Final = FRAME_PREFIX.unpack_from
+_PREFIX: Final = Struct(">BHI")
+_prefix: Final = _PREFIX.pack
+_unpack_prefix: Final = _PREFIX.unpack_from
 _pack_content_header: Final = Struct(">HHQ").pack
 _pack_header: Final = Struct(">BHIHHQ").pack
 #: The end octet of the frame before, and the prefix of a body's.

@@ -30,8 +30,8 @@ class Channel(Publisher):
     ``sink`` is what queues know of it; it has the deliveries that are not settled. ``prefetch`` is the limit of
     consumers that start from now on. ``confirms`` are its publisher confirms once it is in confirm mode.
     ``transaction`` is what a transactional channel holds back. ``publishes`` counts publishes. ``read`` is the number
-    of the connection's read that brought the last one. From read ``credit_ends`` on, the channel takes confirms from
-    its queues even if more publishes are at hand. ``last_queue`` is the queue declared last, which an empty name
+    of the connection's read that brought the last one. At publish number ``credit_ends`` the channel hears its queues,
+    even if more publishes are at hand. ``last_queue`` is the queue declared last, which an empty name
     stands for (EXCH-BIND-12, EXCH-BIND-13). ``reply_queue`` is where replies to its requests go, if it consumes those
     (RPC).
     """

@@ -42,7 +42,7 @@ _CLOCK: Final[dict[str, Any]] = {
 }
 _NAME: Final[dict[str, Any]] = {"name": "NAME", "in": "path", "required": True, "schema": {"type": "string"}}
 _ASKED: Final[list[dict[str, Any]]] = [
-    {"name": "since", "in": "query", "schema": {"type": "integer"}, "description": "the first event to tell of"},
+    {"name": "since", "in": "query", "schema": {"type": "integer"}, "description": "number of the first event"},
     {"name": "kind", "in": "query", "schema": {"type": "string"}, "description": "kinds, with commas between them"},
 ]
 

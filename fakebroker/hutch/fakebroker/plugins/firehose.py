@@ -89,7 +89,7 @@ def _publish_later(origin: Origin, vhost: "VHost", message: Message, queue: str,
 
 
 def _publish(origin: Origin, vhost: "VHost", message: Message, key: str, facts: FieldTable, last: FieldTable) -> None:
-    """Publish the copy, unless the key is longer than a frame can carry: RabbitMQ closes the connection of a consumer
+    """Publish the copy, unless the key is longer than 255 bytes: RabbitMQ closes the connection of a consumer
     that gets such a message with 541.
     """
     if len(key.encode()) > 255:

@@ -198,7 +198,7 @@ class TypedQueue(Target, Generic[C, E]):
     def grant(self, consumer: C, credit: int, *, drain: bool) -> None:
         """Give a consumer credit (basic.credit, CONSUME-26). Reports how many messages are ready, then serves it.
 
-        With ``drain``, the consumer loses the credit that the ready messages do not use up, and hears of that.
+        With ``drain``, the consumer loses the credit that the ready messages do not use up, and is told so.
         """
 
     def begin(self, consumer: C) -> None:  # noqa: ARG002
