@@ -122,6 +122,8 @@ def test_waiting_for_deliveries_and_returns(target: Target) -> None:
         channel.basic_publish(message_class(b"2"), routing_key=target.name("nowhere"), mandatory=True)
         code, text, exchange, _, returned = channel.wait(spec.Basic.Return, returns_tuple=True)
         seen = [*delivered, message.body, code, text, exchange, returned.body]
+        channel.basic_cancel("tag")
+        channel.queue_delete(queue)  # behind close-ok, 4.3 may hold the name of an exclusive queue for a moment
         connection.close()
         return seen
 
