@@ -60,10 +60,10 @@ deliver = ToPeers.deliver
 
 
 def deliver_slowly(
-    peers: ToPeers, channel: int, delivery_tag: int, envelope: Envelope, header: bytes, body: bytes
+    peers: ToPeers, channel: int, delivery_tag: int, envelope: Envelope, properties: bytes, body: bytes
 ) -> None:
     repr(body)
-    deliver(peers, channel, delivery_tag, envelope, header, body)
+    deliver(peers, channel, delivery_tag, envelope, properties, body)
 
 
 def test_the_table_begins_with_the_module_that_grew(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -164,7 +164,7 @@ class Server(Transport):
         else:
             content = self._assemblers[channel].add(frame_type, payload)
             if content is not None:
-                self.contents.append((content.method, content.header[12:], content.body))
+                self.contents.append((content.method, content.properties, content.body))
                 self._answer(channel, content.method)
 
     def _answer(self, channel: int, method: Method) -> None:

@@ -60,7 +60,7 @@ def read(pieces: list[bytes]) -> list[Event]:
         reader.add(piece)
         while next_method(reader):
             assert events
-        assert not reader.buffered
+        assert not reader.has_unseen()
     return events
 
 

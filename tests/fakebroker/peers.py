@@ -324,4 +324,4 @@ def publishing(
 
 def properties_of(content: Content) -> Mapping[str, PropertyValue]:
     """A message's properties."""
-    return decode_properties(content.header[12:])
+    return decode_properties(content.properties)

@@ -302,9 +302,9 @@ def test_bytes_that_are_no_text_pass_through_properties_and_headers(opened: Way)
     peer.method(BasicGet(0, "q", no_ack=True))
     got = peer.read()
     assert isinstance(got, Content)
-    assert b"\x03\xff/\xfe" in got.header
-    assert got.header.endswith(b"\x01\xc3")
-    table, _ = read_table(got.header, 12 + 2 + 4)
+    assert b"\x03\xff/\xfe" in got.properties
+    assert got.properties.endswith(b"\x01\xc3")
+    table, _ = read_table(got.properties, 2 + 4)
     assert table == {"k": b"\xff", "l": [b"\x80"]}
 
 
@@ -354,7 +354,7 @@ def test_a_table_may_be_nested_deeply(profile: str, kind: str) -> None:
         peer.method(BasicGet(0, "q"))
         got = peer.read()
         assert isinstance(got, Content)
-        assert got.header.endswith(nested(63, kind))
+        assert got.properties.endswith(nested(63, kind))
         peer.vanish()
     assert broker.queue("q").ready == 1
 

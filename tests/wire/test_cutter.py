@@ -50,11 +50,11 @@ class Log(Commands):
     def command(self, channel: int, method: Method, content: Content | None) -> None:
         self.events.append((channel, method, content))
 
-    def publish(self, channel: int, method: BasicPublish, header: bytes, body: bytes) -> None:
-        self.events.append((channel, "publish", method, header, body))
+    def publish(self, channel: int, method: BasicPublish, properties: bytes, body: bytes) -> None:
+        self.events.append((channel, "publish", method, properties, body))
 
-    def deliver(self, channel: int, delivery_tag: int, envelope: Envelope, header: bytes, body: bytes) -> None:
-        self.events.append((channel, "deliver", delivery_tag, envelope, header, body))
+    def deliver(self, channel: int, delivery_tag: int, envelope: Envelope, properties: bytes, body: bytes) -> None:
+        self.events.append((channel, "deliver", delivery_tag, envelope, properties, body))
 
     def ack(self, channel: int, delivery_tag: int, multiple: bool) -> None:
         self.events.append((channel, "ack", delivery_tag, multiple))
@@ -230,10 +230,6 @@ def whole(method: Method = PUBLISH, channel: int = 1, body: bytes = b"body") -> 
     return b"".join(with_content(method, channel, NO_PROPERTIES, body, 1 << 20))
 
 
-def header_of(body: bytes) -> bytes:
-    return content_header(len(body), NO_PROPERTIES)
-
-
 def test_one_command_is_taken_at_a_time() -> None:
     log = Log()
     cutter = cutter_of(log)
@@ -246,9 +242,9 @@ def test_one_command_is_taken_at_a_time() -> None:
 
 @pytest.mark.parametrize("by_frames", [False, True])
 def test_what_comes_most_comes_as_fields(by_frames: bool) -> None:
-    assert run([whole()], BasicPublish, lambda: by_frames) == [(1, "publish", PUBLISH, header_of(b"body"), b"body")]
+    assert run([whole()], BasicPublish, lambda: by_frames) == [(1, "publish", PUBLISH, NO_PROPERTIES, b"body")]
     envelope = ("c", True, "x", "q")
-    expected = (1, "deliver", 7, envelope, header_of(b"body"), b"body")
+    expected = (1, "deliver", 7, envelope, NO_PROPERTIES, b"body")
     assert run([whole(DELIVER)], BasicDeliver, lambda: by_frames) == [expected]
     assert run([method_frame(1, BasicAck(5, True).encode())], BasicPublish, lambda: by_frames) == [(1, "ack", 5, True)]
 
@@ -275,7 +271,7 @@ def test_another_may_take_the_commands(content: Sort, by_frames: bool) -> None:
     while cutter.next(by_frames):
         pass
     assert len(log.events) == 4
-    body = header_of(b"body"), b"body"
+    body = NO_PROPERTIES, b"body"
     assert gate.events == [
         (1, PUBLISH, Content(PUBLISH, *body)),
         (1, DELIVER, Content(DELIVER, *body)),

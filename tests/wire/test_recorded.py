@@ -10,7 +10,7 @@ import pytest
 
 from hutch.wire.content import Content, ContentAssembler
 from hutch.wire.fields import FieldValue, type_name
-from hutch.wire.frames import BODY, HEADER, HEARTBEAT, METHOD, FrameParser, content_frames, frame, method_frame
+from hutch.wire.frames import BODY, HEADER, HEARTBEAT, METHOD, FrameParser, frame, message_frames, method_frame
 from hutch.wire.methods import METHODS, ConnectionClose, ConnectionStart, decode_method
 from hutch.wire.properties import PROPERTIES, Properties, encode_properties
 from hutch.wire.states import FROM_CLIENT, FROM_SERVER, ConnectionState, next_connection_state
@@ -114,11 +114,11 @@ def test_content_is_cut_the_way_rabbitmq_cuts_it(path: Path) -> None:
     large = [content for content in contents(path, "server") if len(content.body) > FRAME_MAX - 8]
     assert [content.method.NAME for content in large] == ["basic.deliver"]
     for content in contents(path, "server"):
-        assert content_frames(1, content.header, content.body, FRAME_MAX) in stream
+        assert message_frames(1, content.properties, content.body, FRAME_MAX) in stream
 
 
 def headers(content: Content) -> dict[str, FieldValue]:
-    return dict(Properties(content.header[12:]).headers)
+    return dict(Properties(content.properties).headers)
 
 
 def types(table: Mapping[str, FieldValue]) -> dict[str, str]:
@@ -133,10 +133,10 @@ def test_messages_come_back_as_they_were_published(path: Path) -> None:
     for content in received:
         sent = published[content.body]
         if "-3.10." in path.name:
-            assert content.header == sent.header
+            assert content.properties == sent.properties
             continue
         # 4.3 sorts headers by name (PUB-15) and makes an unsignedlong a long (PUB-14).
-        assert Properties(content.header[12:]).values == Properties(sent.header[12:]).values
+        assert Properties(content.properties).values == Properties(sent.properties).values
         assert list(headers(content)) == sorted(headers(sent))
         assert types(headers(content)) == types(headers(sent)) | (
             {"unsignedlong": "long"} if "unsignedlong" in headers(sent) else {}
@@ -146,7 +146,7 @@ def test_messages_come_back_as_they_were_published(path: Path) -> None:
 @each_version
 def test_all_properties_and_field_types_are_recorded(path: Path) -> None:
     full = next(content for content in contents(path, "client") if content.body == b"with everything")
-    properties = Properties(full.header[12:])
+    properties = Properties(full.properties)
     assert list(properties.values) == [name for name, _, _ in PROPERTIES]
     wanted = "bool byte unsignedbyte short unsignedshort signedint unsignedint long unsignedlong float double decimal"
     wanted += " longstr longstr binary timestamp void table array table array longstr"

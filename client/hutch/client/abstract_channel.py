@@ -155,7 +155,7 @@ class AbstractChannel(ABC):
             raise
         message = None
         if content is not None:
-            message = ReceivedMessage(self, content.body, content.header[12:])
+            message = ReceivedMessage(self, content.body, content.properties)
             if self.auto_decode:
                 message.decode_body()
         if still_waits:

@@ -242,7 +242,7 @@ class BasicMethods(AbstractChannel):
         if content is None or not isinstance(content.method, BasicGetOk):
             return None
         got = content.method
-        message = ReceivedMessage(self, content.body, content.header[12:], got.delivery_tag)
+        message = ReceivedMessage(self, content.body, content.properties, got.delivery_tag)
         message.delivery_info = {
             "delivery_tag": got.delivery_tag,
             "redelivered": got.redelivered,
@@ -300,7 +300,7 @@ class BasicMethods(AbstractChannel):
 
     def receive_delivery(self, message: ReceivedMessage, consumer_tag: str) -> None:
         """Take a delivery to the consumer's callback. The link calls it."""
-        if self.auto_decode and message.has_encoding:
+        if self.auto_decode and message.has_encoding():
             message.decode_body()
         try:
             callback = self.callbacks[consumer_tag]
@@ -336,7 +336,7 @@ class BasicMethods(AbstractChannel):
         listeners = self.events.get("basic_return")
         if not listeners or content is None:
             raise error
-        message = ReceivedMessage(None, content.body, content.header[12:])
+        message = ReceivedMessage(None, content.body, content.properties)
         if self.auto_decode:
             message.decode_body()
         for listener in tuple(listeners):

@@ -213,7 +213,7 @@ class Link:
         outer = self._deferring
         self._deferring = False
         try:
-            if (self._deferred or self.reader.buffered) and self.next_method():
+            if (self._deferred or self.reader.has_unseen()) and self.next_method():
                 return
             while True:
                 self.receive(deadline, "a method")
@@ -284,7 +284,7 @@ class Link:
         self._deferring = defer or self.in_callback
         try:
             while not awaited.ready and awaited.error is None:
-                if not (self._deferred or self.reader.buffered) or not self.next_method():
+                if not (self._deferred or self.reader.has_unseen()) or not self.next_method():
                     self.receive(deadline, awaited)
                     self.next_method()
                 if deadline is not None and not is_settled(awaited):
@@ -366,12 +366,12 @@ class Link:
         ``poll_interval`` behind the last look. Raises as :meth:`drain`, but for the
         timeout.
         """
-        if self._pause and not (self._deferred or self.reader.buffered):
+        if self._pause and not (self._deferred or self.reader.has_unseen()):
             now = self.transport.monotonic()
             if now < self._next_look:
                 return
             self._next_look = now + self._pause
-        if not (self._deferred or self.reader.buffered or self.transport.readable()):
+        if not (self._deferred or self.reader.has_unseen() or self.transport.readable()):
             return
         lock = self._read_lock
         if self.in_callback or not lock.take_first():
@@ -393,11 +393,11 @@ class Link:
     @property
     def holds_unread(self) -> bool:
         """Whether something was read and not yet handed on, even half a frame. The socket does not show that."""
-        return bool(self._deferred) or self.reader.buffered or self.transport.holds_unread
+        return bool(self._deferred) or self.reader.has_unseen() or self.transport.holds_unread
 
     def _holds_more(self) -> bool:
         """Whether something was read that can be handed on, or an error that can be raised, without another read."""
-        if self._deferred or self.reader.buffered:
+        if self._deferred or self.reader.has_unseen():
             return True
         # TLS may hold a part of what it decrypts as a whole; only trying tells.
         return self.transport.holds_unread and self.transport.readable()

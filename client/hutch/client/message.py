@@ -285,7 +285,6 @@ class ReceivedMessage(Message):
             return method.CLASS_ID, method.METHOD_ID
         return method(**how).encode() if how else None  # why it was returned is told to who hears of it
 
-    @property
     def has_encoding(self) -> bool:
         """Whether there is a ``content_encoding``; told without decoding."""
         return self._raw[0] & _CONTENT_ENCODING != 0

@@ -192,7 +192,7 @@ class OpeningMethods(RawMethods):
         """The server's next step, which :meth:`receive_method` has found to be legal in this state."""
         self._answer = None
         while self._answer is None:
-            if not (link.reader.buffered and link.next_method()):
+            if not (link.reader.has_unseen() and link.next_method()):
                 link.receive(deadline, _NEXT_STEP[self._state])
                 if self._state is ConnectionState.GREETING:
                     _check_greeting(link.reader.rest[:8])

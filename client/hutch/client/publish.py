@@ -112,7 +112,7 @@ class PublishMethods(BasicMethods):
             method = self._method(key)
         size = len(body)
         number = self._number
-        if not 0 < size <= link.frame_limit:
+        if not size or size > link.frame_limit:
             return self._content(link, method, properties, body)
         if properties == NO_PROPERTIES:
             return (

@@ -90,14 +90,14 @@ class ToPeers(Commands):
         self.only_connection = True
         self._peers = {number: _DEAF if number else peer for number, peer in self._peers.items()}
 
-    def deliver(self, channel: int, delivery_tag: int, envelope: Envelope, header: bytes, body: bytes) -> None:
+    def deliver(self, channel: int, delivery_tag: int, envelope: Envelope, properties: bytes, body: bytes) -> None:
         """Hand on a message for a consumer."""
         if not channel or channel not in self._peers:
-            super().deliver(channel, delivery_tag, envelope, header, body)
+            super().deliver(channel, delivery_tag, envelope, properties, body)
             return
         peer = self._peers[channel]
         if not peer.is_closing:
-            peer.receive_delivery(ReceivedMessage(peer, body, header[12:], delivery_tag, envelope), envelope[0])
+            peer.receive_delivery(ReceivedMessage(peer, body, properties, delivery_tag, envelope), envelope[0])
 
     def ack(self, channel: int, delivery_tag: int, multiple: bool) -> None:
         """Hand on a confirm."""

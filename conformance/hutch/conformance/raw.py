@@ -55,7 +55,7 @@ class EndOfStream(Exception):
 
 def properties_of(content: Content) -> Mapping[str, PropertyValue]:
     """The properties of a message, absent ones absent, values with their wire types."""
-    return decode_properties(content.header[12:])
+    return decode_properties(content.properties)
 
 
 def fields(item: Item) -> Any:

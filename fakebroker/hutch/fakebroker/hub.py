@@ -134,7 +134,7 @@ class Hub(Follower):
                 and (connection is None or not connection.unsent)
                 and not (timers.soonest < _NEVER and timers.soonest <= timers.now())
             ):
-                return session.take()
+                return session.take_bytes()
         finally:
             turn.lock.release()
         with turn:  # something is due, or follows from it; or a fault may end the connection

@@ -25,13 +25,10 @@ MAX_BODY_SIZE: Final = 536870912
 
 
 class Content(NamedTuple):
-    """A complete message: its method, the payload of its header frame, its body.
-
-    ``header[12:]`` is the properties as on the wire.
-    """
+    """A complete message: its method, its properties as on the wire (flags and values), its body."""
 
     method: Method
-    header: bytes
+    properties: bytes
     body: bytes
 
 
@@ -124,7 +121,7 @@ class ContentAssembler:
             body = self._body.getvalue()
             self._body = None
         header, self._header, self.method = self._header, None, None
-        return Content(method, header, body)
+        return Content(method, header[_CONTENT_HEADER.size :], body)
 
     def frames(self, channel: int, frame_max: int) -> bytes:
         """The frames of what was taken so far, none of them larger than ``frame_max`` bytes (0 for no limit)."""
@@ -172,7 +169,7 @@ class ContentAssembler:
             raise ContentError(ReplyCode.FRAME_ERROR, text, method)
         if not size:
             self.method = None
-            return Content(method, payload, b"")
+            return Content(method, payload[_CONTENT_HEADER.size :], b"")
         self._header = payload
         self._remaining = size
         return None

@@ -33,6 +33,7 @@ Envelope = tuple[str, bool, str, str]
 #: The frame of a basic.ack, and the size of its payload.
 ACK: Final = Struct(">BHIIQBB")
 ACK_SIZE: Final = 13
+_ACK_FRAME_SIZE: Final = ACK.size
 _unpack_ack: Final = ACK.unpack_from
 _ACK_ID: Final = BasicAck.ID.to_bytes(4)
 #: The ids of what is recognised as a whole.
@@ -68,15 +69,15 @@ class Commands:
     def command(self, channel: int, method: Method, content: Content | None) -> None:
         """Take a method, with its content if it carries one."""
 
-    def publish(self, channel: int, method: BasicPublish, header: bytes, body: bytes) -> None:
-        """Take a basic.publish. ``header`` is the payload of the content header's frame."""
-        self.command(channel, method, Content(method, header, body))
+    def publish(self, channel: int, method: BasicPublish, properties: bytes, body: bytes) -> None:
+        """Take a basic.publish. ``properties`` is flags and values."""
+        self.command(channel, method, Content(method, properties, body))
 
-    def deliver(self, channel: int, delivery_tag: int, envelope: Envelope, header: bytes, body: bytes) -> None:
-        """Take a basic.deliver; ``header`` as of :meth:`publish`."""
+    def deliver(self, channel: int, delivery_tag: int, envelope: Envelope, properties: bytes, body: bytes) -> None:
+        """Take a basic.deliver; ``properties`` as of :meth:`publish`."""
         consumer_tag, redelivered, exchange, routing_key = envelope
         method = BasicDeliver(consumer_tag, delivery_tag, redelivered, exchange, routing_key)
-        self.command(channel, method, Content(method, header, body))
+        self.command(channel, method, Content(method, properties, body))
 
     def ack(self, channel: int, delivery_tag: int, multiple: bool) -> None:
         """Take a basic.ack."""
@@ -87,10 +88,10 @@ class Commands:
         if type(method) is BasicAck:
             self.ack(channel, method.delivery_tag, method.multiple)
         elif type(method) is BasicPublish and content is not None:
-            self.publish(channel, method, content.header, content.body)
+            self.publish(channel, method, content.properties, content.body)
         elif type(method) is BasicDeliver and content is not None:
             envelope = (method.consumer_tag, method.redelivered, method.exchange, method.routing_key)
-            self.deliver(channel, method.delivery_tag, envelope, content.header, content.body)
+            self.deliver(channel, method.delivery_tag, envelope, content.properties, content.body)
         else:
             self.command(channel, method, content)
 
@@ -223,7 +224,7 @@ class Cutter(FrameParser):
         tag: int
         multiple: int
         end: int
-        behind = self.offset + ACK.size
+        behind = self.offset + _ACK_FRAME_SIZE
         if behind > self.size:
             return False
         kind, channel, size, _, tag, multiple, end = _unpack_ack(self.data, self.offset)
@@ -245,14 +246,14 @@ class Cutter(FrameParser):
         header_size: int
         class_and_weight: int
         body_size: int
-        data, offset, limit = self.data, self.offset, self.frame_max
+        data, offset = self.data, self.offset
         try:
             kind, channel, size = _method_start(data, offset)
             middle = offset + 7 + size
             begin, owner, header_size, class_and_weight, body_size = _header_start(data, middle)
             finish = middle + 8 + header_size
             behind = finish + 8 + body_size if body_size else finish
-            is_valid = (
+            is_whole = (
                 data[behind] == END
                 and kind == METHOD
                 and begin == _END_HEADER
@@ -264,34 +265,37 @@ class Cutter(FrameParser):
             )
         except (IndexError, StructError):
             return False
-        if not is_valid or (0 < limit < behind - offset and max(size, header_size, body_size) > limit):
+        limit = self.frame_max
+        if (
+            not (is_whole and channel and channel in self._channels)
+            or channel in self.contents
+            or (limit and behind - offset > limit and max(size, header_size, body_size) > limit)
+        ):
             return False
-        if not channel or channel not in self._channels or channel in self.contents:
-            return False
-        payload, header = data[offset + 7 : middle], data[middle + 8 : finish]
+        payload, properties = data[offset + 7 : middle], data[middle + 20 : finish]
         body = data[finish + 8 : behind] if body_size else b""
         if ids != self._content_id:
             self.offset = middle + 1
             method = self._role.method(channel, payload)
             if method is not None:
                 self.offset = behind + 1
-                self.commands.take(channel, method, Content(method, header, body))
+                self.commands.take(channel, method, Content(method, properties, body))
             return True
         if self._takes_publishes:
-            is_known = payload in self._publishes or self._learn_publish(payload)
-            if is_known:
-                self.offset = behind + 1
-                self.commands.publish(channel, self._publishes[payload], header, body)
-            return is_known
-        tag_end = 5 + payload[4]
-        key = payload[4:tag_end] + payload[tag_end + 8 :]
-        is_known = key in self._envelopes or self._learn_envelope(key, payload)
-        if is_known:
+            if payload not in self._publishes and not self._learn_publish(payload):
+                return False
+            self.offset = behind + 1
+            self.commands.publish(channel, self._publishes[payload], properties, body)
+        else:
+            tag_end = 5 + payload[4]
+            key = payload[4:tag_end] + payload[tag_end + 8 :]
+            if key not in self._envelopes and not self._learn_envelope(key, payload):
+                return False
             self.offset = behind + 1
             delivery_tag: int
             (delivery_tag,) = _unpack_tag(payload, tag_end)
-            self.commands.deliver(channel, delivery_tag, self._envelopes[key], header, body)
-        return is_known
+            self.commands.deliver(channel, delivery_tag, self._envelopes[key], properties, body)
+        return True
 
     def _learn_publish(self, payload: bytes) -> bool:
         """Keep a publish decoded, for publishers repeat themselves; ``False`` if it cannot be decoded."""

@@ -88,8 +88,7 @@ class FrameParser:
         """Whether nothing is left over, not even a part of a frame."""
         return self.offset == self.size and not self.chunks
 
-    @property
-    def buffered(self) -> bool:
+    def has_unseen(self) -> bool:
         """Whether there are bytes that :meth:`find` has not looked at."""
         return self.offset < self.size or self._held >= self._wanted
 
@@ -206,18 +205,20 @@ def content_frames(channel: int, header: bytes, body: bytes, frame_max: int, met
     return head + _prefix(BODY, channel, size) + body + _END if size else head
 
 
-def message_frames(channel: int, properties: bytes, body: bytes, frame_max: int, *method: bytes) -> bytes:
+def message_frames(
+    channel: int, properties: bytes, body: bytes, frame_max: int, method: tuple[bytes, ...] = ()
+) -> bytes:
     """:func:`content_frames` of the class basic, behind the pieces of ``method``.
 
     ``properties`` is flags and values.
     """
     size = len(body)
-    if 0 < frame_max - OVERHEAD < size:
+    if frame_max and size > frame_max - OVERHEAD:
         return content_frames(channel, content_header(size, properties), body, frame_max, b"".join(method))
     header = _pack_header(HEADER, channel, 12 + len(properties), 60, 0, size)
     if not size:
-        return b"".join((*method, header, properties, _END))
-    return b"".join((*method, header, properties, _pack_body_start(END, BODY, channel, size), body, _END))
+        return b"".join([*method, header, properties, _END])
+    return b"".join([*method, header, properties, _pack_body_start(END, BODY, channel, size), body, _END])
 
 
 def content_pieces(

@@ -74,6 +74,6 @@ class FrameAssembler(Commands):
         sig, payload = (method.CLASS_ID, method.METHOD_ID), method.encode()
         message = None
         if content is not None:
-            message = ReceivedMessage(None, content.body, content.header[12:])
+            message = ReceivedMessage(None, content.body, content.properties)
             message.frame_method, message.frame_args = sig, payload
         self._on_method(channel, sig, payload, message)

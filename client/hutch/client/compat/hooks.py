@@ -69,7 +69,7 @@ class HookedTransport(Transport):
                 content = assembler.add(kind, payload)
                 if content is None:
                     continue
-                message = ReceivedMessage(None, content.body, content.header[12:])
+                message = ReceivedMessage(None, content.body, content.properties)
             sig = (int.from_bytes(method[:2]), int.from_bytes(method[2:4]))
             write_frame(METHOD, number, sig, method[4:], message)
 

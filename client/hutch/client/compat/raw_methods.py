@@ -20,7 +20,6 @@ from hutch.client.serialization import dumps
 from hutch.client.waiting import Request, Waiting
 from hutch.wire.content import Content
 from hutch.wire.declaration import Method
-from hutch.wire.frames import content_header
 from hutch.wire.methods import METHODS, decode_method
 
 _BY_NAME = {kind.__name__: kind for kind in METHODS.values()}
@@ -134,7 +133,7 @@ class RawMethods(AbstractChannel):
                 if content is None:
                     raise FrameSyntaxError(f"{method.NAME} without its content", method_sig)
                 properties, body = wire_content(content)
-                whole = Content(method, content_header(len(body), properties), body)
+                whole = Content(method, properties, body)
             ToPeers({self._number: self}).take(self._number, method, whole)
         except Violation as violation:
             raise violation.error from violation

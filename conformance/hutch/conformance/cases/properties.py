@@ -31,7 +31,7 @@ def _raw_properties(channel: RawChannel, queue: str) -> bytes:
     content = channel.get(queue, no_ack=True)
     if content is None:
         raise AssertionError(f"no message in {queue!r}")
-    return content.header[12:]
+    return content.properties
 
 
 def _round_trip(channel: RawChannel, queue: str, **properties: Any) -> Mapping[str, PropertyValue]:

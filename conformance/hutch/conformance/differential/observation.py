@@ -161,7 +161,7 @@ def _shown(method: Method, names: Names) -> str:
 
 def _properties(content: Content, names: Names) -> str:
     """The properties in order, header tables too, with their wire types; when a message died is not told."""
-    properties = decode_properties(content.header[12:])
+    properties = decode_properties(content.properties)
     return ", ".join(f"{name}={_value(value, names)}" for name, value in properties.items())
 
 

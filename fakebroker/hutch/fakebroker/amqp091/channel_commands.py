@@ -48,14 +48,14 @@ class ChannelCommands(Commands):
         self._session: Final = session
         self._slots: Final = session.slots
 
-    def publish(self, channel: int, method: BasicPublish, header: bytes, body: bytes) -> None:
+    def publish(self, channel: int, method: BasicPublish, properties: bytes, body: bytes) -> None:
         """Publish a message."""
         slot = self._slots[channel]
         try:
             if slot.channel is None or slot.state is not _OPEN:
                 self._step(channel, slot, method)
             else:
-                publish(slot.channel, method, header, body)
+                publish(slot.channel, method, properties, body)
         except (AMQPError, BrokerError) as error:
             self._session.answer(slot, channel, error, BasicPublish)
 

@@ -123,8 +123,8 @@ class ChannelSink(Sink):
         vhost.node.journal.delivered(self.origin, vhost, queue, message, consumer.tag, tag, entry.redelivered)
         self.output.deliver(self.number, consumer.tag_bytes, tag, entry.redelivered, message)
         if (unsent := consumer.unsent) is not None:
-            unsent.count += 1
-            if unsent.count == STEP:
+            unsent.count = count = unsent.count + 1
+            if count == STEP:
                 self._step(queue, unsent)
 
     def reply(self, queue: ReplyQueue, message: Message) -> None:

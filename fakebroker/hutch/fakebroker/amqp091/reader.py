@@ -44,6 +44,8 @@ class Reader(Role):
         self._session: Final = session
         self._handshake: Final = handshake
         self._node: Final = session.node
+        self._pending: Final = session.node.pending
+        self._after_input: Final = session.after_input
         self._slots: Final = session.slots
         profile = session.profile
         #: Its limit for frames holds until another one is agreed on.
@@ -58,17 +60,16 @@ class Reader(Role):
 
     def proceed(self) -> None:
         """Do what is at hand until it is used up, the slice is over, or an alarm blocks the client."""
-        session, cutter, handshake = self._session, self.cutter, self._handshake
-        pending, alarms, after_input = self._node.pending, self._alarms, session.after_input
+        cutter, after_input = self.cutter, self._after_input
         self._limit = 0.0
         self.more = False
         after_input.reading = True
-        while not handshake.deaf:
+        while not self._handshake.deaf:
             try:
-                goes_on = self._take_under_alarm() if alarms else cutter.next() != NOTHING
+                goes_on = self._take_under_alarm() if self._alarms else cutter.next() != NOTHING
             except (AMQPError, BrokerError, FrameError, Unanswerable) as error:
                 goes_on = self._refuse(error)
-            if pending:
+            if self._pending:
                 self._node.run_due()
             if not goes_on or (cutter.offset == cutter.size and not cutter.chunks):
                 break
@@ -80,7 +81,7 @@ class Reader(Role):
         if after_input.due or after_input.waiting:
             after_input.run()
         if self.ended and not self.blocked:
-            session.lost()
+            self._session.lost()
 
     def _refuse(self, error: Exception) -> bool:
         """Answer an error in what was read; whether reading goes on."""

@@ -353,16 +353,20 @@ class Session(Output):
 
     def take(self) -> bytes:
         """The next of the output, which goes into the stream; queues that had to wait for that are served."""
-        if self._size > _CHUNK:
-            data = self._take_chunk()
-        else:
-            data = b"".join(self.output)
-            self.output = []
-            self._size = 0
+        data = self.take_bytes()
         if self.gate is not None:
             data = self.gate.leaving(data)
         if self.connection is not None and self.connection.unsent:
             self._tell_sent()
+        return data
+
+    def take_bytes(self) -> bytes:
+        """:meth:`take`, where nobody waits for that."""
+        if self._size > _CHUNK:
+            return self._take_chunk()
+        data = b"".join(self.output)
+        self.output = []
+        self._size = 0
         return data
 
     def _take_chunk(self) -> bytes:
@@ -386,13 +390,11 @@ class Session(Output):
         """Add to the output: a command in frames, or a heartbeat."""
         if self.gate is not None and self.gate.keeps(data):
             return
-        out = self.output
-        was_empty = not out
-        out.append(data)
+        self.output.append(data)
         self._size += len(data)
         if self.handshake.heartbeat is not None:
             self.handshake.heartbeat.sent = True
-        if was_empty and self.wake is not None:
+        if self.wake is not None and len(self.output) == 1:
             self.wake()
 
     def method(self, channel: int, method: Method) -> None:
@@ -408,7 +410,7 @@ class Session(Output):
 
     def content(self, channel: int, method: Method, message: Message) -> None:
         """Send a method with a message."""
-        frame = method.frame(channel)
+        frame = (method.frame(channel),)
         self.write(message_frames(channel, message.envelope.raw, message.body, self._frame_max, frame))
 
     def deliver(
@@ -416,17 +418,14 @@ class Session(Output):
     ) -> None:
         """Send basic.deliver: the tag and the address stand ready as bytes, the content is passed through."""
         address = message.address
-        data = message_frames(
-            channel,
-            message.envelope.raw,
-            message.body,
-            self._frame_max,
+        frame = (
             _pack_deliver(METHOD, channel, 13 + len(consumer_tag) + len(address), _DELIVER_ID),
             consumer_tag,
             _pack_delivery(delivery_tag, redelivered),
             address,
             _END,
         )
+        data = message_frames(channel, message.envelope.raw, message.body, self._frame_max, frame)
         if self.after_input.due and self.after_input.delays(channel):
             self.after_input.answer(channel, data)
         else:

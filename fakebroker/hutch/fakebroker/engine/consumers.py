@@ -98,14 +98,12 @@ class Consumer:
         self.credit = state.credit
         self.draining = state.draining
 
-    @property
     def has_own_credit(self) -> bool:
         """Whether its own limit lets a delivery through; that counts what the consumer has to acknowledge."""
         if self.credit is not None:
             return self.credit > 0
         return not self.prefetch or self.unacked < self.prefetch
 
-    @property
     def has_credit(self) -> bool:
         """Whether a delivery may be sent: by its own limit, and because its sink has room."""
         if self.credit is not None:
@@ -172,7 +170,7 @@ class Rotation(Generic[C]):
         for _, ring in self._rings:
             while ring:
                 consumer = ring[0]
-                if consumer.has_credit:
+                if consumer.has_credit():
                     if ring[-1] is not consumer:
                         ring.rotate(-1)
                     return consumer

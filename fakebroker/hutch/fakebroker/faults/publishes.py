@@ -37,7 +37,7 @@ def _publish(gate: SessionGate, command: Command, targets: Callable[[list[Target
         return
     actor = channel.actor
     try:
-        properties = content.header[12:]
+        properties = content.properties
         message, queues = accept(
             actor, method.exchange, method.routing_key, properties, content.body, channel.reply_queue
         )

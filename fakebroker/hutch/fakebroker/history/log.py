@@ -11,6 +11,9 @@ WIDTH: Final = len(COMMON) + 1
 KIND: Final = COMMON.index("kind")
 MESSAGE: Final = COMMON.index("message")
 ENDLESS: Final = 1 << 60
+#: How many events come between two looks at how many there are. Python has such small numbers ready: to count down from
+#: a large one would be a third of what it costs to keep an event.
+_LOOK: Final = 150
 
 
 def _has_body(message: Message | None) -> bool:
@@ -31,8 +34,8 @@ class EventLog:
         self.most_events = most_events
         self.most_bytes = most_bytes
         self.limits = limits
-        #: For how many more events there is room.
-        self.room = 2 * most_events
+        #: How many more events may come before the next look at how many there are.
+        self.room = _LOOK if most_events > _LOOK else 2 * most_events
         #: At least the bytes of the bodies in the fields. A message whose body is counted is marked with the epoch.
         self.body_bytes = 0
         self.epoch: object = object()
@@ -42,19 +45,26 @@ class EventLog:
         self.gone: dict[str, int] = {}
 
     def count_body(self, message: Message) -> Message:
-        """Count a message's body. Returns the message, or one without a body if that is larger than the limit."""
+        """Count a message's body. Returns the message, or one without a body if that is larger than the limit. If there
+        are too many bytes now, the next event is the last before a look at the limits.
+        """
         if message.body_size > self.most_bytes:
             return BodilessMessage(message, self.limits)
         message.counted_in = self.epoch
         self.body_bytes += message.body_size
+        if self.body_bytes > self.most_bytes:
+            self.room = 0
         return message
 
     def shrink(self) -> None:
-        """Come back to the limits, some of which may be passed."""
-        if self.room < 0:
-            self._forget(len(self.fields) - self.most_events * WIDTH)
+        """Look at the limits, and come back to them where they are passed."""
+        events = len(self.fields) // WIDTH
+        if events > 2 * self.most_events:
+            self._forget((events - self.most_events) * WIDTH)
+            events = self.most_events
         if self.body_bytes > self.most_bytes:
             self._drop_old_bodies()
+        self.room = min(_LOOK, 2 * self.most_events - events)
 
     @property
     def first(self) -> int:
@@ -72,7 +82,6 @@ class EventLog:
         for kind in self.fields[KIND:surplus:WIDTH]:
             self.gone[kind] = self.gone.get(kind, 0) + 1
         del self.fields[:surplus]
-        self.room += surplus // WIDTH
         self.bodies_from = max(self.bodies_from - surplus, 0)
 
     def _weigh(self) -> dict[int, int]:

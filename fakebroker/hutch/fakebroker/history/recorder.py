@@ -1,6 +1,7 @@
 """What a history hears of the journal, kept as rows."""
 
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final
 
 from hutch.fakebroker.engine.clock import Clock
@@ -21,6 +22,12 @@ if TYPE_CHECKING:
     from hutch.fakebroker.engine.vhost import VHost
 
 
+@lru_cache(maxsize=1024)
+def _alone(name: str) -> tuple[str]:
+    """The queues of a message that got into one alone. All such messages have the same: it is kept for long."""
+    return (name,)
+
+
 class Recorder(Journal):
     """Listens to the journal, and keeps an event of each fact that a history tells: the docstrings say of which kind.
 
@@ -28,7 +35,7 @@ class Recorder(Journal):
     """
 
     def __init__(self, clock: Clock, log: EventLog) -> None:
-        self._now: Final = clock.monotonic
+        self._clock: Final = clock
         self.log = log
 
     # What every message passes is written out: a call more for each would be a tenth of what listening costs.
@@ -41,10 +48,14 @@ class Recorder(Journal):
         elif message.counted_in is not log.epoch:
             message.counted_in = log.epoch
             log.body_bytes += message.body_size
-        names = tuple([queue.name for queue in queues])
-        log.fields += (self._now(), "published", vhost.name, None, message, origin, names)
+        match queues:
+            case [queue]:
+                names: tuple[str, ...] = _alone(queue.name)
+            case _:
+                names = tuple([queue.name for queue in queues])
+        log.fields += (self._clock.monotonic(), "published", vhost.name, None, message, origin, names)
         log.room -= 1
-        if log.room < 0 or log.body_bytes > log.most_bytes:
+        if log.room <= 0 or log.body_bytes > log.most_bytes:
             log.shrink()
 
     def delivered(
@@ -62,9 +73,9 @@ class Recorder(Journal):
         if message.counted_in is not log.epoch:
             message = log.count_body(message)
         own = (consumer_tag, delivery_tag, redelivered)
-        log.fields += (self._now(), "delivered", vhost.name, queue.name, message, origin, own)
+        log.fields += (self._clock.monotonic(), "delivered", vhost.name, queue.name, message, origin, own)
         log.room -= 1
-        if log.room < 0 or log.body_bytes > log.most_bytes:
+        if log.room <= 0:
             log.shrink()
 
     def acked(self, origin: Origin, queue: "Queue", message: Message) -> None:
@@ -72,9 +83,9 @@ class Recorder(Journal):
         log = self.log
         if message.counted_in is not log.epoch:
             message = log.count_body(message)
-        log.fields += (self._now(), "acked", queue.vhost.name, queue.name, message, origin, None)
+        log.fields += (self._clock.monotonic(), "acked", queue.vhost.name, queue.name, message, origin, None)
         log.room -= 1
-        if log.room < 0 or log.body_bytes > log.most_bytes:
+        if log.room <= 0:
             log.shrink()
 
     # other facts
@@ -92,9 +103,9 @@ class Recorder(Journal):
         log = self.log
         if message is not None and message.counted_in is not log.epoch:
             message = log.count_body(message)
-        log.fields += (self._now(), kind, vhost, queue, message, origin, own)
+        log.fields += (self._clock.monotonic(), kind, vhost, queue, message, origin, own)
         log.room -= 1
-        if log.room < 0 or log.body_bytes > log.most_bytes:
+        if log.room <= 0:
             log.shrink()
 
     def released(self, origin: Origin, vhost: "VHost", message: Message, queues: "Sequence[Target]") -> None:

@@ -16,10 +16,10 @@ _CREDIT: Final = 400
 _CREDIT_STEP: Final = 200
 
 
-def publish(channel: Channel, method: BasicPublish, header: bytes, body: bytes) -> None:
+def publish(channel: Channel, method: BasicPublish, properties: bytes, body: bytes) -> None:
     """Publish a message, or hold it where the channel is transactional (TX-03).
 
-    ``header`` is the payload of its content header frame.
+    ``properties`` is flags and values.
 
     Raises:
         BrokerError: 404, 403 or 406; 540 for ``immediate`` (PUB-04); 541 for properties that cannot be decoded.
@@ -32,7 +32,7 @@ def publish(channel: Channel, method: BasicPublish, header: bytes, body: bytes) 
         channel.credit_ends = (channel.publishes + 1) // _CREDIT_STEP * _CREDIT_STEP + _CREDIT
     channel.publishes += 1
     actor = channel.actor
-    message, queues = accept(actor, method.exchange, method.routing_key, header[12:], body, channel.reply_queue)
+    message, queues = accept(actor, method.exchange, method.routing_key, properties, body, channel.reply_queue)
     if channel.transaction is not None:
         channel.vhost.node.journal.held(channel.origin, channel.vhost, message, queues)
         channel.transaction.publishes.append(HeldPublish(message, method.mandatory, queues))

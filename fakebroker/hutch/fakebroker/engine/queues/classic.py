@@ -257,7 +257,7 @@ class ClassicQueue(TypedQueue[Consumer, Entry]):
         waiting = [
             consumer
             for consumer in sink.consumers.values()
-            if consumer.queue is self and consumer.blocked and consumer.has_own_credit
+            if consumer.queue is self and consumer.blocked and consumer.has_own_credit()
         ]
         for consumer in sorted(waiting, key=lambda consumer: consumer.blocked_as):
             self._rotation.add(consumer)
@@ -276,7 +276,7 @@ class ClassicQueue(TypedQueue[Consumer, Entry]):
         """The same for one that is there, and whose client is told how many messages are ready."""
         consumer.sink.credit(self._ready.count)
         self.limit(consumer, credit, drain=drain)
-        if consumer.blocked and consumer.has_credit:
+        if consumer.blocked and consumer.has_credit():
             self._rotation.add(consumer)
             self.dispatch()
 

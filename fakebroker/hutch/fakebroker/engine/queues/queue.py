@@ -242,7 +242,7 @@ class TypedQueue(Target, Generic[C, E]):
 
     def unblock(self, consumer: C) -> None:
         """Put a consumer back into the rotation, if it has credit again; call :meth:`dispatch` to have it served."""
-        if consumer.blocked and consumer.has_credit:
+        if consumer.blocked and consumer.has_credit():
             self._rotation.add(consumer)
 
     def readmit(self, sink: Sink) -> bool:  # noqa: ARG002

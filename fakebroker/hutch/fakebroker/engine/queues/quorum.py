@@ -198,7 +198,7 @@ class QuorumQueue(TypedQueue[QuorumConsumer, QuorumEntry]):
             if (entry := self._ready.pop()) is not None:
                 consumer.promised += 1
                 deliveries.append((consumer, entry))
-                if not consumer.has_credit:
+                if not consumer.has_credit():
                     self._rotation.block(consumer)
         if len(deliveries) > 1:
             deliveries.sort(key=lambda delivery: self.requeue_order(delivery[0], 0))

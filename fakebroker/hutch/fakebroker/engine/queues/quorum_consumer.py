@@ -30,7 +30,6 @@ class QuorumConsumer(Consumer):
         self.arrival = arrival
         self.limit = self.prefetch or _UNLIMITED_PREFETCH
 
-    @property
     def has_credit(self) -> bool:
         """Whether a delivery may be sent; a limit that consumers share does not concern quorum queues (QOS-10)."""
         if self.credit is not None:
@@ -64,7 +63,7 @@ class QuorumConsumer(Consumer):
             lost=self.lost,
             arrival=self.arrival,
             crashes=self.crashes,
-            left_out=self.blocked and self.has_credit,  # it has returned what it was too late for (CONSUME-27)
+            left_out=self.blocked and self.has_credit(),  # it has returned what it was too late for (CONSUME-27)
         )
 
     def load(self, state: ConsumerState) -> None:
