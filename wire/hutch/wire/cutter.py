@@ -272,28 +272,29 @@ class Cutter(FrameParser):
             or (limit and behind - offset > limit and max(size, header_size, body_size) > limit)
         ):
             return False
-        payload, properties = data[offset + 7 : middle], data[middle + 20 : finish]
+        properties = data[middle + 20 : finish]
         body = data[finish + 8 : behind] if body_size else b""
         if ids != self._content_id:
             self.offset = middle + 1
-            method = self._role.method(channel, payload)
+            method = self._role.method(channel, data[offset + 7 : middle])
             if method is not None:
                 self.offset = behind + 1
                 self.commands.take(channel, method, Content(method, properties, body))
             return True
         if self._takes_publishes:
+            payload = data[offset + 7 : middle]
             if payload not in self._publishes and not self._learn_publish(payload):
                 return False
             self.offset = behind + 1
             self.commands.publish(channel, self._publishes[payload], properties, body)
         else:
-            tag_end = 5 + payload[4]
-            key = payload[4:tag_end] + payload[tag_end + 8 :]
-            if key not in self._envelopes and not self._learn_envelope(key, payload):
+            tag_end = offset + 12 + data[offset + 11]
+            key = data[offset + 11 : tag_end] + data[tag_end + 8 : middle]
+            if key not in self._envelopes and not self._learn_envelope(key, data[offset + 7 : middle]):
                 return False
             self.offset = behind + 1
             delivery_tag: int
-            (delivery_tag,) = _unpack_tag(payload, tag_end)
+            (delivery_tag,) = _unpack_tag(data, tag_end)
             self.commands.deliver(channel, delivery_tag, self._envelopes[key], properties, body)
         return True
 

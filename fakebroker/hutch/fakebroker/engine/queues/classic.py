@@ -86,12 +86,12 @@ class ClassicQueue(TypedQueue[Consumer, Entry]):
             if settings.overflow == "reject-publish-dlx":
                 self.vhost.dead_letter(self, message, "maxlen", message.failures)
             return False
-        self._positions += 1
+        self._positions = position = self._positions + 1
         expires_at = None
         ttl = message.envelope.ttl
         if ttl is not None or settings.message_ttl is not None:
             expires_at = self._expires_at(ttl)
-        entry = Entry(self._positions, message, expires_at)
+        entry = Entry(position, message, expires_at)
         if not self._ready.count:
             consumer = self._rotation.next()
             if consumer is not None:
