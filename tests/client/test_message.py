@@ -42,6 +42,16 @@ def test_properties_are_attributes_and_others_are_not() -> None:
     assert message.delivery_tag == 4
 
 
+def test_what_an_application_sets_comes_before_a_property() -> None:
+    """As with py-amqp's messages, which have what they are given under any name, and keep properties apart."""
+    for kind in (Message, amqp.Message):
+        message: Any = kind(b"", priority=3, color="red")
+        assert (message.priority, message.color) == (3, "red")
+        message.priority = 4
+        assert message.priority == 4
+        assert message.properties == {"priority": 3, "color": "red"}
+
+
 def test_every_property_goes_out_and_comes_back() -> None:
     properties = {
         name: {"a": [1, None]} if kind == "table" else 7 if kind in {"octet", "timestamp"} else "x"

@@ -315,11 +315,11 @@ class Link:
                 wake = heartbeats.due
             try:
                 if reader.missing:
-                    some = self._read_body(wake)
+                    has_ended = not self._read_body(wake)
                 else:
                     data = transport.receive(wake)
                     reader.add(data)
-                    some = data != b""
+                    has_ended = not data
                 break
             except TimeoutError as late:  # of a heartbeat or of the caller: see below
                 _, _, reason = str(late).partition("timed out")
@@ -330,7 +330,7 @@ class Link:
             if heartbeats is None or wake == deadline:
                 raise TimeoutError(f"timed out waiting for {awaited}{reason}")
             self.beat()
-        if not some:
+        if has_ended:
             self._not_if_closed(awaited)
             error = ConnectionResetError(f"the server ended the connection while {awaited} was awaited")
             self._on_lost()

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from struct import Struct
 from struct import error as StructError
-from typing import Any, ClassVar, Final, cast
+from typing import TYPE_CHECKING, Any, ClassVar, Final, Generic, Self, TypeVar, cast, overload
 
 from hutch.client.exceptions import FrameSyntaxError
 from hutch.wire.fields import FieldError
@@ -28,6 +28,43 @@ _LETTERS = {"shortstr": "s", "table": "F", "octet": "o", "timestamp": "L"}
 
 #: What py-amqp keeps with a message while it comes in, and how that is of one that did not.
 _FRAMING: Final = {"frame_method": None, "frame_args": None, "body_size": 0, "body_received": 0, "ready": False}
+
+
+T = TypeVar("T")
+
+
+class Property(Generic[T]):
+    """A property as an attribute of its message. What an application sets under the name comes before it."""
+
+    def __set_name__(self, _owner: type[object], name: str) -> None:
+        self._name = name
+
+    @overload
+    def __get__(self, message: None, owner: object = None) -> Self: ...
+    @overload
+    def __get__(self, message: "Message", owner: object = None) -> T: ...
+    def __get__(self, message: "Message | None", owner: object = None) -> Self | T:
+        """The property, or itself on the class.
+
+        Raises:
+            AttributeError: the message does not have the property.
+        """
+        if message is None:
+            return self
+        try:
+            found: T = message.properties[self._name]
+        except KeyError:
+            text = f"a message has no attribute, and this one no property, {self._name!r}"
+            raise AttributeError(text, name=self._name, obj=message) from None
+        return found
+
+
+class _Framing(Property[T]):
+    """What py-amqp keeps with a message while it comes in."""
+
+    def __get__(self, message: "Message | None", owner: object = None) -> Any:
+        """How it is of a message that is whole, or itself on the class."""
+        return self if message is None else message._framing(self._name)  # noqa: SLF001  (a part of it)
 
 
 class Message:
@@ -65,11 +102,31 @@ class Message:
 
     __slots__ = ("__dict__", "__weakref__", "body", "channel", "delivery_info", "properties")
 
-    frame_method: tuple[int, int] | None
-    frame_args: bytes | None
-    body_size: int
-    body_received: int
-    ready: bool
+    content_type = Property[str]()
+    content_encoding = Property[str]()
+    application_headers = Property[dict[str, Any]]()
+    delivery_mode = Property[int]()
+    priority = Property[int]()
+    correlation_id = Property[str]()
+    reply_to = Property[str]()
+    expiration = Property[str]()
+    message_id = Property[str]()
+    timestamp = Property[int]()
+    type = Property[str]()
+    user_id = Property[str]()
+    app_id = Property[str]()
+    cluster_id = Property[str]()
+
+    if TYPE_CHECKING:
+
+        def __getattr__(self, name: str) -> Any:
+            """What was given under any other name. At run time it stands in ``__dict__``."""
+
+    frame_method = _Framing[tuple[int, int] | None]()
+    frame_args = _Framing[bytes | None]()
+    body_size = _Framing[int]()
+    body_received = _Framing[int]()
+    ready = _Framing[bool]()
 
     def __init__(
         self,
@@ -82,15 +139,8 @@ class Message:
         self.channel = channel
         self.properties: dict[str, Any] = properties
         self.delivery_info: dict[str, Any] | None = None
-
-    def __getattr__(self, name: str) -> Any:
-        if not name.startswith("_") and name != "properties":
-            properties = self.properties
-            if name in properties:
-                return properties[name]
-            if name in _FRAMING:
-                return self._framing(name)
-        raise AttributeError(f"a message has no attribute, and this one no property, {name!r}", name=name, obj=self)
+        if properties:
+            self.__dict__.update({name: properties[name] for name in properties.keys() - _WIRE_NAMES.keys()})
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} of {len(self.body)} {type(self.body).__name__}, {self.properties}>"

@@ -66,8 +66,9 @@ class Turn:
             self.changes += 1
             if self._sleepers:
                 self._change.notify_all()
-            for follow in self.followers:
-                follow()
+            if self.followers:
+                for follow in self.followers:
+                    follow()
             self.lock.release()
 
     def __enter__(self) -> Node:

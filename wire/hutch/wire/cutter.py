@@ -35,11 +35,13 @@ ACK: Final = Struct(">BHIIQBB")
 ACK_SIZE: Final = 13
 _ACK_FRAME_SIZE: Final = ACK.size
 _unpack_ack: Final = ACK.unpack_from
-_ACK_ID: Final = BasicAck.ID.to_bytes(4)
-#: The ids of what is recognised as a whole.
-_OFTEN: Final = frozenset(kind.ID.to_bytes(4) for kind in (BasicAck, BasicPublish, BasicDeliver, BasicGetOk))
+#: The class basic, and its methods that are recognised as a whole. Ids have two octets; here the second one counts.
+_BASIC: Final[int] = BasicAck.CLASS_ID
+_ACK: Final[int] = BasicAck.METHOD_ID
+_ACK_IDS: Final[int] = BasicAck.ID
+_OFTEN: Final = frozenset(kind.METHOD_ID for kind in (BasicAck, BasicPublish, BasicDeliver, BasicGetOk))
 
-_method_start: Final = Struct(">BHI").unpack_from
+_method_start: Final = Struct(">BHIHH").unpack_from
 #: From the end octet of the method's frame up to the properties: that octet with the type of the next frame, its
 #: channel and size, the class with the weight, the size of the body.
 _header_start: Final = Struct(">HHIIQ").unpack_from
@@ -49,11 +51,13 @@ _body_start: Final = Struct(">HHI").unpack_from
 _END_HEADER: Final = END << 8 | HEADER
 _END_BODY: Final = END << 8 | BODY
 #: The class basic, and the only weight there is.
-_BASIC: Final = 60 << 16
+_BASIC_HEADER: Final[int] = BasicAck.CLASS_ID << 16
 _unpack_tag: Final = Struct(">Q").unpack_from
 #: The end octet of a frame, and the prefix of the next.
 _next_frame: Final = Struct(">BBHI").unpack_from
 
+#: How many bytes a frame has up to the last octet of a method's ids.
+_IDS_END: Final = 10
 #: How many bytes of a frame must be missing for them to be worth a read of their own.
 _LARGE_FRAME: Final = 32768
 
@@ -151,7 +155,7 @@ class Cutter(FrameParser):
         self.missing = 0
         self._role: Final = role
         self._channels: Final = channels
-        self._content_id: Final = content.ID.to_bytes(4)
+        self._content_id: Final[int] = content.METHOD_ID
         self._takes_publishes: Final = content is BasicPublish
         self._max_body_size: Final = max_body_size
         self._takes_parts: Final = takes_parts
@@ -172,9 +176,14 @@ class Cutter(FrameParser):
             if not self._find_rest():
                 return NOTHING
         else:
-            offset = self.offset
-            ids = b"" if by_frames else self.data[offset + 7 : offset + 11]
-            if ids in _OFTEN and (self._take_ack() if ids == _ACK_ID else self._take_content(ids)):
+            data, offset = self.data, self.offset
+            if (
+                self.size - offset > _IDS_END
+                and data[offset + 8] == _BASIC
+                and data[offset + 10] in _OFTEN
+                and not by_frames
+                and (self._take_ack() if data[offset + 10] == _ACK else self._take_content())
+            ):
                 return COMMAND
             if not self.find():
                 return NOTHING
@@ -227,8 +236,8 @@ class Cutter(FrameParser):
         behind = self.offset + _ACK_FRAME_SIZE
         if behind > self.size:
             return False
-        kind, channel, size, _, tag, multiple, end = _unpack_ack(self.data, self.offset)
-        if kind != METHOD or size != ACK_SIZE or end != END:
+        kind, channel, size, ids, tag, multiple, end = _unpack_ack(self.data, self.offset)
+        if kind != METHOD or size != ACK_SIZE or ids != _ACK_IDS or end != END:
             return False
         if not channel or channel not in self._channels or channel in self.contents:
             return False
@@ -236,7 +245,7 @@ class Cutter(FrameParser):
         self.commands.ack(channel, tag, multiple & 1 != 0)
         return True
 
-    def _take_content(self, ids: bytes) -> bool:
+    def _take_content(self) -> bool:
         """Hand on a method with content whose body has one frame, or none."""
         kind: int
         channel: int
@@ -246,35 +255,36 @@ class Cutter(FrameParser):
         header_size: int
         class_and_weight: int
         body_size: int
-        data, offset = self.data, self.offset
+        class_id: int
+        method_id: int
+        data, offset, limit = self.data, self.offset, self.frame_max
         try:
-            kind, channel, size = _method_start(data, offset)
+            kind, channel, size, class_id, method_id = _method_start(data, offset)
             middle = offset + 7 + size
             begin, owner, header_size, class_and_weight, body_size = _header_start(data, middle)
             finish = middle + 8 + header_size
             behind = finish + 8 + body_size if body_size else finish
-            is_whole = (
+            if not (
                 data[behind] == END
                 and kind == METHOD
                 and begin == _END_HEADER
                 and owner == channel
-                and class_and_weight == _BASIC
+                and class_and_weight == _BASIC_HEADER
+                and class_id == _BASIC
                 and size > 4
                 and header_size >= 14
                 and (not body_size or _body_start(data, finish) == (_END_BODY, channel, body_size))
-            )
+                and channel
+                and channel in self._channels
+                and channel not in self.contents
+                and (not limit or behind - offset <= limit or max(size, header_size, body_size) <= limit)
+            ):
+                return False
         except (IndexError, StructError):
-            return False
-        limit = self.frame_max
-        if (
-            not (is_whole and channel and channel in self._channels)
-            or channel in self.contents
-            or (limit and behind - offset > limit and max(size, header_size, body_size) > limit)
-        ):
             return False
         properties = data[middle + 20 : finish]
         body = data[finish + 8 : behind] if body_size else b""
-        if ids != self._content_id:
+        if method_id != self._content_id:
             self.offset = middle + 1
             method = self._role.method(channel, data[offset + 7 : middle])
             if method is not None:

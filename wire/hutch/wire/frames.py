@@ -90,7 +90,9 @@ class FrameParser:
 
     def has_unseen(self) -> bool:
         """Whether there are bytes that :meth:`find` has not looked at."""
-        return self.offset < self.size or self._held >= self._wanted
+        if self.offset < self.size:
+            return True
+        return self._held >= self._wanted
 
     @property
     def rest(self) -> bytes:

@@ -87,7 +87,9 @@ class ChannelSink(Sink):
         that have nothing to acknowledge (CONSUME-15), and because the client reads (CONSUME-33).
         """
         unsent, shared = consumer.unsent, self.shared_limit
-        return (unsent is None or unsent.count < LIMIT) and (shared is None or not shared.is_reached)
+        if unsent is not None and unsent.count >= LIMIT:
+            return False
+        return shared is None or not shared.is_reached
 
     def _step(self, queue: Queue, unsent: Unsent) -> None:
         """A step is reached: have the queue hear at once that its messages were sent, or wait for :meth:`sent`."""

@@ -12,7 +12,7 @@ from hutch.fakebroker.amqp091.errors import AMQPError, in_amqp
 from hutch.fakebroker.engine.errors import BrokerError
 from hutch.wire.codes import ReplyCode
 from hutch.wire.content import NO_METHOD, ContentError
-from hutch.wire.cutter import NOTHING, Commands, Cutter, Role
+from hutch.wire.cutter import COMMAND, NOTHING, Commands, Cutter, Role
 from hutch.wire.frames import BODY, HEADER, METHOD, FrameError
 from hutch.wire.methods import BasicPublish, Method
 from hutch.wire.states import ConnectionState
@@ -66,12 +66,12 @@ class Reader(Role):
         after_input.reading = True
         while not self._handshake.deaf:
             try:
-                goes_on = self._take_under_alarm() if self._alarms else cutter.next() != NOTHING
+                taken = self._take_under_alarm() if self._alarms else cutter.next()
             except (AMQPError, BrokerError, FrameError, Unanswerable) as error:
-                goes_on = self._refuse(error)
+                taken = self._refuse(error)
             if self._pending:
                 self._node.run_due()
-            if not goes_on or (cutter.offset == cutter.size and not cutter.chunks):
+            if taken == NOTHING or (cutter.offset == cutter.size and not cutter.chunks):
                 break
             if self._is_over():
                 self.more = True
@@ -83,19 +83,19 @@ class Reader(Role):
         if self.ended and not self.blocked:
             self._session.lost()
 
-    def _refuse(self, error: Exception) -> bool:
-        """Answer an error in what was read; whether reading goes on."""
+    def _refuse(self, error: Exception) -> int:
+        """Answer an error in what was read. Returns as :meth:`Cutter.next`: ``NOTHING`` if no more is to be read."""
         session = self._session
         if isinstance(error, FrameError):
             session.fail(frame_error(error))
             self._handshake.fall_silent()
-            return False
+            return NOTHING
         if isinstance(error, AMQPError | BrokerError):
             session.fail(in_amqp(error))
         else:
             session.note(str(error))
             session.drop()
-        return True
+        return COMMAND
 
     def _is_over(self) -> bool:
         """Whether others are to have their turn; the first command of a slice counts for nothing."""
@@ -122,16 +122,19 @@ class Reader(Role):
         self._node.journal.blocked(*self._session.whose)
         self._handshake.block(alarms.reason)
 
-    def _take_under_alarm(self) -> bool:
-        """Take a frame. The first header or body of a publish blocks the client: the rest stays where it is."""
+    def _take_under_alarm(self) -> int:
+        """Take a frame; returns as :meth:`Cutter.next`. The first header or body of a publish blocks the client: the
+        rest stays where it is.
+        """
         cutter = self.cutter
-        if cutter.next(by_frames=True) == NOTHING:
-            return False
+        taken = cutter.next(by_frames=True)
+        if taken == NOTHING:
+            return NOTHING
         if cutter.frame_type in {HEADER, BODY} and self._handshake.state is _RUNNING:
             self._node.run_due()
             self._block()
-            return False
-        return True
+            return NOTHING
+        return taken
 
     def _unblock(self) -> None:
         self._node.journal.unblocked(*self._session.whose)
