@@ -183,3 +183,5 @@ def test_faults_and_nodes() -> None:
 def test_tls() -> None:
     with Broker() as broker, pytest.raises(TypeError):
         broker.listen_tls()
+    with Broker() as broker, pytest.raises(TypeError):
+        broker.add_node(keyfile="server.key")

@@ -1,6 +1,8 @@
 """A broker with several addresses, as the nodes of a cluster."""
 
+import ssl
 from collections.abc import Iterator
+from pathlib import Path
 
 import amqp
 import kombu
@@ -10,6 +12,7 @@ import pytest
 import hutch.client.kombu  # noqa: F401  (the transport hutch)
 from hutch.client import Connection, ConnectionForced, Message, connect
 from hutch.fakebroker import Broker, ClusterNode, ManualClock
+from tests import certificates
 
 
 @pytest.fixture
@@ -76,6 +79,37 @@ def test_one_that_is_stopped_refuses_and_the_others_go_on(broker: Broker, nodes:
         first.start()
         first.start()
         connect(first.url).close()
+
+
+def test_they_speak_tls_if_they_have_a_certificate(broker: Broker, tmp_path: Path) -> None:
+    files = certificates.write(tmp_path)
+    first = broker.add_node(context=certificates.server_context())
+    second = broker.add_node(certfile=files.server, keyfile=files.server_key, cafile=files.ca)
+    trusting = certificates.client_context()
+    for node in (first, second):
+        assert node.url.startswith("amqps://ann:")
+        with connect(node.url, ssl=trusting) as connection:
+            declare(connection)
+        with pytest.raises(ssl.SSLCertVerificationError):
+            connect(node.url)
+    with connect(first.url, ssl=trusting) as leaves, connect(second.url, ssl=trusting) as stays:
+        first.stop()
+        with pytest.raises(ConnectionForced, match="forced connection closure with reason 'shutdown'"):
+            drain(leaves)
+        with pytest.raises(ConnectionRefusedError):
+            connect(first.url, ssl=trusting)
+        declare(stays)
+        first.start()
+        connect(first.url, ssl=trusting).close()
+
+
+def test_their_arguments_for_tls_are_those_of_listen_tls(broker: Broker) -> None:
+    with pytest.raises(TypeError, match=r"pass either context= or certfile= .*, not both"):
+        broker.add_node(keyfile="server.key")
+    with pytest.raises(TypeError, match=r"pass either context= or certfile= .*, not both"):
+        broker.add_node(context=certificates.server_context(), cafile="ca.pem")
+    with pytest.raises(ValueError, match="ssl_cert_login_from is"):
+        broker.add_node(context=certificates.server_context(), ssl_cert_login_from="email")
 
 
 def test_a_stopped_one_stays_so_when_the_broker_starts(broker: Broker, nodes: list[ClusterNode]) -> None:

@@ -195,24 +195,39 @@ class Broker:
             RuntimeError: the broker listens with TLS already; or as :meth:`listen`.
             TimeoutError: as :meth:`listen`.
         """
-        from hutch.fakebroker.server.tls import Tls, server_context  # noqa: PLC0415
+        from hutch.fakebroker.server.tls import tls_of  # noqa: PLC0415
 
-        if context is None and certfile is not None:
-            context = server_context(certfile, keyfile, cafile)
-        elif context is None or (certfile, keyfile, cafile) != (None, None, None):
-            raise TypeError("pass either context= or certfile= (with optional keyfile=, cafile=), not both")
-        return self.hub.listeners.listen_tls(Tls(context, ssl_cert_login_from), host, port)
+        tls = tls_of(context, certfile, keyfile, cafile, ssl_cert_login_from)
+        return self.hub.listeners.listen_tls(tls, host, port)
 
-    def add_node(self, host: str = "127.0.0.1", port: int = 0) -> ClusterNode:
-        """Accept TCP clients on one more address, as another node of a cluster would. The node can be stopped and
-        started by itself. ``port`` 0 takes a free one.
+    def add_node(
+        self,
+        host: str = "127.0.0.1",
+        port: int = 0,
+        *,
+        context: "ssl.SSLContext | None" = None,
+        certfile: "str | PathLike[str] | None" = None,
+        keyfile: "str | PathLike[str] | None" = None,
+        cafile: "str | PathLike[str] | None" = None,
+        ssl_cert_login_from: str = "distinguished_name",
+    ) -> ClusterNode:
+        """Accept clients on one more address, as another node of a cluster would. The node can be stopped and started
+        by itself. ``port`` 0 takes a free one.
+
+        With ``context`` or ``certfile`` the node's clients speak TLS; these arguments are those of :meth:`listen_tls`.
 
         All nodes are this one broker: nothing is replicated, and a queue is there as long as any node runs.
 
         Raises:
-            OSError, ValueError, OverflowError, RuntimeError, TimeoutError: as :meth:`listen`.
+            OSError, ValueError, OverflowError, TypeError, RuntimeError, TimeoutError: as :meth:`listen` and
+                :meth:`listen_tls`.
         """
-        return self.hub.listeners.add_node(host, port)
+        tls = None
+        if (context, certfile, keyfile, cafile) != (None, None, None, None):
+            from hutch.fakebroker.server.tls import tls_of  # noqa: PLC0415
+
+            tls = tls_of(context, certfile, keyfile, cafile, ssl_cert_login_from)
+        return self.hub.listeners.add_node(host, port, tls)
 
     def listen_management(self, host: str = "127.0.0.1", port: int = 0) -> str:
         """Answer RabbitMQ's management API, too, on a thread of the broker's own; the ``http://`` URL of the server, to

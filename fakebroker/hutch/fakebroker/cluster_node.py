@@ -16,7 +16,7 @@ class ClusterNode:
     def __init__(self, hub: "Hub", server: "ServerThread") -> None:
         self._hub: Final = hub
         self._server: Final = server
-        #: The ``amqp://`` URL to reach it by, with the first user's credentials.
+        #: The ``amqp://`` or ``amqps://`` URL to reach it by, with the first user's credentials.
         self.url: Final = server.url
         host, _, port = server.url.rpartition("@")[2].partition("/")[0].rpartition(":")
         #: The address that it listens on.

@@ -94,11 +94,11 @@ class Listeners:
             self._tls = self._start_amqp(host, port, tls)
             return self._tls.url
 
-    def add_node(self, host: str, port: int) -> ClusterNode:
+    def add_node(self, host: str, port: int, tls: "Tls | None") -> ClusterNode:
         """:meth:`Broker.add_node <hutch.fakebroker.Broker.add_node>`."""
         self._hub.home.check()
         with self.changing:
-            server = self._start_amqp(host, port)
+            server = self._start_amqp(host, port, tls)
             node = self._nodes[server] = ClusterNode(self._hub, server)
             return node
 

@@ -14,6 +14,7 @@ from hutch.pytest_plugin.leftovers import find_leftovers, react_to, reaction_of
 from hutch.pytest_plugin.views import Binding, Channel, Connection, Consumer, Exchange, Queue, Views
 
 if TYPE_CHECKING:
+    import ssl
     from os import PathLike
 
     from hutch import client
@@ -140,9 +141,9 @@ class FakeBroker:
         """An ``amqp://`` URL for any client, with the first user's credentials; the broker listens from now on."""
         return self.broker.url
 
-    def add_node(self) -> ClusterNode:
+    def add_node(self, *, context: "ssl.SSLContext | None" = None) -> ClusterNode:
         """See :meth:`Broker.add_node <hutch.fakebroker.Broker.add_node>`."""
-        return self.broker.add_node()
+        return self.broker.add_node(context=context)
 
     @property
     def memory_url(self) -> str:

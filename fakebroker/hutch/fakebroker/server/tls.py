@@ -124,6 +124,27 @@ class Encryption:
         return self._tls.identity(self._machine.getpeercert() or {})
 
 
+def tls_of(
+    context: ssl.SSLContext | None,
+    certfile: str | PathLike[str] | None,
+    keyfile: str | PathLike[str] | None,
+    cafile: str | PathLike[str] | None,
+    login_from: str,
+) -> Tls:
+    """What a listener needs, of the arguments that users give: a context, or files.
+
+    Raises:
+        TypeError: neither a context nor a certificate, or both.
+        OSError: as :func:`server_context`.
+        ValueError: as :class:`Tls`.
+    """
+    if context is None and certfile is not None:
+        context = server_context(certfile, keyfile, cafile)
+    elif context is None or (certfile, keyfile, cafile) != (None, None, None):
+        raise TypeError("pass either context= or certfile= (with optional keyfile=, cafile=), not both")
+    return Tls(context, login_from)
+
+
 def server_context(
     certfile: str | PathLike[str], keyfile: str | PathLike[str] | None, cafile: str | PathLike[str] | None
 ) -> ssl.SSLContext:
