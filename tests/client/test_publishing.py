@@ -329,6 +329,36 @@ def test_a_confirm_that_does_not_come(
     assert connection.connected
 
 
+@pytest.mark.parametrize(("confirm_timeout", "timeout", "wait"), [(2, 3, 2), (None, 3, 3), (None, None, 7)])
+def test_confirm_mode_that_is_not_selected_in_time(
+    server: Server, confirm_timeout: float | None, timeout: float | None, wait: float
+) -> None:
+    _, channel = opened(server, read_timeout=7)
+    server.answers[ConfirmSelect] = lambda _: None
+    started = server.now
+    with pytest.raises(TimeoutError, match=r"confirm\.select-ok, the answer to confirm\.select"):
+        channel.basic_publish_confirm(Message(b"x"), timeout=timeout, confirm_timeout=confirm_timeout)
+    assert server.now == started + wait
+    assert server.sent(BasicPublish) == []
+    server.say(ConfirmSelectOk(), channel=1)  # late
+    server.answers[BasicPublish] = lambda _: BasicAck(1, False)
+    channel.basic_publish_confirm(Message(b"x"))
+    assert len(server.sent(ConfirmSelect)) == 1
+
+
+def test_one_timeout_is_for_confirm_mode_and_the_confirm(server: Server) -> None:
+    _, channel = opened(server, read_timeout=7)
+    started = server.now
+
+    def late(_: Method) -> None:
+        server.say_at(started + 2, ConfirmSelectOk(), channel=1)
+
+    server.answers[ConfirmSelect] = late
+    with pytest.raises(TimeoutError, match="the confirm of message 1"):
+        channel.basic_publish_confirm(Message(b"x"), confirm_timeout=3)
+    assert server.now == started + 3
+
+
 def test_a_returned_message_comes_before_its_confirm(server: Server, connection: Connection, channel: Channel) -> None:
     returned = BasicReturn(312, "NO_ROUTE", "", "nowhere")
     answer = method_frame(1, returned.encode()) + content_frames(1, content_header(1, NO_PROPERTIES), b"x", 0)

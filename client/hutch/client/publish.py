@@ -135,25 +135,28 @@ class PublishMethods(BasicMethods):
     ) -> None:
         """Publish as :meth:`basic_publish`, then wait until the broker has taken responsibility for the message.
 
-        The channel's first call selects confirm mode. ``confirm_timeout`` is in seconds; else ``timeout`` counts, else
-        the connection's ``read_timeout``.
+        The channel's first call selects confirm mode. ``confirm_timeout`` is in seconds; else ``timeout`` counts. It is
+        for both answers together. Else the connection's ``read_timeout`` is for each of them.
 
         Raises:
             MessageNacked: the broker did not take it.
-            TimeoutError: no confirm came in time; the message may have arrived or not.
+            TimeoutError: an answer did not come in time; the message may have arrived or not.
             NotFound, ChannelError: what the broker says of this publish or of an earlier one.
         """
         link = self._opened("basic.publish")
         data = self._encode(msg, exchange, routing_key, mandatory, immediate)
-        confirm = None
+        confirm, seconds = None, confirm_timeout or timeout
         while confirm is None:
             if not self._confirm_selected:
-                self.confirm_select()
+                begun = link.transport.monotonic()
+                self._select_confirms(nowait=False, seconds=seconds)
+                if seconds is not None:
+                    seconds = max(begun + seconds - link.transport.monotonic(), 0.0)
             with link.requesting:
                 if self._confirm_selected:  # still: an error that another thread reads ends confirm mode
                     confirm = self._send_to_confirm(link, data, timeout)
         try:
-            link.wait_for(confirm, confirm_timeout or timeout)
+            link.wait_for(confirm, seconds)
         except AMQPError as error:
             tell_noticed(error, f"while waiting for {confirm}")
             raise
@@ -180,6 +183,9 @@ class PublishMethods(BasicMethods):
         Raises:
             PreconditionFailed: the channel is transactional.
         """
+        self._select_confirms(nowait=nowait, seconds=None)
+
+    def _select_confirms(self, *, nowait: bool, seconds: float | None) -> None:
         method = ConfirmSelect(nowait)
         link = self._opened(method.NAME)
         request = None
@@ -193,7 +199,7 @@ class PublishMethods(BasicMethods):
                 request = self._post(method, ConfirmSelectOk)
                 request.awaited = True
         if request is not None:
-            link.wait_for(request, None)
+            link.wait_for(request, seconds)
 
     def _method(self, key: tuple[str, str, bool, bool]) -> bytes:
         exchange, routing_key, mandatory, immediate = key
