@@ -2,54 +2,124 @@
 
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from time import monotonic
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
+from hutch import client
 from hutch.fakebroker import Broker
-from hutch.fakebroker.faults import Fault, Faults
+from hutch.fakebroker.faults import Fault
 from tests import certificates
-from tests.faults.drivers import DRIVERS, Driver, Place, ToldError
+from tests.faults.drivers import DRIVERS
+from tests.faults.drivers.driver import QUEUE, Driver, Place, Redelivered, ToldError
 
 #: How long a library may take for one step, real seconds; what takes longer counts as waiting.
 LIMIT = 3.0
 #: How long it may take to recover.
 RECOVERY = 1.0
-SUCCEEDS, WAITS = "succeeds", "waits"
+#: How long it may take to notice that nothing comes any more, with heartbeats of a second.
+HEARTBEATS_LIMIT = 15.0
+#: How many messages are in the queue for those who get or consume some.
+STOCK = 50
+SUCCEEDS, TWICE, WAITS = "succeeds", "succeeds twice", "waits"
+ONE_ADDRESS = "takes one address"
+REDELIVERED = str(Redelivered())
+#: What the page explains; other outcomes are a library's own words.
+WORDS = {SUCCEEDS, TWICE, WAITS, ONE_ADDRESS, REDELIVERED, "cancelled", "returned"}
 
 
 @dataclass(frozen=True)
 class Scene:
-    """A fault. It is made before the library opens its connection, or between that and a publish."""
+    """A fault, and the step of a library that meets it. ``undo`` is what ends it, beside ``Fault.end``."""
 
     call: str
-    make: Callable[[Faults], Fault]
-    opening: bool = False
+    step: str = "publish"
+    undo: str = ""
+    #: The step when the fault is over; by default the same.
+    then: str = ""
+    #: Whether the library has a list of addresses.
+    needs_list: bool = False
+    heartbeat: int = 0
+    limit: float = LIMIT
+
+    @property
+    def name(self) -> str:
+        """What tells it from others."""
+        return f"{self.step}: {self.call}"
 
 
-def _scene(call: str, *, opening: bool = False) -> Scene:
-    """The call is what the page shows, and what is done."""
-    return Scene(call, lambda faults: eval(call, {"faults": faults}), opening)
+def _scenes(step: str, *calls: str | tuple[str, str]) -> list[Scene]:
+    return [Scene(call, step) if isinstance(call, str) else Scene(call[0], step, call[1]) for call in calls]
 
 
 SCENES = (
-    _scene("faults.connecting().refuse()", opening=True),
-    _scene("faults.connecting(times=1).stay_silent()", opening=True),
-    _scene("faults.connecting(times=1).end()", opening=True),
-    _scene('faults.next("connection.start-ok").refuse_login()', opening=True),
-    _scene('faults.next("connection.open").close_connection(530)', opening=True),
-    _scene("faults.connections(times=1).cut_inside_frame()"),
-    _scene("faults.connections(times=1).black_hole()"),
-    _scene("faults.connections().delay(0.1)"),
-    _scene('faults.next("basic.publish").reset_connection()'),
-    _scene('faults.next("basic.publish").end_connection()'),
-    _scene('faults.next("basic.publish").close_connection(320)'),
-    _scene('faults.next("basic.publish").close_channel(406, "no")'),
-    _scene('faults.next("basic.publish").nack()'),
-    _scene('faults.next("basic.publish").never_confirm()'),
-    _scene('faults.next("basic.publish").confirm_late(0.2)'),
-    _scene('faults.next("basic.publish").return_unroutable()'),
+    *_scenes(
+        "connect",
+        "faults.connecting().refuse()",
+        "faults.connecting(times=1).stay_silent()",
+        "faults.connecting(times=1).reset()",
+        "faults.connecting(times=1).end()",
+        'faults.next("connection.start-ok").refuse_login()',
+        'faults.next("connection.open").close_connection(530)',
+        'faults.next("connection.open").never_answer()',
+        ('admin.set_permissions("guest", configure="")', 'admin.set_permissions("guest")'),
+    ),
+    Scene("nodes[0].stop()", "connect", "nodes[0].start()", needs_list=True),
+    *_scenes(
+        "publish",
+        "faults.connections(times=1).cut(after=10)",
+        "faults.connections(times=1).cut_inside_frame()",
+        "faults.connections(times=1).black_hole()",
+        'faults.connections(times=1).black_hole("to_client")',
+        'faults.connections(times=1).black_hole("from_client")',
+        "faults.connections().delay(0.1)",
+        "faults.connections().throttle(bytes_per_second=1000)",
+        'faults.next("basic.publish").reset_connection()',
+        'faults.next("basic.publish").reset_connection(carry_out=True)',
+        'faults.next("basic.publish").end_connection()',
+        'faults.next("basic.publish").close_connection(320)',
+        'faults.next("basic.publish").close_channel(406, "no")',
+        'faults.next("basic.publish").hold_back(0.2)',
+        'faults.next("basic.publish").lose()',
+        'faults.next("basic.publish").nack()',
+        'faults.next("basic.publish").never_confirm()',
+        'faults.next("basic.publish").confirm_late(0.2)',
+        'faults.on("basic.publish").confirm_singly()',
+        'faults.on("basic.publish").confirm_in_batches(2, 0.2)',
+        'faults.next("basic.publish").return_unroutable()',
+        ('admin.raise_alarm("memory")', 'admin.clear_alarm("memory")'),
+        (
+            'admin.set_policy("full", "^orders$", {"max-length": 0, "overflow": "reject-publish"})',
+            'admin.delete_policy("full")',
+        ),
+        'faults.next("basic.publish").call(admin.restart)',
+        ('faults.next("basic.publish").call(admin.stop)', "admin.start()"),
+    ),
+    Scene('faults.next("basic.publish").call(nodes[0].stop)', "publish", "nodes[0].start()", needs_list=True),
+    *_scenes(
+        "declare",
+        'faults.next("queue.declare").never_answer()',
+        'faults.next("queue.declare").answer_late(0.2)',
+    ),
+    *_scenes(
+        "get",
+        'faults.next("basic.get").never_answer()',
+        'faults.next("basic.get").close_channel(404, "no")',
+        'faults.next("basic.get").close_connection(320)',
+    ),
+    *_scenes(
+        "consume",
+        'faults.next("basic.deliver").hold_back(0.2)',
+        'faults.next("basic.deliver").cancel_consumer()',
+        'faults.next("basic.ack").lose()',
+        'faults.next("basic.ack").reset_connection()',
+        'faults.next("basic.ack").close_channel(406, "no")',
+        'faults.next("basic.ack").close_connection(320)',
+        ('admin.delete_queue("orders")', "fill()"),
+    ),
+    *(Scene(f"faults.connections().{end}()", "idle", then="publish") for end in ("reset", "end", "close")),
+    Scene("faults.connections().stop_heartbeats()", "idle", then="publish", heartbeat=1, limit=HEARTBEATS_LIMIT),
 )
 
 
@@ -91,47 +161,102 @@ def _name(error: Exception) -> str:
     return "OSError" if is_loss and type(error).__module__ in {"builtins", "ssl"} else type(error).__name__
 
 
+@dataclass
+class _Stage:
+    """A broker, a library, and what goes wrong between them."""
+
+    scene: Scene
+    broker: Broker
+    driver: Driver
+    names: dict[str, Any]
+    steps: list[_Step] = field(default_factory=list)
+
+    def meet(self) -> Outcome:
+        """Have the library meet the fault."""
+        scene = self.scene
+        step, fault = self._first()
+        first = step.outcome(scene.limit)
+        if first == SUCCEEDS and self._ready() > 1:
+            first = TWICE
+        if isinstance(fault, Fault):
+            fault.end()
+            if not fault.hits and fault.is_seen:
+                raise AssertionError(f"{scene.name}: the fault did not happen")
+        if scene.undo:
+            eval(scene.undo, self.names)
+        if first == WAITS and step.outcome(RECOVERY) == WAITS:
+            return Outcome(first, WAITS)
+        return Outcome(first, self._again(getattr(self.driver, scene.then or scene.step)))
+
+    def _first(self) -> tuple[_Step, object]:
+        """The step that meets the fault, and that."""
+        kind, driver = self.scene.step, self.driver
+        if kind != "connect":
+            self._prepare(driver.connect)
+        if kind == "get":
+            self.fill()
+        if kind == "consume":
+            self._prepare(driver.subscribe)
+        step = self._begin(driver.idle) if kind == "idle" else None
+        fault = eval(self.scene.call, self.names)
+        if kind == "consume" and isinstance(fault, Fault):
+            self.fill()
+        return step or self._begin(getattr(driver, kind)), fault
+
+    def _ready(self) -> int:
+        """How many messages wait in the queue."""
+        return self.broker.queue(QUEUE).ready if self.scene.step == "publish" else 0
+
+    def _begin(self, action: Callable[[], None]) -> _Step:
+        self.steps.append(_Step(action))
+        return self.steps[-1]
+
+    def _prepare(self, action: Callable[[], None]) -> None:
+        outcome = self._begin(action).outcome()
+        if outcome != SUCCEEDS:
+            raise AssertionError(f"{self.scene.name}: {outcome} before there is a fault")
+
+    def _again(self, action: Callable[[], None]) -> str:
+        deadline, pause = monotonic() + RECOVERY, threading.Event()
+        while True:
+            outcome = self._begin(action).outcome()
+            if outcome in {SUCCEEDS, WAITS, REDELIVERED} or monotonic() > deadline:
+                return outcome
+            pause.wait(0.05)
+
+    def fill(self) -> None:
+        """Put messages into the queue."""
+        with client.Connection(transport=self.broker.transport) as connection:
+            channel = connection.channel()
+            channel.queue_declare(QUEUE, durable=True, auto_delete=False)
+            for _ in range(STOCK):
+                channel.basic_publish(client.Message("one"), routing_key=QUEUE)
+
+    def end(self) -> None:
+        """End what waits, and let go of everything."""
+        self.broker.faults.clear()
+        if any(step.outcome(0) == WAITS for step in self.steps):
+            self.broker.admin.close_connections()
+            for step in self.steps:
+                step.outcome(RECOVERY)
+        _Step(self.driver.close).outcome()
+
+
 def play(library: str, way: str, scene: Scene, ca: str) -> Outcome:
     """Have a library meet a fault."""
+    kind = DRIVERS[library]
+    if scene.needs_list and not kind.takes_list:
+        return Outcome(ONE_ADDRESS, ONE_ADDRESS)
     with Broker() as broker:
-        if way != "in-process":
-            broker.listen()
-        if way == "TLS":
-            broker.listen_tls(certificates.server_context())
-        driver = DRIVERS[library](Place(broker, way, ca))
-        steps: list[_Step] = []
+        nodes = [broker.add_node(context=certificates.server_context() if way == "TLS" else None) for _ in range(2)]
+        urls = [node.url.rstrip("/") for node in nodes]
+        place = Place(broker, way, ca, urls if scene.needs_list else urls[:1], scene.heartbeat)
+        stage = _Stage(scene, broker, kind(place), {"faults": broker.faults, "admin": broker.admin, "nodes": nodes})
+        stage.names["fill"] = stage.fill
         try:
-            return _meet(driver, scene, broker, steps)
+            return stage.meet()
         finally:
-            broker.faults.clear()
-            if any(step.outcome(0) == WAITS for step in steps):
-                broker.admin.close_connections()  # ends what waits
-                for step in steps:
-                    step.outcome()
-            _Step(driver.close).outcome()
-
-
-def _meet(driver: Driver, scene: Scene, broker: Broker, steps: list[_Step]) -> Outcome:
-    def step(action: Callable[[], None]) -> str:
-        steps.append(_Step(action))
-        return steps[-1].outcome()
-
-    if not scene.opening:
-        opened = step(driver.open)
-        if opened != SUCCEEDS:
-            raise AssertionError(f"the connection does not open: {opened}")
-    pause = threading.Event()
-    fault = scene.make(broker.faults)
-    action = driver.open if scene.opening else driver.publish
-    first = step(action)
-    fault.end()
-    again, deadline = first, monotonic() + RECOVERY
-    while first != WAITS:
-        again = step(action)
-        if again in {SUCCEEDS, WAITS} or monotonic() > deadline:
-            break
-        pause.wait(0.05)
-    return Outcome(first, again)
+            stage.end()
 
 
 def write_authority(folder: Path) -> str:

@@ -6,38 +6,46 @@ import sys
 from pathlib import Path
 
 from tests.faults.drivers import DRIVERS
-from tests.faults.scenes import SCENES, Outcome
+from tests.faults.scenes import SCENES, WORDS, Outcome
 
 OUTCOMES = Path(__file__).with_name("outcomes.json")
 ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "docs" / "faults-clients.md"
+_BAR = " | "
 _BEGIN, _END = "<!-- made by python -m tests.faults -->", "<!-- end -->"
 
 #: By library, way and scene.
 Outcomes = dict[str, dict[str, dict[str, Outcome]]]
 
 
-def run(library: str, way: str) -> dict[str, Outcome]:
-    """Play a library in a process of its own."""
-    command = [sys.executable, "-W", "ignore", "-m", "tests.faults", library, way]
+def run(library: str, way: str, *names: str) -> dict[str, Outcome]:
+    """Play a library in a process of its own: all scenes, or those of some names."""
+    command = [sys.executable, "-W", "ignore", "-m", "tests.faults", library, way, *names]
     done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False, cwd=ROOT)
     if done.returncode or not done.stdout:
         raise RuntimeError(done.stderr)
-    return {call: Outcome(*outcome) for call, outcome in json.loads(done.stdout).items()}
+    return {name: Outcome(*outcome) for name, outcome in json.loads(done.stdout).items()}
 
 
 def read() -> Outcomes:
     """What was seen when the file was written."""
     kept = json.loads(OUTCOMES.read_text())
     return {
-        library: {way: {call: Outcome(*outcome) for call, outcome in scenes.items()} for way, scenes in ways.items()}
+        library: {
+            way: {name: Outcome(*outcome.split(_BAR)) for name, outcome in scenes.items()}
+            for way, scenes in ways.items()
+        }
         for library, ways in kept.items()
     }
 
 
 def write(outcomes: Outcomes) -> None:
     """Keep outcomes, and write the page's tables anew."""
-    OUTCOMES.write_text(json.dumps(outcomes, indent=1) + "\n")
+    kept = {
+        library: {way: {name: _BAR.join(outcome) for name, outcome in scenes.items()} for way, scenes in ways.items()}
+        for library, ways in outcomes.items()
+    }
+    OUTCOMES.write_text(json.dumps(kept, indent=1) + "\n")
     PAGE.write_text(filled(PAGE.read_text(), outcomes))
 
 
@@ -51,20 +59,21 @@ def filled(page: str, outcomes: Outcomes) -> str:
 def _tables(outcomes: Outcomes) -> str:
     lines: list[str] = []
     for library in DRIVERS:
-        lines += [f"## {library}", "", "| fault | first | again |", "|---|---|---|"]
+        lines += [f"## {library}", "", "| step | fault | first | again |", "|---|---|---|---|"]
         lines += [
-            f"| `{scene.call}` | {_cells(outcomes[library], DRIVERS[library].ways, scene.call)} |" for scene in SCENES
+            f"| {scene.step} | `{scene.call}` | {_cells(outcomes[library], DRIVERS[library].ways, scene.name)} |"
+            for scene in SCENES
         ]
         lines.append("")
     return "\n".join(lines)
 
 
-def _cells(ways: dict[str, dict[str, Outcome]], names: tuple[str, ...], call: str) -> str:
+def _cells(ways: dict[str, dict[str, Outcome]], ways_of: tuple[str, ...], name: str) -> str:
     cells = []
     for place in range(2):
         by_outcome: dict[str, list[str]] = {}
-        for way in names:
-            by_outcome.setdefault(ways[way][call][place], []).append(way)
+        for way in ways_of:
+            by_outcome.setdefault(ways[way][name][place], []).append(way)
         if len(by_outcome) == 1:
             cells.append(_text(next(iter(by_outcome))))
         else:
@@ -73,4 +82,4 @@ def _cells(ways: dict[str, dict[str, Outcome]], names: tuple[str, ...], call: st
 
 
 def _text(outcome: str) -> str:
-    return outcome if outcome in {"succeeds", "waits"} else f"`{outcome}`"
+    return outcome if outcome in WORDS else f"`{outcome}`"

@@ -23,7 +23,7 @@ def test_there_are_outcomes_for_all() -> None:
     assert [(library, way) for library, ways in read().items() for way in ways] == PLACES
     for ways in read().values():
         for scenes in ways.values():
-            assert list(scenes) == [scene.call for scene in SCENES]
+            assert list(scenes) == [scene.name for scene in SCENES]
 
 
 def needs_amqplib() -> None:
@@ -43,6 +43,7 @@ def test_a_library(library: str, way: str) -> None:
         needs_amqplib()
     expected = read()[library][way]
     seen = run(library, way)
-    if seen != expected:  # on a busy machine, what should be in time may not be
-        seen = run(library, way)
+    for _ in range(2):  # on a busy machine, what should be in time may not be
+        if differing := [name for name in expected if seen[name] != expected[name]]:
+            seen |= run(library, way, *differing)
     assert seen == expected
