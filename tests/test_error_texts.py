@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from hutch.client import Connection, Message, connect
-from hutch.fakebroker import Broker
+from hutch.fakebroker import Broker, InvalidPolicy
 from hutch.fakebroker.cli import main
 from hutch.pytest_plugin import FakeBroker
 from hutch.pytest_plugin.settings import SETTINGS
@@ -54,9 +54,34 @@ class TestSettingsOfTheFixture:
         [
             ("profile='4.9'", f"profile '4.9' is unknown; choose from {PROFILES}"),
             ("profile=4.3", f"profile 4.3 is unknown; choose from {PROFILES} (in quotes)"),
-            ("clock='frozzen'", f"clock 'frozzen' is unknown; choose from {CLOCKS}"),
+            ("profile='3.1'", f"profile '3.1' is unknown; did you mean '3.10'? choose from {PROFILES}"),
+            ("clock='frozzen'", f"clock 'frozzen' is unknown; did you mean 'frozen'? choose from {CLOCKS}"),
+            ("clock=5", "clock takes a clock, for example ManualClock(), or None, not 5"),
             ("leftovers='explode'", "leftovers 'explode' is unknown; choose from 'ignore', 'warn', 'fail'"),
-            ("profil='4.3'", f"argument 'profil' is unknown; choose from {ARGUMENTS}"),
+            ("profil='4.3'", f"argument 'profil' is unknown; did you mean 'profile'? choose from {ARGUMENTS}"),
+            ("vhost=['shop']", f"argument 'vhost' is unknown; did you mean 'vhosts'? choose from {ARGUMENTS}"),
+            (
+                "plugins=['rabbitmq_shardin']",
+                f"plugin 'rabbitmq_shardin' is unknown; did you mean 'rabbitmq_sharding'? choose from {PLUGINS}",
+            ),
+            (
+                "plugins='rabbitmq_sharding'",
+                "plugins takes a collection of names, for example ('rabbitmq_sharding',), not 'rabbitmq_sharding'",
+            ),
+            ("vhosts='shop'", "vhosts takes a collection of names, for example ('shop',), not 'shop'"),
+            ("vhosts=None", "vhosts takes a collection of names, for example ('shop',), not None"),
+            ("vhosts=[5]", "a name in vhosts is a text, not 5"),
+            ("users='ann'", "users takes passwords by user name, for example {'guest': 'guest'}, not 'ann'"),
+            ("users={'ann': None}", "the password of user 'ann' is a text, not None"),
+            ("consumer_timeout='5'", "consumer_timeout takes milliseconds, 1 or more, or None for none, not '5'"),
+            (
+                "permit_deprecated_features=['global_qos']",
+                (
+                    "permit_deprecated_features takes booleans by name, "
+                    "for example {'transient_nonexcl_queues': False}, not ['global_qos']"
+                ),
+            ),
+            ("definitions=[]", "definitions takes RabbitMQ's definitions, or the path of such a file, not []"),
             ("'4.3'", f"takes keyword arguments only ({NAMES}), not '4.3'"),
         ],
     )
@@ -67,6 +92,61 @@ class TestSettingsOfTheFixture:
         result = pytester.runpytest(*ALONE)
         result.assert_outcomes(errors=1)
         assert f"@pytest.mark.fakebroker: {text}" in result.outlines
+
+    @pytest.mark.parametrize(
+        ("arguments", "text"),
+        [
+            (
+                "permit_deprecated_features={'global_qoss': False}",
+                (
+                    "RabbitMQ 4.3 has no deprecated feature 'global_qoss' that could be denied; it has 'global_qos', "
+                    "'queue_master_locator', 'transient_nonexcl_queues'"
+                ),
+            ),
+            ("definitions='missing.json'", "[Errno 2] No such file or directory: 'missing.json'"),
+            ("definitions='test_it.py'", "RabbitMQ refuses the definitions in 'test_it.py': failed_to_parse_json"),
+            (
+                "definitions={'permissions': [PERMISSION | {'user': 'gest'}]}",
+                """RabbitMQ refuses the definitions: {no_such_user,<<"gest">>}\n'gest': did you mean 'guest'?""",
+            ),
+            (
+                "vhosts=['shop'], definitions={'permissions': [PERMISSION | {'vhost': 'shp'}]}",
+                (
+                    "RabbitMQ refuses the definitions: "
+                    'Please create virtual host "shp" prior to importing definitions.\n'
+                    "'shp': did you mean 'shop'?"
+                ),
+            ),
+            (
+                "definitions={'permissions': [PERMISSION | {'read': '('}]}",
+                """RabbitMQ refuses the definitions: {invalid_regexp,"(",{"missing closing parenthesis",1}}""",
+            ),
+            (
+                "definitions={'policies': [POLICY | {'definition': {'max-lenght': 1}}]}",
+                (
+                    "RabbitMQ refuses the definitions: Validation failed\n\n"
+                    """[{<<"max-lenght">>,1}] are not recognised policy settings\n (vhost: "/" key: "p")\n"""
+                    "'max-lenght': did you mean 'max-length'?"
+                ),
+            ),
+        ],
+    )
+    def test_that_fit_only_with_one_another(self, pytester: pytest.Pytester, arguments: str, text: str) -> None:
+        pytester.makepyfile(
+            test_it=f"""
+            import pytest
+
+            PERMISSION = {{"user": "guest", "vhost": "/", "configure": "", "write": "", "read": ""}}
+            POLICY = {{"name": "p", "vhost": "/", "pattern": "", "definition": {{}}}}
+
+            @pytest.mark.fakebroker({arguments})
+            def test_one(fakebroker):
+                pass
+            """
+        )
+        result = pytester.runpytest(*ALONE)
+        result.assert_outcomes(errors=1)
+        assert f"fakebroker: {text}" in "\n".join(result.outlines)
 
     def test_of_the_ini_file(self, pytester: pytest.Pytester) -> None:
         pytester.makeini("[pytest]\nfakebroker_profile = 4.9\n")
@@ -94,7 +174,8 @@ class TestSettingsOfTheFixture:
         pytester.makepyfile("def test_one(fakebroker): pass")
         result = pytester.runpytest(*ALONE)
         result.assert_outcomes(errors=1)
-        assert f"fakebroker_config: argument 'profil' is unknown; choose from {ARGUMENTS}" in result.outlines
+        text = f"argument 'profil' is unknown; did you mean 'profile'? choose from {ARGUMENTS}"
+        assert f"fakebroker_config: {text}" in result.outlines
 
 
 class TestArgumentsOfABroker:
@@ -103,6 +184,14 @@ class TestArgumentsOfABroker:
         [
             ({"profile": "4.9"}, ValueError, f"profile '4.9' is unknown; choose from {PROFILES}"),
             ({"plugins": ["x"]}, ValueError, f"plugin 'x' is unknown; choose from {PLUGINS}"),
+            (
+                {"limits": {"frame-max": 8192}},
+                ValueError,
+                (
+                    "limit 'frame-max' is unknown; did you mean 'frame_max'? choose from 'channel_max', 'frame_max', "
+                    "'heartbeat', 'max_message_size'"
+                ),
+            ),
             (
                 {"plugins": "rabbitmq_sharding"},
                 TypeError,
@@ -134,6 +223,57 @@ class TestArgumentsOfABroker:
         assert text_of(lambda: Broker(**arguments), error) == text
 
 
+class TestOperators:
+    """What ``broker.admin`` refuses. Policies have RabbitMQ's text, and a note about a key that is mistyped."""
+
+    @pytest.fixture
+    def broker(self) -> Iterator[Broker]:
+        with Broker(users={"guest": "guest", "ann": "secret"}, vhosts=("/", "shop")) as broker:
+            yield broker
+
+    def test_a_user_that_is_missing(self, broker: Broker) -> None:
+        text = "no user 'an'; did you mean 'ann'? there are: 'guest', 'ann'"
+        assert text_of(lambda: broker.admin.set_permissions("an"), LookupError) == text
+        assert text_of(lambda: broker.admin.delete_user("an"), LookupError) == text
+
+    def test_a_virtual_host_that_is_missing(self, broker: Broker) -> None:
+        text = "no vhost 'shp'; did you mean 'shop'? there are: '/', 'shop'"
+        assert text_of(lambda: broker.admin.set_permissions("ann", vhost="shp"), LookupError) == text
+        assert text_of(lambda: broker.admin.set_policy("p", "", {"expires": 1}, vhost="shp"), LookupError) == text
+
+    def test_an_exchange_that_is_missing(self, broker: Broker) -> None:
+        assert text_of(lambda: broker.admin.set_topic_permissions("ann", "amq.topi", "", ""), LookupError) == (
+            "no exchange 'amq.topi' in vhost '/'; did you mean 'amq.topic'? there are: 'amq.direct', 'amq.fanout', "
+            "'amq.headers', 'amq.match', 'amq.rabbitmq.trace', 'amq.topic'"
+        )
+
+    def test_a_policy_that_is_missing(self, broker: Broker) -> None:
+        broker.admin.set_policy("limits", "", {"max-length": 1})
+        text = "no policy 'limit'; did you mean 'limits'? there are: 'limits'"
+        assert text_of(lambda: broker.admin.delete_policy("limit"), LookupError) == text
+
+    def test_a_permission_that_is_no_pattern(self, broker: Broker) -> None:
+        told = text_of(lambda: broker.admin.set_permissions("ann", read="("), ValueError)
+        assert told == "'(' is no regular expression that can be used here: missing closing parenthesis, at byte 1"
+        none: Any = None
+        assert text_of(lambda: broker.admin.set_permissions("ann", read=none), TypeError) == "read is a text, not None"
+
+    def test_tags_in_one_text(self, broker: Broker) -> None:
+        text = "tags takes a collection of names, for example ('administrator',), not 'administrator'"
+        assert text_of(lambda: broker.admin.add_user("bob", "secret", tags="administrator"), TypeError) == text
+
+    def test_a_limit_that_is_missing(self, broker: Broker) -> None:
+        text = "no limit 'max-queue'; there are max-connections and max-queues"
+        assert text_of(lambda: broker.admin.set_vhost_limit("max-queue", 1), ValueError) == text
+
+    def test_a_policy_that_is_mistyped(self, broker: Broker) -> None:
+        with pytest.raises(InvalidPolicy) as caught:
+            broker.admin.set_policy("limits", "", {"max-lenght": 1})
+        text = '[{<<"max-lenght">>,1}] are not recognised policy settings'
+        assert str(caught.value) == f"Validation failed\n\n{text}\n"
+        assert caught.value.__notes__ == ["'max-lenght': did you mean 'max-length'?"]
+
+
 class TestPorts:
     def test_one_that_is_taken(self, taken_port: int) -> None:
         text = f"cannot listen on 127.0.0.1:{taken_port}: Address already in use; port 0 takes a free one"
@@ -159,6 +299,13 @@ class TestPorts:
         assert capsys.readouterr().err == (
             f"hutch serve: cannot listen on 127.0.0.1:{taken_port}: Address already in use; another broker may run "
             "there, --port takes another port (0 a free one)\n"
+        )
+
+    def test_a_command_that_is_mistyped(self, capsys: pytest.CaptureFixture[str]) -> None:
+        assert main(["server"]) == 2
+        assert capsys.readouterr().err == (
+            "hutch: no command 'server'; did you mean 'serve'? "
+            "there are: 'conformance', 'definitions', 'demo', 'serve'\n"
         )
 
     def test_a_profile_of_hutch_serve(self, capsys: pytest.CaptureFixture[str]) -> None:
@@ -271,7 +418,7 @@ class TestBrokersThatEnded:
             connection.channel().queue_declare("orders")
             assert (
                 text_of(lambda: broker.queue("order"), LookupError)
-                == "no queue 'order' in vhost '/'; there are: 'orders'"
+                == "no queue 'order' in vhost '/'; did you mean 'orders'? there are: 'orders'"
             )
 
 

@@ -59,7 +59,9 @@ def test_there_are_profiles_for_two_versions_and_the_newer_is_the_default() -> N
 
 @pytest.mark.parametrize("name", ["", "4", "4.3.6", "latest"])
 def test_an_unknown_profile_is_refused_with_the_names_of_those_there_are(name: str) -> None:
-    with pytest.raises(ValueError, match=r"^profile '.*' is unknown; choose from '3.10', '4.3'$"):
+    with pytest.raises(
+        ValueError, match=r"^profile '.*' is unknown;( did you mean '4.3'[?])? choose from '3.10', '4.3'$"
+    ):
         Broker(name)
 
 
@@ -140,7 +142,9 @@ def test_asking_for_a_queue_that_is_not_there_names_those_there_are(manual: Brok
     peer.declare("payments")
     with pytest.raises(LookupError) as caught:
         manual.queue("order")
-    assert caught.value.args == ("no queue 'order' in vhost '/'; there are: 'orders', 'payments'",)
+    assert caught.value.args == (
+        "no queue 'order' in vhost '/'; did you mean 'orders'? there are: 'orders', 'payments'",
+    )
     with pytest.raises(LookupError, match=r"^no queue 'orders' in vhost 'elsewhere'; there are: none$"):
         manual.queue("orders", "elsewhere")
 

@@ -24,7 +24,7 @@ def test_an_unknown_command_is_named_with_those_there_are(capsys: pytest.Capture
     assert main(["dance"]) == 2
     told = capsys.readouterr()
     assert told.out == ""
-    assert told.err.startswith("hutch: no command 'dance'; there are conformance, definitions, demo, serve")
+    assert told.err.startswith("hutch: no command 'dance'; there are: 'conformance', 'definitions', 'demo', 'serve'")
 
 
 def test_the_version(capsys: pytest.CaptureFixture[str]) -> None:

@@ -112,6 +112,6 @@ def test_the_command_knows_its_subcommands(capsys: pytest.CaptureFixture[str]) -
     assert main([]) == 2
     capsys.readouterr()
     assert main(["surf"]) == 2
-    assert re.match(r"hutch: no command 'surf'; there are conformance, .*serve", capsys.readouterr().err)
+    assert re.match(r"hutch: no command 'surf'; there are: 'conformance', .*'serve'", capsys.readouterr().err)
     assert main(["--version"]) == 0
     assert re.fullmatch(r"hutch \d+\.\d+\.\d+\n", capsys.readouterr().out)

@@ -97,7 +97,7 @@ class TestReactions:
             "the test left behind in its broker:",
             "  1 message unread in queue 'orders'",
         ]
-        with pytest.raises(ValueError, match=r"no reaction to leftovers is 'fial'; did you mean 'fail'\?"):
+        with pytest.raises(ValueError, match=r"leftovers 'fial' is unknown; did you mean 'fail'\?"):
             leave("fial")
 
     def test_another_error_comes_first(self) -> None:

@@ -111,8 +111,8 @@ def test_a_wrong_marker_is_told_in_a_line(pytester: pytest.Pytester) -> None:
     result = pytester.runpytest(*ALONE)
     result.assert_outcomes(errors=5)
     for complaint in (
-        f"argument 'profle' is unknown; choose from {', '.join(map(repr, SETTINGS))}",
-        "profile '3.11' is unknown; choose from '3.10', '4.3'",
+        f"argument 'profle' is unknown; did you mean 'profile'? choose from {', '.join(map(repr, SETTINGS))}",
+        "profile '3.11' is unknown; did you mean '3.10'? choose from '3.10', '4.3'",
         "clock 'stopped' is unknown; choose from 'manual', 'frozen', 'auto', 'ticking', 'system'",
         "leftovers 'explode' is unknown; choose from 'ignore', 'warn', 'fail'",
         f"takes keyword arguments only ({', '.join(SETTINGS)}), not '3.10'",
@@ -137,7 +137,9 @@ def test_the_option_sets_the_profile_unless_a_marker_does(pytester: pytest.Pytes
     pytester.runpytest("--fakebroker-profile", "3.10", *ALONE).assert_outcomes(passed=2)
     result = pytester.runpytest("--fakebroker-profile", "3.1", "-k", "test_option", *ALONE)
     result.assert_outcomes(errors=1, deselected=1)
-    result.stdout.fnmatch_lines(["--fakebroker-profile: profile '3.1' is unknown; choose from '3.10', '4.3'"])
+    result.stdout.fnmatch_lines(
+        ["--fakebroker-profile: profile '3.1' is unknown; did you mean '3.10'[?] choose from '3.10', '4.3'"]
+    )
 
 
 def test_a_failure_shows_what_was_published_and_what_happened(pytester: pytest.Pytester) -> None:

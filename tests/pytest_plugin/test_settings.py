@@ -59,10 +59,14 @@ class TestSources:
         pytester.makepyfile("def test_one(fakebroker): pass")
         result = pytester.runpytest(*ALONE)
         result.assert_outcomes(errors=1)
-        result.stdout.fnmatch_lines(["ini file: clock 'forzen' is unknown; choose from 'manual', *"])
+        result.stdout.fnmatch_lines(
+            ["ini file: clock 'forzen' is unknown; did you mean 'frozen'? choose from 'manual', *"]
+        )
         result = pytester.runpytest("-o", "fakebroker_clock=", *ALONE)
         result.assert_outcomes(errors=1)
-        result.stdout.fnmatch_lines(["fakebroker_config: argument 'profle' is unknown; choose from 'profile', *"])
+        result.stdout.fnmatch_lines(
+            ["fakebroker_config: argument 'profle' is unknown; did you mean 'profile'? choose from 'profile', *"]
+        )
 
     def test_a_clock_may_be_given(self, pytester: pytest.Pytester) -> None:
         pytester.makepyfile(

@@ -130,7 +130,7 @@ class TestNames:
             assert type(broker.clock) is kind
 
     def test_another(self) -> None:
-        with pytest.raises(ValueError, match="no clock is 'forzen'; did you mean 'frozen'"):
+        with pytest.raises(ValueError, match="clock 'forzen' is unknown; did you mean 'frozen'"):
             FakeBroker(clock="forzen")
 
 

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Final
 
 from hutch.fakebroker import stopping
+from hutch.fakebroker.configuration import check_texts, checked_names
 from hutch.fakebroker.definitions.exporting import export_all, export_vhost
 from hutch.fakebroker.definitions.importing import import_all, import_vhost
 from hutch.fakebroker.engine import vhosts
@@ -12,6 +13,7 @@ from hutch.fakebroker.engine.access.passwords import NO_PASSWORD
 from hutch.fakebroker.engine.access.users import Permissions, TopicPermissions
 from hutch.fakebroker.engine.operator.setting_policies import delete_policy, set_policy
 from hutch.fakebroker.engine.origin import OPERATOR
+from hutch.fakebroker.engine.unknown_names import missing
 from hutch.fakebroker.engine.vhosts import find_vhost
 
 if TYPE_CHECKING:
@@ -49,6 +51,8 @@ class Administration:
         """Create a user, who may open no virtual host before :meth:`set_permissions`, or change a user's password and
         tags. Without a password the user cannot log in by one.
         """
+        check_texts(name=name, password="" if password is None else password)
+        tags = checked_names("tags", tags, "administrator")
         with self._change() as node:
             if password is None:
                 accounts.put_user(node, OPERATOR, name, NO_PASSWORD, tags)
@@ -78,6 +82,7 @@ class Administration:
             LookupError: there is no such user or virtual host.
             ValueError: no regular expression, or one that Python's ``re`` reads in another way than RabbitMQ's PCRE.
         """
+        check_texts(configure=configure, write=write, read=read)
         with self._change() as node:
             accounts.set_permissions(node, OPERATOR, user, _name(node, vhost), Permissions(configure, write, read))
 
@@ -99,6 +104,7 @@ class Administration:
         Raises:
             LookupError, ValueError: as :meth:`set_permissions`; with 4.3 there has to be such an exchange, too.
         """
+        check_texts(write=write, read=read)
         with self._change() as node:
             accounts.set_topic_permissions(
                 node, OPERATOR, user, _name(node, vhost), exchange, TopicPermissions(write, read)
@@ -149,6 +155,7 @@ class Administration:
         Raises:
             ValueError: there is no such queue type.
         """
+        check_texts(name=name)
         with self._change() as node:
             vhosts.put_vhost(node, OPERATOR, name, default_queue_type)
 
@@ -210,6 +217,7 @@ class Administration:
             LookupError: there is no such virtual host.
             NotImplementedError: it is more than the emulator can do.
         """
+        check_texts(name=name, pattern=pattern)
         with self._change() as node:
             set_policy(
                 find_vhost(node, _name(node, vhost)),
@@ -244,6 +252,7 @@ class Administration:
         """Create an operator policy, or change it; as :meth:`set_policy`. It holds beside a policy: of limits that both
         set the smaller one counts.
         """
+        check_texts(name=name, pattern=pattern)
         with self._change() as node:
             set_policy(
                 find_vhost(node, _name(node, vhost)),
@@ -304,8 +313,7 @@ class Administration:
         with self._change() as node:
             queues = find_vhost(node, vhost).queues
             if name not in queues:
-                there_are = ", ".join(map(repr, queues)) or "none"
-                raise LookupError(f"no queue {name!r} in vhost {vhost!r}; there are: {there_are}")
+                raise LookupError(missing(f"queue {name!r} in vhost {vhost!r}", name, queues))
             queue = queues[name]
             queue.drop_expired()
             ready = len(queue)

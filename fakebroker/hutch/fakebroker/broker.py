@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING, Any, Final, NoReturn, Self
 from hutch.fakebroker.administration import Administration
 from hutch.fakebroker.clocks import ManualClock, SystemClock, TickingClock
 from hutch.fakebroker.cluster_node import ClusterNode
-from hutch.fakebroker.configuration import check_names, check_users, checked_clock, configured
+from hutch.fakebroker.configuration import check_definitions, check_users, checked_clock, checked_vhosts, configured
 from hutch.fakebroker.definitions.importing import given_definitions, import_all
 from hutch.fakebroker.engine.clock import Clock, SteppedClock
 from hutch.fakebroker.engine.node import Node
 from hutch.fakebroker.engine.origin import OPERATOR
 from hutch.fakebroker.engine.state.dumping import dump
 from hutch.fakebroker.engine.state.loading import check, restore
+from hutch.fakebroker.engine.unknown_names import missing
 from hutch.fakebroker.engine.vhosts import put_vhost
 from hutch.fakebroker.history import History
 from hutch.fakebroker.hub import Hub
@@ -71,7 +72,8 @@ class Broker:
         ValueError: there is no such profile, plugin, timeout or limit, or the profile has no such deprecated feature.
         InvalidDefinitions: RabbitMQ refuses the definitions, or the file is none of these.
         OSError: the file cannot be read.
-        TypeError: ``users`` is no mapping, or ``vhosts`` or ``plugins`` one text, which would be taken for its letters.
+        TypeError: ``users`` is no mapping of texts, or ``vhosts`` or ``plugins`` no collection of texts. One text would
+            be taken for its letters.
     """
 
     def __init__(
@@ -92,7 +94,7 @@ class Broker:
         definitions: "Mapping[str, Any] | str | PathLike[str] | None" = None,
         limits: Mapping[str, int] | None = None,
     ) -> None:
-        check_names("vhosts", vhosts)
+        vhosts = checked_vhosts(vhosts)
         if users is not None:
             check_users(users)
         self.clock: Clock = SystemClock() if clock is None else clock
@@ -113,11 +115,11 @@ class Broker:
             exchange_types=exchange_types(self.profile.plugins, enabled),
             listener=self.undrained_history.recorder,
         )
-        vhosts = (*vhosts,)
         for name in vhosts:
             if name not in node.vhosts:
                 put_vhost(node, OPERATOR, name, description=_DEFAULT_VHOST if name == "/" else "")
         if definitions is not None:
+            check_definitions(definitions)
             definitions = deepcopy(given_definitions(definitions))
             import_all(node, self.profile, OPERATOR, definitions)
         if enabled:
@@ -294,8 +296,7 @@ class Broker:
             queues = node.vhosts[where].queues if where in node.vhosts else {}
             queue = queues.get(name)
             if queue is None:
-                known = ", ".join(map(repr, queues)) or "none"
-                raise LookupError(f"no queue {name!r} in vhost {where!r}; there are: {known}")
+                raise LookupError(missing(f"queue {name!r} in vhost {where!r}", name, queues))
             return QueueView(queue, self.hub)
 
         self.drain_clients()

@@ -10,6 +10,8 @@ from collections.abc import Callable, Sequence
 from importlib.metadata import EntryPoint, entry_points, version
 from typing import cast
 
+from hutch.fakebroker.engine.unknown_names import missing
+
 Command = Callable[[Sequence[str]], int]
 
 
@@ -25,7 +27,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 0
     name, *rest = arguments
     if name not in commands:
-        print(f"hutch: no command {name!r}; there are {', '.join(sorted(commands))}", file=sys.stderr)
+        print(f"hutch: {missing(f'command {name!r}', name, sorted(commands))}", file=sys.stderr)
         return 2
     try:
         status = _load(commands[name])(rest)

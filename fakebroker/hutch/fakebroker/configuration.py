@@ -1,10 +1,12 @@
 """The arguments of a broker: the profile that they make, and checks for mistakes."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
-from typing import Final
+from os import PathLike
+from typing import Any, Final
 
 from hutch.fakebroker.engine.clock import Clock
+from hutch.fakebroker.engine.unknown_names import unknown
 from hutch.fakebroker.plugins.enabling import check_plugins
 from hutch.fakebroker.profiles import PROFILES, Profile
 
@@ -23,22 +25,20 @@ def configured(
     Raises:
         ValueError: there is no such profile, plugin or limit, the profile has no such deprecated feature, or a value is
             out of range.
-        TypeError: see :func:`check_names`.
+        TypeError: see :func:`checked_names` and :func:`check_consumer_timeout`.
     """
-    if name not in PROFILES:
-        raise ValueError(f"profile {name!r} is unknown; choose from {', '.join(map(repr, PROFILES))}")
-    if consumer_timeout is not None and consumer_timeout <= 0:
-        raise ValueError(f"consumer_timeout takes milliseconds, 1 or more, or None for none, not {consumer_timeout!r}")
-    check_names("plugins", plugins)
-    profile, enabled, features = PROFILES[name], check_plugins(plugins), permit_deprecated_features or {}
-    _check_features(profile, features)
-    if enabled:
-        profile = replace(profile, enabled_plugins=enabled)
+    profile, features = profile_of(name), permit_deprecated_features or {}
+    if features:
+        check_features(features)
+        _refuse_features(profile, features)
+    if plugins != ():
+        profile = replace(profile, enabled_plugins=enabled_plugins(plugins))
     if limits:
         profile = _limited(profile, limits)
     amqp091, arguments, queues = profile.amqp091, profile.engine.arguments, profile.engine.queues
     if not features and (consumer_timeout, single_confirms) == (queues.consumer_timeout, amqp091.single_confirms):
         return profile
+    check_consumer_timeout(consumer_timeout)
     # Where a broker denies this one, basic.qos global=true is taken for a consumer's own limit (QOS-06).
     shares_qos = bool(features.get("global_qos", amqp091.shares_global_qos))
     takes_locator = bool(features.get("queue_master_locator", arguments.permits_master_locator))
@@ -52,6 +52,18 @@ def configured(
     )
     amqp091 = replace(amqp091, shares_global_qos=shares_qos, single_confirms=single_confirms)
     return replace(profile, amqp091=amqp091, engine=engine)
+
+
+def profile_of(name: str) -> Profile:
+    """The profile of that name.
+
+    Raises:
+        ValueError: there is no such profile.
+    """
+    if name not in PROFILES:
+        hint = "" if isinstance(name, str) else " (in quotes)"
+        raise ValueError(unknown("profile", name, PROFILES) + hint)
+    return PROFILES[name]
 
 
 #: What each limit may be.
@@ -71,7 +83,7 @@ def _limited(profile: Profile, limits: Mapping[str, int]) -> Profile:
     """
     for name, value in limits.items():
         if name not in _LIMITS:
-            raise ValueError(f"no limit {name!r}; there are {', '.join(_LIMITS)}")
+            raise ValueError(unknown("limit", name, _LIMITS))
         least, most = _LIMITS[name]
         if not least <= value <= most:
             raise ValueError(f"{name} takes {least} to {most}, not {value}")
@@ -87,7 +99,28 @@ def _limited(profile: Profile, limits: Mapping[str, int]) -> Profile:
     return replace(profile, amqp091=amqp091, engine=engine)
 
 
-def _check_features(profile: Profile, features: Iterable[str]) -> None:
+def check_features(features: Mapping[str, bool] | None) -> None:
+    """Refuse names without values.
+
+    Raises:
+        TypeError: that is no mapping.
+    """
+    if features is not None and not isinstance(features, Mapping):
+        example = "{'transient_nonexcl_queues': False}"
+        raise TypeError(f"permit_deprecated_features takes booleans by name, for example {example}, not {features!r}")
+
+
+def check_definitions(definitions: "Mapping[str, Any] | str | PathLike[str] | None") -> None:
+    """Refuse what cannot be definitions.
+
+    Raises:
+        TypeError: that is neither a mapping nor a path.
+    """
+    if definitions is not None and not isinstance(definitions, Mapping | str | PathLike):
+        raise TypeError(f"definitions takes RabbitMQ's definitions, or the path of such a file, not {definitions!r}")
+
+
+def _refuse_features(profile: Profile, features: Iterable[str]) -> None:
     """Refuse to permit or deny deprecated features that a version does not have.
 
     Raises:
@@ -102,24 +135,83 @@ def _check_features(profile: Profile, features: Iterable[str]) -> None:
             )
 
 
-def check_names(argument: str, names: Iterable[str]) -> None:
-    """Refuse one text for several names.
+def checked_names(argument: str, names: Iterable[str], example: str) -> tuple[str, ...]:
+    """The names. Refuses one text for several names, which would be taken for its letters.
 
     Raises:
-        TypeError: it would be taken for its letters.
+        TypeError: it is one text, or no collection of texts.
     """
+    wrong = f"{argument} takes a collection of names, for example ({{!r}},), not {{!r}}"
     if isinstance(names, str):
-        raise TypeError(f"{argument} takes a collection of names, for example ({names!r},), not {names!r}")
+        raise TypeError(wrong.format(names, names))
+    try:
+        given = (*names,)
+    except TypeError:
+        raise TypeError(wrong.format(example, names)) from None
+    for name in given:
+        if name.__class__ is not str:
+            check_texts(**{f"a name in {argument}": name})
+    return given
 
 
-def check_users(users: Mapping[str, str]) -> None:
+def check_texts(**values: object) -> None:
+    """Refuse values that are no texts, each told of by its name.
+
+    Raises:
+        TypeError: one is none.
+    """
+    for name, value in values.items():
+        if not isinstance(value, str):
+            raise TypeError(f"{name} is a text, not {value!r}")
+
+
+def checked_vhosts(names: Iterable[str]) -> tuple[str, ...]:
+    """The names of virtual hosts.
+
+    Raises:
+        TypeError: see :func:`checked_names`.
+    """
+    return checked_names("vhosts", names, "shop")
+
+
+def enabled_plugins(names: Iterable[str]) -> frozenset[str]:
+    """The plugins of these names.
+
+    Raises:
+        ValueError: there is no such plugin; the message names those there are.
+        TypeError: see :func:`checked_names`.
+    """
+    return check_plugins(checked_names("plugins", names, "rabbitmq_sharding"))
+
+
+def check_users(users: Mapping[str, str] | None) -> None:
     """Refuse users without passwords.
 
     Raises:
-        TypeError: they are no mapping.
+        TypeError: they are no mapping, or a name or password is no text.
     """
+    if users is None:
+        return
     if not isinstance(users, Mapping):
         raise TypeError(f"users takes passwords by user name, for example {{'guest': 'guest'}}, not {users!r}")
+    for name, password in users.items():
+        check_texts(**{"the name of a user": name, f"the password of user {name!r}": password})
+
+
+def check_consumer_timeout(milliseconds: int | None) -> None:
+    """Refuse a timeout that is none.
+
+    Raises:
+        ValueError: it is less than 1 ms.
+        TypeError: it is no integer.
+    """
+    if milliseconds is None:
+        return
+    wrong = f"consumer_timeout takes milliseconds, 1 or more, or None for none, not {milliseconds!r}"
+    if not isinstance(milliseconds, int):
+        raise TypeError(wrong)
+    if milliseconds < 1:
+        raise ValueError(wrong)
 
 
 def checked_clock(clock: Clock) -> Clock:
@@ -131,3 +223,15 @@ def checked_clock(clock: Clock) -> Clock:
     if not isinstance(clock, Clock):
         raise TypeError(f"clock takes a clock, for example ManualClock(), or None, not {clock!r}")
     return clock
+
+
+#: What refuses a wrong value of an argument, where no other argument counts.
+CHECKS: Final[Mapping[str, Callable[[Any], object]]] = {
+    "profile": profile_of,
+    "users": check_users,
+    "vhosts": checked_vhosts,
+    "plugins": enabled_plugins,
+    "consumer_timeout": check_consumer_timeout,
+    "permit_deprecated_features": check_features,
+    "definitions": check_definitions,
+}

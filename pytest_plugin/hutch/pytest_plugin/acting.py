@@ -11,9 +11,9 @@ from hutch.fakebroker.engine import fetching, publishing
 from hutch.fakebroker.engine.actors import operator
 from hutch.fakebroker.engine.errors import BrokerError
 from hutch.fakebroker.engine.origin import OPERATOR
+from hutch.fakebroker.engine.unknown_names import missing
 from hutch.pytest_plugin.criteria import ANYTHING, Anything
 from hutch.pytest_plugin.due import what_is_due
-from hutch.pytest_plugin.names import unknown
 from hutch.pytest_plugin.views import find_vhost
 from hutch.wire.properties import encode_properties
 
@@ -71,7 +71,7 @@ def publish(
     with _turn(broker) as node:
         place = find_vhost(node, vhost)
         if exchange and exchange not in place.exchanges:
-            raise LookupError(unknown(f"exchange {exchange!r} in vhost {place.name!r}", exchange, place.exchanges))
+            raise LookupError(missing(f"exchange {exchange!r} in vhost {place.name!r}", exchange, place.exchanges))
         try:
             queues = publishing.publish(operator(place), exchange, routing_key, encoded, raw)
         except BrokerError as error:
@@ -79,10 +79,10 @@ def publish(
         if queues:
             return [queue.name for queue in queues]
         if not exchange:
-            raise LookupError(unknown(f"queue {routing_key!r} in vhost {place.name!r}", routing_key, place.queues))
+            raise LookupError(missing(f"queue {routing_key!r} in vhost {place.name!r}", routing_key, place.queues))
         keys = [binding.routing_key for binding in place.exchanges[exchange].outgoing.values()]
         what = f"queue gets what is published to exchange {exchange!r} with key {routing_key!r}: no binding matches"
-        raise LookupError(unknown(what, routing_key, dict.fromkeys(keys)))
+        raise LookupError(missing(what, routing_key, dict.fromkeys(keys)))
 
 
 def get(broker: Broker, queue: str, vhost: str | None) -> Message:
@@ -90,7 +90,7 @@ def get(broker: Broker, queue: str, vhost: str | None) -> Message:
     with _turn(broker) as node:
         place = find_vhost(node, vhost)
         if queue not in place.queues:
-            raise LookupError(unknown(f"queue {queue!r} in vhost {place.name!r}", queue, place.queues))
+            raise LookupError(missing(f"queue {queue!r} in vhost {place.name!r}", queue, place.queues))
         try:
             found, entry = fetching.get(operator(place), queue)
         except BrokerError as error:

@@ -4,7 +4,8 @@ from collections.abc import Callable, Mapping
 from typing import Final, TypeAlias
 
 from hutch.fakebroker import AutoClock, FrozenClock, ManualClock, SystemClock, TickingClock
-from hutch.pytest_plugin.names import unknown
+from hutch.fakebroker.configuration import checked_clock
+from hutch.fakebroker.engine.unknown_names import unknown
 
 AnyClock: TypeAlias = ManualClock | SystemClock | TickingClock
 
@@ -23,9 +24,11 @@ def clock_of(clock: AnyClock | str) -> AnyClock:
 
     Raises:
         ValueError: there is no clock of that name.
+        TypeError: that is neither a clock nor a name.
     """
     if not isinstance(clock, str):
+        checked_clock(clock)
         return clock
     if clock not in CLOCKS:
-        raise ValueError(unknown(f"clock is {clock!r}", clock, CLOCKS))
+        raise ValueError(unknown("clock", clock, CLOCKS))
     return CLOCKS[clock]()

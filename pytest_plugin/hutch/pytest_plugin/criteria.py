@@ -5,8 +5,8 @@ from json import loads
 from typing import Any, Final, NamedTuple, final
 
 from hutch.fakebroker import Event, Message
+from hutch.fakebroker.engine.unknown_names import missing
 from hutch.fakebroker.key_patterns import key_matches
-from hutch.pytest_plugin.names import unknown
 from hutch.pytest_plugin.timeline import body_text, names
 from hutch.wire.properties import FLAGS
 
@@ -54,7 +54,7 @@ def criteria(
     """
     for name in properties:
         if name not in PROPERTIES:
-            raise TypeError(unknown(f"message has a property {name}", name, PROPERTIES))
+            raise TypeError(missing(f"message has a property {name}", name, PROPERTIES))
     asked: list[Criterion] = []
     if vhost is not None:
         asked.append(_same("vhost", vhost, lambda event, _: event.vhost))

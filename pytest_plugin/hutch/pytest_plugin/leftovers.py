@@ -5,9 +5,9 @@ from collections.abc import Collection
 from typing import Final
 
 from hutch.fakebroker import Broker
+from hutch.fakebroker.engine.unknown_names import unknown
 from hutch.pytest_plugin.asking import Question
 from hutch.pytest_plugin.matching import summary
-from hutch.pytest_plugin.names import unknown
 from hutch.pytest_plugin.views import Views
 
 #: What may be done about leftovers.
@@ -26,7 +26,7 @@ def reaction_of(name: str) -> str:
         ValueError: it is none.
     """
     if name not in REACTIONS:
-        raise ValueError(unknown(f"reaction to leftovers is {name!r}", name, REACTIONS))
+        raise ValueError(unknown("leftovers", name, REACTIONS))
     return name
 
 

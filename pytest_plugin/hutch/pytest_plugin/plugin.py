@@ -115,10 +115,9 @@ def fakebroker(request: pytest.FixtureRequest, fakebroker_config: Mapping[str, A
     Its clock stands still until it is moved: ``fakebroker.clock.advance(minutes=5)``. ``@pytest.mark.fakebroker(...)``
     sets it up differently. See :class:`hutch.pytest_plugin.FakeBroker`.
     """
-    from hutch.pytest_plugin.fakebroker import FakeBroker  # noqa: PLC0415
-    from hutch.pytest_plugin.settings import refuse, settings_of  # noqa: PLC0415
+    from hutch.pytest_plugin.settings import broker_of, refuse, settings_of  # noqa: PLC0415
 
-    broker = FakeBroker(**settings_of(request, fakebroker_config))
+    broker = broker_of(settings_of(request, fakebroker_config))
     request.node.stash.setdefault(_BROKERS, []).append((FIXTURE, broker))
     with ExitStack() as stack:
         stack.callback(_end, broker, request)

@@ -1,9 +1,12 @@
 """The settings of a test's broker: ini file, ``fakebroker_config``, command line and markers."""
 
-from collections.abc import Collection, Mapping
-from typing import Any, Final, NoReturn
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 import pytest
+
+if TYPE_CHECKING:
+    from hutch.pytest_plugin.fakebroker import FakeBroker
 
 #: What the marker takes: the parameters of FakeBroker.
 SETTINGS: Final = (
@@ -38,27 +41,42 @@ def settings_of(request: pytest.FixtureRequest, config: Mapping[str, Any]) -> di
 
 
 def _add(settings: dict[str, Any], more: Mapping[str, Any], source: str) -> None:
-    unknown = [name for name in more if name not in SETTINGS]
-    if unknown:
-        names = ", ".join(map(repr, unknown))
-        refuse(f"argument {names} is unknown; choose from {', '.join(map(repr, SETTINGS))}", source)
-    for name in NAMED:
-        if name in more:
-            _check(name, more[name], source)
+    for name, value in more.items():
+        if name not in SETTINGS:
+            from hutch.fakebroker.engine.unknown_names import unknown  # noqa: PLC0415
+
+            refuse(unknown("argument", name, SETTINGS), source)
+        _check(name, value, source)
     settings.update(more)
 
 
-def _check(name: str, value: object, source: str) -> None:
-    from hutch.fakebroker import PROFILES, Clock  # noqa: PLC0415  (only where a test asks for a broker)
-    from hutch.pytest_plugin.clocks import CLOCKS  # noqa: PLC0415
-    from hutch.pytest_plugin.leftovers import REACTIONS  # noqa: PLC0415
+def _check(name: str, value: Any, source: str) -> None:
+    from hutch.fakebroker.configuration import CHECKS  # noqa: PLC0415  (only where a test asks for a broker)
+    from hutch.pytest_plugin.clocks import clock_of  # noqa: PLC0415
+    from hutch.pytest_plugin.leftovers import reaction_of  # noqa: PLC0415
 
-    if isinstance(value, Clock):
-        return
-    known: Mapping[str, Collection[str]] = {"profile": PROFILES, "clock": CLOCKS, "leftovers": REACTIONS}
-    if value not in known[name]:
-        hint = "" if isinstance(value, str) else " (in quotes)"
-        refuse(f"{name} {value!r} is unknown; choose from {', '.join(map(repr, known[name]))}{hint}", source)
+    check = {**CHECKS, "clock": clock_of, "leftovers": reaction_of}.get(name)
+    if check is not None:
+        try:
+            check(value)
+        except (TypeError, ValueError) as error:
+            refuse(str(error), source)
+
+
+def broker_of(settings: Mapping[str, Any]) -> "FakeBroker":
+    """The broker with these settings. What is wrong only with one another, or in definitions, fails the test here."""
+    from hutch.fakebroker import InvalidDefinitions  # noqa: PLC0415
+    from hutch.pytest_plugin.fakebroker import FakeBroker  # noqa: PLC0415
+
+    try:
+        return FakeBroker(**settings)
+    except InvalidDefinitions as error:
+        given = settings["definitions"]
+        place = "the definitions" if isinstance(given, Mapping) else f"the definitions in {str(given)!r}"
+        notes = "".join(f"\n{note}" for note in getattr(error, "__notes__", ()))
+        refuse(f"RabbitMQ refuses {place}: {error}{notes}", MARKER)
+    except (OSError, ValueError) as error:
+        refuse(str(error), MARKER)
 
 
 def refuse(reason: str, source: str) -> NoReturn:

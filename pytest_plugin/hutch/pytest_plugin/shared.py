@@ -9,13 +9,14 @@ import pytest
 
 from hutch.pytest_plugin.fakebroker import FakeBroker
 from hutch.pytest_plugin.leftovers import react_to
+from hutch.pytest_plugin.settings import broker_of
 from hutch.pytest_plugin.timeline import report_section
 
 
 @contextmanager
 def shared(config: pytest.Config, name: str, settings: Mapping[str, Any]) -> Iterator[FakeBroker]:
     """A broker that is restored before each test, and closed at the end."""
-    broker = FakeBroker(**settings)
+    broker = broker_of(settings)
     hooks = _Shared(name, broker, settings.get("leftovers", "ignore"))
     config.pluginmanager.register(hooks)
     try:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from hutch.fakebroker import Broker, Message
 from hutch.fakebroker.amqp091.connection import AMQPConnection
-from hutch.pytest_plugin.names import unknown
+from hutch.fakebroker.engine.unknown_names import missing
 
 if TYPE_CHECKING:
     from hutch.fakebroker.amqp091.channel import Channel as OpenChannel
@@ -154,7 +154,7 @@ class Views:
             place = find_vhost(node, vhost)
             found = place.queues.get(name)
             if found is None:
-                raise LookupError(unknown(f"queue {name!r} in vhost {place.name!r}", name, place.queues))
+                raise LookupError(missing(f"queue {name!r} in vhost {place.name!r}", name, place.queues))
             return _queue(found)
 
         return self._look(find)
@@ -174,7 +174,7 @@ class Views:
                 return Exchange("", place.name, "direct", True, False, False, {}, 0)
             found = place.exchanges.get(name)
             if found is None:
-                raise LookupError(unknown(f"exchange {name!r} in vhost {place.name!r}", name, place.exchanges))
+                raise LookupError(missing(f"exchange {name!r} in vhost {place.name!r}", name, place.exchanges))
             return _exchange(found)
 
         return self._look(find)
@@ -225,7 +225,7 @@ def find_vhost(node: "Node", name: str | None) -> "VHost":
         return first
     found = node.vhosts.get(name)
     if found is None:
-        raise LookupError(unknown(f"vhost {name!r}", name, node.vhosts))
+        raise LookupError(missing(f"vhost {name!r}", name, node.vhosts))
     return found
 
 

@@ -20,6 +20,7 @@ from hutch.fakebroker.engine.access.users import ALL, Permissions, TopicPermissi
 from hutch.fakebroker.engine.actors import Actor
 from hutch.fakebroker.engine.errors import BrokerError
 from hutch.fakebroker.engine.origin import Origin
+from hutch.fakebroker.engine.unknown_names import note_near
 from hutch.fakebroker.engine.vhosts import put_vhost
 from hutch.fakebroker.erlang.patterns import compile_pattern
 from hutch.fakebroker.erlang.pcre import InvalidPattern
@@ -140,7 +141,9 @@ class _Import:
         name = item.get("vhost")
         vhost = self.node.vhosts.get(name) if isinstance(name, str) else None
         if vhost is None:
-            raise self.wording.no_vhost(name)
+            refusal = self.wording.no_vhost(name)
+            note_near(refusal, name, self.node.vhosts)
+            raise refusal
         return vhost
 
     # users and virtual hosts
@@ -211,7 +214,9 @@ class _Import:
                 raise InvalidDefinitions(f"{pattern!r}: the emulator lacks {error}") from None
         user = item.get("user")
         if user not in self.node.users:
-            raise self.wording.term("no_such_user", str(user))
+            refusal = self.wording.term("no_such_user", str(user))
+            note_near(refusal, user, self.node.users)
+            raise refusal
         return str(user), texts
 
     # parameters

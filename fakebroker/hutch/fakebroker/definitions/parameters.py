@@ -96,7 +96,10 @@ def _put_policy(
             operator=component is not None,
         )
     except InvalidPolicy as error:
-        raise refuse(str(error)) from None
+        refusal = refuse(str(error))
+        for note in getattr(error, "__notes__", ()):
+            refusal.add_note(note)
+        raise refusal from None
     except NotImplementedError as error:
         raise InvalidDefinitions(f"policy {name!r} in vhost {vhost.name!r}: the emulator lacks {error}") from None
 

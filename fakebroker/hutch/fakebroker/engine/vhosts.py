@@ -11,6 +11,7 @@ from hutch.fakebroker.engine.access.limits import VHOST_LIMITS, check_limit, che
 from hutch.fakebroker.engine.access.users import ALL
 from hutch.fakebroker.engine.errors import not_allowed, precondition_failed
 from hutch.fakebroker.engine.origin import Origin
+from hutch.fakebroker.engine.unknown_names import missing
 from hutch.fakebroker.engine.vhost import VHost
 
 if TYPE_CHECKING:
@@ -27,7 +28,7 @@ def find_vhost(node: "Node", name: str) -> VHost:
     """
     vhost = node.vhosts.get(name)
     if vhost is None:
-        raise LookupError(f"no vhost {name!r}; there are: {', '.join(map(repr, node.vhosts)) or 'none'}")
+        raise LookupError(missing(f"vhost {name!r}", name, node.vhosts))
     return vhost
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Final
 
+from hutch.fakebroker.engine.unknown_names import missing, unknown
 from hutch.fakebroker.faults.bytes import (
     BOTH,
     FROM_CLIENT,
@@ -15,7 +16,7 @@ from hutch.fakebroker.faults.bytes import (
     Hole,
     Throttle,
 )
-from hutch.fakebroker.faults.criteria import is_of_connection, unknown
+from hutch.fakebroker.faults.criteria import is_of_connection
 from hutch.fakebroker.faults.fault import Fault, When
 
 if TYPE_CHECKING:
@@ -81,8 +82,9 @@ class ConnectionMatch:
             if is_of_connection(session, self._asked) and not fault.is_used_up and fault.count():
                 end(self._faults.gate(session), f"a fault was asked for: {fault.text}")
         if not fault.hits:
-            names = [session.client.peer.name for session in there_are]
-            raise LookupError(f"{self._text}: {unknown('connection that is open is', self._asked or 'there', names)}")
+            names = sorted(session.client.peer.name for session in there_are)
+            asked = self._asked or "there"
+            raise LookupError(f"{self._text}: {missing(f'connection that is open is {asked!r}', asked, names)}")
 
     # the bytes
 
@@ -137,9 +139,9 @@ class ConnectionMatch:
 
     def _bytes(self, text: str, direction: str, effect: Callable[[], Effect], by: str = "RST") -> Fault:
         if direction not in _DIRECTIONS:
-            raise ValueError(unknown("direction is", direction, _DIRECTIONS))
+            raise ValueError(unknown("direction", direction, _DIRECTIONS))
         if by not in {"RST", "FIN"}:
-            raise ValueError(unknown("end of a stream is", by, ("RST", "FIN")))
+            raise ValueError(unknown("end of a stream", by, ("RST", "FIN")))
         whole = f"{self._text}.{text}"
         fault = ByteFault(self._hub, whole, self._when, self._asked, direction, effect=effect, ends_by=by)
         self._faults.add_bytes(fault)

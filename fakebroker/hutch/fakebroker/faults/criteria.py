@@ -1,9 +1,9 @@
 """What a rule may ask of a command and of its connection."""
 
 from collections.abc import Iterable, Mapping
-from difflib import get_close_matches
 from typing import TYPE_CHECKING, Final
 
+from hutch.fakebroker.engine.unknown_names import missing
 from hutch.fakebroker.key_patterns import key_matches
 from hutch.wire.fields import FieldError, FieldTable, read_table
 from hutch.wire.methods import (
@@ -29,14 +29,6 @@ _SETTLING: Final = (BasicAck, BasicNack, BasicReject)
 _ALL: Final = (*OF_CONNECTIONS, "exchange", "queue", "routing_key")
 
 
-def unknown(what: str, name: object, known: Iterable[str]) -> str:
-    """That there is no ``what`` of this name, the near ones, and those there are."""
-    there_are = sorted(known)
-    near = get_close_matches(str(name), there_are, n=3)
-    hint = f"did you mean {' or '.join(map(repr, near))}? " if near else ""
-    return f"no {what} {name!r}; {hint}there are: {', '.join(map(repr, there_are))}"
-
-
 def find_method(name: str) -> type[Method]:
     """The method of that name.
 
@@ -44,7 +36,8 @@ def find_method(name: str) -> type[Method]:
         ValueError: there is none that clients send.
     """
     if name not in NAMED:
-        raise ValueError(unknown("method that a client sends, or a fault can be for, is called", name, NAMED))
+        what = f"method that a client sends, or a fault can be for, is called {name!r}"
+        raise ValueError(missing(what, name, sorted(NAMED), at_most=len(NAMED)))
     return NAMED[name]
 
 

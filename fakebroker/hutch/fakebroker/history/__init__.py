@@ -1,12 +1,12 @@
 """What happened in a broker, in order: the one log that assertions, waits and timelines read."""
 
 from collections.abc import Iterator
-from difflib import get_close_matches
 from itertools import accumulate, islice
 from typing import Any, Final
 
 from hutch.fakebroker.engine.clock import Clock
 from hutch.fakebroker.engine.message import Message
+from hutch.fakebroker.engine.unknown_names import missing
 from hutch.fakebroker.history.event import KINDS, Event, make_event
 from hutch.fakebroker.history.event_list import EventList
 from hutch.fakebroker.history.log import ENDLESS, KIND, WIDTH, EventLog
@@ -64,9 +64,7 @@ class History:
         """
         for kind in kinds:
             if kind not in KINDS:
-                near = get_close_matches(kind, KINDS, n=3)
-                hint = f"did you mean {' or '.join(map(repr, near))}? " if near else ""
-                raise ValueError(f"no event is of kind {kind!r}; {hint}there are: {', '.join(KINDS)}")
+                raise ValueError(missing(f"event is of kind {kind!r}", kind, KINDS, at_most=len(KINDS)))
         return self._list(
             [(place, _event(row)) for place, row in enumerate(self._rows()) if row[KIND] in kinds], *kinds
         )

@@ -9,6 +9,7 @@ from typing import Final
 from hutch.fakebroker.engine.exchanges.kinds import ExchangeType
 from hutch.fakebroker.engine.exchanges.types import EXCHANGE_TYPES
 from hutch.fakebroker.engine.node import Node
+from hutch.fakebroker.engine.unknown_names import unknown
 from hutch.fakebroker.plugins.connection_events import ConnectionEvents
 from hutch.fakebroker.plugins.consistent_hash_exchange import consistent_hash
 from hutch.fakebroker.plugins.delayed_exchange import DelayedMessages, delaying
@@ -41,7 +42,7 @@ def check_plugins(plugins: Iterable[str]) -> frozenset[str]:
     enabled = list(plugins)
     for name in enabled:
         if name not in PLUGINS:
-            raise ValueError(f"plugin {name!r} is unknown; choose from {', '.join(map(repr, PLUGINS))}")
+            raise ValueError(unknown("plugin", name, PLUGINS))
     return frozenset(enabled)
 
 

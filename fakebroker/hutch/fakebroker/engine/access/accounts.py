@@ -11,6 +11,7 @@ from hutch.fakebroker.engine.access.limits import USER_LIMITS, check_limit
 from hutch.fakebroker.engine.access.passwords import NO_PASSWORD, PasswordHash
 from hutch.fakebroker.engine.access.users import Permissions, TopicPermissions, User, check_pattern
 from hutch.fakebroker.engine.origin import Origin
+from hutch.fakebroker.engine.unknown_names import missing
 from hutch.fakebroker.engine.vhosts import find_vhost
 
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ def find_user(node: "Node", name: str) -> User:
     """
     user = node.users.get(name)
     if user is None:
-        raise LookupError(f"no user {name!r}; there are: {', '.join(map(repr, node.users)) or 'none'}")
+        raise LookupError(missing(f"user {name!r}", name, node.users))
     return user
 
 
@@ -90,7 +91,7 @@ def set_topic_permissions(
     _check_patterns(node, permissions)
     user, known = find_user(node, name), find_vhost(node, vhost).exchanges
     if node.profile.access.topic_permissions_need_exchange and exchange and exchange not in known:
-        raise LookupError(f"no exchange {exchange!r} in vhost {vhost!r}; there are: {', '.join(known)}")
+        raise LookupError(missing(f"exchange {exchange!r} in vhost {vhost!r}", exchange, filter(None, known)))
     user.topic_permissions.setdefault(vhost, {})[exchange] = permissions
     node.journal.topic_permissions_set(by, name, vhost, exchange, permissions)
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 from hutch.fakebroker.engine.operator.policies import Definition, Policy
 from hutch.fakebroker.engine.operator.profile import MIRRORING_KEYS
 from hutch.fakebroker.engine.queues.retention import milliseconds
+from hutch.fakebroker.engine.unknown_names import note_near
 from hutch.fakebroker.erlang.patterns import compile_pattern
 from hutch.fakebroker.erlang.pcre import InvalidPattern
 from hutch.fakebroker.erlang.terms import print_json, print_latin, print_unicode
@@ -60,7 +61,10 @@ def make_policy(
         complaints.append(f"priority should be a number, actually was {show(priority)}")
     wrong = [complaint for complaint in complaints if complaint is not None]
     if wrong or expression is None:
-        raise InvalidPolicy("".join(f"{line}\n" for line in ("Validation failed\n", *wrong)))
+        refusal = InvalidPolicy("".join(f"{line}\n" for line in ("Validation failed\n", *wrong)))
+        for key in sorted(definition.keys() - keys):
+            note_near(refusal, key, sorted(keys))
+        raise refusal
     _refuse_lacking(definition)
     return Policy(name, pattern, dict(definition), priority, apply_to, expression)
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from hutch.fakebroker.engine.operator.policies import Definition
 from hutch.fakebroker.engine.operator.policy_checks import make_policy
 from hutch.fakebroker.engine.origin import Origin
+from hutch.fakebroker.engine.unknown_names import missing
 
 if TYPE_CHECKING:
     from hutch.fakebroker.engine.vhost import VHost
@@ -49,7 +50,7 @@ def delete_policy(vhost: "VHost", by: Origin, name: str, *, operator: bool) -> N
     known = policies.operator if operator else policies.user
     if name not in known:
         kind = "operator policy" if operator else "policy"
-        raise LookupError(f"no {kind} {name!r}; there are: {', '.join(map(repr, known)) or 'none'}")
+        raise LookupError(missing(f"{kind} {name!r}", name, known))
     del known[name]
     node.journal.policy_deleted(by, vhost.name, name, operator)
     node.journal.policy_lifted(by, vhost.name, name, operator, policies.update())
