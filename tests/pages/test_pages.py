@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from hutch.pytest_plugin import FakeBroker
+from hutch.pytest_plugin.asking import Question
 from tests.pages.blocks import LANGUAGES, PAGES, ROOT, read
 from tests.pages.playing import Mismatch, commands, matches, play
 
@@ -40,6 +42,15 @@ def test_pages_have_links_that_lead_somewhere() -> None:
         if not (page.parent / link).exists()
     ]
     assert broken == []
+
+
+def test_each_question_is_asked_on_its_page() -> None:
+    code = "".join(block.code for block in read((ROOT / "docs/assertions.md").read_text()) if not block.not_run)
+    with FakeBroker() as broker:
+        questions = {name for name, value in vars(broker).items() if isinstance(value, Question)}
+    assert len(questions) == 8
+    assert {name for name in questions if f"fakebroker.{name}(" not in code} == set()
+    assert {name for name in questions if f"fakebroker.{name}.never(" not in code} == set()
 
 
 def test_blocks_are_found() -> None:
