@@ -1,6 +1,10 @@
+import os
+import shutil
+import subprocess
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from pathlib import Path
 
 import pytest
 
@@ -59,3 +63,22 @@ def no_thread_is_left() -> Iterator[None]:
     for thread in set(threading.enumerate()) - before:
         thread.join(PATIENCE)
         assert not thread.is_alive(), f"{thread} is left over"
+
+
+@pytest.fixture(scope="session")
+def node() -> str:
+    """The command that runs Node, which finds amqplib, by ``NODE_PATH`` for example.
+
+    Without it the test is skipped. With ``CI=true`` it fails.
+    """
+    command = shutil.which("node")
+    reason = "there is no node" if command is None else ""
+    look = [command or "", "--eval", "require.resolve('amqplib')"]
+    folder = Path(__file__).parent
+    if command and subprocess.run(look, capture_output=True, timeout=PATIENCE, check=False, cwd=folder).returncode:
+        reason = "node does not find amqplib, by NODE_PATH for example"
+    if reason and os.environ.get("CI") == "true":
+        pytest.fail(reason, pytrace=False)
+    if reason:
+        pytest.skip(reason)
+    return command or ""

@@ -1,12 +1,6 @@
-"""amqplib on Node against the broker: amqplib_session.js plays, and what it saw is compared here.
-
-``node`` must be there, and find ``amqplib``, by ``NODE_PATH`` say. Where it does not the test is skipped, or failed if
-the environment has ``CI`` as ``true``.
-"""
+"""amqplib on Node against the broker: amqplib_session.js plays, and what it saw is compared here."""
 
 import json
-import os
-import shutil
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -18,24 +12,6 @@ from hutch.fakebroker import Broker
 from .peers import PATIENCE
 
 SESSION = Path(__file__).with_name("amqplib_session.js")
-
-
-@pytest.fixture(scope="module")
-def node() -> str:
-    """The command that runs Node, which has amqplib."""
-    command = shutil.which("node")
-    look = [command or "", "--eval", "require.resolve('amqplib')"]
-    reason = "there is no node" if command is None else ""
-    if (
-        command
-        and subprocess.run(look, capture_output=True, timeout=PATIENCE, check=False, cwd=SESSION.parent).returncode
-    ):
-        reason = "node does not find amqplib, by NODE_PATH for example"
-    if reason and os.environ.get("CI") == "true":
-        pytest.fail(reason, pytrace=False)
-    if reason:
-        pytest.skip(reason)
-    return command or ""
 
 
 @pytest.fixture(params=["4.3", "3.10"])

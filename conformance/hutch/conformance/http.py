@@ -16,9 +16,10 @@ _TIMEOUT: Final = 20
 
 @dataclass(frozen=True)
 class Answer:
-    """An answer. ``headers`` have lower-case names; ``body`` is as it came."""
+    """An answer. ``phrase`` is the status in words. ``headers`` have lower-case names; ``body`` is as it came."""
 
     status: int
+    phrase: str
     headers: Mapping[str, str]
     body: bytes
 
@@ -91,7 +92,7 @@ class Http:
             with connection.getresponse() as answer:
                 text = answer.read()
                 told = {key.lower(): value for key, value in answer.getheaders()}
-                return Answer(answer.status, told, text)
+                return Answer(answer.status, answer.reason, told, text)
         except (HTTPException, OSError) as error:
             raise AssertionError(f"{method} {path} was not answered: {error!r}") from None
         finally:

@@ -33,6 +33,21 @@ def headers_of_an_empty_answer(rabbit: Rabbit) -> None:
     equal(("content-length" in answer.headers, "content-type" in answer.headers), (False, False))
 
 
+@case("HTTP-PROTO-02")
+def the_words_of_a_status(rabbit: Rabbit) -> None:
+    """The first line of an answer has the status in words."""
+    for request, login, phrase in (
+        (("GET", "whoami"), None, "OK"),
+        (("PUT", "queues/V/q", {}), None, "Created"),
+        (("DELETE", "queues/V/q"), None, "No Content"),
+        (("DELETE", "queues/V/q"), None, "Not Found"),
+        (("GET", "whoami"), ("nobody", "x"), "Unauthorized"),
+        (("GET", "no-such-path/a%2Fb"), None, "Bad Request"),
+        (("POST", "whoami", {}), None, "Method Not Allowed"),
+    ):
+        equal(rabbit.http(*request, login=login).phrase, phrase, str(request))
+
+
 @case("HTTP-PROTO-04")
 def a_method_that_a_path_lacks(rabbit: Rabbit) -> None:
     """A method that a path lacks is 405, empty, with those it has."""

@@ -3,6 +3,7 @@
 import asyncio
 import logging
 from email.utils import formatdate
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Final
 
 import h11
@@ -153,7 +154,7 @@ class HttpClient(asyncio.Protocol):
         """Answer what is no HTTP, and end."""
         if self._http.our_state in {h11.IDLE, h11.SEND_RESPONSE}:
             headers = [("content-length", "0"), ("connection", "close")]
-            self._send(h11.Response(status_code=status, headers=headers), h11.EndOfMessage())
+            self._send(_head(status, headers), h11.EndOfMessage())
         self.transport.close()
 
     # answers
@@ -178,7 +179,7 @@ class HttpClient(asyncio.Protocol):
         headers = [("date", formatdate(usegmt=True)), ("server", "hutch"), *response.headers]
         if response.stream is None and response.status != 204:
             headers.append(("content-length", str(len(response.body))))
-        head = h11.Response(status_code=response.status, headers=headers)
+        head = _head(response.status, headers)
         if response.stream is None:
             has_body = response.body and request.method != "HEAD"
             self._send(head, *([h11.Data(data=response.body)] if has_body else []), h11.EndOfMessage())
@@ -212,3 +213,8 @@ class HttpClient(asyncio.Protocol):
         await self._room.wait()
         self._answering = None
         self._go_on()
+
+
+def _head(status: int, headers: list[tuple[str, str]]) -> h11.Response:
+    """The head of an answer, with the status in words: some clients show no others."""
+    return h11.Response(status_code=status, reason=HTTPStatus(status).phrase, headers=headers)
