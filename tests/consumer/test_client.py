@@ -165,6 +165,28 @@ def test_publishing_and_consuming(channel: Channel) -> None:
     assert seen == ["order 1", "order 2"]
 
 
+def test_properties_of_messages() -> None:
+    message = Message("order 1", content_type="text/plain", application_headers={"n": 3}, delivery_mode=2, priority=1)
+    assert_type(message.content_type, str)
+    assert_type(message.application_headers, dict[str, Any])
+    assert_type(message.delivery_mode, int)
+    assert_type(message.priority, int)
+    assert (message.content_type, message.application_headers) == ("text/plain", {"n": 3})
+    assert (message.delivery_mode, message.priority) == (2, 1)
+    request = Message(
+        "", content_encoding="utf-8", correlation_id="7", reply_to="answers", expiration="500", type="ask"
+    )
+    assert (request.content_encoding, request.correlation_id, request.reply_to) == ("utf-8", "7", "answers")
+    assert (request.expiration, request.type) == ("500", "ask")
+    signed = Message("", message_id="m", timestamp=1, user_id="guest", app_id="shop", cluster_id="c")
+    assert_type(signed.timestamp, int)
+    assert (signed.message_id, signed.timestamp, signed.user_id) == ("m", 1, "guest")
+    assert (signed.app_id, signed.cluster_id) == ("shop", "c")
+    # What py-amqp keeps while a message comes in.
+    assert (signed.frame_method, signed.frame_args, signed.ready) == (None, None, False)
+    assert (signed.body_size, signed.body_received) == (0, 0)
+
+
 def test_returns_and_transactions(connection: Connection) -> None:
     returned: list[bytes | str] = []
 
