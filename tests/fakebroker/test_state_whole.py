@@ -9,8 +9,8 @@ from hutch.client import Channel, Connection, Message
 from hutch.fakebroker import Broker, ManualClock
 from hutch.fakebroker.engine.state.loading import load
 from hutch.fakebroker.engine.state.values import NodeState
-from hutch.wire.fields import FieldTable
-from hutch.wire.methods import BasicConsume, BasicCredit
+from hutch.wire.fields import FieldTable, Int64
+from hutch.wire.methods import BasicConsume, BasicConsumeOk, BasicCredit, BasicQos, BasicQosOk, ConnectionClose
 
 from .conftest import Connect
 
@@ -157,8 +157,7 @@ def test_a_state_that_is_restored_is_the_one_that_was_dumped(
     peer.publish("served")
     peer.publish("served-quorum")
     if broker.profile.name == "3.10":
-        peer.method(BasicConsume(0, "leased", "credit", arguments={"x-credit": {"credit": 3, "drain": False}}))
-        peer.method(BasicConsume(0, "served", "drained", arguments={"x-credit": {"credit": 0, "drain": True}}))
+        peer.method(BasicConsume(0, "leased", "credit", arguments={"x-credit": {"credit": Int64(3), "drain": False}}))
         peer.method(BasicCredit("credit", 5))
     snapshot, before = broker.snapshot(), state(broker)
 
@@ -172,3 +171,26 @@ def test_a_state_that_is_restored_is_the_one_that_was_dumped(
     for one, other in zip(before.vhosts[0].queues, after.vhosts[0].queues, strict=True):
         assert one == other
     assert after == before
+
+
+@pytest.mark.parametrize("restored", [False, True])
+def test_who_drains_a_queue_still_does_after_a_restore(pipe: Connect, clock: ManualClock, restored: bool) -> None:
+    """3.10 ends the connection of such a consumer once somebody else has emptied the queue (CONSUME-26)."""
+    with Broker("3.10", clock=clock) as broker, Connection(transport=broker.transport) as other:
+        channel = other.channel()
+        queue(channel, "drained")
+        peer = pipe(broker)
+        peer.method(BasicQos(0, 1, global_=True))
+        peer.expect(BasicQosOk)
+        for body in ("1", "2"):
+            channel.basic_publish(Message(body), routing_key="drained")
+        peer.method(BasicConsume(0, "drained", "c", arguments={"x-credit": {"credit": Int64(5), "drain": True}}))
+        peer.expect(BasicConsumeOk)
+        assert peer.message().body == b"1"
+        if restored:
+            broker.restore(broker.snapshot())
+            assert peer.message().body == b"1"
+        got = channel.basic_get("drained", no_ack=True)
+        assert got is not None
+        assert got.body == "2"
+        assert peer.expect(ConnectionClose).reply_code == 541
