@@ -51,7 +51,7 @@ class Node:
         self.journal = listener
         #: How many messages there were: the number of the last one.
         self.messages = 0
-        self.names = Names(Random(seed))
+        self.names = Names(seed)
         self._seed: Final = seed
         self._random: Random | None = None
         self.replies: Final = Replies(self.names, profile.topology.has_volatile_queues)

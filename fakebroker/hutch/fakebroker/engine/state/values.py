@@ -166,9 +166,12 @@ class UserState:
 
 @dataclass(frozen=True)
 class NamesState:
-    """What generated names are drawn from. ``node`` and ``creation`` are parts of reply names, once there was one."""
+    """What generated names are made of, and how often one was ``drawn``. ``node`` and ``creation`` are parts of reply
+    names, once there was one.
+    """
 
-    random: tuple[Any, ...]
+    seed: int
+    drawn: int
     node: bytes | None
     creation: bytes | None
 
