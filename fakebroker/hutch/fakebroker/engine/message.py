@@ -17,8 +17,8 @@ def _address(exchange: str, routing_key: str) -> bytes:
 class Message:
     """One message as it was published, or as it was dead-lettered; it may stand in many queues.
 
-    ``body_size`` is bytes, and so is ``properties_size``: what its properties had when it was published, where deaths
-    are kept beside them. ``written`` is whether only what is on disk is left of it. The history marks it with
+    ``properties_size`` is how many bytes its properties count for: those that they had when it was published, where
+    deaths are kept beside them. ``written`` is whether only what is on disk is left of it. The history marks it with
     ``counted_in``.
 
     ``number`` is its own on its broker, from 1 on, and 0 on none. It keeps the number while it is delivered, requeued
@@ -32,7 +32,6 @@ class Message:
         "address",
         "bcc",
         "body",
-        "body_size",
         "counted_in",
         "deaths",
         "envelope",
@@ -55,7 +54,6 @@ class Message:
         self.routing_key = routing_key
         self.envelope = envelope
         self.body = body
-        self.body_size = len(body)
         self.counted_in: object = None
         self.address = _address(exchange, routing_key)
         #: Routing keys of the BCC header, which is delivered to nobody.
@@ -65,7 +63,7 @@ class Message:
         #: How many of its deliveries failed before it was dead-lettered: where this counts, even the first delivery of
         #: the dead letter is marked redelivered (DLX-03).
         self.failures = 0
-        self.properties_size = envelope.size
+        self.properties_size = envelope.counted_size
         self.written = False
         self.number = 0
 
@@ -85,6 +83,11 @@ class Message:
         message = self.readdressed(self.exchange, self.routing_key)
         message.written = not self.envelope.rewritten
         return message
+
+    @property
+    def body_size(self) -> int:
+        """How many bytes its body has. It is not kept: a number takes 40 bytes of each message that waits."""
+        return len(self.body)
 
     @property
     def properties(self) -> Properties:
@@ -123,18 +126,23 @@ class SeenMessage(Message):
 class BodilessMessage(Message):
     """A message whose body the history has dropped. Everything else is still there."""
 
-    __slots__ = ("_reason",)
+    __slots__ = ("_body_size", "_reason")
 
     def __init__(self, message: Message, reason: str) -> None:
         super().__init__(message.exchange, message.routing_key, message.envelope, b"")
         self.bcc = message.bcc
         self.deaths = message.deaths
         self.failures = message.failures
-        self.body_size = message.body_size
+        self._body_size = message.body_size
         self.properties_size = message.properties_size
         self.written = message.written
         self.number = message.number
         self._reason = reason
+
+    @property
+    def body_size(self) -> int:
+        """How many bytes its body had."""
+        return self._body_size
 
     @property
     def body(self) -> bytes:

@@ -18,6 +18,8 @@ class MessageProfile:
     checks_delivery_mode: bool
     #: Whether the broker keeps the history of deaths itself, else it trusts the x-death header it finds (DLX-14).
     tracks_deaths: bool
+    #: Whether the properties count beside the body, for x-max-length-bytes of quorum queues.
+    counts_properties: bool
     #: Whether a dead letter's failed deliveries still count, so that it arrives as redelivered (DLX-03).
     dead_letters_keep_failures: bool
 
@@ -28,6 +30,7 @@ V3_10: Final = MessageProfile(
     sorts_headers=False,
     checks_delivery_mode=True,
     tracks_deaths=False,
+    counts_properties=False,
     dead_letters_keep_failures=False,
 )
 
@@ -37,5 +40,6 @@ V4_3: Final = MessageProfile(
     sorts_headers=True,
     checks_delivery_mode=False,
     tracks_deaths=True,
+    counts_properties=True,
     dead_letters_keep_failures=True,
 )

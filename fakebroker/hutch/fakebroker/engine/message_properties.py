@@ -24,7 +24,8 @@ _CACHED_SIZE = 2048
 class Envelope:
     """What the broker reads of a message's properties; messages with the same properties share one.
 
-    ``raw`` is the properties as they are delivered, ``size`` how many bytes that is. ``ttl`` is the expiration in ms.
+    ``raw`` is the properties as they are delivered, ``size`` how many bytes that is, and
+    ``counted_size`` how many of them count for a length limit. ``ttl`` is the expiration in ms.
     ``cc`` and ``bcc`` are the routing keys of those headers. ``refusal`` is why such a message cannot be published at
     all, if it cannot.
     """
@@ -32,6 +33,7 @@ class Envelope:
     __slots__ = (
         "bcc",
         "cc",
+        "counted_size",
         "needs_check",
         "priority",
         "properties",
@@ -62,6 +64,7 @@ class Envelope:
         self.needs_check = self.user_id is not None or self.refusal is not None or self.reply_to is not None
         self.raw = delivered_properties(raw, profile.sorts_headers, has_bcc)
         self.size = len(self.raw)
+        self.counted_size = self.size if profile.counts_properties else 0
         #: Whether that is not what they came as.
         self.rewritten = self.raw != raw
         #: The properties as they are delivered.

@@ -43,11 +43,12 @@ class Recorder(Journal):
     def published(self, origin: Origin, vhost: "VHost", message: Message, queues: "Sequence[Target]") -> None:
         """``published``."""
         log = self.log
-        if message.body_size > log.most_bytes:
+        size = len(message.body)
+        if size > log.most_bytes:
             message = log.count_body(message)
         elif message.counted_in is not log.epoch:
             message.counted_in = log.epoch
-            log.body_bytes += message.body_size
+            log.body_bytes += size
         match queues:
             case [queue]:
                 names: tuple[str, ...] = _alone(queue.name)

@@ -82,7 +82,7 @@ class ClassicQueue(TypedQueue[Consumer, Entry]):
         refuses.
         """
         settings = self.settings
-        if settings.rejects and self._is_full(1, message.body_size):
+        if settings.rejects and self._is_full(1, len(message.body)):
             if settings.overflow == "reject-publish-dlx":
                 self.vhost.dead_letter(self, message, "maxlen", message.failures)
             return False

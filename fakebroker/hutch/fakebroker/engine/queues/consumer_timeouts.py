@@ -67,7 +67,7 @@ class ConsumerTimeouts:
         for delivery in deliveries:
             delivery.revoke()
             entry = delivery.entry
-            delivery.entry = QuorumEntry(entry.position, entry.message, None, entry.size)
+            delivery.entry = QuorumEntry(entry.position, entry.message, None)
         self._queue.requeue(entries, BROKER, failed=False)
         if consumer is None or not self._queue.suspend(consumer):
             sink.timed_out()

@@ -104,11 +104,8 @@ class QuorumQueue(TypedQueue[QuorumConsumer, QuorumEntry]):
     def take_in(self, message: Message) -> None:
         """Take in a message that has arrived."""
         self._positions += 1
-        size = message.body_size
-        if self._profile.size_has_properties:
-            size += message.properties_size
         at = expires_at(message, self.settings.message_ttl, self.vhost.node.clock.monotonic())
-        entry = QuorumEntry(self._positions, message, at, size)
+        entry = QuorumEntry(self._positions, message, at)
         priority = message.properties.values.get("priority")
         self._ready.append(entry, priority if isinstance(priority, int) else _DEFAULT_PRIORITY)
         self.dispatch()

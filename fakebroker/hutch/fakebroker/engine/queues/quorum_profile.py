@@ -18,8 +18,6 @@ class QuorumProfile:
     requeues_to_tail: bool
     #: Whether what came back to a quorum queue may have to wait for its next delivery (x-delayed-retry-type).
     has_delayed_retry: bool
-    #: Whether x-max-length-bytes of quorum queues counts the messages' properties, beside their bodies.
-    size_has_properties: bool
     #: Whether of what is too much for a quorum queue at once the newest is dead-lettered first (DLX-20).
     overflow_is_reversed: bool
     #: Whether a quorum queue goes through its consumers by their tags, else in the order in which they came (ACK-08).
@@ -43,7 +41,6 @@ V3_10: Final = QuorumProfile(
     default_delivery_limit=None,
     requeues_to_tail=True,
     has_delayed_retry=False,
-    size_has_properties=False,
     overflow_is_reversed=True,
     consumers_by_tag=True,
     single_active_by_priority=False,
@@ -59,7 +56,6 @@ V4_3: Final = QuorumProfile(
     default_delivery_limit=20,
     requeues_to_tail=False,
     has_delayed_retry=True,
-    size_has_properties=True,
     overflow_is_reversed=False,
     consumers_by_tag=False,
     single_active_by_priority=True,

@@ -18,18 +18,22 @@ class QuorumEntry(Entry):
     """A message's place in one quorum queue.
 
     ``original`` is the message as it was published, ``message`` as it is delivered. ``acquired`` is how many deliveries
-    came back, for any reason. ``size`` is what it counts for towards x-max-length-bytes. ``deadline`` is when its
-    delivery has to be acknowledged, monotonic seconds.
+    came back, for any reason. ``deadline`` is when its delivery has to be acknowledged, monotonic seconds.
     """
 
-    __slots__ = ("acquired", "deadline", "original", "size")
+    __slots__ = ("acquired", "deadline", "original")
 
-    def __init__(self, position: int, message: Message, expires_at: float | None, size: int) -> None:
+    def __init__(self, position: int, message: Message, expires_at: float | None) -> None:
         super().__init__(position, message, expires_at)
         self.original = message
         self.acquired = 0
         self.deadline = math.inf
-        self.size = size
+
+    @property
+    def size(self) -> int:
+        """What it counts for towards x-max-length-bytes."""
+        original = self.original
+        return len(original.body) + original.properties_size
 
     def dump(self, dumping: Dumping) -> EntryState:
         """It as data."""
@@ -41,7 +45,6 @@ class QuorumEntry(Entry):
             self.redelivered,
             dumping.message(self.message),
             self.acquired,
-            self.size,
         )
 
     def failed_too_often(self, limit: FieldValue, default: int | None) -> bool:
@@ -75,7 +78,7 @@ class QuorumEntry(Entry):
 def load_quorum_entry(state: EntryState, loading: Loading) -> QuorumEntry:
     """The entry of a quorum queue that was dumped."""
     expires_at = loading.moment_or_none(state.expires_at)
-    entry = QuorumEntry(state.position, loading.message(state.message), expires_at, state.size)
+    entry = QuorumEntry(state.position, loading.message(state.message), expires_at)
     entry.message = loading.message(state.delivered)
     entry.failures = state.failures
     entry.redelivered = state.redelivered

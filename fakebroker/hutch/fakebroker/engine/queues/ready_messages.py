@@ -81,25 +81,27 @@ class Ready:
     """
 
     def __init__(self, max_priority: int = 0) -> None:
+        self._top = max_priority
         self._rows = [_Row() for _ in range(max_priority + 1)]
         self.count = 0
         self.body_bytes = 0
 
     def _row(self, entry: Entry) -> _Row:
-        top = len(self._rows) - 1
+        top = self._top
         return self._rows[min(entry.message.envelope.priority, top)] if top else self._rows[0]
 
     def append(self, entry: Entry) -> None:
         """Take in a message that has just arrived."""
-        self._row(entry).fresh.append(entry)
+        row = self._row(entry) if self._top else self._rows[0]
+        row.fresh.append(entry)
         self.count += 1
-        self.body_bytes += entry.message.body_size
+        self.body_bytes += len(entry.message.body)
 
     def put_back(self, entry: Entry) -> None:
         """Take a delivery back to where it stood."""
         self._row(entry).put_back(entry)
         self.count += 1
-        self.body_bytes += entry.message.body_size
+        self.body_bytes += len(entry.message.body)
 
     def head(self) -> Entry | None:
         """The message to deliver next."""
@@ -116,12 +118,14 @@ class Ready:
         """Take the head out."""
         if not self.count:
             return None
-        for row in reversed(self._rows):
-            if row.returned or row.fresh:
-                break
+        row = self._rows[0]
+        if self._top:
+            for row in reversed(self._rows):
+                if row.returned or row.fresh:
+                    break
         entry: Entry = row.returned.pop(0) if row.returned else row.fresh.popleft()
         self.count -= 1
-        self.body_bytes -= entry.message.body_size
+        self.body_bytes -= len(entry.message.body)
         return entry
 
     def keep(self, wanted: Callable[[Message], bool]) -> list[Message]:

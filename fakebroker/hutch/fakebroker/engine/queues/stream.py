@@ -121,7 +121,7 @@ class StreamQueue(TypedQueue[Consumer, Record]):
         now = int(self.vhost.node.clock.time() * 1000)
         kept = Message(message.exchange, message.routing_key, envelope, message.body)
         kept.number = message.number
-        size = _OVERHEAD + message.envelope.size + len(message.address) + message.body_size
+        size = _OVERHEAD + message.envelope.size + len(message.address) + len(message.body)
         self._log.append(Record(offset, kept, now, stored.filter_value), size)
         for reader in self._readers.values():
             self._serve(reader)

@@ -48,8 +48,8 @@ class MessageState:
 
 @dataclass(frozen=True)
 class EntryState:
-    """A message's place in a queue. ``delivered`` is the message as it was delivered last. ``acquired`` and ``size``
-    are a quorum queue's.
+    """A message's place in a queue. ``delivered`` is the message as it was delivered last. ``acquired`` is a
+    quorum queue's.
     """
 
     position: int
@@ -59,7 +59,6 @@ class EntryState:
     redelivered: bool
     delivered: MessageState
     acquired: int = 0
-    size: int = 0
 
 
 @dataclass(frozen=True)
