@@ -202,7 +202,6 @@ def test_a_file_of_rabbitmq(serve: Serve, tmp_path: Path, definitions: Path) -> 
         consumer_timeout = 1000
         deprecated_features.permit.transient_nonexcl_queues = false
         vm_memory_high_watermark.absolute = 1GB
-        disk_free_limit.absolute = 50MB
         queue_leader_locator = balanced
         """
     )
@@ -234,6 +233,7 @@ def test_a_file_of_rabbitmq(serve: Serve, tmp_path: Path, definitions: Path) -> 
         ("heartbeat = often", "heartbeat: 'often' is no integer"),
         ("max_message_size = big", "max_message_size: 'big' is no size; 512MiB is one"),
         ("loopback_users = guest", "loopback_users: none is the only value"),
+        ("definitions.import_backend = https", "'https' is not here; local_filesystem is"),
         ("ssl_options.verify = yes", "ssl_options.verify: 'yes' is neither verify_peer nor verify_none"),
         ("deprecated_features.permit.x = 1", "deprecated_features.permit.x: '1' is neither true nor false"),
         ("vm_memory_high_watermark.relative = half", "'half' of this machine's memory is unknown"),
@@ -414,6 +414,8 @@ def test_the_log_may_be_lines_of_json(serve: Serve) -> None:
         (["--consumer-timeout", "soon"], "'soon' is neither milliseconds nor undefined"),
         (["--memory-limit", "lots"], "'lots' is no size; 512MiB is one"),
         (["--tls-key", "server.key"], "--tls-key and --tls-ca need --tls-cert"),
+        (["--tls-port", "0"], "--tls-port needs --tls-cert or --tls-make-cert"),
+        (["--tls-login-from", "common_name"], "--tls-login-from needs --tls-cert or --tls-make-cert"),
         (["--tls-cert", "a", "--tls-make-cert", "b"], "--tls-cert and --tls-make-cert exclude each other"),
         (["--config", "nothing.conf"], "nothing.conf"),
     ],

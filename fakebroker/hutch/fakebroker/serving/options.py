@@ -22,6 +22,7 @@ from hutch.fakebroker.serving.settings import (
     UserSettings,
     WrongSetting,
 )
+from hutch.fakebroker.serving.without_effect import unread_variables, unused_hosts, unused_keys
 
 _LOCAL: Final = "127.0.0.1"
 
@@ -252,6 +253,8 @@ def settings_of(options: argparse.Namespace, environment: Mapping[str, str]) -> 
         raise WrongSetting(f"{getattr(error, 'filename', options.config)}: {error}") from None
     settings = _from_environment(settings, environment)
     settings = _listening(settings, options)
+    settings = replace(settings, definitions=(*settings.definitions, *options.definitions))
+    idle = (*unread_variables(environment), *unused_keys(settings))
     features = dict.fromkeys(options.permitted, True) | dict.fromkeys(options.denied, False)
     changes: dict[str, Any] = {
         name: value
@@ -266,9 +269,9 @@ def settings_of(options: argparse.Namespace, environment: Mapping[str, str]) -> 
             PermissionSettings(user, vhost, Permissions(*rest)) for user, vhost, *rest in options.permissions
         ),
         policies=tuple(_policy(*each) for each in options.policies),
-        definitions=(*settings.definitions, *options.definitions),
         plugins=tuple(dict.fromkeys((*settings.plugins, *options.plugins))),
         features={**settings.features, **features},
+        warnings=(*settings.warnings, *idle),
         **changes,
     )
 
@@ -298,6 +301,9 @@ def _listening(settings: ServeSettings, options: argparse.Namespace) -> ServeSet
         raise WrongSetting("--tls-key and --tls-ca need --tls-cert")
     if options.tls_port is not None and tls_places:
         tls_places = (Place("", options.tls_port, "--tls-port"),)
+    needs = [option for option in ("tls_port", "tls_login_from") if getattr(options, option) is not None]
+    if needs and not tls_places:
+        raise WrongSetting(f"--{needs[0].replace('_', '-')} needs --tls-cert or --tls-make-cert")
     if tls_places and tls.certificate is None and tls.made_in is None:
         raise WrongSetting("listeners.ssl needs ssl_options.certfile")
     if options.tls_login_from is not None:
@@ -306,8 +312,10 @@ def _listening(settings: ServeSettings, options: argparse.Namespace) -> ServeSet
     management = settings.management
     if options.management_port is not None:
         management = Place("", options.management_port, "--management-port")
+    every = (*places, *tls_places, *(() if management is None else (management,)))
     return replace(
         settings,
+        warnings=(*settings.warnings, *unused_hosts(options.hosts, every)),
         places=_on_hosts(places, hosts),
         tls_places=_on_hosts(tls_places, hosts),
         tls=tls,

@@ -49,7 +49,8 @@ def _put(key: str, value: str, settings: ServeSettings, file: Path) -> ServeSett
     for pattern, put in _KEYS.items():
         if found := re.fullmatch(pattern, key):
             return put(settings, value, found[1] if found.re.groups else "")
-    warning = f"{file}: {key} has no meaning here"
+    reason = ": no message is on a disk" if key.startswith("disk_free_limit") else ""
+    warning = f"{file}: {key} has no meaning here{reason}"
     return replace(settings, warnings=(*settings.warnings, warning))
 
 
@@ -162,6 +163,12 @@ def _definitions(settings: ServeSettings, value: str, _: str) -> ServeSettings:
     return replace(settings, definitions=(*settings.definitions, Path(value)))
 
 
+def _backend(settings: ServeSettings, value: str, _: str) -> ServeSettings:
+    if value not in {"local", "local_filesystem"}:
+        raise WrongSetting(f"{value!r} is not here; local_filesystem is")
+    return settings
+
+
 def _loopback(settings: ServeSettings, value: str, item: str) -> ServeSettings:
     known = frozenset({"guest"}) if settings.loopback_users is None else settings.loopback_users
     if not item:
@@ -195,11 +202,6 @@ def _management(settings: ServeSettings, value: str, part: str) -> ServeSettings
     return replace(settings, management=changed)
 
 
-def _nothing(settings: ServeSettings, _value: str, _item: str) -> ServeSettings:
-    """What holds here anyway, or has nothing to hold for: messages are not on a disk."""
-    return settings
-
-
 _KEYS: Final[Mapping[str, _Put]] = {
     r"listeners\.tcp(?:\.(.+))?": _listener("places"),
     r"listeners\.ssl(?:\.(.+))?": _listener("tls_places"),
@@ -215,13 +217,12 @@ _KEYS: Final[Mapping[str, _Put]] = {
     r"default_user_tags\.(.+)": _default_tag,
     r"default_permissions\.(configure|write|read)": _default_permission,
     r"load_definitions|definitions\.local\.path": _definitions,
-    r"definitions\.import_backend": _nothing,
+    r"definitions\.import_backend": _backend,
     r"loopback_users(?:\.(.+))?": _loopback,
     r"(channel_max|frame_max|heartbeat|max_message_size)": _limit,
     r"consumer_timeout": _timeout,
     r"vm_memory_high_watermark\.absolute": _memory(size),
     r"vm_memory_high_watermark(?:\.relative)?": _memory(_size_of_machine),
-    r"disk_free_limit\.(?:absolute|relative)": _nothing,
     r"deprecated_features\.permit\.(.+)": _feature,
     r"management\.(?:tcp|listener)\.(ip|port)": _management,
 }
