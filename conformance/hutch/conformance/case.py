@@ -101,6 +101,7 @@ TOPICS: Final = (
     "http_connections",
     "http_health",
     "http_shapes",
+    "http_statistics",
     "regression",
 )
 

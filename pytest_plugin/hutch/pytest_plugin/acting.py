@@ -97,7 +97,7 @@ def get(broker: Broker, queue: str, vhost: str | None) -> Message:
             raise ValueError(str(error)) from error
         if entry is not None:
             message: Message = entry.message
-            node.journal.got(OPERATOR, found, message, 0, entry.redelivered)
+            node.journal.got(OPERATOR, found, message, 0, entry.redelivered, no_ack=True)
             found.drop_expired()  # as with every acknowledgement
             return message
     raise LookupError(f"no message is ready in {queue!r}. {what_is_due(broker)}")

@@ -78,6 +78,8 @@ class FrameParser:
         self.size = 0
         self.chunks: list[bytes] = []
         self.frame_type = self.channel = self.start = self.end = 0
+        #: How many bytes were added in all.
+        self.received = 0
         #: How many bytes there are from ``offset`` on, those of the chunks included, once there are chunks; else 0.
         self._held = 0
         #: How many bytes from ``offset`` on the next step needs.
@@ -104,12 +106,15 @@ class FrameParser:
         if self.offset == self.size and not self.chunks:
             self.data = data
             self.offset = 0
-            self.size = len(data)
+            self.size = size = len(data)
+            self.received += size
         elif data:
             if not self.chunks:
                 self._held = self.size - self.offset
             self.chunks.append(data)
-            self._held += len(data)
+            size = len(data)
+            self._held += size
+            self.received += size
 
     def find(self) -> bool:
         """Find the next frame and move behind it; ``False`` while some of it is missing.

@@ -77,7 +77,7 @@ class Channel(Publisher):
             if self.ack_timeout is not None:
                 self.ack_timeout.watch()
             sink.unacked[tag] = TypedDelivery(tag, queue, entry, None, sink)
-        self.vhost.node.journal.got(self.origin, queue, entry.message, tag, entry.redelivered)
+        self.vhost.node.journal.got(self.origin, queue, entry.message, tag, entry.redelivered, no_ack)
         return tag
 
     # what queues tell

@@ -122,7 +122,8 @@ class ChannelSink(Sink):
         if consumer.credit is not None:
             consumer.credit -= 1
         vhost = queue.vhost
-        vhost.node.journal.delivered(self.origin, vhost, queue, message, consumer.tag, tag, entry.redelivered)
+        journal, no_ack = vhost.node.journal, consumer.no_ack
+        journal.delivered(self.origin, vhost, queue, message, consumer.tag, tag, entry.redelivered, no_ack)
         self.output.deliver(self.number, consumer.tag_bytes, tag, entry.redelivered, message)
         if (unsent := consumer.unsent) is not None:
             unsent.count = count = unsent.count + 1
@@ -135,7 +136,7 @@ class ChannelSink(Sink):
         tag = self.last_tag + 1
         if vhost.node.profile.topology.has_volatile_queues:
             self.last_tag = tag
-        vhost.node.journal.delivered(self.origin, vhost, queue, message, queue.tag, tag, False)
+        vhost.node.journal.delivered(self.origin, vhost, queue, message, queue.tag, tag, False, True)
         self.output.deliver(self.number, queue.tag_bytes, tag, False, message)
 
     # what is not settled

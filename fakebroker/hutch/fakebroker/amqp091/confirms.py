@@ -45,6 +45,7 @@ class Confirms:
         elif refusing:
             self._tell(BasicNack(self.count, multiple=not self._acks and not self._nacks))
         else:
+            self._note(1)
             self._tell(BasicAck(self.count))
 
     def flush(self) -> None:
@@ -53,6 +54,8 @@ class Confirms:
         """
         acks, nacks = self._acks, self._nacks
         self._acks, self._nacks = [], []
+        if acks:
+            self._note(len(acks))
         if len(acks) == 1:
             self._tell(BasicAck(acks[0]))
         else:
@@ -66,6 +69,11 @@ class Confirms:
             self._tell(BasicNack(several[-1], multiple=True))
         for number in nacks[len(several) :]:
             self._tell(BasicNack(number))
+
+    def _note(self, count: int) -> None:
+        """Tell the journal of so many confirms."""
+        channel = self._channel
+        channel.vhost.node.journal.confirmed(channel.origin, channel.vhost, count)
 
     def _tell(self, confirm: BasicAck | BasicNack) -> None:
         self._channel.output.method(self._channel.number, confirm)

@@ -38,6 +38,8 @@ _pack_delivery: Final = Struct(">QB").pack
 _END: Final = bytes((END,))
 _DELIVER_ID: Final = 60 << 16 | 60
 _GREETING: Final = ConnectionState.GREETING  # asked for with all that comes, and an enumeration is slow to give it
+#: How many bytes the protocol header has.
+_HEADER: Final = 8
 #: How many bytes of output are taken at once; more where one message is larger.
 _CHUNK: Final = 256 * 1024
 
@@ -86,6 +88,8 @@ class Session(Output):
         self.output: list[bytes] = []
         #: How many bytes that is.
         self._size = 0
+        #: How many bytes the stream to the client has got.
+        self.sent = 0
         self._stream_size: Final = stream_size
         self.after_input: Final = AfterInput(self.write, self._tell_sent)
         #: The channel numbers in use.
@@ -103,6 +107,11 @@ class Session(Output):
     def state(self) -> ConnectionState:
         """Where the connection is."""
         return self.handshake.state
+
+    @property
+    def received(self) -> int:
+        """How many bytes the client has sent, its protocol header included."""
+        return self.reader.cutter.received + (0 if self.state is _GREETING else _HEADER)
 
     # bytes in
 
@@ -366,6 +375,7 @@ class Session(Output):
             return self._take_chunk()
         data = b"".join(self.output)
         self.output = []
+        self.sent += self._size
         self._size = 0
         return data
 
@@ -377,6 +387,7 @@ class Session(Output):
         data = b"".join(self.output[:count])
         del self.output[:count]
         self._size -= size
+        self.sent += size
         return data
 
     def _tell_sent(self) -> None:

@@ -48,6 +48,9 @@ class Journal:
     def returned(self, origin: Origin, vhost: "VHost", message: "Message", reply_text: str) -> None:
         """A message went back to its publisher."""
 
+    def confirmed(self, origin: Origin, vhost: "VHost", count: int) -> None:
+        """A channel tells its publisher that so many publishes are confirmed."""
+
     def delayed(self, vhost: "VHost", message: "Message", delay: int) -> None:
         """An exchange keeps a message back for ``delay`` ms."""
 
@@ -71,11 +74,17 @@ class Journal:
         consumer_tag: str,
         delivery_tag: int,
         redelivered: bool,
+        no_ack: bool,
     ) -> None:
-        """A consumer gets a message; ``origin`` is its channel."""
+        """A consumer gets a message; ``origin`` is its channel. With ``no_ack`` nobody acknowledges it."""
 
-    def got(self, origin: Origin, queue: "Queue", message: "Message", delivery_tag: int, redelivered: bool) -> None:
+    def got(
+        self, origin: Origin, queue: "Queue", message: "Message", delivery_tag: int, redelivered: bool, no_ack: bool
+    ) -> None:
         """basic.get fetched a message."""
+
+    def got_nothing(self, origin: Origin, queue: "Queue") -> None:
+        """basic.get found no message."""
 
     def acked(self, origin: Origin, queue: "Queue", message: "Message") -> None:
         """A client acknowledged a delivery."""
@@ -112,6 +121,9 @@ class Journal:
 
     def queue_declared(self, origin: Origin, queue: "Queue") -> None:
         """There is a new queue."""
+
+    def queue_redeclared(self, origin: Origin, queue: "Queue") -> None:
+        """A queue that is there was declared again, not passively."""
 
     def consumers_orphaned(self, origin: Origin, consumers: Sequence["Consumer"]) -> None:
         """A queue that is being deleted ended its consumers."""

@@ -91,6 +91,7 @@ def declare_queue(
         assert_equivalent(*where, "durable", durable and not exclusive, queue.durable)
         assert_equivalent(*where, "auto_delete", auto_delete, queue.auto_delete)
         compare_queue_arguments(queue, arguments)
+        vhost.node.journal.queue_redeclared(actor.origin, queue)
     queue.redeclared()
     return queue
 

@@ -74,6 +74,8 @@ class HeldConfirms(Confirms):
             at_once = not queues or all(isinstance(queue, ReplyQueue) for queue in queues)
         if at_once or self._wants_each or number in self._singles:
             self._singles.discard(number)
+            if not refusing:
+                self._note(1)
             self._tell(BasicNack(number) if refusing else BasicAck(number))
         else:
             (self._nacks if refusing else self._acks).append(number)
@@ -83,6 +85,8 @@ class HeldConfirms(Confirms):
         """Tell what was gathered."""
         acks, nacks = self._acks, self._nacks
         self._acks, self._nacks = [], []
+        if acks:
+            self._note(len(acks))
         unknown = min(self._withheld, default=math.inf)
         self._tell_all(BasicAck, acks, min(unknown, *nacks[:1]) if nacks else unknown, least=2)
         self._tell_all(BasicNack, nacks, min(unknown, *acks[:1]) if acks else unknown, least=1)

@@ -68,6 +68,7 @@ class Recorder(Journal):
         consumer_tag: str,
         delivery_tag: int,
         redelivered: bool,
+        no_ack: bool,  # noqa: ARG002
     ) -> None:
         """``delivered``."""
         log = self.log
@@ -133,7 +134,15 @@ class Recorder(Journal):
         """``rolled-back``."""
         self._note("rolled-back", vhost.name, origin, own=(publishes, acknowledgements))
 
-    def got(self, origin: Origin, queue: "Queue", message: Message, delivery_tag: int, redelivered: bool) -> None:
+    def got(
+        self,
+        origin: Origin,
+        queue: "Queue",
+        message: Message,
+        delivery_tag: int,
+        redelivered: bool,
+        no_ack: bool,  # noqa: ARG002
+    ) -> None:
         """``got``."""
         self._note("got", queue.vhost.name, origin, queue.name, message, (delivery_tag, redelivered))
 

@@ -16,6 +16,7 @@ from hutch.fakebroker.management.lists import arrange, choose
 from hutch.fakebroker.management.messages import Request, Response
 from hutch.fakebroker.management.profile import ManagementProfile
 from hutch.fakebroker.management.routing import Route, Routes, split
+from hutch.fakebroker.management.statistics import Statistics
 from hutch.fakebroker.management.topics import ROUTES
 
 if TYPE_CHECKING:
@@ -37,8 +38,19 @@ class Api:
         self._routes: Final = Routes(ROUTES, newer=self._profile.has_newer_paths)
         #: The snapshots that were taken here, by name.
         self._snapshots: Final[dict[str, Snapshot]] = {}
+        self._statistics: Final = Statistics(broker.hub.node)
         #: The most bytes that a body may have.
         self.max_body: Final = self._profile.max_body
+
+    def open(self) -> None:
+        """Begin to count what messages do."""
+        with self._hub.turn:
+            self._statistics.open()
+
+    def close(self) -> None:
+        """Undo :meth:`open`."""
+        with self._hub.turn:
+            self._statistics.close()
 
     def answer(self, request: Request) -> Response:
         """The answer to a request."""
@@ -88,7 +100,7 @@ class Api:
             with self._hub.turn as node:
                 user = self._admit(node, request, route, method, names)
             body = self._body(request, route, method)
-            call = Call(self._broker, self._snapshots, request, names, query, user, body)
+            call = Call(self._broker, self._statistics, self._snapshots, request, names, query, user, body)
             with self._hub.turn if route.in_turn else nullcontext():
                 answer = handler(call)
         except BrokerError as error:

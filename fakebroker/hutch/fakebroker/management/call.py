@@ -13,6 +13,7 @@ from hutch.fakebroker.management.bodies import Body
 from hutch.fakebroker.management.errors import not_authorised, not_found, object_not_found
 from hutch.fakebroker.management.messages import Request
 from hutch.fakebroker.management.profile import ManagementProfile
+from hutch.fakebroker.management.statistics import Statistics
 
 if TYPE_CHECKING:
     from hutch.fakebroker.broker import Broker
@@ -28,6 +29,7 @@ class Call:
     def __init__(
         self,
         broker: "Broker",
+        statistics: Statistics,
         snapshots: "dict[str, Snapshot]",
         request: Request,
         names: Mapping[str, str],
@@ -38,6 +40,7 @@ class Call:
         self.broker: Final = broker
         self.hub: Final = broker.hub
         self.node: Final[Node] = broker.hub.node
+        self.statistics: Final = statistics
         #: The snapshots that were taken over HTTP, by name.
         self.snapshots: Final = snapshots
         #: All switches, and those of the API.

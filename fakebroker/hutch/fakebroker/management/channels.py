@@ -9,6 +9,7 @@ from hutch.fakebroker.engine.names import NODE_NAME
 from hutch.fakebroker.engine.sinks import Sink
 from hutch.fakebroker.management import consumers
 from hutch.fakebroker.management.call import Call
+from hutch.fakebroker.management.counts import of_channel
 
 
 def facts(sink: Sink, connection: Connection, call: Call) -> dict[str, Any]:
@@ -45,6 +46,9 @@ def facts(sink: Sink, connection: Connection, call: Call) -> dict[str, Any]:
         }
         if not call.profile.has_detailed_queues:
             told["global_prefetch_count"] = 0 if shared is None else shared.prefetch
+    counted = of_channel(call.statistics.of_channel(sink.origin))
+    if counted:
+        told["message_stats"] = counted
     return told
 
 

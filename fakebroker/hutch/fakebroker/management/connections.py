@@ -12,6 +12,7 @@ from hutch.fakebroker.management.call import Call
 from hutch.fakebroker.management.channels import facts as channel_facts
 from hutch.fakebroker.management.channels import single_facts
 from hutch.fakebroker.management.consumers import address, connection_named
+from hutch.fakebroker.management.counts import with_rates
 from hutch.fakebroker.management.errors import crash, not_authorised, object_not_found
 from hutch.fakebroker.management.lists import Item
 from hutch.fakebroker.management.routing import Route
@@ -22,6 +23,7 @@ _REASON: Final = "Closed via management plugin"
 def facts(connection: Connection, call: Call, *, without_tls: object = None) -> dict[str, Any]:
     """What the API reports of a connection. ``without_tls`` stands for what there is not without TLS."""
     client, peer = connection.client, connection.client.peer
+    octets = call.statistics.traffic.of(connection)
     told: dict[str, Any] = {
         "name": connection.name,
         "node": NODE_NAME,
@@ -43,6 +45,7 @@ def facts(connection: Connection, call: Call, *, without_tls: object = None) -> 
         "channel_max": client.channel_max,
         "channels": len(connection.sinks),
         "client_properties": json_of_table(client.properties),
+        **with_rates(octets.values, octets.rates),
         **_tls(peer.tls, without_tls),
     }
     if call.profile.has_newer_paths:

@@ -10,6 +10,7 @@ from hutch.fakebroker.json_values import json_of_table
 from hutch.fakebroker.management.bindings import DEFAULT
 from hutch.fakebroker.management.bodies import boolean
 from hutch.fakebroker.management.call import Call, found
+from hutch.fakebroker.management.counts import of_exchange
 from hutch.fakebroker.management.errors import not_authorised
 from hutch.fakebroker.management.fields import table
 from hutch.fakebroker.management.lists import Item
@@ -17,7 +18,7 @@ from hutch.fakebroker.management.messages import CREATED, Response
 from hutch.fakebroker.management.routing import Route
 
 
-def facts(exchange: Exchange) -> dict[str, Any]:
+def facts(exchange: Exchange, call: Call) -> dict[str, Any]:
     """What the API reports of an exchange."""
     told: dict[str, Any] = {
         "arguments": json_of_table(exchange.arguments),
@@ -30,37 +31,44 @@ def facts(exchange: Exchange) -> dict[str, Any]:
     }
     if exchange.policy:
         told["policy"] = exchange.policy
-    return told
+    return told | _statistics(exchange.vhost, exchange.name, call)
 
 
-def _default(vhost: VHost) -> dict[str, Any]:
+def _statistics(vhost: VHost, name: str, call: Call) -> dict[str, Any]:
+    """The counters of an exchange, if there are any."""
+    counted = of_exchange(call.statistics.of_exchange(vhost.name, name))
+    return {"message_stats": counted} if counted and not call.asks("disable_stats") else {}
+
+
+def _default(vhost: VHost, call: Call) -> dict[str, Any]:
     """The default exchange, which the engine does not hold."""
     flags = {"auto_delete": False, "durable": True, "internal": False}
-    return {"arguments": {}, **flags, "name": "", "type": "direct", "vhost": vhost.name}
+    told = {"arguments": {}, **flags, "name": "", "type": "direct", "vhost": vhost.name}
+    return told | _statistics(vhost, "", call)
 
 
-def _all(vhosts: Iterable[VHost]) -> list[Item]:
+def _all(vhosts: Iterable[VHost], call: Call) -> list[Item]:
     return [
         each
         for vhost in vhosts
-        for each in (_default(vhost), *(facts(vhost.exchanges[name]) for name in sorted(vhost.exchanges)))
+        for each in (_default(vhost, call), *(facts(vhost.exchanges[name], call) for name in sorted(vhost.exchanges)))
     ]
 
 
 def list_all(call: Call) -> list[Item]:
     """The exchanges of all virtual hosts that the user may enter."""
-    return _all(call.visible_vhosts)
+    return _all(call.visible_vhosts, call)
 
 
 def list_vhost(call: Call) -> list[Item]:
     """The exchanges of a virtual host."""
-    return _all([call.vhost])
+    return _all([call.vhost], call)
 
 
 def show(call: Call) -> Item:
     """One exchange."""
     vhost, name = call.vhost, call.names["X"]
-    told = _default(vhost) if name == DEFAULT else facts(found(vhost.exchanges.get(name)))
+    told = _default(vhost, call) if name == DEFAULT else facts(found(vhost.exchanges.get(name)), call)
     return {**told, "incoming": [], "outgoing": []}
 
 

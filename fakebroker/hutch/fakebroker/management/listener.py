@@ -47,6 +47,7 @@ class ManagementListener:
         self.url = f"http://{name}:{number}"
         self._ways_in = [WayIn("http", *port.address[:2]) for port in ports]
         self.hub.ways_in.extend(self._ways_in)
+        self.api.open()
 
     @property
     def sessions(self) -> "list[Session]":
@@ -116,6 +117,8 @@ class ManagementListener:
         await asyncio.sleep(0)
 
     def _leave(self) -> None:
+        if self._ways_in:
+            self.api.close()
         for way in self._ways_in:
             self.hub.ways_in.remove(way)
         self._ways_in.clear()

@@ -7,6 +7,7 @@ from hutch.fakebroker.engine.names import NODE_NAME
 from hutch.fakebroker.management.access import Access, is_monitoring
 from hutch.fakebroker.management.bodies import require, text
 from hutch.fakebroker.management.call import Call
+from hutch.fakebroker.management.counts import of_channel, of_lengths, with_rates
 from hutch.fakebroker.management.errors import JSON, compact, crash, lacking, object_not_found
 from hutch.fakebroker.management.lists import Item
 from hutch.fakebroker.management.messages import Response
@@ -14,6 +15,8 @@ from hutch.fakebroker.management.routing import Route
 
 #: The global parameter that has the name of the cluster, once somebody set it (HTTP-MISC-07).
 _CLUSTER_NAME: Final = "cluster_name"
+#: RabbitMQ's default for ``rates_mode``: counters of each thing, but not of each pair of them.
+_RATES: Final = "basic"
 
 
 def show(call: Call) -> Item:
@@ -24,15 +27,12 @@ def show(call: Call) -> Item:
     ready, unacknowledged = sum(map(len, queues)), sum(queue.unacked for queue in queues)
     everything = is_monitoring(call.user)
     connections = [each for each in node.connections if everything or each.user == call.user.name]
-    totals = {
-        "messages": ready + unacknowledged,
-        "messages_ready": ready,
-        "messages_unacknowledged": unacknowledged,
-    }
+    statistics, names = call.statistics, [vhost.name for vhost in vhosts]
+    counted = statistics.of_node() if everything else statistics.of_vhosts(names)
+    totals = of_lengths(ready, unacknowledged, statistics.lengths.vhost_rates(names))
     told: dict[str, Any] = {
         "management_version": version,
-        # Counters of messages are not kept, as where RabbitMQ is told not to keep any.
-        "rates_mode": "none",
+        "rates_mode": _RATES,
         "exchange_types": _exchange_types(call),
         "product_name": "RabbitMQ",
         "product_version": version,
@@ -40,7 +40,10 @@ def show(call: Call) -> Item:
         "cluster_name": _cluster_name(call),
         "disable_stats": False,
         "enable_queue_totals": False,
-        "message_stats": {},
+        # Nothing is on a disk.
+        "message_stats": {**of_channel(counted), **with_rates({"disk_reads": 0, "disk_writes": 0}, {})},
+        "churn_rates": with_rates(statistics.churn.values, statistics.churn.rates),
+        "statistics_db_event_queue": 0,
         "queue_totals": totals if queues else {},
         "object_totals": {
             "connections": len(connections),
@@ -56,7 +59,7 @@ def show(call: Call) -> Item:
     if everything:
         told |= {"node": NODE_NAME, "listeners": _listeners(call), "contexts": _contexts(call)}
     if call.asks("disable_stats"):
-        for key in ("listeners", "contexts", "message_stats", "queue_totals"):
+        for key in ("listeners", "contexts", "message_stats", "churn_rates", "queue_totals"):
             told.pop(key, None)
         told["object_totals"] = {key: told["object_totals"][key] for key in ("connections", "exchanges", "queues")}
     return told
@@ -127,7 +130,7 @@ def _node(call: Call) -> dict[str, Any]:
         "os_pid": str(os.getpid()),
         "uptime": int((call.node.clock.monotonic() - call.hub.started_at) * 1000),
         "processors": os.cpu_count() or 1,
-        "rates_mode": "none",
+        "rates_mode": _RATES,
         "config_files": [],
         "log_files": [],
         "enabled_plugins": sorted({"rabbitmq_management", *call.versions.enabled_plugins}),
@@ -182,13 +185,15 @@ def rebalance(_call: Call) -> None:
     """Nothing: one node leads all queues."""
 
 
-def reset(_call: Call) -> None:
-    """Nothing: there are no statistics to forget."""
+def reset(call: Call) -> None:
+    """Forget what was counted."""
+    call.statistics.forget()
 
 
 def reset_node(call: Call) -> None:
-    """The same of a node."""
+    """Forget what was counted on a node."""
     _check_node(call)
+    reset(call)
 
 
 _MON: Final = Access.MONITORING

@@ -75,6 +75,7 @@ def publish(call: Call) -> Item:
         raise bad_request(_in_amqp(error)) from None
     if engine.put(actor, message, queues, None):
         raise bad_request("rejected Unable to publish message. Check queue limits.")
+    actor.vhost.node.journal.confirmed(actor.origin, actor.vhost, 1)
     return {"routed": bool(queues)}
 
 
@@ -132,9 +133,14 @@ def get(call: Call) -> list[Item]:
     if encoding not in {"auto", "base64"}:
         raise bad_request("Unsupported encoding. Please use auto or base64.")
     told: list[Item] = []
-    queue, entries = _take(
-        actor, name, number, lambda queue, entry: told.append(_told(queue, entry, encoding, truncate))
-    )
+
+    def hand_out(queue: Queue, entry: Entry) -> None:
+        no_ack = not (returns or rejects)
+        journal = actor.vhost.node.journal
+        journal.got(actor.origin, queue, entry.message, len(told) + 1, entry.redelivered, no_ack)
+        told.append(_told(queue, entry, encoding, truncate))
+
+    queue, entries = _take(actor, name, number, hand_out)
     if queue is not None and entries:
         _settle(actor, queue, entries, returns=returns, rejects=rejects)
     return told
@@ -159,9 +165,9 @@ def _take(
         while len(entries) != count:
             found, entry = fetching.get(actor, name)
             if entry is None:
+                actor.vhost.node.journal.got_nothing(actor.origin, found)
                 break
             entries.append(entry)
-            actor.vhost.node.journal.got(actor.origin, found, entry.message, len(entries), entry.redelivered)
             hand_out(found, entry)
     except BrokerError as error:
         raise _get_refused(error, actor, name) from None

@@ -7,13 +7,16 @@ from hutch.fakebroker.engine import topology
 from hutch.fakebroker.engine.errors import BrokerError
 from hutch.fakebroker.engine.names import NODE_NAME
 from hutch.fakebroker.engine.operator.policies import merge
+from hutch.fakebroker.engine.queues.at_least_once import AtLeastOnce
 from hutch.fakebroker.engine.queues.queue import Queue
+from hutch.fakebroker.engine.queues.quorum import QuorumQueue
 from hutch.fakebroker.engine.vhost import VHost
 from hutch.fakebroker.json_values import json_of_table
 from hutch.fakebroker.management import bindings, consumers
 from hutch.fakebroker.management.access import Access
 from hutch.fakebroker.management.bodies import boolean, require
 from hutch.fakebroker.management.call import Call, found
+from hutch.fakebroker.management.counts import of_lengths, of_queue
 from hutch.fakebroker.management.errors import bad_request, crash, lacking, not_found
 from hutch.fakebroker.management.fields import table
 from hutch.fakebroker.management.lists import Item
@@ -33,13 +36,34 @@ def facts(queue: Queue, call: Call) -> dict[str, Any]:
     if queue.type == "classic":
         told["exclusive_consumer_tag"] = next((each.tag for each in queue.consumers if each.exclusive), None)
     if queue.type != "stream":
-        told["single_active_consumer_tag"] = None if queue.active is None else queue.active.tag
+        is_older_quorum = queue.type == "quorum" and not call.profile.has_detailed_queues
+        key = "single_active_consumer_ctag" if is_older_quorum else "single_active_consumer_tag"
+        told[key] = None if queue.active is None else queue.active.tag
+    return told
+
+
+def _bytes(queue: Queue) -> dict[str, int]:
+    """How many bytes the messages have that a queue holds. A quorum queue counts what its limits count."""
+    if queue.type == "stream":
+        return {}
+    entries = [delivery.entry for delivery in queue.deliveries]
+    told: dict[str, int] = {}
+    ready = queue.held_bytes
+    if isinstance(queue, QuorumQueue):
+        unacknowledged = sum(entry.size for entry in entries)
+        if isinstance(queue.forwards, AtLeastOnce):  # what died is kept until other queues have it
+            told = {"messages_dlx": queue.forwards.count, "message_bytes_dlx": queue.forwards.size}
+            ready -= queue.forwards.size
+    else:
+        unacknowledged = sum(entry.message.body_size for entry in entries)
+    told["message_bytes"] = ready + unacknowledged
+    told["message_bytes_ready"] = ready
+    told["message_bytes_unacknowledged"] = unacknowledged
     return told
 
 
 def brief_facts(queue: Queue, call: Call) -> dict[str, Any]:
     """What the API reports of a queue in 4.3's reduced lists."""
-    ready, unacknowledged = len(queue), queue.unacked
     arguments = json_of_table(queue.arguments)
     told: dict[str, Any] = {
         "arguments": arguments,
@@ -48,15 +72,17 @@ def brief_facts(queue: Queue, call: Call) -> dict[str, Any]:
         "durable": queue.durable,
         "effective_policy_definition": {},
         "exclusive": queue.owner is not None,
-        "messages": ready + unacknowledged,
-        "messages_ready": ready,
-        "messages_unacknowledged": unacknowledged,
+        **of_lengths(len(queue), queue.unacked, call.statistics.lengths.rates(queue)),
+        **_bytes(queue),
         "name": queue.name,
         "node": NODE_NAME,
         "state": "running",
         "type": queue.type,
         "vhost": queue.vhost.name,
     }
+    counted = of_queue(call.statistics.of_queue(queue))
+    if counted:
+        told["message_stats"] = counted
     policy, operator = queue.applied
     if policy is not None or operator is not None:
         definitions = ({} if each is None else each.definition for each in queue.applied)
@@ -77,7 +103,8 @@ def brief_facts(queue: Queue, call: Call) -> dict[str, Any]:
         arguments.setdefault("x-queue-type", queue.type)
         told["internal"] = told["internal_owner"] = False
     if queue.type != "classic":
-        told["leader"] = NODE_NAME
+        if queue.type == "quorum" or call.profile.has_detailed_queues:
+            told["leader"] = NODE_NAME
         told["members"] = told["online"] = [NODE_NAME]
     return told
 

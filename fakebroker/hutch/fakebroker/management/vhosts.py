@@ -11,6 +11,7 @@ from hutch.fakebroker.engine.vhost import VHost
 from hutch.fakebroker.management.access import Access, is_monitoring
 from hutch.fakebroker.management.bodies import boolean, words
 from hutch.fakebroker.management.call import Call, found
+from hutch.fakebroker.management.counts import of_channel, of_lengths, with_rates
 from hutch.fakebroker.management.errors import Refusal, bad_request, not_found
 from hutch.fakebroker.management.lists import Item
 from hutch.fakebroker.management.messages import CREATED, Response
@@ -23,8 +24,9 @@ _NO_TYPE: Final = (None, "undefined")
 
 def facts(vhost: VHost, call: Call) -> dict[str, Any]:
     """What the API reports of a virtual host."""
-    ready = sum(len(queue) for queue in vhost.queues.values())
-    unacknowledged = sum(queue.unacked for queue in vhost.queues.values())
+    queues, statistics = vhost.queues.values(), call.statistics
+    octets = statistics.traffic.of_vhost(vhost.name)
+    counted = of_channel(statistics.of_vhosts([vhost.name]))
     metadata: dict[str, Any] = {"description": vhost.description, "tags": list(vhost.tags)}
     told: dict[str, Any] = {
         "name": vhost.name,
@@ -34,10 +36,15 @@ def facts(vhost: VHost, call: Call) -> dict[str, Any]:
         "metadata": metadata,
         "tracing": vhost.traced,
         "cluster_state": {NODE_NAME: "running"},
-        "messages": ready + unacknowledged,
-        "messages_ready": ready,
-        "messages_unacknowledged": unacknowledged,
+        **of_lengths(
+            sum(map(len, queues)),
+            sum(queue.unacked for queue in queues),
+            statistics.lengths.vhost_rates([vhost.name]),
+        ),
+        **with_rates(octets.values, octets.rates),
     }
+    if counted:
+        told["message_stats"] = counted
     if call.profile.has_vhost_metadata:
         told["default_queue_type"] = metadata["default_queue_type"] = vhost.default_queue_type or "classic"
         told["protected_from_deletion"] = vhost.protected

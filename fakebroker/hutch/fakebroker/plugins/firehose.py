@@ -71,12 +71,21 @@ class Firehose(Journal):
         consumer_tag: str,  # noqa: ARG002
         delivery_tag: int,  # noqa: ARG002
         redelivered: bool,
+        no_ack: bool,  # noqa: ARG002
     ) -> None:
         """Tell of a delivery; of replies that come from no queue, nothing."""
         if vhost.node.profile.topology.has_volatile_queues or not isinstance(queue, ReplyQueue):
             _publish_later(origin, vhost, message, queue.name, redelivered)
 
-    def got(self, origin: Origin, queue: "Queue", message: Message, delivery_tag: int, redelivered: bool) -> None:  # noqa: ARG002
+    def got(
+        self,
+        origin: Origin,
+        queue: "Queue",
+        message: Message,
+        delivery_tag: int,  # noqa: ARG002
+        redelivered: bool,
+        no_ack: bool,  # noqa: ARG002
+    ) -> None:
         """Tell of a delivery."""
         _publish_later(origin, queue.vhost, message, queue.name, redelivered)
 

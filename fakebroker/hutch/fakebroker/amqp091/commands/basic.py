@@ -132,6 +132,7 @@ def get(channel: Channel, method: BasicGet) -> None:
     """Fetch one message (GET)."""
     queue, entry = fetching.get(channel.actor, queue_name(channel, method.queue))
     if entry is None:
+        channel.vhost.node.journal.got_nothing(channel.origin, queue)
         channel.output.method(channel.number, BasicGetEmpty())
         return
     message = entry.message
