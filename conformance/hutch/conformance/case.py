@@ -102,6 +102,7 @@ TOPICS: Final = (
     "http_health",
     "http_shapes",
     "http_statistics",
+    "http_replicas",
     "regression",
 )
 

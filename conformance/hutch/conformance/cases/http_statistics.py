@@ -258,7 +258,7 @@ def bytes_of_a_queue(rabbit: Rabbit) -> None:
         queue = rabbit.queue(channel, durable=True, arguments={"x-queue-type": kind})
         rabbit.publish(channel, b"12345", routing_key=queue)
         rabbit.publish(channel, b"12", routing_key=queue)
-        channel.basic_get(queue)
+        rabbit.get(channel, queue)
         rabbit.advance(11)  # a quorum queue of RabbitMQ takes its time
         _expect_bytes(rabbit, queue, ready=2 + size, unacknowledged=5 + size)
 

@@ -11,6 +11,7 @@ from hutch.fakebroker.engine.node import Node
 from hutch.fakebroker.management.access import Access, authenticate, check_vhost
 from hutch.fakebroker.management.bodies import Body, read_body
 from hutch.fakebroker.management.call import Call
+from hutch.fakebroker.management.encoding import encoded
 from hutch.fakebroker.management.errors import JSON, Refusal, compact, lacking, object_not_found, refusal_of
 from hutch.fakebroker.management.lists import arrange, choose
 from hutch.fakebroker.management.messages import Request, Response
@@ -68,7 +69,7 @@ class Api:
             headers.append(_NO_CACHE)
         if allow and self._profile.tells_methods and "allow" not in dict(headers):
             headers.append(("allow", allow))
-        return Response(response.status, response.body, tuple(headers), response.stream)
+        return encoded(request, Response(response.status, response.body, tuple(headers), response.stream))
 
     def _find(self, request: Request, path: str) -> tuple[Route, dict[str, str]]:
         """The route, which has the method.
@@ -82,6 +83,8 @@ class Api:
         if found is None:
             if "%2f" in path.lower():
                 raise Refusal(400)
+            if request.method == "OPTIONS":
+                raise Refusal(200, None, "", ("allow", "HEAD, GET, OPTIONS"))
             raise object_not_found() if reads else Refusal(405, None, "", ("allow", "HEAD, GET, OPTIONS"))
         route = found[0]
         if not route.has(request.method):

@@ -9,8 +9,8 @@ from hutch.fakebroker.management.profile import ManagementProfile
 
 Body = Mapping[str, Any]
 
-#: How many keys a list of missing ones has in one line.
-_IN_A_LINE: Final = 3
+#: From how many characters on Erlang breaks a list over lines.
+_LINE: Final = 80
 
 
 def read_body(raw: bytes | None, profile: ManagementProfile) -> Body:
@@ -60,7 +60,8 @@ def require(body: Body, *keys: str) -> list[Any]:
     """
     missing = [f"{{key_missing,{key}}}" for key in keys if key not in body]
     if missing:
-        raise bad_request(f"[{(',' if len(missing) <= _IN_A_LINE else f',{chr(10)} ').join(missing)}]")
+        line = f"[{','.join(missing)}]"
+        raise bad_request(line if len(line) < _LINE else line.replace("},{", "},\n {"))
     return [body[key] for key in keys]
 
 

@@ -13,7 +13,7 @@ from hutch.fakebroker.management.channels import facts as channel_facts
 from hutch.fakebroker.management.channels import single_facts
 from hutch.fakebroker.management.consumers import address, connection_named
 from hutch.fakebroker.management.counts import with_rates
-from hutch.fakebroker.management.errors import crash, not_authorised, object_not_found
+from hutch.fakebroker.management.errors import bad_request, crash, not_authorised, object_not_found
 from hutch.fakebroker.management.lists import Item
 from hutch.fakebroker.management.routing import Route
 
@@ -112,6 +112,12 @@ def show(call: Call) -> Item:
     return facts(_named(call), call, without_tls="")
 
 
+def list_sessions(call: Call) -> None:
+    """The sessions of AMQP 1.0, which no connection has."""
+    _named(call)
+    raise bad_request("connection does not use AMQP 1.0")
+
+
 def close(call: Call) -> None:
     """Close a connection; the client is told the reason that the header x-reason has (HTTP-CONN-02)."""
     _named(call).force_close(_reason(call))
@@ -180,6 +186,7 @@ ROUTES: Final = (
     Route("connections", {"GET": list_all}, pages=True),
     Route("connections/C", {"GET": show, "DELETE": close}, columns=False),
     Route("connections/C/channels", {"GET": channels_of}),
+    Route("connections/C/sessions", {"GET": list_sessions}, newer=True),
     Route("connections/username/U", {"GET": list_user, "DELETE": close_user}),
     Route("vhosts/V/connections", {"GET": list_vhost}),
     Route("vhosts/V/channels", {"GET": list_channels_vhost}),

@@ -94,11 +94,8 @@ def _file(kind: str, body: bytes) -> bytes:
 
 _ADMIN: Final = Access.ADMINISTRATOR
 
-ROUTES: Final = tuple(
-    route
-    for path in ("definitions", "all-configuration")
-    for route in (
-        Route(path, {"GET": export, "POST": load}, _ADMIN, reads_json=False),
-        Route(f"{path}/V", {"GET": export_one, "POST": load_one}, _ADMIN, any_vhost=True, reads_json=False),
-    )
+ROUTES: Final = (
+    Route("definitions", {"GET": export, "POST": load}, _ADMIN, reads_json=False),
+    Route("all-configuration", {"GET": export, "POST": load}, _ADMIN, reads_json=False),
+    Route("definitions/V", {"GET": export_one, "POST": load_one}, _ADMIN, any_vhost=True, reads_json=False),
 )

@@ -5,7 +5,7 @@ from typing import Any, Final
 from hutch.fakebroker.engine import fetching, publishing, topology
 from hutch.fakebroker.engine.errors import BrokerError
 from hutch.fakebroker.engine.names import NODE_NAME
-from hutch.fakebroker.management.access import Access
+from hutch.fakebroker.management.access import Access, check_vhost
 from hutch.fakebroker.management.call import Call
 from hutch.fakebroker.management.errors import JSON, bad_request, compact, not_authorised, object_not_found
 from hutch.fakebroker.management.lists import Item
@@ -19,6 +19,7 @@ _UNITS: Final = frozenset({"days", "weeks", "months", "years"})
 #: Other words for protocols.
 _CALLED: Final = {"amqp091": "amqp", "amqps": "amqp/ssl", "amqp091/ssl": "amqp/ssl", "https": "https"}
 _QUEUE: Final = "aliveness-test"
+_LEADERS: Final = "health/checks/quorum-queues-without-elected-leaders"
 
 
 def _failed(reason: str, **more: Any) -> Response:
@@ -33,6 +34,13 @@ def pass_always(_call: Call) -> Item:
 def pass_as_one_node(_call: Call) -> Item:
     """A check of a cluster's majority, which says that there is one node."""
     return _ONE_NODE
+
+
+def check_leaders(call: Call) -> Item:
+    """Whether all quorum queues have a leader: one node always leads."""
+    if call.names.get("VHOST") in call.node.vhosts:
+        check_vhost(call.profile, call.user, call.names["VHOST"])
+    return _OK
 
 
 def _alarms(call: Call, where: str) -> Item | Response:
@@ -133,4 +141,8 @@ ROUTES: Final = (
     Route("health/checks/ready-to-serve-clients", {"GET": pass_always}, Access.PUBLIC, newer=True),
     Route("health/checks/metadata-store/initialized", {"GET": pass_always}, newer=True),
     Route("health/checks/metadata-store/initialized/with-data", {"GET": pass_always}, newer=True),
+    Route(f"{_LEADERS}/all-vhosts", {"GET": check_leaders}, newer=True),
+    Route(f"{_LEADERS}/all-vhosts/pattern/PATTERN", {"GET": check_leaders}, newer=True),
+    Route(f"{_LEADERS}/vhost/VHOST", {"GET": check_leaders}, newer=True),
+    Route(f"{_LEADERS}/vhost/VHOST/pattern/PATTERN", {"GET": check_leaders}, newer=True),
 )

@@ -171,6 +171,11 @@ def show_memory(call: Call) -> Item:
     raise lacking("the memory of an Erlang node")
 
 
+def show_configuration(_call: Call) -> None:
+    """RabbitMQ's configuration, in Erlang's terms."""
+    raise lacking("a configuration in Erlang's terms")
+
+
 def list_extensions(_call: Call) -> list[Item]:
     """The parts of RabbitMQ's web page."""
     return [{"javascript": "dispatcher.js"}]
@@ -205,6 +210,9 @@ ROUTES: Final = (
     Route("nodes", {"GET": list_nodes}, _MON),
     Route("nodes/N", {"GET": show_node}, _MON),
     Route("nodes/N/memory", {"GET": show_memory}, _MON),
+    Route("nodes/N/memory/ets", {"GET": show_memory}, _MON),
+    Route("nodes/N/memory/ets/FILTER", {"GET": show_memory}, _MON),
+    Route("config/effective", {"GET": show_configuration}, _ADMIN, newer=True),
     Route("extensions", {"GET": list_extensions}),
     Route("version", {"GET": show_version}, Access.PUBLIC, newer=True),
     Route("rebalance/queues", {"POST": rebalance}, _ADMIN),

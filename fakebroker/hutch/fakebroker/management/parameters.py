@@ -152,7 +152,7 @@ _POL: Final = Access.POLICYMAKER
 
 ROUTES: Final = (
     Route("vhost-limits", {"GET": list_limits}, head=False),
-    Route("vhost-limits/V", {"GET": limits_of}),
+    Route("vhost-limits/V", {"GET": limits_of}, head=False),
     Route(
         "vhost-limits/V/NAME",
         {"PUT": put_limit, "DELETE": delete_limit},

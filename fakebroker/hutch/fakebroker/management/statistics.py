@@ -36,8 +36,8 @@ _NOTHING: Final = Counts()
 class Statistics(Journal):
     """Listens to the journal from :meth:`open` to :meth:`close`.
 
-    What every message passes keeps at hand which counters it adds to: ``_publishing``, ``_delivering`` and ``_queued``
-    have them until the next look of the sampler, which hears of them when they get there.
+    ``_publishing``, ``_delivering`` and ``_queued`` keep counters at hand until the sampler looks next. The sampler
+    hears of counters when they get there, so a message that finds its counters there only adds to them.
     """
 
     def __init__(self, node: "Node") -> None:

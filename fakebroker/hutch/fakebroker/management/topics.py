@@ -17,6 +17,7 @@ from hutch.fakebroker.management import (
     policies,
     publishing,
     queues,
+    replicas,
     users,
     vhosts,
 )
@@ -24,6 +25,7 @@ from hutch.fakebroker.management import (
 ROUTES: Final = (
     *overview.ROUTES,
     *queues.ROUTES,
+    *replicas.ROUTES,
     *publishing.ROUTES,
     *exchanges.ROUTES,
     *bindings.ROUTES,

@@ -12,7 +12,7 @@ from hutch.fakebroker.engine.access.users import User
 from hutch.fakebroker.management.access import Access, log_in
 from hutch.fakebroker.management.bodies import text, words
 from hutch.fakebroker.management.call import Call, found
-from hutch.fakebroker.management.errors import JSON, bad_request, compact, crash
+from hutch.fakebroker.management.errors import JSON, bad_request, compact, crash, lacking
 from hutch.fakebroker.management.lists import Item
 from hutch.fakebroker.management.messages import CREATED, Response
 from hutch.fakebroker.management.routing import Route
@@ -171,6 +171,20 @@ def login(call: Call) -> Response:
     return Response(200, compact("ok"), (*JSON, ("set-cookie", f"auth={token}; Version=1")))
 
 
+def log_out(_call: Call) -> None:
+    """Nothing: nobody is logged in between two requests."""
+
+
+def show_hash(call: Call) -> Item:
+    """The hash of a password, with a salt of its own."""
+    return {"ok": base64.b64encode(call.node.hash_password(call.names["PASSWORD"]).salted).decode()}
+
+
+def list_queues_of(_call: Call) -> None:
+    """The queues that a user declared, which nobody remembers."""
+    raise lacking("who declared a queue")
+
+
 _ADMIN: Final = Access.ADMINISTRATOR
 
 ROUTES: Final = (
@@ -182,8 +196,11 @@ ROUTES: Final = (
     Route("users/U", {"GET": show, "PUT": put, "DELETE": delete}, _ADMIN),
     Route("user-limits", {"GET": list_limits}, head=False, newer=False),
     Route("user-limits", {"GET": list_limits}, _ADMIN, head=False, newer=True),
-    Route("user-limits/U", {"GET": limits_of}, newer=False),
-    Route("user-limits/U", {"GET": limits_of}, Access.MONITORING, newer=True),
+    Route("user-limits/U", {"GET": limits_of}, head=False, newer=False),
+    Route("user-limits/U", {"GET": limits_of}, Access.MONITORING, head=False, newer=True),
     Route("user-limits/U/NAME", {"PUT": put_limit, "DELETE": delete_limit}, _ADMIN),
-    Route("login", {"POST": login}, Access.PUBLIC, reads_json=False),
+    Route("users/U/queues", {"GET": list_queues_of}, newer=True),
+    Route("login", {"POST": login}, Access.PUBLIC, reads_json=False, newer=False),
+    Route("login", {"POST": login, "DELETE": log_out}, Access.PUBLIC, reads_json=False, newer=True),
+    Route("auth/hash_password/PASSWORD", {"GET": show_hash}, _ADMIN, head=False, newer=True),
 )

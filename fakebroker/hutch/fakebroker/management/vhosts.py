@@ -12,7 +12,7 @@ from hutch.fakebroker.management.access import Access, is_monitoring
 from hutch.fakebroker.management.bodies import boolean, words
 from hutch.fakebroker.management.call import Call, found
 from hutch.fakebroker.management.counts import of_channel, of_lengths, with_rates
-from hutch.fakebroker.management.errors import Refusal, bad_request, not_found
+from hutch.fakebroker.management.errors import Refusal, bad_request, crash, not_found
 from hutch.fakebroker.management.lists import Item
 from hutch.fakebroker.management.messages import CREATED, Response
 from hutch.fakebroker.management.routing import Route
@@ -94,6 +94,11 @@ def delete(call: Call) -> None:
         raise Refusal(412, "precondition_failed", error.text) from None
 
 
+def show_protection(_call: Call) -> None:
+    """Crash, as RabbitMQ does: it has the method and no handler."""
+    raise crash()
+
+
 def protect(call: Call) -> None:
     """Keep a virtual host from being deleted."""
     name = call.names["V"]
@@ -123,9 +128,10 @@ ROUTES: Final = (
     Route("vhosts/V", {"GET": show, "PUT": put, "DELETE": delete}, Access.ADMINISTRATOR, any_vhost=True),
     Route(
         "vhosts/V/deletion/protection",
-        {"POST": protect, "DELETE": unprotect},
+        {"GET": show_protection, "POST": protect, "DELETE": unprotect},
         Access.ADMINISTRATOR,
         any_vhost=True,
+        head=False,
         newer=True,
     ),
     Route("vhosts/V/start/N", {"POST": start}, Access.ADMINISTRATOR, any_vhost=True),
