@@ -4,6 +4,7 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -42,6 +43,15 @@ def test_pages_have_links_that_lead_somewhere() -> None:
         if not (page.parent / link).exists()
     ]
     assert broken == []
+
+
+def test_links_to_other_sites_are_well_formed() -> None:
+    for page in PAGES:
+        for link in re.findall(r"\]\((\w+:[^)]*)\)", page.read_text()):
+            parts = urlsplit(link)
+            assert parts.scheme == "https", f"{page.relative_to(ROOT)}: {link}"
+            assert re.fullmatch(r"[a-z0-9-]+(\.[a-z0-9-]+)+", parts.netloc), f"{page.relative_to(ROOT)}: {link}"
+            assert not re.search(r"[\s<>\"]", link), f"{page.relative_to(ROOT)}: {link}"
 
 
 def test_each_question_is_asked_on_its_page() -> None:

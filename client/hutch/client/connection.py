@@ -147,7 +147,7 @@ class Connection(HookMethods, TrafficMethods):
         virtual_host: str = "/",
         locale: str = "en_US",
         client_properties: Mapping[str, Any] | None = None,
-        ssl: "bool | Mapping[str, Any] | SSLContext" = False,
+        ssl: "bool | Mapping[str, object] | SSLContext" = False,
         connect_timeout: float | None = None,
         channel_max: int | None = None,
         frame_max: int | None = None,
@@ -159,7 +159,7 @@ class Connection(HookMethods, TrafficMethods):
         on_tune_ok: "Callable[[Connection], object] | Thenable | None" = None,
         read_timeout: float | None = None,
         write_timeout: float | None = None,
-        socket_settings: Mapping[int, Any] | None = None,
+        socket_settings: Mapping[int, int | bytes] | None = None,
         frame_handler: FrameHandler = frame_handler,
         frame_writer: FrameWriter = frame_writer,
         *,
@@ -253,10 +253,10 @@ class Connection(HookMethods, TrafficMethods):
         self,
         host: str,
         connect_timeout: float | None,  # noqa: ARG002
-        ssl: "bool | Mapping[str, Any] | SSLContext" = False,
+        ssl: "bool | Mapping[str, object] | SSLContext" = False,
         read_timeout: float | None = None,  # noqa: ARG002
         write_timeout: float | None = None,  # noqa: ARG002
-        socket_settings: Mapping[int, Any] | None = None,
+        socket_settings: Mapping[int, int | bytes] | None = None,
         **kwargs: Never,
     ) -> AMQPTransport:
         """Make what carries the bytes, not yet connected; to be overridden for another kind of transport.

@@ -16,6 +16,7 @@ from hutch.wire.methods import (
     ExchangeUnbindOk,
 )
 
+#: Not of FieldValue: to a type checker a literal with values of several types is a ``dict[str, object]``.
 Arguments = Mapping[str, Any] | None
 
 

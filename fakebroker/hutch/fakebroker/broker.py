@@ -91,7 +91,7 @@ class Broker:
         plugins: Iterable[str] = (),
         consumer_timeout: int | None = 1800000,
         single_confirms: bool = False,
-        definitions: "Mapping[str, Any] | str | PathLike[str] | None" = None,
+        definitions: "Mapping[str, object] | str | PathLike[str] | None" = None,
         limits: Mapping[str, int] | None = None,
     ) -> None:
         vhosts = checked_vhosts(vhosts)

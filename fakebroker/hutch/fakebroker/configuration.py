@@ -110,7 +110,7 @@ def check_features(features: Mapping[str, bool] | None) -> None:
         raise TypeError(f"permit_deprecated_features takes booleans by name, for example {example}, not {features!r}")
 
 
-def check_definitions(definitions: "Mapping[str, Any] | str | PathLike[str] | None") -> None:
+def check_definitions(definitions: "Mapping[str, object] | str | PathLike[str] | None") -> None:
     """Refuse what cannot be definitions.
 
     Raises:

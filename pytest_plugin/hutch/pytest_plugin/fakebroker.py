@@ -95,7 +95,7 @@ class FakeBroker:
         plugins: Iterable[str] = (),
         consumer_timeout: int | None = 1800000,
         single_confirms: bool = False,
-        definitions: "Mapping[str, Any] | str | PathLike[str] | None" = None,
+        definitions: "Mapping[str, object] | str | PathLike[str] | None" = None,
         leftovers: str = "ignore",
     ) -> None:
         self.clock: Final = clock_of(clock)

@@ -1,12 +1,13 @@
 """What is in a broker, as values: they say how it was when they were asked for."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from hutch.fakebroker import Broker, Message
 from hutch.fakebroker.amqp091.connection import AMQPConnection
 from hutch.fakebroker.engine.unknown_names import missing
+from hutch.wire.fields import FieldTable
 
 if TYPE_CHECKING:
     from hutch.fakebroker.amqp091.channel import Channel as OpenChannel
@@ -32,7 +33,7 @@ class Queue:
     durable: bool
     exclusive: bool
     auto_delete: bool
-    arguments: Mapping[str, Any]
+    arguments: FieldTable
     ready: int
     unacked: int
     consumers: int
@@ -53,7 +54,7 @@ class Exchange:
     durable: bool
     auto_delete: bool
     internal: bool
-    arguments: Mapping[str, Any]
+    arguments: FieldTable
     bindings: int
 
     def __repr__(self) -> str:
@@ -67,7 +68,7 @@ class Binding:
     source: str
     destination: str
     routing_key: str = ""
-    arguments: Mapping[str, Any] = field(default_factory=dict)
+    arguments: FieldTable = field(default_factory=dict)
     destination_type: str = "queue"
     vhost: str = "/"
 
@@ -80,7 +81,7 @@ class Connection:
     user: str
     vhost: str
     channels: int
-    properties: Mapping[str, Any] = field(repr=False)
+    properties: FieldTable = field(repr=False)
 
 
 @dataclass(frozen=True)
@@ -118,7 +119,7 @@ class Consumer:
     prefetch: int
     priority: int
     unacked: int
-    arguments: Mapping[str, Any]
+    arguments: FieldTable
 
 
 def _count(number: int, what: str) -> str:

@@ -32,7 +32,7 @@ SOCKET_SETTINGS: Final[Mapping[str, int]] = {
     "TCP_KEEPINTVL": 10,
     "TCP_KEEPCNT": 9,
 }
-_SOCKET_OPTIONS: Final[Mapping[int, Any]] = {
+_SOCKET_OPTIONS: Final[Mapping[int, int | bytes]] = {
     getattr(socket, name): value for name, value in SOCKET_SETTINGS.items() if hasattr(socket, name)
 }
 
@@ -102,7 +102,7 @@ class TcpTransport(Transport):
     #: The socket, or ``None`` while not connected.
     sock: socket.socket | None = None
 
-    def __init__(self, host: str, port: int, socket_settings: Mapping[int, Any] | None = None) -> None:
+    def __init__(self, host: str, port: int, socket_settings: Mapping[int, int | bytes] | None = None) -> None:
         self.host = host
         self.port = port
         self._settings = {**_SOCKET_OPTIONS, **socket_settings} if socket_settings else _SOCKET_OPTIONS

@@ -12,7 +12,7 @@ import threading
 import time
 from collections.abc import Mapping
 from contextlib import suppress
-from typing import Any, Final
+from typing import Final
 
 from hutch.client.transports.tcp import TcpTransport
 from hutch.client.transports.tls_settings import client_context
@@ -39,7 +39,7 @@ class TlsTransport(Transport):
     poll_interval: Final = TcpTransport.poll_interval
 
     def __init__(
-        self, host: str, port: int, settings: object = True, socket_settings: Mapping[int, Any] | None = None
+        self, host: str, port: int, settings: object = True, socket_settings: Mapping[int, int | bytes] | None = None
     ) -> None:
         self.host = host
         self.port = port
