@@ -81,7 +81,7 @@ def acknowledging_several(rabbit: Rabbit) -> None:
 
 @case("ACK-02")
 def multiple_needs_its_own_tag(rabbit: Rabbit) -> None:
-    """With multiple the tag itself must be outstanding, whatever there is below it."""
+    """With multiple the tag itself must be outstanding. Outstanding deliveries below it make no difference."""
     for acked, tag in ((2, 2), (None, 9)):
         channel, queue = _held(rabbit, 3)
         if acked is not None:
@@ -93,7 +93,7 @@ def multiple_needs_its_own_tag(rabbit: Rabbit) -> None:
 
 @case("ACK-03")
 def tag_zero_means_all(rabbit: Rabbit) -> None:
-    """Tag 0 with multiple settles everything, again and again, and where there is nothing too."""
+    """Tag 0 with multiple settles everything. It may be repeated, and is no error when nothing is outstanding."""
     channel = rabbit.channel()
     queue = rabbit.queue(channel)
     channel.basic_ack(0, multiple=True)
@@ -112,7 +112,7 @@ def tag_zero_means_all(rabbit: Rabbit) -> None:
 
 @case("ACK-04")
 def multiple_spans_gaps(rabbit: Rabbit) -> None:
-    """With multiple those below the tag that are settled already do not matter."""
+    """With multiple, deliveries below the tag that are already settled make no difference."""
     channel, queue = _held(rabbit, 5)
     channel.basic_ack(3)
     channel.basic_ack(4, multiple=True)
@@ -143,8 +143,8 @@ def _received(channel: RawChannel, count: int) -> list[tuple[str, bytes]]:
 
 @case("ACK-02", "QOS-02")
 def settling_for_several_consumers(rabbit: Rabbit) -> None:
-    """What is settled with multiple is settled for one consumer after the other, in the order of their tags, and each
-    is served before the next has credit again.
+    """Multiple settles the deliveries of one consumer after the other, in the order of their tags. Each consumer's
+    queue serves it before the next consumer has credit again.
     """
     for queue_type in ("classic", "quorum"):
         for method in (amqp.BasicAck(0, multiple=True), amqp.BasicNack(0, multiple=True, requeue=False)):
@@ -156,8 +156,8 @@ def settling_for_several_consumers(rabbit: Rabbit) -> None:
 
 @case("ACK-07", "ACK-08", "ACK-10", "ACK-12", "QOS-02")
 def requeueing_for_several_consumers(rabbit: Rabbit) -> None:
-    """So are those that are requeued, by basic.recover as well: each consumer has its own again, but from 3.x's quorum
-    queues without a delivery limit what was waiting.
+    """Requeueing with multiple, and basic.recover, go from consumer to consumer in the same way. Each consumer gets its
+    own messages again; from 3.x's quorum queues without a delivery limit it gets those that were waiting.
     """
     own = [("a", b"3"), ("a", b"4"), ("b", b"2"), ("c", b"0"), ("c", b"1")]
     waiting = [("a", b"5"), ("a", b"6"), ("b", b"7"), ("c", b"8"), ("c", b"9")]
@@ -275,7 +275,7 @@ def recovering_without_requeue(rabbit: Rabbit) -> None:
 
 @case("ACK-12")
 def recovering_without_a_reply(rabbit: Rabbit) -> None:
-    """Recover-async does the same and is not answered."""
+    """Recover-async puts everything unacknowledged back, as recover does, and is not answered."""
     channel, queue = _consuming(rabbit, 1)
     channel.send(amqp.BasicRecoverAsync(requeue=True))
     content = channel.message(amqp.BasicDeliver)
@@ -298,7 +298,7 @@ def recovering_leaves_other_channels_alone(rabbit: Rabbit) -> None:
 
 @case("ACK-09", "EXCH-DIRECT-02")
 def redelivered_concerns_one_queue(rabbit: Rabbit) -> None:
-    """Of a message in two queues only what was requeued is marked redelivered."""
+    """A message in two queues that is requeued in one of them is marked redelivered only there."""
     channel = rabbit.channel()
     exchange = rabbit.exchange(channel, "fanout")
     first, second = rabbit.bound(channel, exchange), rabbit.bound(channel, exchange)

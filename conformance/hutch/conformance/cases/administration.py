@@ -17,7 +17,9 @@ def _refused_to_open(raw: RawConnection, vhost: str, text: str) -> None:
 
 @case("CONN-OPEN-03")
 def a_user_without_permissions(rabbit: Rabbit) -> None:
-    """A user who has no permissions in a virtual host is refused with 530, be there permissions elsewhere or not."""
+    """A user who has no permissions in a virtual host is refused with 530. Permissions in another virtual host make no
+    difference.
+    """
     user, elsewhere = rabbit.admin.add_user(), rabbit.admin.add_vhost()
     text = f"access to vhost '{rabbit.vhost}' refused for user '{user}'"
     _refused_to_open(rabbit.raw_unopened(user), rabbit.vhost, text)
@@ -31,9 +33,8 @@ def a_user_without_permissions(rabbit: Rabbit) -> None:
 
 @case("CONN-CLOSE-07", "CHAN-16")
 def an_operator_closes_a_connection(rabbit: Rabbit) -> None:
-    """A connection that an operator closes is told by 320, and why if the operator says so.
-
-    (One user each, for RabbitMQ lists a connection for a while after its end: five seconds with TLS.)
+    """A connection that an operator closes gets 320, with the operator's reason if there is one. One user each, because
+    RabbitMQ lists a connection for a while after its end: five seconds with TLS.
     """
     user, other = rabbit.admin.add_permitted_user(), rabbit.admin.add_permitted_user()
     raw = rabbit.raw(user)

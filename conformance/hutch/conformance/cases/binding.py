@@ -21,7 +21,9 @@ def _no_queue(rabbit: Rabbit, queue: str = "missing") -> str:
 
 @case("EXCH-BIND-01", "EXCH-BIND-02")
 def binding_what_is_missing(rabbit: Rabbit) -> None:
-    """Binding a queue or an exchange that is missing closes the channel; of both the exchange is named."""
+    """Binding a queue or an exchange that is missing closes the channel. If both are missing, the text names the
+    exchange.
+    """
     queue = rabbit.queue(rabbit.channel())
     rabbit.refused(lambda channel: channel.queue_bind(queue, "missing"), 404, _no_exchange(rabbit), _BIND)
     rabbit.refused(lambda channel: channel.queue_bind("missing", "missing"), 404, _no_exchange(rabbit), _BIND)
@@ -39,7 +41,7 @@ def unbinding_what_is_missing(rabbit: Rabbit) -> None:
 
 @case("EXCH-BIND-04")
 def binding_exchanges_that_are_missing(rabbit: Rabbit) -> None:
-    """Binding exchanges of which one is missing closes the channel; of both the source is named."""
+    """Binding exchanges of which one is missing closes the channel. If both are missing, the text names the source."""
     attempts = [("amq.direct", "missing", "missing"), ("missing", "amq.direct", "missing"), ("absent", "gone", "gone")]
     for destination, source, named in attempts:
         rabbit.refused(
@@ -175,7 +177,7 @@ def looking_for_a_queue_without_a_name(rabbit: Rabbit) -> None:
 
 @case("EXCH-BIND-16")
 def the_last_declared_queue_deleted(rabbit: Rabbit) -> None:
-    """The last declared queue stays that when it is deleted."""
+    """The last declared queue is still the last declared one after it was deleted."""
     channel = rabbit.channel()
     queue = rabbit.queue(channel)
     channel.queue_delete(queue)
@@ -233,7 +235,7 @@ def a_queue_and_an_exchange_of_one_name(rabbit: Rabbit) -> None:
 
 @case("EXCH-BIND-13")
 def the_last_declared_queue_belongs_to_its_channel(rabbit: Rabbit) -> None:
-    """What one channel has declared last means nothing to another of its connection."""
+    """The last declared queue of one channel is not that of another channel of its connection."""
     channel, _ = rabbit.raw_queue(1)
     other = channel.connection.channel(2)
     other.send(amqp.BasicGet(queue=""))

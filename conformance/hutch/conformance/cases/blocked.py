@@ -28,7 +28,9 @@ def _cleared(rabbit: Rabbit, *channels: RawChannel, resource: str = "memory") ->
 
 @case("CONN-BLOCK-01", "CONN-BLOCK-05")
 def who_does_not_publish_is_not_blocked(rabbit: Rabbit) -> None:
-    """During an alarm, a connection that does not publish works as ever and is told nothing, be it older or new."""
+    """During an alarm, a connection that does not publish works as usual and is told nothing, whether it is older than
+    the alarm or not.
+    """
     older, queue = rabbit.raw_queue(1)
     older.got(queue, no_ack=True)
     rabbit.control.raise_alarm("memory")
@@ -43,8 +45,8 @@ def who_does_not_publish_is_not_blocked(rabbit: Rabbit) -> None:
 
 @case("CONN-BLOCK-02", "CONN-BLOCK-04", "CONN-BLOCK-06")
 def a_publish_blocks_until_the_alarm_is_cleared(rabbit: Rabbit) -> None:
-    """Who publishes during an alarm is told so, and nothing more is read of it until connection.unblocked; then all of
-    it is done.
+    """A client that publishes during an alarm gets connection.blocked. The broker reads nothing more of it until
+    connection.unblocked, and then does everything it sent.
     """
     channel, queue = _blocked(rabbit)
     channel.publish(b"2", routing_key=queue)
@@ -78,8 +80,8 @@ def a_disk_alarm_says_so(rabbit: Rabbit) -> None:
 
 @case("CONN-BLOCK-04", "CONN-TUNE-09", "CONN-TUNE-10")
 def who_is_blocked_may_be_silent(rabbit: Rabbit) -> None:
-    """The broker goes on sending heartbeats to a client that is blocked, and expects none; once it reads again, the
-    client has three intervals.
+    """The broker goes on sending heartbeats to a blocked client, and expects none. Once it reads again, the client has
+    three intervals.
     """
     rabbit.control.raise_alarm("memory")  # this may take longer than three heartbeats
     channel, queue = rabbit.raw_queue(heartbeat=2)
@@ -100,7 +102,7 @@ def who_is_blocked_may_be_silent(rabbit: Rabbit) -> None:
 
 @case("CONN-BLOCK-03")
 def without_the_capability_blocking_is_silent(rabbit: Rabbit) -> None:
-    """A client without the capability connection.blocked is told nothing, and left unread all the same."""
+    """A client without the capability connection.blocked is told nothing. The broker does not read from it either."""
     channel, queue = rabbit.raw_queue(client_properties={})
     channel.call(amqp.ConfirmSelect())
     rabbit.control.raise_alarm("memory")
@@ -113,7 +115,7 @@ def without_the_capability_blocking_is_silent(rabbit: Rabbit) -> None:
 
 @case("CONN-BLOCK-07")
 def each_connection_is_blocked_by_its_own_publish(rabbit: Rabbit) -> None:
-    """Every connection is told when it publishes itself, and unblocked with the others."""
+    """Each connection is blocked, and told so, by its own publish. All are unblocked together."""
     first, queue = _blocked(rabbit)
     second = rabbit.raw().channel()
     equal(second.connection.waiting_on(0), [])
@@ -125,7 +127,7 @@ def each_connection_is_blocked_by_its_own_publish(rabbit: Rabbit) -> None:
 
 @case("CONN-BLOCK-04")
 def deliveries_go_on_to_who_is_blocked(rabbit: Rabbit) -> None:
-    """A blocked connection still gets deliveries, and its acknowledgements are not read."""
+    """A blocked connection still gets deliveries. The broker does not read its acknowledgements."""
     channel, queue = rabbit.raw_queue(2)
     channel.call(amqp.BasicQos(prefetch_count=1))
     channel.call(amqp.BasicConsume(queue=queue))

@@ -64,7 +64,9 @@ def _now_and_then(attempt: Callable[[], bool], otherwise: str) -> None:
 
 @case("CONFIRM-07")
 def confirms_of_a_burst_come_together(rabbit: Rabbit) -> None:
-    """Fewer acks than publishes confirm a burst; where one is multiple it covers all below that wait."""
+    """A burst is confirmed by fewer acks than publishes. An ack with multiple covers all waiting publishes below its
+    tag.
+    """
     channel = _confirming(rabbit)
     published = 0
     for arguments in ({}, {"x-queue-type": "quorum"}, {"x-queue-type": "stream"}):
@@ -79,7 +81,7 @@ def confirms_of_a_burst_come_together(rabbit: Rabbit) -> None:
 
 @case("CONFIRM-06")
 def unroutable_message_of_a_burst(rabbit: Rabbit) -> None:
-    """An unroutable message is confirmed at once, ahead of earlier ones whose queues have to tell first."""
+    """An unroutable message is confirmed at once, ahead of earlier messages whose queues have not answered yet."""
     yard = Yard(rabbit)
     queue = yard.queue()
     channel = _confirming(rabbit)
@@ -117,7 +119,7 @@ def verdicts_of_a_burst(rabbit: Rabbit) -> None:
 
 @case("CONFIRM-15", "CHAN-06")
 def confirms_that_are_due_when_a_channel_closes(rabbit: Rabbit) -> None:
-    """What was not confirmed before a channel closes, by an error or not, is not confirmed any more."""
+    """Publishes that are not confirmed when a channel closes are never confirmed. An error makes no difference."""
     yard = Yard(rabbit)
     queue = yard.queue()
 
@@ -147,8 +149,8 @@ _REJECTING: dict[str, Any] = {"max_length": 3, "overflow": "reject-publish"}
 
 @case("QUORUM-13")
 def burst_into_a_queue_that_fills_up(rabbit: Rabbit) -> None:
-    """A quorum queue that rejects takes what reaches the channel before its word that it is full: all of a burst, but
-    no more than the channel's credit of 400 publishes.
+    """A quorum queue that rejects takes everything that reaches the channel before the queue reports that it is full.
+    That can be a whole burst, but no more than the channel's credit of 400 publishes.
     """
     yard = Yard(rabbit)
     for count in (20, 200):
@@ -168,8 +170,8 @@ def burst_into_a_queue_that_fills_up(rabbit: Rabbit) -> None:
 
 @case("QUORUM-13")
 def credit_of_a_channel(rabbit: Rabbit) -> None:
-    """All publishes of a channel take of its credit, also without confirms, and what it was given before: of 1000
-    publishes behind 100 to another queue, at most 300 get into a queue that rejects.
+    """All publishes of a channel use its credit, also without confirms and to other queues. Of 1000 publishes behind
+    100 to another queue, at most 300 get into a queue that rejects.
     """
     yard = Yard(rabbit)
     queue, other = yard.queue(**_REJECTING), yard.queue()
@@ -184,7 +186,9 @@ def credit_of_a_channel(rabbit: Rabbit) -> None:
 
 @case("QUORUM-13")
 def burst_into_a_queue_that_is_full(rabbit: Rabbit) -> None:
-    """A channel that is new to a full queue is told at once; one that was told hears of room behind its burst."""
+    """A new channel learns at once that a queue is full. A channel that has learned it before learns of new room only
+    after its burst.
+    """
     yard = Yard(rabbit)
     queue, channel = yard.queue(**_REJECTING), _confirming(rabbit)
     for _ in range(4):
@@ -203,8 +207,8 @@ def burst_into_a_queue_that_is_full(rabbit: Rabbit) -> None:
 
 @case("TX-16", "QUORUM-13")
 def commit_into_a_queue_that_fills_up(rabbit: Rabbit) -> None:
-    """A commit into a quorum queue that rejects is a burst as well. What a queue refuses that was known to be full is
-    lost, and the commit is answered all the same.
+    """A commit into a quorum queue that rejects is a burst as well. Messages for a queue that is known to be full are
+    lost, and the commit is still answered.
     """
     yard = Yard(rabbit)
     queue, channel = yard.queue(**_REJECTING), rabbit.raw().channel()

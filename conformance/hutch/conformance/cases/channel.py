@@ -51,7 +51,7 @@ def tickets_are_ignored(rabbit: Rabbit) -> None:
 
 @case("CHAN-06")
 def a_channel_number_is_free_after_close(rabbit: Rabbit) -> None:
-    """After close-ok a channel's number can be opened again, and its delivery tags begin at 1 again."""
+    """After close-ok a channel's number can be opened again. Its delivery tags begin at 1 again."""
     channel, queue = rabbit.raw_queue(2)
     for _ in range(2):
         equal(delivery_tag(channel.got(queue)), 1)
@@ -61,8 +61,8 @@ def a_channel_number_is_free_after_close(rabbit: Rabbit) -> None:
 
 @case("CHAN-06", "CHAN-08")
 def methods_behind_channel_close(rabbit: Rabbit) -> None:
-    """What comes along behind a client's channel.close is discarded, but another channel.close is answered too, and
-    channel.open closes the connection with 504: the number is free after close-ok, not before.
+    """The broker discards what a client sends with its channel.close. But it answers another channel.close, and
+    channel.open closes the connection with 504, because the number is free only after close-ok.
     """
     close, ok = method_frame(1, amqp.ChannelClose(200).encode()), (1, amqp.ChannelCloseOk())
     raw = rabbit.raw()
@@ -143,7 +143,7 @@ def unacknowledged_messages_survive_their_channel(rabbit: Rabbit) -> None:
 
 @case("CHAN-12")
 def two_channels_give_back_in_order(rabbit: Rabbit) -> None:
-    """Messages that two channels hold alternately go back to their places when both close."""
+    """Messages that two channels hold alternately return to their places when both channels close."""
     connection = rabbit.connect()
     first, second, watch = connection.channel(), connection.channel(), connection.channel()
     queue = rabbit.queue(watch)
@@ -240,8 +240,8 @@ def a_reopened_channel_begins_anew(rabbit: Rabbit) -> None:
 
 @case("CHAN-15")
 def reply_codes_of_channels(rabbit: Rabbit) -> None:
-    """A channel is closed with 403, 404, 405 or 406, and a message returned with 312; what AMQP has 311 and 313 for is
-    refused with 406, as a message too large, and with 540, as immediate publishing.
+    """A channel is closed with 403, 404, 405 or 406, and a message is returned with 312. Instead of AMQP's 311 and 313,
+    RabbitMQ uses 406 for a message that is too large, and 540 for immediate publishing.
     """
     owner = rabbit.raw().channel()
     exclusive = rabbit.name()

@@ -81,8 +81,9 @@ def _each(rabbit: Rabbit, play: Callable[[_Dying], None]) -> None:
 
 @case("DLX-14", "DLX-12", "DLX-27")
 def deaths_that_a_publisher_claims(rabbit: Rabbit) -> None:
-    """3.x makes one of several entries of the same queue and reason: the first stays as it is, and if it has no count,
-    their number is put before its other fields. The last comes first. One entry alone stays as it is. 4.x forgets them.
+    """3.x merges several entries of one queue and reason. The first entry stays as it is; if it has no count, the
+    number of entries is put before its other fields. The last one comes first. A single entry stays as it is. 4.x drops
+    them.
     """
 
     def play(dying: _Dying) -> None:
@@ -111,8 +112,9 @@ def deaths_that_a_publisher_claims(rabbit: Rabbit) -> None:
 
 @case("DLX-14", "DLX-11", "DLX-27")
 def claimed_deaths_in_the_same_queue(rabbit: Rabbit) -> None:
-    """In 3.x a claimed entry of the queue and reason that a message dies of is the one that counts up, and the only
-    one; it keeps its other fields, whatever is in them. Without a count it counts 1, of several without all of them.
+    """In 3.x, when a message dies in a claimed queue of the claimed reason, that entry counts up, stays the only one,
+    and keeps its other fields, whatever they hold. A single entry without a count then counts 1. Of several, the first
+    one's count goes up; without one, the number of entries does.
     """
 
     def play(dying: _Dying) -> None:
@@ -142,8 +144,8 @@ def claimed_deaths_in_the_same_queue(rabbit: Rabbit) -> None:
 
 @case("DLX-14")
 def what_claimed_deaths_are_compared_by(rabbit: Rabbit) -> None:
-    """3.x compares queues and reasons by their values alone, not by the types they are sent as; what is missing equals
-    what is void. Numbers are no texts, and whole ones no others.
+    """3.x compares queues and reasons by value and not by wire type. A missing value equals void. A number never equals
+    a text, and a whole number equals no fraction.
     """
 
     def play(dying: _Dying) -> None:
@@ -175,8 +177,8 @@ def what_claimed_deaths_are_compared_by(rabbit: Rabbit) -> None:
 
 @case("DLX-14", "DLX-13")
 def claimed_deaths_and_cycles(rabbit: Rabbit) -> None:
-    """In 3.x a message that expired gets into no queue that it claims to have died in, unless it claims a rejection
-    there or since. One that was rejected gets into any. 4.x does not listen to claims.
+    """In 3.x an expired message gets into no queue in which it claims to have died, unless it also claims a rejection
+    there or later. A rejected message gets into any queue. 4.x ignores claims.
     """
     channel = rabbit.raw().channel()
     expiring, rejecting, one, other = (rabbit.name() for _ in range(4))

@@ -46,7 +46,7 @@ def cancelling_on_failover_is_a_boolean(rabbit: Rabbit) -> None:
 
 @case("CONSUME-26", profiles=["3.10"])
 def credit_that_is_no_table(rabbit: Rabbit) -> None:
-    """3.x crashes over an x-credit that is no table, and does not look at one that lacks something."""
+    """3.x crashes over an x-credit that is no table, and ignores a table that lacks a field."""
     values: tuple[FieldValue, ...] = ("1", 1, True, None, [1])
     for value in values:
         channel, queue = rabbit.raw_queue()
@@ -110,7 +110,7 @@ def an_empty_queue_type_refuses_what_the_default_refuses(rabbit: Rabbit) -> None
 
 @case("QUEUE-ARG-18", profiles=["4.3"])
 def what_4_x_says_of_master_locators(rabbit: Rabbit) -> None:
-    """4.x tells at length why it takes no master locator, and blames queue.declare."""
+    """4.x refuses a master locator with a long explanation, and names queue.declare as the failing method."""
     channel = rabbit.raw().channel()
     channel.send(amqp.QueueDeclare(queue=rabbit.name(), durable=True, arguments={"x-queue-master-locator": "random"}))
     text = (

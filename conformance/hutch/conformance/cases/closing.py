@@ -59,7 +59,7 @@ def _busy(rabbit: Rabbit, *channels: int) -> RawConnection:
 
 @case("CONN-CLOSE-04", "CONN-HDR-14")
 def close_behind_close_ok(rabbit: Rabbit) -> None:
-    """Connection.close behind the close-ok that ends the stream is answered, as often as it comes along."""
+    """Connection.close that comes with the close-ok that ends the stream is answered, as often as it comes."""
     for error, text, method in ((_OPEN_AGAIN, _RUNNING, (10, 40)), (_NOT_OPEN, _EXPECTED, (60, 10))):
         raw = _busy(rabbit)
         raw.send(error)
@@ -84,8 +84,8 @@ def close_behind_an_error_of_the_reader(rabbit: Rabbit) -> None:
 
 @case("CONN-CLOSE-04", "CONN-CHAN-04")
 def close_behind_an_error_of_a_channel(rabbit: Rabbit) -> None:
-    """Connection.close behind an error that a channel has found is not answered, and a close-ok behind that does not
-    end the stream; only what the broker sends of its own counts.
+    """Connection.close behind an error that a channel has found is not answered. A close-ok behind it does not end the
+    stream. Only the broker's own connection.close counts.
     """
     errors: dict[bytes, Item] = {
         _NOT_OPEN: _closes(504, _EXPECTED, (60, 10)),
@@ -108,7 +108,7 @@ def close_behind_an_error_of_a_channel(rabbit: Rabbit) -> None:
 
 @case("CONN-CLOSE-04", "CONSUME-07")
 def close_behind_a_consumer_tag_used_twice(rabbit: Rabbit) -> None:
-    """The consume-ok of the first consumer may be lost; the connection.close that came along is not answered."""
+    """The consume-ok of the first consumer may be lost. Connection.close that came along is not answered."""
     raw = _busy(rabbit)
     queue = rabbit.queue(rabbit.channel())
     consume = method_frame(1, amqp.BasicConsume(queue=queue, consumer_tag="c").encode())
@@ -128,7 +128,7 @@ def more_closes_behind_an_error_of_a_channel(rabbit: Rabbit) -> None:
 
 @case("CONN-CLOSE-04", "CONN-METHOD-02")
 def an_error_of_the_reader_behind_one_of_a_channel(rabbit: Rabbit) -> None:
-    """Where a channel and, behind that, the reader find an error, the reader's is told, and it alone."""
+    """If a channel finds an error and, behind that, the reader finds one, only the reader's error is told."""
     unexpected = {
         _CLOSE_OK: _closes(504, _RUNNING, (10, 51)),
         method_frame(0, amqp.ConnectionTuneOk().encode()): _closes(504, _RUNNING, (10, 31)),
@@ -147,7 +147,9 @@ def an_error_of_the_reader_behind_one_of_a_channel(rabbit: Rabbit) -> None:
 
 @case("CONN-CLOSE-03", "CONN-CLOSE-04")
 def other_channels_behind_an_error_of_a_channel(rabbit: Rabbit) -> None:
-    """What comes behind an error that a channel has found is carried out on other channels, and not on that one."""
+    """Behind an error that a channel has found, commands on other channels are carried out, and those on that channel
+    are not.
+    """
     raw = _busy(rabbit, 1, 2)
     carried_out, ignored = rabbit.name(), rabbit.name()
     raw.send(
@@ -176,8 +178,8 @@ def close_again(rabbit: Rabbit) -> None:
 
 @case("CONN-CLOSE-01")
 def close_ok_behind_close(rabbit: Rabbit) -> None:
-    """A close-ok that comes along with connection.close ends the stream if there is no channel; with a channel, even
-    one that the broker has closed and the client not yet, it is ignored.
+    """A close-ok that comes along with connection.close ends the stream if there is no channel. With a channel it is
+    ignored, even if the broker has closed that channel and the client has not yet.
     """
     raw = rabbit.raw()
     raw.send(_CLOSE + _CLOSE_OK + _CLOSE)
@@ -202,8 +204,8 @@ def close_ok_behind_close(rabbit: Rabbit) -> None:
 
 @case("CONN-CLOSE-02", "CONN-METHOD-08")
 def errors_behind_close(rabbit: Rabbit) -> None:
-    """Behind connection.close, while channels end, the reader tells of frames that are none and of methods on channel 0
-    that cannot be decoded, in place of close-ok; later it does not. A method that does not exist ends the stream.
+    """Behind connection.close, while channels end, the reader reports malformed frames and methods on channel 0 that
+    cannot be decoded, instead of close-ok. Later it does not. A method that does not exist ends the stream.
     """
     for error, answer in ((_WRONG_END, _closes(501, _END_TEXT, (0, 0))), (_UNDECODABLE, _closes(541, "", (0, 0)))):
         raw = _busy(rabbit)
@@ -238,8 +240,8 @@ def a_closed_connection_ends_after_a_heartbeat_interval(rabbit: Rabbit) -> None:
 
 @case("CONN-FRAME-01", "CONN-FRAME-21")
 def the_end_after_frames_that_are_none(rabbit: Rabbit) -> None:
-    """Three seconds after a frame that ends wrongly or is too large the stream ends; nothing that the client sends
-    meanwhile is read, not even close-ok.
+    """Three seconds after a frame that ends wrongly or is too large the stream ends. Until then the broker reads
+    nothing that the client sends, not even close-ok.
     """
     too_large = b"\1\0\0" + (200000).to_bytes(4)
     too_large_text = "type 1, all octets = <<>>: {frame_too_large,200000,131064}"

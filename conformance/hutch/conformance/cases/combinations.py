@@ -11,7 +11,9 @@ from hutch.wire.properties import PropertyValue, encode_properties
 
 @case("QUEUE-ARG-21")
 def first_of_several_refused_arguments(rabbit: Rabbit) -> None:
-    """Of several arguments that the type does not take, the first is named; 4.x sorts them if it fills in the type."""
+    """Of several arguments that the queue type does not take, the text names the first; 4.x sorts them if it fills in
+    the type itself.
+    """
     refused: FieldTable = {"x-max-age": "1h", "x-initial-cluster-size": 1}
     tables: list[tuple[FieldTable, str]] = [
         (refused, rabbit.by_profile({"3.10": "x-max-age", "4.3": "x-initial-cluster-size"})),
@@ -26,8 +28,8 @@ def first_of_several_refused_arguments(rabbit: Rabbit) -> None:
 
 @case("QUEUE-ARG-30")
 def server_named_queue_of_an_unknown_type(rabbit: Rabbit) -> None:
-    """Asked to make up a name for a queue of an unknown type, 3.x crashes; 4.x refuses text, and crashes over the
-    rest but void.
+    """A server-named queue of an unknown type: 3.x crashes. 4.x refuses text, and crashes over every other value except
+    void.
     """
     values: list[tuple[FieldValue, str]] = [("foo", "foo"), (True, "true"), *((value, "") for value in (1, 1.5, [1]))]
     for value, text in values:
@@ -50,7 +52,7 @@ def unsigned_64_bit_argument_of_the_wrong_type(rabbit: Rabbit) -> None:
 
 @case("TTL-01", "GET-02")
 def getting_counts_without_what_expired_behind(rabbit: Rabbit) -> None:
-    """What has expired behind the message that basic.get fetches is dropped before the rest is counted."""
+    """Messages that have expired behind the one that basic.get fetches are dropped before the rest is counted."""
     channel, queue = rabbit.raw_queue()
     for body in (b"a", b"b", b"c", b"d"):
         channel.publish(body, routing_key=queue, expiration="0" if body in {b"b", b"d"} else None)
@@ -62,8 +64,8 @@ def getting_counts_without_what_expired_behind(rabbit: Rabbit) -> None:
 
 @case("TTL-01", "PRIO-01")
 def overtaking_message_expires_unnoticed(rabbit: Rabbit) -> None:
-    """A message that is at the head only for its priority does not expire until something is taken out or returned,
-    and if it is the head itself, it is delivered.
+    """A message that is at the head because of its priority does not expire until a message is taken out or returned.
+    The head itself is delivered, although it has expired.
     """
     channel, queue = rabbit.raw_queue(arguments={"x-max-priority": 3})
     channel.publish(b"low", routing_key=queue)
@@ -96,8 +98,8 @@ def _dying(channel: RawChannel, queue: str, headers: FieldTable) -> None:
 
 @case("DLX-03", "DLX-04")
 def rejected_message_to_who_waits_for_it(rabbit: Rabbit) -> None:
-    """A rejected message is not redelivered to a consumer that waits for it; in 4.x it is where it was queued first.
-    The headers of a dead letter are sorted by name.
+    """A rejected message is not redelivered to a consumer that waits for it; in 4.x it returns to its first place in
+    the queue. The headers of a dead letter are sorted by name.
     """
     channel, target = rabbit.raw_queue()
     dying: FieldTable = {"x-dead-letter-exchange": "", "x-dead-letter-routing-key": target}
@@ -118,8 +120,8 @@ def rejected_message_to_who_waits_for_it(rabbit: Rabbit) -> None:
 
 @case("QOS-05", "QOS-06", profiles=["3.10"])
 def shared_limit_begins_with_all_that_is_outstanding(rabbit: Rabbit) -> None:
-    """A limit that consumers share begins with all that is outstanding, also what basic.get fetched, although that
-    gives nothing back when it is acknowledged.
+    """A limit that consumers share counts everything outstanding from its beginning, also messages from basic.get,
+    although acknowledging those makes no room.
     """
     channel, queue = rabbit.raw_queue(5)
     channel.expect_ready(queue, 5)
@@ -137,7 +139,7 @@ def shared_limit_begins_with_all_that_is_outstanding(rabbit: Rabbit) -> None:
 
 @case("PUB-11", "PUB-19", profiles=["3.10"])
 def first_of_several_refused_properties(rabbit: Rabbit) -> None:
-    """Of several properties that cannot be the expiration is named first, then the headers, then the delivery mode."""
+    """Of several invalid properties, the text names the expiration first, then the headers, then the delivery mode."""
     raw = rabbit.raw()
     refused: list[tuple[dict[str, PropertyValue], str]] = [
         ({"headers": {"BCC": 1}, "delivery_mode": 0}, 'invalid message: {unacceptable_type_in_header,"BCC",signedint}'),
@@ -152,7 +154,7 @@ def first_of_several_refused_properties(rabbit: Rabbit) -> None:
 
 @case("EXCH-TOPIC-01")
 def binding_key_of_many_hashes(rabbit: Rabbit) -> None:
-    """4.x takes two words "#" in the key of a binding to a topic exchange at most; to unbind, any key will do."""
+    """4.x takes at most two words "#" in the binding key of a topic exchange; unbinding takes any key."""
     raw = rabbit.raw()
     channel, topic, queue = raw.channel(1), rabbit.name("x"), rabbit.name()
     channel.call(amqp.QueueDeclare(queue=queue))
@@ -193,7 +195,7 @@ def refused_arguments_come_before_the_owner(rabbit: Rabbit) -> None:
 
 @case("CONSUME-03")
 def reused_tag_without_a_queue(rabbit: Rabbit) -> None:
-    """An empty queue name that stands for none is refused before a consumer tag that is taken."""
+    """An empty queue name on a channel without a last declared queue is refused before a consumer tag that is taken."""
     queue = rabbit.raw_queue()[1]
     channel = rabbit.raw().channel()
     channel.call(amqp.BasicConsume(queue=queue, consumer_tag="t"))
@@ -203,7 +205,9 @@ def reused_tag_without_a_queue(rabbit: Rabbit) -> None:
 
 @case("DLX-04", "DLX-14", profiles=["3.10"])
 def death_of_what_claims_to_have_died(rabbit: Rabbit) -> None:
-    """3.x tells of a death as the first only where there is no x-death at all; one that is no array it replaces."""
+    """3.x writes headers about the first death only if there is no x-death at all. It replaces an x-death that is no
+    array.
+    """
     channel, target = rabbit.raw_queue()
     source = rabbit.name()
     dying: FieldTable = {"x-dead-letter-exchange": "", "x-dead-letter-routing-key": target}
@@ -228,7 +232,7 @@ def death_of_what_claims_to_have_died(rabbit: Rabbit) -> None:
 
 @case("DLX-07")
 def routing_keys_of_a_death_without_the_blind_ones(rabbit: Rabbit) -> None:
-    """A death lists the routing key and those of CC; in 4.x each key of BCC takes the first like it away."""
+    """A death lists the routing key and the keys of CC. In 4.x each key of BCC removes the first key that equals it."""
     channel, target = rabbit.raw_queue()
     source, fanout = rabbit.name(), rabbit.name("x")
     dying: FieldTable = {"x-dead-letter-exchange": "", "x-dead-letter-routing-key": target}
@@ -248,7 +252,9 @@ def routing_keys_of_a_death_without_the_blind_ones(rabbit: Rabbit) -> None:
 
 @case("QOS-06", "TX-08", profiles=["3.10"])
 def shared_limit_does_not_count_what_a_transaction_holds(rabbit: Rabbit) -> None:
-    """A limit that consumers share begins without what a transaction holds back, and the commit gives nothing back."""
+    """A limit that consumers share does not count what a transaction holds when the limit begins, and the commit makes
+    no room.
+    """
     channel, queue = rabbit.raw_queue(1)
     channel.call(amqp.TxSelect())
     channel.call(amqp.BasicConsume(queue=queue))
@@ -265,7 +271,7 @@ def shared_limit_does_not_count_what_a_transaction_holds(rabbit: Rabbit) -> None
 
 @case("QUORUM-02")
 def delivery_count_of_a_first_delivery(rabbit: Rabbit) -> None:
-    """That a message of a quorum queue was not delivered before, 3.x tells those alone who fetch it by basic.get."""
+    """In 3.x only basic.get tells that a message of a quorum queue was not delivered before."""
     channel, queue = rabbit.raw().channel(), rabbit.name()
     channel.call(amqp.QueueDeclare(queue=queue, durable=True, arguments={"x-queue-type": "quorum"}))
     for _ in range(2):

@@ -165,7 +165,7 @@ def a_channel_before_open(rabbit: Rabbit) -> None:
 
 @case("CONN-OPEN-10")
 def close_before_open(rabbit: Rabbit) -> None:
-    """Connection.close before connection.open is refused with 504, not answered with close-ok."""
+    """Connection.close before connection.open is refused with 504; there is no close-ok."""
     raw = _tuned(rabbit)
     raw.send_method(amqp.ConnectionClose(200))
     raw.expect_close(504, "unexpected method in connection state opening", (10, 50))
@@ -237,7 +237,7 @@ def server_methods_from_a_client(rabbit: Rabbit) -> None:
 
 @case("CONN-METHOD-05")
 def credit_for_a_consumer(rabbit: Rabbit) -> None:
-    """3.x looks for the consumer that basic.credit is for, a method of RabbitMQ's own; 4.x knows its number alone."""
+    """Basic.credit is a method of RabbitMQ's own. 3.x looks for its consumer; 4.x only knows the method's number."""
     channel = rabbit.raw().channel()
     channel.send(amqp.BasicCredit("nobody", 1))
     if rabbit.profile == "3.10":
@@ -356,8 +356,8 @@ def more_channels_than_channel_max(rabbit: Rabbit) -> None:
 
 @case("CONN-CHAN-01")
 def any_frame_takes_a_channel(rabbit: Rabbit) -> None:
-    """Any frame that may belong to a channel takes one, opened or not. Where all are taken it closes the connection
-    with 530, whatever else is wrong with it. Of a frame that belongs to none the broker says that first.
+    """Any frame that may belong to a channel takes the channel, opened or not. If all channels are taken, it closes the
+    connection with 530, whatever else is wrong with it. A frame that belongs to no channel gets its own error first.
     """
     full = "number of channels opened (1) has reached the negotiated channel_max (1)"
     frames: list[tuple[int, bytes]] = [
@@ -382,8 +382,8 @@ def any_frame_takes_a_channel(rabbit: Rabbit) -> None:
 
 @case("CONN-CHAN-01", "CHAN-07")
 def a_channel_is_taken_until_it_has_closed(rabbit: Rabbit) -> None:
-    """A channel that the broker has closed is taken until the client's close-ok, as is one of which no more has come
-    than the beginning of a publish.
+    """A channel that the broker has closed stays taken until the client's close-ok. So does a channel of which only the
+    beginning of a publish has come.
     """
     full = "number of channels opened ({0}) has reached the negotiated channel_max ({0})"
     for close_ok in (True, False):

@@ -43,8 +43,8 @@ def _without_ends(rabbit: Rabbit, headers: dict[str, Any]) -> dict[str, Any]:
 
 @case("EXCH-SYS-01")
 def connections_have_events(rabbit: Rabbit) -> None:
-    """Connection.created tells all that was agreed on and what the client said of itself, a name that it gave the
-    connection once more; connection.closed the latter.
+    """Connection.created has everything that was agreed on, what the client said of itself, and once more the name that
+    the client gave the connection. Connection.closed has what the client said, and the name.
     """
     listener, given = Listener(rabbit, "connection.*"), rabbit.name("connection")
     properties: FieldTable = {"capabilities": CAPABILITIES, "connection_name": given, "x": 5}
@@ -88,7 +88,7 @@ def connections_have_events(rabbit: Rabbit) -> None:
 
 @case("EXCH-SYS-01", "CONN-OPEN-01")
 def connections_that_never_opened_are_closed(rabbit: Rabbit) -> None:
-    """A connection that is refused is told of at its end alone."""
+    """A connection that is refused has an event only at its end."""
     listener, given = Listener(rabbit, "connection.*"), rabbit.name("connection")
     raw = rabbit.raw_unopened()
     raw.start()
@@ -122,8 +122,8 @@ def logins_have_events(rabbit: Rabbit) -> None:
 
 @case("EXCH-SYS-01", "CONN-AUTH-02", "CONN-AUTH-09")
 def malformed_logins_have_events(rabbit: Rabbit) -> None:
-    """Of a response that its mechanism cannot read nobody is told to have logged in, if it is told at all: a mechanism
-    that was not offered is not.
+    """The event of a login whose response cannot be read names no user. A login with a mechanism that was not offered
+    has no event.
     """
     listener, mark = Listener(rabbit, "user.authentication.*"), rabbit.name()
     for mechanism, response, reason in (

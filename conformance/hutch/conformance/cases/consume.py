@@ -111,7 +111,7 @@ def exclusive_consumers(rabbit: Rabbit) -> None:
 
 @case("CONSUME-09")
 def exclusive_beside_another_consumer(rabbit: Rabbit) -> None:
-    """A consumer cannot become exclusive where there is another."""
+    """A consumer cannot be exclusive if the queue has another consumer."""
     channel, queue = rabbit.raw_queue()
     channel.call(amqp.BasicConsume(queue=queue))
     other = channel.connection.channel(2)
@@ -121,7 +121,7 @@ def exclusive_beside_another_consumer(rabbit: Rabbit) -> None:
 
 @case("CONSUME-14")
 def no_local_is_ignored(rabbit: Rabbit) -> None:
-    """With no_local a connection gets its own messages all the same."""
+    """With no_local a connection still gets its own messages."""
     channel, queue = rabbit.raw_queue()
     channel.call(amqp.BasicConsume(queue=queue, no_local=True))
     channel.publish(b"own", routing_key=queue)
@@ -157,7 +157,7 @@ def delivery_tags_count_per_channel(rabbit: Rabbit) -> None:
 
 @case("CONSUME-17")
 def cancelling(rabbit: Rabbit) -> None:
-    """Cancel-ok repeats the tag, of a consumer that is unknown too; with nowait there is none."""
+    """Cancel-ok repeats the tag, also of an unknown consumer; with nowait there is no cancel-ok."""
     channel, queue = rabbit.raw_queue()
     channel.call(amqp.BasicConsume(queue=queue, consumer_tag="a"))
     for tag in ("a", "a", "unknown"):
@@ -191,8 +191,8 @@ def unacknowledged_messages_of_a_cancelled_consumer(rabbit: Rabbit) -> None:
 
 @case("CONSUME-18", "QOS-02")
 def consumer_with_the_tag_of_a_cancelled_one(rabbit: Rabbit) -> None:
-    """What is settled of a cancelled consumer's deliveries makes room for the next one of its tag at that queue, beyond
-    its prefetch.
+    """Settling deliveries of a cancelled consumer makes room for the next consumer of the same tag at that queue,
+    beyond its prefetch.
     """
     channel, queue = rabbit.raw_queue(9)
     channel.expect_ready(queue, 9)
@@ -266,7 +266,7 @@ def consumers_take_turns(rabbit: Rabbit) -> None:
 
 @case("CONSUME-22", "QOS-08")
 def a_consumer_without_credit_is_passed_over(rabbit: Rabbit) -> None:
-    """With a prefetch of one the consumer that acknowledges gets the next message."""
+    """With a prefetch of one, the next message goes to the consumer that acknowledges."""
     channel, queue = rabbit.raw_queue()
     channel.call(amqp.BasicQos(prefetch_count=1))
     for tag in ("a", "b"):
@@ -288,7 +288,7 @@ def a_consumer_without_credit_is_passed_over(rabbit: Rabbit) -> None:
 
 @case("CONSUME-23")
 def a_backlog_goes_to_the_first_consumer(rabbit: Rabbit) -> None:
-    """What has piled up goes to the consumer that comes first, if nothing limits it."""
+    """Messages that have piled up go to the first consumer, unless a prefetch limits it."""
     channel = rabbit.channel()
     queue = rabbit.queue(channel)
     for number in range(6):
@@ -301,9 +301,8 @@ def a_backlog_goes_to_the_first_consumer(rabbit: Rabbit) -> None:
 
 @case("CONSUME-26")
 def consumer_arguments(rabbit: Rabbit) -> None:
-    """Consumer arguments that mean nothing are taken; one of streams is refused.
-
-    (The catalogue has that one taken too.)
+    """Unknown consumer arguments are accepted; an argument for streams is refused. The catalogue has it accepted
+    too.
     """
     channel, queue = rabbit.raw_queue()
     for arguments in ({"foo": "bar"}, {"x-cancel-on-ha-failover": True}):

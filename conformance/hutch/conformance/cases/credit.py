@@ -50,8 +50,8 @@ def _left(channel: RawChannel, queue: str, count: int) -> list[tuple[bytes, bool
 
 @case("CONSUME-26", profiles=["3.10"])
 def credit_limits_a_consumer(rabbit: Rabbit) -> None:
-    """With x-credit a consumer gets so many deliveries, whatever it acknowledges and its prefetch is; basic.credit
-    gives it so many anew, and tells how many messages were ready.
+    """With x-credit a consumer gets that many deliveries, whatever it acknowledges and whatever its prefetch is.
+    Basic.credit sets a new number, and its answer has the number of ready messages.
     """
     for no_ack in (False, True):
         channel, queue = rabbit.raw_queue(7)
@@ -78,7 +78,7 @@ def credit_limits_a_consumer(rabbit: Rabbit) -> None:
 
 @case("CONSUME-26", profiles=["3.10"])
 def credit_for_a_consumer_without(rabbit: Rabbit) -> None:
-    """From basic.credit on, what a consumer acknowledges does not bring it more, as its prefetch would."""
+    """After basic.credit, acknowledging brings a consumer no more messages, as it would with its prefetch."""
     channel, queue = rabbit.raw_queue(4)
     channel.expect_ready(queue, 4)
     channel.call(amqp.BasicQos(prefetch_count=1))
@@ -97,7 +97,9 @@ def credit_for_a_consumer_without(rabbit: Rabbit) -> None:
 
 @case("CONSUME-26", "CONSUME-29", profiles=["3.10"])
 def credit_of_who_waits(rabbit: Rabbit) -> None:
-    """A consumer that is not the active one has its credit for later; one whose credit is below 0 waits for more."""
+    """A consumer that is not the active one keeps its credit for later. A consumer whose credit is below 0 waits for
+    more.
+    """
     channel, queue = rabbit.raw_queue(4, {"x-single-active-consumer": True})
     channel.expect_ready(queue, 4)
     _consume(channel, queue, _asking(-1), "a")
@@ -116,8 +118,9 @@ def credit_of_who_waits(rabbit: Rabbit) -> None:
 
 @case("CONSUME-26", profiles=["3.10"])
 def draining_a_classic_queue(rabbit: Rabbit) -> None:
-    """Who wants to hear when a classic queue has nothing more for the rest of its credit loses the connection then,
-    before the last message reaches it: 3.10's channels do not know that word. Without credit left nothing is told.
+    """Draining a classic queue, which tells the consumer that there are no more messages, ends the connection before
+    the last message arrives: 3.10's channels do not know the message that the queue sends. Without credit left nothing
+    is told.
     """
     channel, queue = rabbit.raw_queue()
     channel.send(amqp.BasicConsume(queue=queue, arguments=_asking(3, drain=True)))
@@ -149,7 +152,9 @@ def draining_a_classic_queue(rabbit: Rabbit) -> None:
 
 @case("CONSUME-26", profiles=["3.10"])
 def others_empty_a_queue_that_is_drained(rabbit: Rabbit) -> None:
-    """It is the same when somebody else takes the last message, purges the queue, or the message expires."""
+    """The connection ends in the same way when another consumer takes the last message, a client purges the queue, or
+    the message expires.
+    """
     for how in ("get", "purge", "expire", "consume"):
         other, queue = rabbit.raw_queue(1)
         other.publish(b"1", routing_key=queue, expiration="1000" if how == "expire" else "60000")
@@ -175,8 +180,8 @@ def others_empty_a_queue_that_is_drained(rabbit: Rabbit) -> None:
 
 @case("CONSUME-26", "QUORUM-03", profiles=["3.10"])
 def asking_a_quorum_queue_for_credit(rabbit: Rabbit) -> None:
-    """A consumer of a quorum queue that comes with credit ends its connection; what it was to get has come back, even
-    if there would have been nothing to acknowledge.
+    """A consumer of a quorum queue with x-credit ends its connection. Messages that it should get return to the queue,
+    even those without acknowledgement.
     """
     yard = Yard(rabbit)
     for drain, no_ack in ((False, False), (True, False), (False, True)):
@@ -194,7 +199,9 @@ def asking_a_quorum_queue_for_credit(rabbit: Rabbit) -> None:
 
 @case("CONSUME-26", profiles=["3.10"])
 def granting_credit_of_a_quorum_queue(rabbit: Rabbit) -> None:
-    """A consumer that comes without any gets what it is granted, behind the number of messages that stay ready."""
+    """A consumer with x-credit of 0 gets as many messages as basic.credit grants, after the number of messages that
+    stay ready.
+    """
     yard = Yard(rabbit)
     for no_ack in (False, True):
         queue = yard.queue()
@@ -240,8 +247,8 @@ def granting_credit_beside_a_prefetch(rabbit: Rabbit) -> None:
 
 @case("CONSUME-26", profiles=["3.10"])
 def draining_a_quorum_queue(rabbit: Rabbit) -> None:
-    """Who drains a quorum queue is told what there is no message for, ahead of the messages; it is taken off all that
-    is granted afterwards.
+    """A consumer that drains a quorum queue first learns how much of its credit finds no message, and then gets the
+    messages. That part is subtracted from all credit that is granted later.
     """
     yard = Yard(rabbit)
     for arguments in (_asking(0), {}):
@@ -284,8 +291,8 @@ def draining_while_another_is_active(rabbit: Rabbit) -> None:
 
 @case("CONSUME-26", "STREAM-10", profiles=["3.10"])
 def credit_of_a_stream(rabbit: Rabbit) -> None:
-    """A reader of a stream has what it is granted beside its prefetch; how many messages that brings is told first, and
-    what it loses when it drains behind them.
+    """A reader of a stream gets granted credit beside its prefetch. The number of messages comes before them; the
+    credit that draining takes away comes behind them.
     """
     yard = Yard(rabbit)
     queue = yard.queue(kind="stream")

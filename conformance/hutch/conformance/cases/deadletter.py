@@ -113,7 +113,9 @@ def headers_of_a_message_expired_by_its_queue(rabbit: Rabbit) -> None:
 
 @case("DLX-10", "DLX-02")
 def expiration_of_a_dead_letter(rabbit: Rabbit) -> None:
-    """A dead letter keeps its properties but the expiration, which its x-death remembers, whatever it died of."""
+    """A dead letter keeps its properties except the expiration. Its x-death has the expiration, whatever the reason of
+    the death.
+    """
     yard = _Yard(rabbit)
     dead = yard.queue()
     queue = yard.queue(dead)
@@ -218,7 +220,9 @@ def cc_and_a_dead_letter_routing_key(rabbit: Rabbit) -> None:
 
 @case("DLX-11")
 def dying_again_in_the_same_queue(rabbit: Rabbit) -> None:
-    """A message that dies again in a queue of the same cause is counted there, and that death comes first."""
+    """If a message dies again in the same queue with the same reason, the entry's count goes up, and the entry comes
+    first.
+    """
     yard = _Yard(rabbit)
     first, second = rabbit.name(), rabbit.name()
     yard.queue(second, first)
@@ -268,7 +272,9 @@ def dying_in_several_queues(rabbit: Rabbit) -> None:
 
 @case("DLX-13")
 def dead_letter_cycles_are_broken(rabbit: Rabbit) -> None:
-    """A message that would come to a queue it expired in before, with no rejection on the way, is dropped."""
+    """A dead letter does not return to a queue in which it expired before, unless it was rejected on the way. It is
+    dropped.
+    """
     yard = _Yard(rabbit)
     own, there, back = rabbit.name(), rabbit.name(), rabbit.name()
     yard.queue(own, own, message_ttl=100)
@@ -412,8 +418,8 @@ def dying_of_several_causes_in_one_queue(rabbit: Rabbit) -> None:
 
 @case("DLX-10", "QUEUE-ARG-15")
 def original_expiration_of_what_was_on_disk(rabbit: Rabbit) -> None:
-    """In 3.x a lazy queue writes a message to disk unless it hands it on at once, and a dead letter from there does not
-    tell what its expiration was.
+    """In 3.x a lazy queue writes a message to disk unless it delivers it at once. A dead letter from there does not
+    have its original expiration.
     """
     for mode in ("default", "lazy"):
         yard = _Yard(rabbit)
@@ -437,7 +443,9 @@ def original_expiration_of_what_was_on_disk(rabbit: Rabbit) -> None:
 
 @case("DLX-13")
 def a_rejection_lets_a_cycle_go_on(rabbit: Rabbit) -> None:
-    """A message that was rejected on its way may come again to a queue it was in, though it expired last."""
+    """A message that was rejected on its way may return to a queue in which it was before, even if its last death was
+    an expiration.
+    """
     yard = _Yard(rabbit)
     other = rabbit.name()
     queue = yard.queue(other, message_ttl=100)
@@ -452,7 +460,7 @@ def a_rejection_lets_a_cycle_go_on(rabbit: Rabbit) -> None:
 
 @case("DLX-11", "DLX-02")
 def time_of_a_death(rabbit: Rabbit) -> None:
-    """When a message dies again of the same cause in the same queue, x-death goes on telling of the first time."""
+    """If a message dies again in the same queue with the same reason, x-death keeps the time of the first death."""
     yard = _Yard(rabbit)
     queue = rabbit.name()
     yard.queue(queue, queue)
@@ -470,7 +478,7 @@ def time_of_a_death(rabbit: Rabbit) -> None:
 
 @case("QUEUE-DELETE-09", "DLX-18")
 def rejecting_what_a_deleted_queue_delivered(rabbit: Rabbit) -> None:
-    """A message that is rejected when its queue is gone is not dead-lettered."""
+    """A message that is rejected after its queue was deleted is not dead-lettered."""
     yard = _Yard(rabbit)
     dead = yard.queue()
     queue = yard.queue(dead)

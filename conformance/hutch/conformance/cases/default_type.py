@@ -27,7 +27,7 @@ def _needs_classic(rabbit: Rabbit) -> None:
 
 @case("QUEUE-DECLARE-28", profiles=["3.10"])
 def a_default_queue_type_that_is_ignored(rabbit: Rabbit) -> None:
-    """3.x takes a default queue type for a virtual host and does not go by it."""
+    """3.x accepts a default queue type for a virtual host and ignores it."""
     for default in _TYPES:
         vhost = rabbit.admin.add_vhost(default)
         connection = rabbit.connect(virtual_host=vhost)
@@ -39,8 +39,8 @@ def a_default_queue_type_that_is_ignored(rabbit: Rabbit) -> None:
 
 @case("QUEUE-DECLARE-28", profiles=["4.3"])
 def a_default_queue_type(rabbit: Rabbit) -> None:
-    """4.x gives durable queues that are declared without a type the default of their virtual host; to declare them
-    again is to leave the type out or to name that one.
+    """4.x gives durable queues that are declared without a type the default of their virtual host. A redeclaration
+    leaves the type out, or names the default.
     """
     for default in _TYPES:
         vhost = rabbit.admin.add_vhost(default)
@@ -69,8 +69,8 @@ def a_default_queue_type(rabbit: Rabbit) -> None:
 
 @case("QUEUE-DECLARE-28", profiles=["4.3"])
 def queues_that_the_default_type_is_not_for(rabbit: Rabbit) -> None:
-    """Queues that are transient, exclusive or auto-delete are classic whatever the default is; what a durable one is
-    declared with has to be good for the default type, a name among it.
+    """Transient, exclusive and auto-delete queues are classic, whatever the default is. Arguments and name of a durable
+    queue must be valid for the default type.
     """
     for default in _TYPES:
         vhost = rabbit.admin.add_vhost(default)
@@ -100,15 +100,15 @@ def queues_that_the_default_type_is_not_for(rabbit: Rabbit) -> None:
 
 @case("QUEUE-DECLARE-28", profiles=["4.3"])
 def default_queue_types_that_are_refused(rabbit: Rabbit) -> None:
-    """There is no virtual host with a default queue type that does not exist."""
+    """A virtual host cannot have a default queue type that does not exist."""
     for default in ("bogus", ""):
         rabbit.admin.expect_refused(lambda: rabbit.admin.add_vhost(default))
 
 
 @case("QUEUE-DECLARE-28", "QUEUE-ARG-14", profiles=["4.3"])
 def an_empty_queue_type_is_the_default_type(rabbit: Rabbit) -> None:
-    """In 4.x an empty x-queue-type stands for the default type whatever the queue is like, which that type may refuse,
-    and with a server-named queue too. To declare it again is to leave it empty.
+    """In 4.x an empty x-queue-type means the default type for every kind of queue, also for a server-named one. That
+    type may refuse the queue. A redeclaration must leave it empty too.
     """
     _needs_classic(rabbit)
     empty = {"x-queue-type": ""}

@@ -22,7 +22,7 @@ def _declared(rabbit: Rabbit, type_: str = "fanout") -> tuple[RawChannel, str, s
 
 @case("EXCH-DECLARE-05")
 def delayed_types(rabbit: Rabbit) -> None:
-    """A delayed message exchange needs to be told a type that there is, and refuses what that type refuses."""
+    """A delayed message exchange must name an existing exchange type, and refuses what that type refuses."""
     needs_type(rabbit, _DELAYED)
     exchange = rabbit.name("x")
     missing = "Invalid argument, 'x-delayed-type' must be an existing exchange type"
@@ -91,8 +91,8 @@ def delayed_messages_are_unroutable_at_first(rabbit: Rabbit) -> None:
 
 @case("EXCH-DECLARE-05")
 def what_is_no_delay(rabbit: Rabbit) -> None:
-    """Numbers of most types delay, text that is a number too, other values do not; text that is none crashes. More than
-    32 bits of milliseconds are no delay.
+    """Numbers of most types are a delay, and so is text that is a number. Other values are none; other text crashes.
+    More than 32 bits of milliseconds are no delay.
     """
     needs_type(rabbit, _DELAYED)
     channel, exchange, queue = _declared(rabbit)

@@ -76,8 +76,9 @@ def queues_have_events(rabbit: Rabbit) -> None:
 
 @case("EXCH-SYS-01")
 def exchanges_and_bindings_have_events(rabbit: Rabbit) -> None:
-    """Exchanges that a client deletes stand as a parameter meanwhile. An exchange is told of before the bindings that
-    went with it; what goes with a queue goes by RabbitMQ itself. 4.x tells of a binding each time it is made.
+    """While a client deletes an exchange, a parameter exists for it. The event of the exchange comes before those of
+    its bindings. Bindings that go with a queue are deleted by RabbitMQ itself. 4.x has an event each time a binding is
+    made.
     """
     listener, channel = Listener(rabbit, "#"), rabbit.raw().channel()
     queue, first, second = rabbit.name(), rabbit.name("x"), rabbit.name("y")
@@ -134,8 +135,8 @@ def exchanges_and_bindings_have_events(rabbit: Rabbit) -> None:
 
 @case("EXCH-SYS-01")
 def channels_and_consumers_have_events(rabbit: Rabbit) -> None:
-    """A consumer that goes with its queue is told of twice, the second time by nobody. Of those that go with their
-    channel 3.x tells one by one, 4.x how many there were.
+    """A consumer whose queue is deleted has two events, the second without a user. For consumers whose channel closes,
+    3.x has an event each, and 4.x their number.
     """
     listener, channel = Listener(rabbit, "#"), rabbit.raw().channel()
     queue, other = rabbit.name(), rabbit.name()

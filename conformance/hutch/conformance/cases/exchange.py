@@ -28,7 +28,7 @@ def _different(rabbit: Rabbit, argument: str, exchange: str, received: str, curr
 
 @case("EXCH-DEFAULT-01")
 def declaring_the_default_exchange(rabbit: Rabbit) -> None:
-    """Declaring the default exchange is refused, whatever the type, and passively too."""
+    """Declaring the default exchange is refused, whatever the type, also passively."""
     for kwargs in ({"type": "direct"}, {"type": "fanout"}, {"type": "direct", "passive": True}):
         rabbit.refused(lambda channel: channel.exchange_declare("", **kwargs), 403, _NOT_ON_DEFAULT, _DECLARE)
 
@@ -82,7 +82,7 @@ def predeclared_exchanges(rabbit: Rabbit) -> None:
 
 @case("EXCH-SYS-03")
 def redeclaring_a_predeclared_exchange(rabbit: Rabbit) -> None:
-    """Declaring a predeclared exchange otherwise than it is is refused."""
+    """Redeclaring a predeclared exchange with another type or other flags is refused."""
     rabbit.refused(
         lambda channel: channel.exchange_declare("amq.direct", "direct", durable=False, auto_delete=False),
         406,
@@ -192,7 +192,7 @@ def empty_exchange_type(rabbit: Rabbit) -> None:
 
 @case("EXCH-DECLARE-07")
 def unknown_types_of_existing_exchanges(rabbit: Rabbit) -> None:
-    """The type is looked at before the exchange is, and with nowait too."""
+    """The type is checked before the exchange is looked up, also with nowait."""
     exchange = rabbit.exchange(rabbit.channel())
     for nowait in (False, True):
         method = amqp.ExchangeDeclare(exchange=exchange, type="no-such-type", nowait=nowait)

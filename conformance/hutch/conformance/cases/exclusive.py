@@ -75,7 +75,7 @@ def exclusive_queues_belong_to_a_connection(rabbit: Rabbit) -> None:
 
 @case("QUEUE-EXCL-05")
 def exclusive_queues_live_as_long_as_their_connection(rabbit: Rabbit) -> None:
-    """An exclusive queue outlives its channel and not its connection."""
+    """An exclusive queue stays when its channel closes, and goes when its connection closes."""
     connection, watch = rabbit.connect(), rabbit.connect()
     channel = connection.channel()
     queue = rabbit.queue(channel, exclusive=True)
@@ -97,7 +97,9 @@ def exclusive_queues_live_as_long_as_their_connection(rabbit: Rabbit) -> None:
 
 @case("QUEUE-EXCL-06", "QUEUE-DECLARE-13")
 def declaring_a_shared_queue_exclusive(rabbit: Rabbit) -> None:
-    """A queue that is not exclusive cannot be declared so, by nobody; the refusal comes before other differences."""
+    """No connection can redeclare a shared queue as exclusive; that refusal comes before those for other
+    differences.
+    """
     queue = rabbit.queue(rabbit.channel())
     for connection in (None, rabbit.connect()):
         for durable in (False, True):

@@ -51,8 +51,8 @@ class _Shared:
 
 @case("CONSUME-22", "QOS-02")
 def channels_share_by_their_limits(rabbit: Rabbit) -> None:
-    """Of two channels each gets as many as its prefetch allows; whichever acknowledges gets the next ones, be the other
-    as slow as it may.
+    """Each of two channels gets as many messages as its prefetch allows. The channel that acknowledges gets the next
+    ones, however slow the other one is.
     """
     for queue_type in _TYPES:
         shared, connection = _Shared(rabbit, queue_type), rabbit.raw()
@@ -71,7 +71,7 @@ def channels_share_by_their_limits(rabbit: Rabbit) -> None:
 
 @case("CONSUME-22", "CONSUME-31")
 def what_a_channel_leaves_goes_to_the_others(rabbit: Rabbit) -> None:
-    """When a channel closes, what it holds is shared out among those that have room, first come first."""
+    """When a channel closes, its messages go to consumers that have room, in the order in which they subscribed."""
     for queue_type in _TYPES:
         shared, connection = _Shared(rabbit, queue_type), rabbit.raw()
         leaving, one, other = (connection.channel(number) for number in (1, 2, 3))
@@ -89,7 +89,7 @@ def what_a_channel_leaves_goes_to_the_others(rabbit: Rabbit) -> None:
 
 @case("CONSUME-22", "QOS-08")
 def a_consumer_with_room_again_is_last_in_turn(rabbit: Rabbit) -> None:
-    """A consumer that was passed over for its limit comes behind those that were not, once it has room again."""
+    """A consumer that was skipped because of its limit comes after the others once it has room again."""
     for queue_type in _TYPES:
         shared, connection = _Shared(rabbit, queue_type), rabbit.raw()
         channels = {tag: connection.channel(number) for number, tag in enumerate("abc", 1)}

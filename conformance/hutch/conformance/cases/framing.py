@@ -39,7 +39,7 @@ def wrong_frame_end(rabbit: Rabbit) -> None:
 
 @case("CONN-FRAME-02")
 def payloads_in_reply_texts(rabbit: Rabbit) -> None:
-    """Reply texts show the first 16 octets of a payload, as numbers or, where they can be printed, as a string."""
+    """Reply texts show the first 16 octets of a payload, as a string if all can be printed, else as numbers."""
     texts = {
         b"\0\1": "all octets = <<0,1>>",
         b"abc": 'all octets = <<"abc">>',
@@ -125,9 +125,8 @@ def _received(channel: RawChannel, queue: str) -> bytes:
 
 @case("CONN-FRAME-12", profiles=["3.10"])
 def more_body_than_announced_never_ends(rabbit: Rabbit) -> None:
-    """In 3.x a body frame that runs past the announced size does not complete its message.
-
-    (The catalogue has the message end where its size is reached.)
+    """In 3.x a body frame that is longer than the announced size does not complete its message. The catalogue has the
+    message end at its size.
     """
     channel, queue = rabbit.raw_queue()
     raw = channel.connection

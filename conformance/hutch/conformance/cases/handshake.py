@@ -165,7 +165,7 @@ def plain_login(rabbit: Rabbit) -> None:
 
 @case("CONN-AUTH-02")
 def malformed_plain_is_dropped(rabbit: Rabbit) -> None:
-    """A PLAIN response that is not of PLAIN's form gets no close frame; the stream ends seconds later."""
+    """A malformed PLAIN response gets no close frame; the stream ends seconds later."""
     responses = [b"x\0guest\0guest", b"guest\0guest", b"\0guest", b"\0guest\0guest\0guest", b""]
     rabbit.expect_dropped(*[_logging_in(rabbit, response) for response in responses])
 
@@ -260,7 +260,7 @@ def anonymous_login(rabbit: Rabbit) -> None:
 
 @case("CONN-AUTH-12")
 def the_locale_is_ignored(rabbit: Rabbit) -> None:
-    """Any locale is taken, and none."""
+    """Any locale is accepted, also an empty one."""
     for locale in ("de_DE", "", "bogus"):
         raw = rabbit.raw_unopened()
         raw.start()
@@ -298,7 +298,7 @@ def methods_before_start_ok_are_dropped(rabbit: Rabbit) -> None:
 
 @case("CONN-AUTH-03", "CONN-HDR-13")
 def client_properties_of_every_type(rabbit: Rabbit) -> None:
-    """A client may tell of itself what it likes."""
+    """Client properties may have any field type."""
     properties: FieldTable = {
         "capabilities": CAPABILITIES,
         "product": "a test",
@@ -322,8 +322,8 @@ def _start_ok(rabbit: Rabbit, payload: int) -> amqp.ConnectionStartOk:
 
 @case("CONN-FRAME-21", "CONN-FRAME-22", "CONN-OPEN-08")
 def frames_before_tune_ok(rabbit: Rabbit) -> None:
-    """Until tune-ok a frame may have a payload of 4096 bytes in 3.x, 8192 in 4.x. One that announces more ends the
-    connection three seconds later, without a frame; that it announces so is enough.
+    """Until tune-ok a frame may have a payload of 4096 bytes in 3.x, 8192 in 4.x. A frame header that announces more
+    ends the connection three seconds later, without a frame.
     """
     limit = rabbit.by_profile({"3.10": 4096, "4.3": 8192})
     raw = rabbit.raw_unopened()
@@ -344,7 +344,7 @@ def frames_before_tune_ok(rabbit: Rabbit) -> None:
 
 @case("CONN-FRAME-21")
 def frames_after_tune_ok(rabbit: Rabbit) -> None:
-    """From tune-ok on the limit is what was agreed on, for what comes along with it too."""
+    """From tune-ok on the agreed limit counts, also for frames in the same write."""
     refusals = {
         16384: (505, 'type 3, first 16 octets = <<"xxxxxxxxxxxxxxxx">>'),
         16385: (501, "type 3, all octets = <<>>: {frame_too_large,16385,16376}"),
@@ -361,7 +361,7 @@ def frames_after_tune_ok(rabbit: Rabbit) -> None:
 
 @case("CONN-HDR-10", "CONN-HDR-09")
 def a_handshake_has_ten_seconds(rabbit: Rabbit) -> None:
-    """A client that says nothing, too little, or nothing but heartbeats is cut off ten seconds after it came."""
+    """A client that sends nothing, too little, or only heartbeats is cut off ten seconds after it connected."""
     silent, short, beating = (rabbit.raw_unopened() for _ in range(3))
     short.send(b"AMQ")
     beating.start()

@@ -41,7 +41,9 @@ def _consistent(
 
 @case("EXCH-PLUGIN-01")
 def weights_of_a_consistent_hash_exchange(rabbit: Rabbit) -> None:
-    """The binding key has to be an integer, 1 at least, in 4.x 10000 at most; whatever is bound, and be it there."""
+    """The binding key must be an integer, at least 1 and in 4.x at most 10000, for queues and exchanges, also for
+    missing ones.
+    """
     needs_type(rabbit, _CONSISTENT)
     connection = rabbit.raw()
     exchange, queues = _consistent(rabbit, connection.channel(1), weights=("+3", "007", "10000"))
@@ -105,9 +107,9 @@ def consistent_hashing_when_bindings_go(rabbit: Rabbit) -> None:
 
 @case("EXCH-PLUGIN-02", "RESTART-12")
 def a_consistent_hash_exchange_after_a_restart(rabbit: Rabbit) -> None:
-    """In 3.10 the keys of transient queues, which a restart deletes, are spread over the others. In 4.x the exchange
-    does not hear that these queues are gone: their keys get nowhere, or into a queue declared by that name, which is
-    bound to nothing. Once such a queue is bound and deleted, the exchange has forgotten it.
+    """In 3.10 a restart deletes transient queues, and their keys are spread over the others. In 4.x the exchange does
+    not notice: their keys get nowhere, or into a new queue of that name without a binding. Binding and deleting such a
+    queue makes the exchange forget it.
     """
     needs_type(rabbit, _CONSISTENT)
     connection = rabbit.raw()
@@ -235,8 +237,8 @@ def consistent_hashing_over_exchanges(rabbit: Rabbit) -> None:
 
 @case("EXCH-PLUGIN-10")
 def modulus_hashing(rabbit: Rabbit) -> None:
-    """All routing keys together pick a binding; a queue that is bound twice gets twice as much. The bindings stand in
-    the order of their queues' names, in 3.x in that of their keys first.
+    """All routing keys of a message together pick a binding; a queue that is bound twice gets twice as much. The
+    bindings are in the order of their queues' names, in 3.x first in that of their keys.
     """
     needs_type(rabbit, _MODULUS)
     channel = rabbit.raw().channel()

@@ -43,7 +43,7 @@ def a_bearer_token(rabbit: Rabbit) -> None:
 
 @case("HTTP-AUTH-03")
 def no_tag_that_opens_the_api(rabbit: Rabbit) -> None:
-    """A user without one of the API's tags is refused, be there another tag or not."""
+    """A user without one of the API's tags is refused. Other tags make no difference."""
     for tags in ((), ("whatever",)):
         user = rabbit.admin.add_user(*tags)
         answer = rabbit.http("GET", "whoami", login=(user, PASSWORD))
@@ -263,7 +263,7 @@ def a_cookie_is_no_login(rabbit: Rabbit) -> None:
 
 @case("HTTP-AUTH-16")
 def who_calls_is_deleted(rabbit: Rabbit) -> None:
-    """An administrator may delete the user who asks for it."""
+    """An administrator may delete the user whose login the request has."""
     user = rabbit.admin.add_user("administrator")
     rabbit.http("DELETE", f"users/{user}", login=(user, PASSWORD)).expect(204, None)
     rabbit.http("GET", "whoami", login=(user, PASSWORD)).expect(401)
@@ -272,7 +272,7 @@ def who_calls_is_deleted(rabbit: Rabbit) -> None:
 
 @case("HTTP-AUTH-17")
 def lists_show_what_the_user_may_enter(rabbit: Rabbit) -> None:
-    """Lists of queues have those of virtual hosts that the user may enter, even for who may monitor."""
+    """Lists of queues have only virtual hosts that the user may enter, even for a user with the tag monitoring."""
     rabbit.http("PUT", "queues/V/q", {}).expect(201)
     stranger = rabbit.admin.add_user("monitoring")
     equal(rabbit.http("GET", "queues", login=(stranger, PASSWORD)).expect(200), [])

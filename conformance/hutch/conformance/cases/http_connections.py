@@ -118,7 +118,7 @@ row(
 
 @case("HTTP-AUTH-06", "HTTP-AUTH-17")
 def a_connection_of_another_user(rabbit: Rabbit) -> None:
-    """Who may not monitor sees their own connections alone, and closes no others."""
+    """A user without the tag monitoring sees only the connections of that user, and cannot close others."""
     user, stranger = rabbit.admin.add_permitted_user(), rabbit.admin.add_user("management")
     rabbit.admin.set_permissions(stranger)
     rabbit.raw(user)

@@ -132,7 +132,7 @@ def content_types_that_count(rabbit: Rabbit) -> None:
 
 @case("HTTP-PROTO-15")
 def bodies_that_say_nothing(rabbit: Rabbit) -> None:
-    """An empty body, none, and null stand for an empty object."""
+    """An empty body, a missing one, and null count as an empty object."""
     for raw in (b"", None, b"null", b"{}"):
         rabbit.http("PUT", "queues/V/q", raw=raw).expect_success()
 

@@ -33,7 +33,7 @@ def the_overview(rabbit: Rabbit) -> None:
 
 @case("HTTP-EP-003")
 def the_overview_of_who_does_not_monitor(rabbit: Rabbit) -> None:
-    """A user who may not monitor does not see nodes and listeners."""
+    """A user without the tag monitoring does not see nodes and listeners."""
     told = rabbit.http("GET", "overview", login=(rabbit.admin.add_user("management"), PASSWORD)).expect(200)
     true(told.keys().isdisjoint({"node", "listeners", "contexts"}), f"too much: {sorted(told)}")
 

@@ -34,8 +34,8 @@ def _let_die(yard: Yard, queue: str) -> None:
 
 @case("DLX-27", "QUORUM-14")
 def dead_letters_that_nobody_takes(rabbit: Rabbit) -> None:
-    """At least once, a dead letter stays and counts towards the limit while nothing takes it, in 4.x until a purge; at
-    most once, it is gone.
+    """With at-least-once, a dead letter stays and counts towards the limit while no queue takes it, in 4.x until a
+    purge. With at-most-once it is gone.
     """
     yard = Yard(rabbit)
     missing = rabbit.name()
@@ -55,7 +55,7 @@ def dead_letters_that_nobody_takes(rabbit: Rabbit) -> None:
 
 @case("DLX-27", "QUORUM-13")
 def publisher_that_is_told_of_kept_dead_letters(rabbit: Rabbit) -> None:
-    """A publisher is told that the queue is full as soon as there are too many dead letters that nobody takes."""
+    """A queue rejects publishes as soon as it keeps too many dead letters that no queue takes."""
     yard = Yard(rabbit)
     queue = yard.queue(rabbit.name(), **{**_KEEPING, "max_length": 1})
     channel = yard.another_publisher()
@@ -68,7 +68,7 @@ def publisher_that_is_told_of_kept_dead_letters(rabbit: Rabbit) -> None:
 
 @case("DLX-27", "DLX-13")
 def dead_letters_to_the_queue_itself(rabbit: Rabbit) -> None:
-    """A queue may take its own dead letters; that of 3.x never hears of it, and keeps them as well."""
+    """A queue may take its own dead letters. In 3.x it does not learn that it took them, and keeps them as well."""
     yard = Yard(rabbit)
     queue = yard.queue(**_KEEPING, dead_letter_exchange="")
     _let_die(yard, queue)
@@ -78,8 +78,8 @@ def dead_letters_to_the_queue_itself(rabbit: Rabbit) -> None:
 
 @case("DLX-27", "QUORUM-13")
 def dead_letters_to_the_queue_itself_that_is_full(rabbit: Rabbit) -> None:
-    """A queue that is full when its own first dead letter comes refuses it; that of 3.x takes what comes once it has
-    taken one, full or not.
+    """A queue that is full refuses its own first dead letter. In 3.x, a queue that has taken one before takes the next
+    ones, full or not.
     """
     yard = Yard(rabbit)
     limits = {**_KEEPING, "max_length": 1}
@@ -99,7 +99,9 @@ def dead_letters_to_the_queue_itself_that_is_full(rabbit: Rabbit) -> None:
 
 @case("DLX-27", "QUORUM-13")
 def dead_letter_that_fills_its_own_queue(rabbit: Rabbit) -> None:
-    """A queue that has taken a dead letter of its own before takes one that makes it full: it hears of that later."""
+    """A queue that has taken a dead letter of its own before takes the one that makes it full, because it learns later
+    that it is full.
+    """
     yard = Yard(rabbit)
     queue = yard.queue(
         dead_letter_exchange="",
@@ -117,8 +119,8 @@ def dead_letter_that_fills_its_own_queue(rabbit: Rabbit) -> None:
 
 @case("DLX-27", "POLICY-04")
 def policies_have_dead_letters_tried_again(rabbit: Rabbit) -> None:
-    """Whenever another policy holds for the queue, dead letters that found no queue are published once more, in the way
-    that it says.
+    """When another policy applies to the queue, dead letters that found no queue are published once more, as the new
+    policy says.
     """
     yard = Yard(rabbit)
     dead, exchange = yard.queue(kind="classic"), rabbit.name()
@@ -142,7 +144,7 @@ def policies_have_dead_letters_tried_again(rabbit: Rabbit) -> None:
 
 @case("DLX-27", "POLICY-04")
 def dead_letters_are_gone_with_the_strategy(rabbit: Rabbit) -> None:
-    """A policy may have dead letters kept; when it goes, they go."""
+    """A policy may make a queue keep dead letters. When the policy is deleted, they are gone."""
     yard = Yard(rabbit)
     queue = yard.queue(rabbit.name(), **_REJECTING)
     rabbit.admin.set_policy("keep", f"^{queue}$", {"dead-letter-strategy": "at-least-once"})

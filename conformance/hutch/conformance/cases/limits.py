@@ -125,7 +125,7 @@ def headers_of_a_dropped_head(rabbit: Rabbit) -> None:
 
 @case("DLX-01", "DLX-12")
 def dropped_after_a_rejection(rabbit: Rabbit) -> None:
-    """A message that was rejected elsewhere before tells of both deaths, that by the limit first."""
+    """The x-death of a message that was rejected before has both deaths, the one by the limit first."""
     publisher = _Publisher(rabbit)
     dead = publisher.queue()
     middle = publisher.queue(dead, max_length=1)
@@ -140,7 +140,9 @@ def dropped_after_a_rejection(rabbit: Rabbit) -> None:
 
 @case("DLX-22")
 def a_length_of_none(rabbit: Rabbit) -> None:
-    """A queue of length 0 keeps nothing; a consumer that waits gets what is published, and nothing comes back."""
+    """A queue of length 0 keeps nothing. A waiting consumer gets what is published, and a requeued message is
+    dropped.
+    """
     publisher = _Publisher(rabbit)
     dead = publisher.queue()
     queue = publisher.queue(dead, max_length=0)
@@ -216,7 +218,7 @@ def unacknowledged_messages_beside_the_limit(rabbit: Rabbit) -> None:
 
 @case("DLX-24", "CONSUME-31")
 def requeueing_to_a_full_queue_with_a_consumer(rabbit: Rabbit) -> None:
-    """A message that comes back to a full queue is dropped, though its consumer had room for it again."""
+    """A message that returns to a full queue is dropped, although its consumer has room for it again."""
     publisher = _Publisher(rabbit)
     dead = publisher.queue()
     queue = publisher.queue(dead, max_length=1)
@@ -264,7 +266,7 @@ def dropping_uncovers_an_expired_message(rabbit: Rabbit) -> None:
 
 @case("DLX-13", "DLX-20")
 def dropping_into_the_same_queue(rabbit: Rabbit) -> None:
-    """What a full queue would dead-letter to itself is gone."""
+    """A message that a full queue would dead-letter to itself is dropped."""
     publisher = _Publisher(rabbit)
     queue = rabbit.name()
     publisher.queue(queue, queue, max_length=1)
@@ -369,7 +371,7 @@ def rejecting_without_confirms(rabbit: Rabbit) -> None:
 
 @case("CONFIRM-09", "DLX-24")
 def room_in_a_queue_that_rejects(rabbit: Rabbit) -> None:
-    """A delivered message leaves room for another; what comes back is kept, be it too much or not."""
+    """A delivered message makes room for another one. A message that returns is kept, even above the limit."""
     publisher = _Publisher(rabbit)
     for way in ("reject-publish", "reject-publish-dlx"):
         dead = publisher.queue()
@@ -393,7 +395,7 @@ def _rejected(way: str, *bodies: bytes) -> list[tuple[bytes, FieldValue]]:
 
 @case("CONFIRM-09", "TTL-01")
 def expired_messages_make_room(rabbit: Rabbit) -> None:
-    """A message that expires at the head leaves room for another; behind a live one it takes it up."""
+    """A message that expires at the head makes room for another one; an expired message behind a live one does not."""
     publisher = _Publisher(rabbit)
     queue = publisher.queue(max_length=1, overflow="reject-publish")
     publisher.fill(queue, b"short", expiration="1000")

@@ -89,7 +89,7 @@ def ways_to_overflow(rabbit: Rabbit) -> None:
 
 @case("QUEUE-ARG-01", "QUEUE-ARG-05", "QUEUE-ARG-12")
 def several_wrong_limits(rabbit: Rabbit) -> None:
-    """Of several wrong arguments one is blamed, always by the same order, not that of the declaration."""
+    """Of several wrong arguments the text names one, in a fixed order that is not that of the declaration."""
     wrong: list[tuple[str, FieldValue, str]] = [
         ("x-max-length", -1, "{value_negative,-1}"),
         ("x-max-length-bytes", -1, "{value_negative,-1}"),

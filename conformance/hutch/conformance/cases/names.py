@@ -7,7 +7,7 @@ from hutch.conformance.rabbit import Rabbit
 
 @case("QUEUE-DECLARE-10", "EXCH-BIND-01", "EXCH-BIND-03")
 def line_breaks_in_the_names_of_a_binding(rabbit: Rabbit) -> None:
-    """Queue.bind and queue.unbind read over line breaks in the names of queue and exchange, not in the key."""
+    """Queue.bind and queue.unbind ignore line breaks in the names of queue and exchange, but not in the key."""
     channel = rabbit.channel()
     exchange, queue = rabbit.exchange(channel), rabbit.queue(channel)
     channel.queue_bind(f"{queue}\n", exchange, "a")
@@ -28,7 +28,9 @@ def line_breaks_in_the_names_of_a_binding(rabbit: Rabbit) -> None:
 
 @case("QUEUE-DECLARE-10", "EXCH-BIND-04", "EXCH-BIND-05")
 def line_breaks_in_the_names_of_exchanges(rabbit: Rabbit) -> None:
-    """Exchange.bind and exchange.unbind read over line breaks in names; a name of nothing else is the default's."""
+    """Exchange.bind and exchange.unbind ignore line breaks in names. A name of only line breaks is the default
+    exchange's.
+    """
     channel = rabbit.channel()
     source, between = rabbit.exchange(channel), rabbit.exchange(channel, "fanout")
     queue = rabbit.bound(channel, between)
@@ -51,7 +53,7 @@ def line_breaks_in_the_names_of_exchanges(rabbit: Rabbit) -> None:
 
 @case("QUEUE-DECLARE-10", "QUEUE-DELETE-01")
 def line_breaks_in_the_names_of_queues(rabbit: Rabbit) -> None:
-    """Queue.delete reads over line breaks; queue.purge, basic.get and basic.consume look for that very name."""
+    """Queue.delete ignores line breaks; queue.purge, basic.get and basic.consume look for the exact name."""
     channel = rabbit.channel()
     queue = rabbit.queue(channel)
     text = f"no queue '{queue}\n' in vhost '{rabbit.vhost}'"

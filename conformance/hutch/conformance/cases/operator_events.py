@@ -23,8 +23,8 @@ _PREDECLARED = (
 
 @case("EXCH-SYS-01")
 def users_have_events(rabbit: Rabbit) -> None:
-    """Tags are told of a user who begins with some, and with each new password, changed or not. A password that is
-    taken away is not told of.
+    """Tags have an event for a new user with tags, and with each new password, changed or not. Taking a password away
+    has no event.
     """
     listener, admin = Listener(rabbit, "user.#"), rabbit.admin
     tagged, plain = admin.add_user("one", "two"), admin.add_user()
@@ -86,8 +86,8 @@ def topic_permissions_for_an_exchange_that_is_not_there(rabbit: Rabbit) -> None:
 
 @case("EXCH-SYS-01")
 def limits_have_events(rabbit: Rabbit) -> None:
-    """A virtual host's limits are a parameter, of which 3.x does not say whose it is where it tells of the limits. To
-    take away a user's limit is told of whether there was one or not.
+    """Limits of a virtual host are a parameter, whose event in 3.x does not name the virtual host. Clearing a user's
+    limit has an event, even if there was no limit.
     """
     listener, admin, user = Listener(rabbit, "#"), rabbit.admin, rabbit.admin.add_user()
     admin.set_vhost_limit("max-queues", 5)
@@ -146,8 +146,8 @@ def policies_have_events(rabbit: Rabbit) -> None:
 
 @case("EXCH-SYS-01", "POLICY-04")
 def queues_tell_of_their_policies(rabbit: Rabbit) -> None:
-    """A queue for which another policy holds than before tells of the one that was set, and that one was deleted,
-    whatever holds now; what changes nothing is not told.
+    """Setting or deleting a policy is an event of each queue to which another policy applies then: with the policy that
+    was set, or without any, whichever applies now. A policy that changes nothing is no event.
     """
     listener, admin = Listener(rabbit, "queue.#"), rabbit.admin
     queue = rabbit.queue(rabbit.connect().channel(), "evq", durable=True)
@@ -175,7 +175,7 @@ def queues_tell_of_their_policies(rabbit: Rabbit) -> None:
 
 @case("EXCH-SYS-01")
 def virtual_hosts_have_events(rabbit: Rabbit) -> None:
-    """A virtual host begins with its exchanges, and with the permissions of whoever makes it."""
+    """A new virtual host has events for its exchanges, and for the permissions of the user who makes it."""
     listener, admin = Listener(rabbit, "#"), rabbit.admin
     vhost = admin.add_vhost()
     exchanges = sorted(

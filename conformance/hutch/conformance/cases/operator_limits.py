@@ -37,7 +37,9 @@ def _fills_up(rabbit: Rabbit, user: str, limit: int, text: str) -> None:
 
 @case("CONN-OPEN-04")
 def connections_of_a_virtual_host(rabbit: Rabbit) -> None:
-    """A virtual host takes no more connections than its limit, of whomever; 0 keeps out everybody, -1 nobody."""
+    """A virtual host takes no more connections than its limit, of all users together. 0 keeps everyone out, and -1 is
+    no limit.
+    """
     user = rabbit.admin.add_permitted_user()
 
     def text(limit: int) -> str:
@@ -75,7 +77,7 @@ def connections_of_a_user(rabbit: Rabbit) -> None:
 
 @case("CONN-OPEN-02", "CONN-OPEN-03", "CONN-OPEN-04", "CONN-OPEN-05")
 def what_is_looked_at_first_when_opening(rabbit: Rabbit) -> None:
-    """A missing virtual host counts first, then its limit, then the user's, and then permissions."""
+    """The checks are, in this order: the virtual host exists, its limit, the user's limit, permissions."""
     user = rabbit.admin.add_user()
     rabbit.admin.set_vhost_limit("max-connections", 0)
     rabbit.admin.set_user_limit(user, "max-connections", 0)
@@ -120,7 +122,7 @@ def channels_of_a_user(rabbit: Rabbit) -> None:
 
 @case("CONN-CHAN-03", "CONN-CHAN-01")
 def channel_max_counts_before_the_limit_of_a_user(rabbit: Rabbit) -> None:
-    """Where channel_max is reached as well, that is what the refusal tells."""
+    """If channel_max is reached as well, the refusal names channel_max."""
     user = rabbit.admin.add_permitted_user()
     raw = rabbit.raw(user, channel_max=1)
     raw.channel(1)

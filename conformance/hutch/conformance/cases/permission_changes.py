@@ -76,8 +76,8 @@ def letters_in_permissions(rabbit: Rabbit) -> None:
 
 @case("PERM-11")
 def channels_remember_permissions(rabbit: Rabbit) -> None:
-    """A permission that is taken away counts at once for what a channel has not done before, and on new channels; what
-    it has done it may go on to do.
+    """A permission that is taken away counts at once on new channels, and for operations that a channel has not done
+    before. A channel may repeat what it has done.
     """
     queue = rabbit.queue(rabbit.channel())
     exchange = rabbit.exchange(rabbit.channel(), "fanout")
@@ -107,7 +107,7 @@ def channels_remember_permissions(rabbit: Rabbit) -> None:
 
 @case("PERM-11")
 def channels_remember_twelve_permissions(rabbit: Rabbit) -> None:
-    """What a channel remembers are the last twelve things it was permitted; doing one again does not make it newer."""
+    """A channel remembers the last twelve permissions that it was granted. Using one again does not make it newer."""
     exchanges = [rabbit.exchange(rabbit.channel(), "fanout") for _ in range(14)]
     user = rabbit.admin.add_permitted_user()
     connection = rabbit.connect_as(user)
@@ -139,7 +139,9 @@ def channels_remember_twelve_permissions(rabbit: Rabbit) -> None:
 
 @case("PERM-11", "PERM-03", profiles=["4.3"])
 def channels_remember_why_they_were_told_of_an_exchange(rabbit: Rabbit) -> None:
-    """Of the permissions that let 4.x tell of an exchange a channel remembers one: configure, else read, else write."""
+    """Of the permissions that let 4.x tell whether an exchange exists, a channel remembers one: configure, else read,
+    else write.
+    """
     exchange = rabbit.exchange(rabbit.channel(), "fanout")
     for read, remembered in (("other", True), (".*", False)):
         user = rabbit.admin.add_permitted_user("other", ".*", read)

@@ -155,7 +155,7 @@ def passive_declares_need_any_permission(rabbit: Rabbit) -> None:
 
 @case("PERM-03", "QUEUE-DECLARE-03", profiles=["4.3"])
 def asking_for_a_queue_without_a_name(rabbit: Rabbit) -> None:
-    """Where no queue was declared last, permission on the empty name is asked for, which the empty pattern gives."""
+    """Without a last declared queue, the permission on the empty name is checked, which the empty pattern grants."""
     user = rabbit.admin.add_permitted_user("", "other", "other")
     true(not rabbit.has_queue("", rabbit.connect_as(user)), "there is a queue without a name")
     user = rabbit.admin.add_permitted_user("amq.default", "other", "other")
@@ -379,8 +379,8 @@ def publishing_in_a_transaction_needs_the_write_permission(rabbit: Rabbit) -> No
 
 @case("PERM-05", "RPC-01")
 def direct_reply_to_needs_no_permission(rabbit: Rabbit) -> None:
-    """Who has no permission at all may consume from the pseudo queue of direct reply-to, and declare it; other methods
-    ask for the permissions of any queue.
+    """A user without permissions may consume from the pseudo queue of direct reply-to, and declare it. Other methods
+    check permissions as for any queue.
     """
     user = rabbit.admin.add_permitted_user("", "", "")
     connection = rabbit.connect_as(user)

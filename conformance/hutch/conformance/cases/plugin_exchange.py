@@ -110,8 +110,8 @@ def _bodies(channel: RawChannel, queue: str, count: int) -> list[int]:
 
 @case("EXCH-DECLARE-05")
 def a_recent_history_exchange_remembers(rabbit: Rabbit) -> None:
-    """Queues get what is published, whatever the key, and when they are bound the last messages, oldest first; once
-    more for each binding that is new.
+    """Bound queues get what is published, whatever the key. A queue that is bound gets the last messages, oldest first,
+    and again for each new binding.
     """
     needs_type(rabbit, _HISTORY)
     channel = rabbit.raw().channel()
@@ -237,7 +237,7 @@ def recent_history_that_a_stream_cannot_keep(rabbit: Rabbit) -> None:
 
 @case("EXCH-DECLARE-05", "EXCH-BIND-09")
 def recent_history_that_comes_round(rabbit: Rabbit) -> None:
-    """Exchanges that the messages come by remember them, the very exchange that is bound too."""
+    """Exchanges that the messages pass remember them too, even the exchange that is being bound."""
     needs_type(rabbit, _HISTORY)
     channel = rabbit.raw().channel()
     exchange, fanout = _remembering(rabbit, channel), declare(rabbit, channel, "fanout")

@@ -303,7 +303,9 @@ def of_times_to_live_the_shorter_one(rabbit: Rabbit) -> None:
 
 @case("TTL-06")
 def a_time_to_live_for_what_comes(rabbit: Rabbit) -> None:
-    """A time to live that comes by a policy is for messages that come after it; theirs stays when the policy goes."""
+    """A policy's time to live applies to messages that are published after it. They keep it when the policy is
+    deleted.
+    """
     channel = rabbit.channel()
     channel.confirm_select()
     queue = _queue(rabbit, channel, messages=1)
@@ -398,7 +400,9 @@ def a_policy_that_leaves_messages_no_time(rabbit: Rabbit) -> None:
 
 @case("POLICY-04", "TTL-01", "PRIO-01")
 def a_policy_has_a_queue_look_at_its_head(rabbit: Rabbit) -> None:
-    """A message that has overtaken others, and expired unnoticed, goes when a policy changes anything for its queue."""
+    """A message that has overtaken others, and expired unnoticed, is removed when a policy changes anything for its
+    queue.
+    """
     channel = rabbit.channel()
     channel.confirm_select()
     arguments: FieldTable = {"x-max-priority": 1, "x-overflow": "reject-publish"}

@@ -361,8 +361,8 @@ def what_policies_may_apply_to(rabbit: Rabbit) -> None:
 
 @case("POLICY-06", "POLICY-09", "POLICY-11")
 def several_things_wrong(rabbit: Rabbit) -> None:
-    """All parts of a policy are looked at, and one thing told for each; of a definition that is the first wrong value
-    of a known key, by name.
+    """All parts of a policy are checked, and each wrong part has one line. For a definition that is the first wrong
+    value of a known key, by name.
     """
     _expect_definitions_refused(
         rabbit,

@@ -126,8 +126,8 @@ def policies_with_settings_that_quorum_queues_have_not(rabbit: Rabbit) -> None:
 
 @case("POLICY-02", profiles=["4.3"])
 def delayed_retries_by_policies(rabbit: Rabbit) -> None:
-    """Of retries an operator policy says before a policy, and that before an argument, whether there are any; of the
-    least delays of a policy and an argument the smaller one counts.
+    """Whether there are delayed retries, an operator policy decides before a policy, and a policy before an argument.
+    Of the least delays of a policy and an argument the smaller one counts.
     """
     yard = Yard(rabbit)
     queue = yard.queue(delayed_retry_type="all", delayed_retry_min=60000)

@@ -258,7 +258,9 @@ def room_at_a_higher_consumer(rabbit: Rabbit) -> None:
 
 @case("CONSUME-24", "CONSUME-22", "QOS-08")
 def equal_priorities_with_a_prefetch(rabbit: Rabbit) -> None:
-    """Equals with a prefetch are filled in turn before lower ones; who is passed over for want of room goes last."""
+    """Consumers of one priority with a prefetch are filled in turn before lower ones. A consumer that was skipped for
+    lack of room comes last.
+    """
     channel, queue = _declared(rabbit)
     channel.call(amqp.BasicQos(prefetch_count=2))
     for tag, priority in (("a", 3), ("b", 3), ("l", 0)):
@@ -282,7 +284,7 @@ def equal_priorities_with_a_prefetch(rabbit: Rabbit) -> None:
 
 @case("CONSUME-24")
 def a_higher_consumer_that_comes_later(rabbit: Rabbit) -> None:
-    """A consumer of a higher priority that comes later gets what comes from then on, and what waits, if any does."""
+    """A consumer of a higher priority that comes later gets new messages, and waiting ones if there are any."""
     channel, queue = _declared(rabbit)
     channel.call(amqp.BasicQos(prefetch_count=1))
     _consume(channel, queue, "l")

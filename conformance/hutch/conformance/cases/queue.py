@@ -29,7 +29,9 @@ def _different(rabbit: Rabbit, argument: str, queue: str, received: str, current
 
 @case("QUEUE-DECLARE-01", "QUEUE-DECLARE-02")
 def declaring_a_queue(rabbit: Rabbit) -> None:
-    """Declare-ok tells the queue's name, its ready messages (not the unacknowledged ones) and its consumers."""
+    """Declare-ok has the queue's name, the number of its ready messages (without the unacknowledged ones) and of its
+    consumers.
+    """
     channel = rabbit.channel()
     name = rabbit.name()
     equal(rabbit.declared(channel, name, auto_delete=False), (name, 0, 0))

@@ -100,7 +100,7 @@ def counts_among_headers_of_the_publisher(rabbit: Rabbit) -> None:
 
 @case("ACK-08")
 def place_of_messages_handed_back(rabbit: Rabbit) -> None:
-    """Messages that come back go before all others, but in 3.x behind them where there is no delivery limit."""
+    """Messages that return go before all others; in 3.x without a delivery limit they go behind them."""
     yard = Yard(rabbit)
     limits: tuple[dict[str, Any], ...] = ({}, {"delivery_limit": 10})
     for arguments in limits:
@@ -117,7 +117,7 @@ def place_of_messages_handed_back(rabbit: Rabbit) -> None:
 
 @case("ACK-08")
 def order_of_messages_rejected_in_another_order(rabbit: Rabbit) -> None:
-    """Messages that come back one by one are in the order in which they did, not in that of their arrival."""
+    """Messages that return one by one are in the order in which they returned, not in that of their arrival."""
     yard = Yard(rabbit)
     queue = yard.queue(delivery_limit=10)
     yard.publish(queue, b"0", b"1", b"2", b"3")

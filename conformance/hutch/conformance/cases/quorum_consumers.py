@@ -178,8 +178,8 @@ def next_single_active_consumer(rabbit: Rabbit) -> None:
 
 @case("CONSUME-29", "QUEUE-DECLARE-09")
 def how_many_consumers_a_quorum_queue_tells_of(rabbit: Rabbit) -> None:
-    """Each message outstanding from basic.get counts as a consumer, and so does one that was cancelled while anything
-    of it is outstanding; of single active consumers one counts.
+    """Each outstanding message from basic.get counts as a consumer, and so does a cancelled consumer with outstanding
+    messages. Of single active consumers one counts.
     """
     yard = Yard(rabbit)
     queue = yard.queue()

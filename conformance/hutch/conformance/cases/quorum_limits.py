@@ -61,8 +61,8 @@ def room_in_a_queue_of_three(rabbit: Rabbit) -> None:
 
 @case("QUORUM-12")
 def first_message_of_a_channel(rabbit: Rabbit) -> None:
-    """A channel's first message to a quorum queue arrives behind what another queue dead-letters of it; later ones
-    arrive ahead of that.
+    """A channel's first message to a quorum queue arrives behind the dead letter that another queue makes of the same
+    message. Later ones arrive ahead of it.
     """
     yard = Yard(rabbit)
     queue = yard.queue()

@@ -118,7 +118,7 @@ def consumers_of_two_connections(rabbit: Rabbit) -> None:
 
 @case("CHAN-11", "ACK-02")
 def closing_requeues_everything_unsettled(rabbit: Rabbit) -> None:
-    """What a closing connection holds is delivered to whoever still consumes, marked redelivered."""
+    """Messages that a closing connection holds are delivered to the remaining consumers, marked redelivered."""
     leaving, staying = rabbit.connect(), rabbit.connect()
     channel = leaving.channel()
     queue = rabbit.queue(channel)

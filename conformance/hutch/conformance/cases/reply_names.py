@@ -39,8 +39,8 @@ def _malformed(name: str) -> dict[str, str]:
 
 @case("RPC-10")
 def malformed_reply_names(rabbit: Rabbit) -> None:
-    """A reply to the pseudo queue itself is unroutable. Of malformed names 3.x cannot route those without a key and
-    crashes at others; to 4.x a name with a process of its own is a queue, which drops what nobody takes.
+    """A reply to the pseudo queue itself is unroutable. Of malformed names, 3.x cannot route those without a key, and
+    crashes at others. For 4.x a name with a process of its own is a queue, which drops messages that nobody takes.
     """
     _, name = requester(rabbit)
     crashing = {"no process", "half a process", "another node's process"} if rabbit.profile == "3.10" else set()
@@ -92,7 +92,9 @@ def declaring_a_reply_name(rabbit: Rabbit) -> None:
 
 @case("RPC-12")
 def declaring_malformed_reply_names(rabbit: Rabbit) -> None:
-    """A name that begins as the pseudo queue's and is nobody's cannot be declared: some crash the connection."""
+    """A name with the pseudo queue's prefix that belongs to no consumer cannot be declared; some such names crash the
+    connection.
+    """
     _, name = requester(rabbit)
     crashing = rabbit.by_profile(
         {

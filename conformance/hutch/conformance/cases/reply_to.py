@@ -72,8 +72,8 @@ def tags_of_reply_consumers(rabbit: Rabbit) -> None:
 
 @case("RPC-04", "RPC-14")
 def a_request_without_a_reply_consumer(rabbit: Rabbit) -> None:
-    """A request on a channel that does not consume replies is refused, as soon as the exchange is found to be there:
-    other properties are not looked at.
+    """A request on a channel without a reply consumer is refused as soon as the exchange is found; other properties are
+    not checked.
     """
     connection = rabbit.raw()
     channel = connection.channel(1)
@@ -167,7 +167,7 @@ def delivery_tags_of_replies(rabbit: Rabbit) -> None:
 
 @case("RPC-06", "EXCH-DEFAULT-05")
 def replies_by_way_of_other_exchanges(rabbit: Rabbit) -> None:
-    """The default exchange alone knows the names that replies are sent to, not even as an alternate exchange."""
+    """Only the default exchange routes to reply names, and not as an alternate exchange."""
     channel, name = requester(rabbit)
     replier = rabbit.raw().channel()
     exchange = declare(rabbit, replier, "fanout", {"alternate-exchange": ""})

@@ -85,8 +85,8 @@ def persistent_messages_in_durable_queues_stay(rabbit: Rabbit) -> None:
 
 @case("RESTART-02", "ACK-09")
 def what_a_restart_forgets_of_redeliveries(rabbit: Rabbit) -> None:
-    """What came back is marked redelivered after a restart too, in 4.x if it was rejected, or its channel closed; what
-    was handed back, by basic.nack or basic.recover, is not.
+    """Messages that had returned to their queue are marked redelivered after a restart too. In 4.x this holds if they
+    were rejected, or their channel closed, and not if basic.nack or basic.recover handed them back.
     """
     channel, closing = rabbit.channel(), rabbit.channel()
     queue, recovering = _durable(rabbit, channel), _durable(rabbit, channel)
@@ -275,8 +275,8 @@ def _routed(rabbit: Rabbit, names: dict[str, str], *exchanges: str) -> list[str]
 
 @case("RESTART-12", profiles=["3.10"])
 def transient_exchanges_vanish(rabbit: Rabbit) -> None:
-    """In 3.x transient exchanges are gone after a restart, and bindings of what is transient. An auto-delete exchange
-    stays that lost its last binding so; not where that went with a connection's exclusive queue.
+    """In 3.x transient exchanges, and bindings of what is transient, are gone after a restart. An auto-delete exchange
+    that lost its last binding this way stays; one whose last binding went with a connection's exclusive queue does not.
     """
     names = _exchanges_and_transients(rabbit)
     durable = {"durable auto-delete", "durable auto-delete to transient", "chained", "default"}

@@ -67,8 +67,8 @@ def _shared(rabbit: Rabbit, messages: int, prefetch: int) -> tuple[_Shared, str]
 
 @case("QOS-06", "CONSUME-22", profiles=["3.10"])
 def consumers_take_turns_under_a_global_prefetch(rabbit: Rabbit) -> None:
-    """In 3.x the consumers of a queue that wait for room under a global prefetch get it in turn, and whoever got some
-    is last; so it goes on when one is cancelled, whatever that has outstanding, and when one comes.
+    """In 3.x the consumers of a queue that wait for room under a global prefetch take turns. A consumer that got a
+    message goes last. This does not change when a consumer is cancelled or added.
     """
     shared, queue = _shared(rabbit, 20, 2)
     shared.consume(queue, "a", "b", "c")
@@ -206,7 +206,7 @@ def a_turn_without_acknowledgement(rabbit: Rabbit) -> None:
 @case("QOS-06", profiles=["3.10"])
 def queues_share_a_global_prefetch(rabbit: Rabbit) -> None:
     """In 3.x the next of several queues that wait for room under a global prefetch is a random one, and its consumers
-    take turns. Where there is room for a message of each, as a rule each has one.
+    take turns. If there is room for one message of each queue, usually each gets one.
     """
     channel, connection = rabbit.raw().channel(1), rabbit.raw()
     queues = {rabbit.name(): tags for tags in ("ab", "cd", "ef")}
@@ -270,8 +270,8 @@ def what_other_queues_acknowledge_makes_room(rabbit: Rabbit) -> None:
 
 @case("QOS-06", "QOS-05", profiles=["3.10"])
 def what_was_got_before_a_global_prefetch_began(rabbit: Rabbit) -> None:
-    """In 3.x what basic.get brought takes up room under a global prefetch that begins while it is outstanding, and
-    gives none back when it is acknowledged.
+    """In 3.x messages from basic.get count under a global prefetch that begins while they are outstanding.
+    Acknowledging them makes no room.
     """
     channel, queue = rabbit.raw_queue(7)
     channel.expect_ready(queue, 7)

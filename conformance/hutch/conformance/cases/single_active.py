@@ -53,7 +53,7 @@ def asking_for_a_single_active_consumer(rabbit: Rabbit) -> None:
 
 @case("CONSUME-29")
 def the_first_consumer_is_active(rabbit: Rabbit) -> None:
-    """The first consumer gets every message; others are accepted and get none."""
+    """The first consumer gets every message. Others may subscribe and get none."""
     channel, queue = _declared(rabbit)
     other = rabbit.raw().channel()
     _consume(channel, queue, "a")
@@ -112,7 +112,9 @@ def messages_that_wait_when_the_active_consumer_is_cancelled(rabbit: Rabbit) -> 
 
 @case("CONSUME-29", profiles=["3.10"])
 def messages_left_when_the_active_consumer_is_cancelled(rabbit: Rabbit) -> None:
-    """In 3.x what the cancelled consumer had no room for stays until another consumer comes or a message comes back."""
+    """In 3.x messages that the cancelled consumer had no room for stay until another consumer comes or a message
+    returns.
+    """
     for comes in (True, False):
         channel, queue = _declared(rabbit)
         channel.call(amqp.BasicQos(prefetch_count=1))
@@ -134,7 +136,7 @@ def messages_left_when_the_active_consumer_is_cancelled(rabbit: Rabbit) -> None:
 
 @case("CONSUME-29", "ACK-07")
 def giving_back_after_the_active_consumer_was_cancelled(rabbit: Rabbit) -> None:
-    """What a cancelled consumer gives back goes to the one that is active now."""
+    """Messages that a cancelled consumer requeues go to the consumer that is active now."""
     channel, queue = _declared(rabbit)
     _consume(channel, queue, "a")
     _consume(channel, queue, "b")
@@ -148,7 +150,7 @@ def giving_back_after_the_active_consumer_was_cancelled(rabbit: Rabbit) -> None:
 
 @case("CONSUME-29", "CONSUME-31")
 def giving_back_as_the_active_consumer(rabbit: Rabbit) -> None:
-    """What the active consumer gives back comes back to it."""
+    """A message that the active consumer requeues comes back to it."""
     channel, queue = _declared(rabbit)
     _consume(channel, queue, "a")
     _consume(channel, queue, "b")
@@ -222,7 +224,7 @@ def cancelling_a_waiting_consumer(rabbit: Rabbit) -> None:
 
 @case("CONSUME-29", "CONSUME-04")
 def coming_back_as_the_last(rabbit: Rabbit) -> None:
-    """A consumer that was cancelled and starts again waits behind the others; alone, it is active at once."""
+    """A consumer that is cancelled and starts again waits behind the others. If it is alone, it is active at once."""
     channel, queue = _declared(rabbit)
     _consume(channel, queue, "a")
     _consume(channel, queue, "b")

@@ -115,7 +115,9 @@ def consumers_of_a_client_that_does_not_read(rabbit: Rabbit) -> None:
 
 @case("CONSUME-33")
 def messages_that_another_consumer_gets(rabbit: Rabbit) -> None:
-    """What a client that does not read is not handed goes to a consumer that reads, be that one's priority lower."""
+    """Messages beyond the limit of a client that does not read go to a consumer that reads, even if its priority is
+    lower.
+    """
     channel, queue = rabbit.raw_queue()
     channel.call(amqp.BasicConsume(queue=queue, no_ack=True, arguments={"x-priority": 1}))
     other = rabbit.raw().channel()

@@ -66,7 +66,9 @@ def a_prefetch_is_required(rabbit: Rabbit) -> None:
 
 @case("STREAM-14", "STREAM-03", profiles=["3.10"])
 def a_global_prefetch_does_not_do(rabbit: Rabbit) -> None:
-    """In 3.x a global prefetch is none for a stream, and beside one of the consumer's own it closes the connection."""
+    """In 3.x a global prefetch is not enough for a stream, and beside a consumer's own prefetch it closes the
+    connection.
+    """
     channel, queue = stream(rabbit, 1)
     channel.call(amqp.BasicQos(prefetch_count=3, global_=True))
     channel.send(amqp.BasicConsume(queue=queue))
@@ -97,7 +99,7 @@ def a_global_prefetch_that_comes_later(rabbit: Rabbit) -> None:
 
 @case("STREAM-14", profiles=["4.3"])
 def a_global_prefetch_does(rabbit: Rabbit) -> None:
-    """In 4.x a global prefetch is the consumer's."""
+    """In 4.x a global prefetch counts as the consumer's own."""
     _, queue = stream(rabbit, 3)
     consumer = rabbit.raw().channel()
     consumer.call(amqp.BasicQos(prefetch_count=2, global_=True))
@@ -134,7 +136,9 @@ def reading_a_stream(rabbit: Rabbit) -> None:
 
 @case("STREAM-09", "CHAN-11")
 def nothing_is_redelivered(rabbit: Rabbit) -> None:
-    """What was not acknowledged when a channel ends is nobody's: a new reader begins where it says."""
+    """Messages that were not acknowledged when a channel ends are not redelivered: a new reader begins at its own
+    offset.
+    """
     channel, queue = stream(rabbit, 2)
     consumer = reader(rabbit, queue)
     take(consumer, 2)
@@ -303,7 +307,7 @@ def a_new_stream_of_the_same_name(rabbit: Rabbit) -> None:
 
 @case("CONSUME-12")
 def exclusive_readers(rabbit: Rabbit) -> None:
-    """A reader that asks to be the only one is none the more so for that."""
+    """A reader that asks to be exclusive is not."""
     _, queue = stream(rabbit, 1)
     channel = rabbit.raw().channel()
     channel.call(amqp.BasicQos(prefetch_count=10))
@@ -328,7 +332,7 @@ def cancelling_a_reader(rabbit: Rabbit) -> None:
 
 @case("STREAM-10", "CONSUME-04")
 def a_tag_that_is_used_again(rabbit: Rabbit) -> None:
-    """What was delivered under a consumer tag makes room, once acknowledged, for whoever has the tag then."""
+    """Acknowledging a message makes room for the reader that has its consumer tag now."""
     _, queue = stream(rabbit, 5)
     consumer = reader(rabbit, queue, prefetch=2)
     take(consumer, 2)

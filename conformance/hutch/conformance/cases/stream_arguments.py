@@ -189,8 +189,8 @@ def an_age_without_a_number(rabbit: Rabbit) -> None:
 
 @case("QUEUE-ARG-03", "QARG-M253", "QARG-M254", "QARG-M255")
 def properties_that_streams_refuse(rabbit: Rabbit) -> None:
-    """A stream is durable, not exclusive and not auto-delete; that is looked at after its arguments, in an order of its
-    own.
+    """A stream must be durable, not exclusive and not auto-delete. This is checked after its arguments, in an order of
+    its own.
     """
     raw = rabbit.raw()
     for number, (what, durable, exclusive, auto_delete) in enumerate(

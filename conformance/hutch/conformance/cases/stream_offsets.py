@@ -134,7 +134,7 @@ def offsets_that_are_malformed(rabbit: Rabbit) -> None:
 
 @case("STREAM-07")
 def offsets_without_a_number(rabbit: Rabbit) -> None:
-    """One that does not begin with a digit is refused by 4.x; in 3.x it is an internal error."""
+    """4.x refuses an offset that is a string and does not begin with a digit; in 3.x it is an internal error."""
     _, queue = stream(rabbit, 1)
     where = f"queue '{queue}' in vhost '{rabbit.vhost}'"
     for offset, printed in (("bogus", '<<"bogus">>'), ("first ", '<<"first ">>'), ("", "<<>>"), ("-1h", '<<"-1h">>')):
@@ -201,7 +201,7 @@ def _filtered(rabbit: Rabbit) -> str:
 
 @case("STREAM-16", profiles=["3.10"])
 def filters_mean_nothing(rabbit: Rabbit) -> None:
-    """In 3.x a filter means nothing."""
+    """3.x ignores filters."""
     queue = _filtered(rabbit)
     wanted: tuple[FieldValue, ...] = ("a", ["b"], [], "zzz")
     for value in wanted:

@@ -80,7 +80,7 @@ def the_oldest_go_by_age(rabbit: Rabbit) -> None:
 
 @case("QUEUE-ARG-27")
 def both_limits(rabbit: Rabbit) -> None:
-    """With both limits, what either makes go goes."""
+    """With both limits, a segment is deleted if either limit says so."""
     arguments: FieldTable = {**_SEGMENTS, "x-max-age": "1h", "x-max-length-bytes": 3000}
     channel, queue = stream(rabbit, 0, arguments)
     _fill(channel, queue, 6)

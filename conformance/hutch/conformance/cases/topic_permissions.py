@@ -20,8 +20,8 @@ def _permitted(connection: Connection, *attempts: Attempt) -> None:
 
 @case("PERM-12")
 def publishing_needs_the_topic(rabbit: Rabbit) -> None:
-    """Where a user has topic permissions for a topic exchange, the write one has to cover the routing key of what the
-    user publishes to it; other exchanges are not concerned, nor exchanges of another type.
+    """If a user has topic permissions for a topic exchange, the write pattern must match the routing key of each
+    publish to it. Other exchanges are not concerned, nor exchanges of another type.
     """
     exchange, other = (rabbit.exchange(rabbit.channel(), "topic") for _ in range(2))
     fanout = rabbit.exchange(rabbit.channel(), "fanout")
@@ -44,8 +44,8 @@ def publishing_needs_the_topic(rabbit: Rabbit) -> None:
 
 @case("PERM-12")
 def binding_needs_the_topic(rabbit: Rabbit) -> None:
-    """The read one has to cover the routing key of a binding to the exchange, made or removed, before anything is
-    missing.
+    """The read pattern must match the routing key of a binding that is made or removed. This is checked before anything
+    is found missing.
     """
     channel = rabbit.channel()
     exchange, to, queue = rabbit.exchange(channel, "topic"), rabbit.exchange(channel), rabbit.queue(channel)
@@ -217,7 +217,7 @@ def topics_of_a_deleted_exchange(rabbit: Rabbit) -> None:
 
 @case("PERM-11", "PERM-12")
 def channels_remember_topics_that_nobody_asked_about(rabbit: Rabbit) -> None:
-    """So it is with routing keys that were used while there were no topic permissions at all, twelve of them."""
+    """A channel also remembers up to twelve routing keys that it used while its user had no topic permissions."""
     exchange, queue = rabbit.exchange(rabbit.channel(), "topic"), rabbit.queue(rabbit.channel())
     user = rabbit.admin.add_permitted_user()
     connection = rabbit.connect_as(user)

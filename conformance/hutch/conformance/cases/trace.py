@@ -104,8 +104,8 @@ def the_firehose_copies_what_is_published(rabbit: Rabbit) -> None:
 
 @case("EXCH-SYS-01")
 def the_firehose_copies_what_is_delivered(rabbit: Rabbit) -> None:
-    """So it does for basic.deliver and basic.get, with the key ``deliver.`` and the queue's name, and whether it is
-    redelivered as a number. Dead letters are told of when they are delivered; the firehose's own copies never.
+    """The firehose also copies basic.deliver and basic.get, with the key ``deliver.`` and the queue's name, and
+    redelivered as a number. A dead letter is copied when it is delivered; the firehose's own copies never are.
     """
     channel, queue = rabbit.raw_queue(1)
     with _traced(rabbit, "deliver.#") as traced:
@@ -155,7 +155,9 @@ def the_firehose_and_replies(rabbit: Rabbit) -> None:
 
 @case("EXCH-SYS-01")
 def the_firehose_is_one_vhosts(rabbit: Rabbit) -> None:
-    """A queue bound to the exchange hears of its own virtual host alone; other exchanges may be bound to it as well."""
+    """A queue bound to the exchange gets copies from its own virtual host only. Other exchanges may be bound to it as
+    well.
+    """
     channel, queue = rabbit.raw_queue()
     with _traced(rabbit, "nothing") as (reader, copies):
         reader.call(amqp.ExchangeBind(destination="amq.topic", source=TRACE, routing_key="publish.*"))

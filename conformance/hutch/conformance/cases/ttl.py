@@ -50,7 +50,7 @@ def the_shorter_time_counts(rabbit: Rabbit) -> None:
 
 @case("TTL-03")
 def no_time_to_live(rabbit: Rabbit) -> None:
-    """A message with no time to live is delivered where a consumer waits for it, and dropped where none does."""
+    """A message with a time to live of 0 is delivered if a consumer waits for it, and else dropped."""
     channel = rabbit.channel()
     plain, short = rabbit.queue(channel), rabbit.queue(channel, arguments={"x-message-ttl": 0})
     for queue, properties in ((plain, {"expiration": "0"}), (short, {})):

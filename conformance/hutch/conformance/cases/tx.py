@@ -112,7 +112,7 @@ def closing_a_channel_that_commits(rabbit: Rabbit) -> None:
 
 @case("TX-16")
 def other_channels_behind_a_commit(rabbit: Rabbit) -> None:
-    """What other channels send behind a commit is done."""
+    """Commands that other channels send behind a commit are carried out."""
     channel, queue = _durable(rabbit)
     other = channel.connection.channel(2)
     channel.connection.send(_frames(channel, amqp.TxCommit()) + _frames(other, amqp.BasicQos()))

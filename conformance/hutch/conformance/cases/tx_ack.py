@@ -209,7 +209,9 @@ def recovering_in_a_transaction(rabbit: Rabbit) -> None:
 
 @case("TX-10", "TX-12")
 def closing_gives_back_what_was_not_committed(rabbit: Rabbit) -> None:
-    """What was acknowledged, rejected or nacked and not committed is requeued when channel or connection end."""
+    """Deliveries that were acknowledged, rejected or nacked and not committed are requeued when the channel or
+    connection ends.
+    """
     watch = rabbit.raw().channel()
     for end in ENDS:
         channel, queue = transactional(rabbit, 5, fetched=4)
@@ -244,7 +246,7 @@ def a_prefetch_in_a_transaction(rabbit: Rabbit) -> None:
 
 @case("TX-14", "QOS-06", profiles=["3.10"])
 def a_shared_prefetch_in_a_transaction(rabbit: Rabbit) -> None:
-    """So does a limit over the whole channel."""
+    """A limit over the whole channel also has its room back at the commit, not at the ack."""
     channel, queue = rabbit.raw_queue(2)
     channel.call(amqp.TxSelect())
     channel.call(amqp.BasicQos(prefetch_count=1, global_=True))

@@ -146,7 +146,9 @@ def _delivered_and_committed(channel: RawChannel, count: int) -> list[bytes]:
 
 @case("TX-07", "EXCH-INTERNAL-01", "PUB-06", "PUB-08")
 def publishing_what_cannot_be_published(rabbit: Rabbit) -> None:
-    """What is refused of a publish is refused at once, not at the commit; what was published before is discarded."""
+    """A publish that is not permitted or not valid is refused at once, not at the commit; earlier publishes are
+    discarded.
+    """
     watch = rabbit.raw().channel()
     refused: list[tuple[str, dict[str, Any], int, str]] = [
         ("missing", {}, 404, f"no exchange 'missing' in vhost '{rabbit.vhost}'"),
@@ -232,8 +234,8 @@ def carbon_copies_in_a_transaction(rabbit: Rabbit) -> None:
 
 @case("TX-15", "EXCH-DEFAULT-05", profiles=["3.10"])
 def a_queue_that_comes_before_the_commit(rabbit: Rabbit) -> None:
-    """The default exchange looks for its queues at the commit: one declared behind the publish gets the message, and
-    it is not returned.
+    """The default exchange looks for its queues at the commit: a queue that is declared after the publish gets the
+    message, and it is not returned.
     """
     channel, queue = transactional(rabbit)
     name = rabbit.name()
@@ -247,7 +249,9 @@ def a_queue_that_comes_before_the_commit(rabbit: Rabbit) -> None:
 
 @case("TX-15", "EXCH-DEFAULT-05", profiles=["4.3"])
 def a_queue_that_comes_too_late(rabbit: Rabbit) -> None:
-    """The default exchange looks for its queues at the publish: one declared behind that does not get the message."""
+    """The default exchange looks for its queues at the publish: a queue that is declared after it does not get the
+    message.
+    """
     channel, _ = transactional(rabbit)
     name = rabbit.name()
     channel.publish(b"x", routing_key=name, mandatory=True)
@@ -349,7 +353,7 @@ def committing_to_a_queue_that_refuses(rabbit: Rabbit) -> None:
 
 @case("TX-03", "DLX-21")
 def committing_to_a_queue_that_dead_letters_what_it_refuses(rabbit: Rabbit) -> None:
-    """So it does where the message is dead-lettered instead."""
+    """A commit also closes the channel with 406 if a full queue dead-letters the message that it refuses."""
     channel, dead = transactional(rabbit)
     full = declare(rabbit, channel, {"x-max-length": 0, "x-overflow": "reject-publish-dlx", **dead_letters_to(dead)})
     channel.publish(b"x", routing_key=full)
