@@ -105,9 +105,13 @@ class TestOpenOnes:
         assert manual.queue("q").ready == 1
 
     def test_there_is_none(self, manual: Broker, client: Client) -> None:
-        client()
-        with pytest.raises(LookupError, match=r"faults.connections\(user='ann'\): no connection that is open is .*ann"):
+        with pytest.raises(LookupError, match=r"faults.connections\(\): no connection is open"):
+            manual.faults.connections().reset()
+        client(client_properties={"connection_name": "worker-1"})
+        with pytest.raises(LookupError, match=r"\(user='ann'\): no open connection has user 'ann'; there are: 'wor"):
             manual.faults.connections(user="ann").reset()
+        with pytest.raises(LookupError, match="has connection 'worker'; did you mean 'worker-1'"):
+            manual.faults.connections(connection="worker").reset()
         with pytest.raises(TypeError, match="reset happens at once, and takes no seconds"):
             manual.faults.connections(seconds=5).reset()
         assert list(manual.faults) == []

@@ -160,6 +160,10 @@ class TestExplanations:
             "such a message was requeued, which is found in fakebroker.requeued(...):",
             "  queue orders, the default exchange, key 'orders': one",
         ]
+        assert repr(fakebroker.nacked(queue="orders")) == (
+            "<nothing nacked with queue 'orders'; "
+            "such a message was requeued, which is found in fakebroker.requeued(...)>"
+        )
 
     def test_of_an_assert(self, fakebroker: FakeBroker) -> None:
         assert repr(fakebroker.expired()) == "<nothing expired at all, nor anything else>"

@@ -28,9 +28,10 @@ class Found(list[Message]):
     ``events`` has the event of each message, which tells more: ``event.queue``, ``event.user``, ``event.at``.
     """
 
-    def __init__(self, result: Result) -> None:
+    def __init__(self, result: Result, hint: Callable[[], list[str]]) -> None:
         super().__init__(result.messages)
         self._result: Final = result
+        self._hint: Final = hint
 
     @property
     def events(self) -> list[Event]:
@@ -48,7 +49,7 @@ class Found(list[Message]):
         return f"{self._result.what} {self._result.question}"
 
     def __repr__(self) -> str:
-        return super().__repr__() if self else f"<{in_a_line(self._result)}>"
+        return super().__repr__() if self else f"<{in_a_line(self._result, self._hint())}>"
 
 
 class Question:
@@ -131,7 +132,7 @@ class Question:
         elif not result.found and not result.is_complete:
             raise AssertionError(not_known(result))
         self.heard.update(message.number for message in result.messages)
-        return Found(result)
+        return Found(result, lambda: self._hint(asked))
 
     def never(self, routing_key: str | Callable[[str], object] | None = None, **criteria: Any) -> None:
         """Assert that this happened to no message that is as asked: as a call with ``count=0``.

@@ -117,9 +117,12 @@ def search(what: str, events: EventList[Event], asked: Sequence[Criterion]) -> R
     return Result(what, asked, found, positions, missed, bodiless, events.dropped, events.limits)
 
 
-def in_a_line(result: Result) -> str:
-    """Why nothing was found."""
+def in_a_line(result: Result, hint: Sequence[str]) -> str:
+    """Why nothing was found. ``hint`` says what became of such messages instead."""
     nothing = f"nothing {result.what} {result.question}"
+    if hint:
+        told = " ".join(line for line in hint if not line.startswith(" "))
+        return f"{nothing}; {told.rstrip(':')}"
     if not result.missed:
         return f"{nothing}, nor anything else"
     event, misses = result.nearest[0]

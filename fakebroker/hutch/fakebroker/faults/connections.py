@@ -20,6 +20,7 @@ from hutch.fakebroker.faults.criteria import is_of_connection
 from hutch.fakebroker.faults.fault import Fault, When
 
 if TYPE_CHECKING:
+    from hutch.fakebroker.engine.client import Client
     from hutch.fakebroker.faults.faults import Faults
     from hutch.fakebroker.faults.gate import SessionGate
     from hutch.fakebroker.hub import Hub
@@ -82,9 +83,14 @@ class ConnectionMatch:
             if is_of_connection(session, self._asked) and not fault.is_used_up and fault.count():
                 end(self._faults.gate(session), f"a fault was asked for: {fault.text}")
         if not fault.hits:
-            names = sorted(session.client.peer.name for session in there_are)
-            asked = self._asked or "there"
-            raise LookupError(f"{self._text}: {missing(f'connection that is open is {asked!r}', asked, names)}")
+            raise LookupError(f"{self._text}: {self._missing([session.client for session in there_are])}")
+
+    def _missing(self, clients: "list[Client]") -> str:
+        if not clients:
+            return "no connection is open"
+        asked = " and ".join(f"{name} {value!r}" for name, value in self._asked.items())
+        names = sorted(str(client.properties.get("connection_name", client.peer.name)) for client in clients)
+        return missing(f"open connection has {asked}", self._asked.get("connection", ""), names)
 
     # the bytes
 
