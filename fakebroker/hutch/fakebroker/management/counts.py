@@ -138,10 +138,14 @@ class Octets(Sampled):
 
 # as the API writes them
 
+_RESTING: Final[Mapping[str, float]] = {"rate": 0.0}
+#: Nothing was counted.
+NOTHING: Final = Counts()
+
 
 def with_rates(values: Mapping[str, int], rates: Mapping[str, float]) -> dict[str, Any]:
     """Numbers, each with its rate."""
-    details = {f"{name}_details": {"rate": rates.get(name, 0.0)} for name in values}
+    details = {f"{name}_details": {"rate": rates[name]} if name in rates else _RESTING for name in values}
     return {**values, **details}
 
 
@@ -167,6 +171,8 @@ def of_channel(counts: Counts) -> dict[str, Any]:
 
 def of_queue(counts: Counts) -> dict[str, Any]:
     """What is counted of a queue."""
+    if counts is NOTHING:  # as of most, where there are many
+        return {}
     return {**(_some(counts, ("publish",)) if counts.publish else {}), **_delivering(counts)}
 
 
@@ -182,4 +188,9 @@ def of_lengths(ready: int, unacknowledged: int, rates: Mapping[str, float]) -> d
         "messages_ready": ready,
         "messages_unacknowledged": unacknowledged,
     }
+    if not rates:  # as of most
+        return {**values, **_NO_GROWTH}
     return with_rates(values, {**rates, "messages": sum(rates.values())})
+
+
+_NO_GROWTH: Final = {f"{name}_details": _RESTING for name in ("messages", *Lengths.names)}

@@ -28,7 +28,9 @@ class Refusal(Exception):
 
 def compact(value: Any) -> bytes:
     """JSON as RabbitMQ writes it: no spaces (HTTP-PROTO-03)."""
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "surrogateescape")
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"), check_circular=False).encode(
+        "utf-8", "surrogateescape"
+    )
 
 
 def bad_request(reason: object) -> Refusal:

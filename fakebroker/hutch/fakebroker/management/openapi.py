@@ -40,6 +40,34 @@ _CLOCK: Final[dict[str, Any]] = {
         "manual": {"type": "boolean", "description": "whether it stands still unless it is advanced"},
     },
 }
+_FAULT: Final[dict[str, Any]] = {
+    "type": "object",
+    "properties": {
+        "id": {"type": "integer", "description": "its number, until all faults are removed"},
+        "text": {"type": "string", "description": "the rule, as Python says it"},
+        "hits": {"type": "integer", "description": "how often it has happened"},
+        "matches": {"type": "integer", "description": "how many commands or connections it was for"},
+        "over": {"type": "boolean", "description": "whether it can happen no more"},
+    },
+}
+_TEXT: Final = {"type": "string"}
+_COUNT: Final = {"type": "integer", "minimum": 1}
+_RULE: Final[dict[str, Any]] = {
+    "type": "object",
+    "required": ["action"],
+    "additionalProperties": False,
+    "properties": {
+        "match": {"enum": ["on", "next", "connections", "connecting"], "default": "on"},
+        "method": {"type": "string", "description": "basic.publish ...; for on and next"},
+        "nth": _COUNT,
+        "times": _COUNT,
+        "seconds": {"type": "number", "exclusiveMinimum": 0},
+        **dict.fromkeys(("connection", "user", "client", "vhost", "exchange", "queue", "routing_key"), _TEXT),
+        "action": {"type": "string", "description": "what happens: close_channel, delay ..."},
+        "arguments": {"type": "object", "description": "the arguments of the action, by their names"},
+    },
+}
+_ID: Final[dict[str, Any]] = {"name": "ID", "in": "path", "required": True, "schema": {"type": "integer"}}
 _NAME: Final[dict[str, Any]] = {"name": "NAME", "in": "path", "required": True, "schema": {"type": "string"}}
 _ASKED: Final[list[dict[str, Any]]] = [
     {"name": "since", "in": "query", "schema": {"type": "integer"}, "description": "number of the first event"},
@@ -68,7 +96,7 @@ DOCUMENT: Final[dict[str, Any]] = {
     "security": [{"basic": []}],
     "components": {
         "securitySchemes": {"basic": {"type": "http", "scheme": "basic"}},
-        "schemas": {"Event": _EVENT, "Clock": _CLOCK},
+        "schemas": {"Event": _EVENT, "Clock": _CLOCK, "Fault": _FAULT, "Rule": _RULE},
     },
     "paths": {
         "/hutch/history": {
@@ -125,6 +153,32 @@ DOCUMENT: Final[dict[str, Any]] = {
             "delete": _operation("Forget a state", 204, _NO_BODY, parameters=[_NAME]),
         },
         "/hutch/snapshots/{NAME}/restore": {"post": _operation("Return to a state", 204, _NO_BODY, parameters=[_NAME])},
+        "/hutch/faults": {
+            "get": _operation(
+                "The faults, oldest first",
+                200,
+                _answer("faults", _JSON, {"type": "array", "items": {"$ref": "#/components/schemas/Fault"}}),
+            ),
+            "post": _operation(
+                "Have a fault from now on",
+                201,
+                _answer("the fault", _JSON, {"$ref": "#/components/schemas/Fault"}),
+                requestBody={
+                    "required": True,
+                    "content": {_JSON: {"schema": {"$ref": "#/components/schemas/Rule"}}},
+                },
+            ),
+            "delete": _operation("End all faults, and forget them", 204, _NO_BODY),
+        },
+        "/hutch/faults/{ID}": {
+            "get": _operation(
+                "One fault, with its hits",
+                200,
+                _answer("it", _JSON, {"$ref": "#/components/schemas/Fault"}),
+                parameters=[_ID],
+            ),
+            "delete": _operation("End a fault; it is still listed", 204, _NO_BODY, parameters=[_ID]),
+        },
         "/hutch/openapi.json": {
             "get": _operation("This document", 200, _answer("it", _JSON, {"type": "object"}), security=[])
         },

@@ -46,16 +46,15 @@ def _bytes(queue: Queue) -> dict[str, int]:
     """How many bytes the messages have that a queue holds. A quorum queue counts what its limits count."""
     if queue.type == "stream":
         return {}
-    entries = [delivery.entry for delivery in queue.deliveries]
     told: dict[str, int] = {}
     ready = queue.held_bytes
     if isinstance(queue, QuorumQueue):
-        unacknowledged = sum(entry.size for entry in entries)
+        unacknowledged = sum(delivery.entry.size for delivery in queue.deliveries)
         if isinstance(queue.forwards, AtLeastOnce):  # what died is kept until other queues have it
             told = {"messages_dlx": queue.forwards.count, "message_bytes_dlx": queue.forwards.size}
             ready -= queue.forwards.size
     else:
-        unacknowledged = sum(entry.message.body_size for entry in entries)
+        unacknowledged = sum([delivery.entry.message.body_size for delivery in queue.deliveries])
     told["message_bytes"] = ready + unacknowledged
     told["message_bytes_ready"] = ready
     told["message_bytes_unacknowledged"] = unacknowledged

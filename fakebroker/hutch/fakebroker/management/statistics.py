@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 from hutch.fakebroker.engine.journal import Journal
 from hutch.fakebroker.engine.queues.queue import TypedQueue
 from hutch.fakebroker.engine.replies import REPLY_PREFIX
-from hutch.fakebroker.management.counts import Churn, Counts, total
+from hutch.fakebroker.management.counts import NOTHING, Churn, Counts, total
 from hutch.fakebroker.management.measuring import QueueLengths, Traffic
 from hutch.fakebroker.management.sampling import Sampler
 
@@ -29,8 +29,6 @@ if TYPE_CHECKING:
 
 #: The name of a virtual host, and of a queue or an exchange in it.
 Named = tuple[str, str]
-
-_NOTHING: Final = Counts()
 
 
 class Statistics(Journal):
@@ -85,7 +83,7 @@ class Statistics(Journal):
 
     def of_vhosts(self, names: Iterable[str]) -> Counts:
         """The counters of virtual hosts together."""
-        return total(Counts, [self._vhosts.get(name, _NOTHING) for name in names])
+        return total(Counts, [self._vhosts.get(name, NOTHING) for name in names])
 
     def of_node(self) -> Counts:
         """The counters of all virtual hosts that there were."""
@@ -93,15 +91,15 @@ class Statistics(Journal):
 
     def of_queue(self, queue: "Queue") -> Counts:
         """The counters of a queue."""
-        return self._queues.get((queue.vhost.name, queue.name), _NOTHING)
+        return self._queues.get((queue.vhost.name, queue.name), NOTHING)
 
     def of_exchange(self, vhost: str, name: str) -> Counts:
         """The counters of an exchange."""
-        return self._exchanges.get((vhost, name), _NOTHING)
+        return self._exchanges.get((vhost, name), NOTHING)
 
     def of_channel(self, origin: "Origin") -> Counts:
         """The counters of a channel."""
-        return self._channels.get(origin, _NOTHING)
+        return self._channels.get(origin, NOTHING)
 
     def _look(self) -> bool:
         self._forget_at_hand()
@@ -366,7 +364,7 @@ class Statistics(Journal):
 
     def vhost_deleted(self, origin: "Origin", vhost: "VHost") -> None:  # noqa: ARG002
         """Keep its counters among the node's."""
-        self._former.absorb(self._vhosts.pop(vhost.name, _NOTHING))
+        self._former.absorb(self._vhosts.pop(vhost.name, NOTHING))
         self._sampler.touch(self._former)
         self.lengths.forget_vhost(vhost.name)
         self.traffic.forget_vhost(vhost.name)

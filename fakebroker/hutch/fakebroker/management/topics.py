@@ -9,6 +9,7 @@ from hutch.fakebroker.management import (
     definitions,
     double,
     exchanges,
+    faults,
     features,
     health,
     overview,
@@ -38,6 +39,7 @@ ROUTES: Final = (
     *consumers.ROUTES,
     *definitions.ROUTES,
     *double.ROUTES,
+    *faults.ROUTES,
     *health.ROUTES,
     *features.ROUTES,
 )
