@@ -1,14 +1,17 @@
 """``hutch serve`` as a program of its own."""
 
+import json
 import re
 import signal
 import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 
+from hutch.client import connect
 from hutch.fakebroker.cli import main
 from hutch.wire.methods import ConnectionClose, ConnectionCloseOk
 
@@ -115,3 +118,47 @@ def test_the_command_knows_its_subcommands(capsys: pytest.CaptureFixture[str]) -
     assert re.match(r"hutch: no command 'surf'; there are: 'conformance', .*'serve'", capsys.readouterr().err)
     assert main(["--version"]) == 0
     assert re.fullmatch(r"hutch \d+\.\d+\.\d+\n", capsys.readouterr().out)
+
+
+#: Python as on Windows: what only Unix has is not there, and a loop has no handlers of signals.
+AS_ON_WINDOWS = """
+import os, selectors, signal, socket, sys
+
+for module in ("fcntl", "grp", "pwd", "resource", "termios"):
+    sys.modules[module] = None
+for name in ("fork", "getuid", "register_at_fork", "sysconf"):
+    delattr(os, name)
+for name in ("SIGALRM", "SIGCHLD", "SIGHUP", "SIGQUIT", "SIGUSR1", "SIGUSR2"):
+    delattr(signal, name)
+del socket.SO_REUSEPORT, selectors.EpollSelector, selectors.PollSelector
+selectors.DefaultSelector = selectors.SelectSelector
+
+import asyncio
+from hutch.fakebroker import cli
+
+def refuse(*_):
+    raise NotImplementedError
+
+asyncio.SelectorEventLoop.add_signal_handler = refuse
+asyncio.SelectorEventLoop.remove_signal_handler = refuse
+sys.exit(cli.main())
+"""
+
+
+def test_it_starts_and_stops_without_what_only_unix_has(tmp_path: Path) -> None:
+    ready = tmp_path / "ready"
+    options = ("--port", "0", "--management-port", "0", "--memory-limit", "1GB", "--ready-file", str(ready))
+    process = subprocess.Popen(
+        [sys.executable, "-c", AS_ON_WINDOWS, "serve", *options], stdout=subprocess.PIPE, text=True
+    )
+    try:
+        assert process.stdout is not None
+        assert process.stdout.readline().startswith("hutch serves")
+        with connect(json.loads(ready.read_text())["urls"][0]) as connection:
+            connection.channel().queue_declare("q", durable=True, auto_delete=False)
+        process.terminate()
+        output, _ = process.communicate(timeout=PATIENCE)
+        assert (process.returncode, output) == (0, "hutch stops\n")
+    finally:
+        process.kill()
+        process.communicate()

@@ -455,33 +455,3 @@ def test_a_limit_out_of_range_is_told(tmp_path: Path, capsys: pytest.CaptureFixt
     conf.write_text("channel_max = 0\n")
     assert main(["serve", "--check", "--config", str(conf)]) == 1
     assert capsys.readouterr().err == "hutch serve: channel_max takes 1 to 65535, not 0\n"
-
-
-#: A loop as that of Windows, which has no handlers of signals, and no SIGHUP.
-AS_ON_WINDOWS = """
-import asyncio, signal, sys
-from hutch.fakebroker import cli
-
-def refuse(*_):
-    raise NotImplementedError
-
-asyncio.SelectorEventLoop.add_signal_handler = refuse
-asyncio.SelectorEventLoop.remove_signal_handler = refuse
-del signal.SIGHUP
-sys.exit(cli.main())
-"""
-
-
-def test_it_stops_where_a_loop_has_no_signals() -> None:
-    process = subprocess.Popen(
-        [sys.executable, "-c", AS_ON_WINDOWS, "serve", "--port", "0"], stdout=subprocess.PIPE, text=True
-    )
-    try:
-        assert process.stdout is not None
-        assert process.stdout.readline().startswith("hutch serves")
-        process.terminate()
-        output, _ = process.communicate(timeout=PATIENCE)
-        assert (process.returncode, output) == (0, "hutch stops\n")
-    finally:
-        process.kill()
-        process.communicate()
