@@ -340,6 +340,16 @@ def test_the_management_api_is_answered(
         assert {queue["name"] for queue in json.loads(exported.read_text())["queues"]} == {"q", "orders"}
         assert main(["definitions", "diff", str(exported), url]) == 0
     served.connect("app", "secret", "shop").close()
+    for name, reason in (
+        ("app", "the user has no tag that opens it; "),
+        ("bob", "no such user; add --user bob:PASSWORD:administrator"),
+    ):
+        login = url.replace("guest:guest", f"{name}:secret")
+        assert main(["definitions", "export", login]) != 0
+        served.wait_for_log(f"login of user {name!r} to the management API refused: {reason}")
+    assert main(["definitions", "export", url.replace("guest:guest", "guest:bad-secret")]) != 0
+    served.wait_for_log("login of user 'guest' to the management API refused: wrong password")
+    assert "bad-secret" not in served.log.read_text()
     assert served.stop() == 0
 
 

@@ -43,6 +43,14 @@ class Access(Enum):
             raise not_authorised(self.value[1])
 
 
+class RefusedLogin(Refusal):
+    """A refusal of whoever logs in as ``user``."""
+
+    def __init__(self, refusal: Refusal, user: str) -> None:
+        super().__init__(refusal.status, refusal.error, refusal.reason, *refusal.headers)
+        self.user = user
+
+
 def authenticate(node: "Node", profile: ManagementProfile, request: Request) -> User:
     """The user who makes a request, by basic authentication.
 
@@ -70,8 +78,15 @@ def log_in(node: "Node", profile: ManagementProfile, name: str, password: str, *
     """The user of that name and password, with a tag that opens the API.
 
     Raises:
-        Refusal: 401.
+        RefusedLogin: 401.
     """
+    try:
+        return _log_in(node, profile, name, password, local=local)
+    except Refusal as refusal:
+        raise RefusedLogin(refusal, name) from None
+
+
+def _log_in(node: "Node", profile: ManagementProfile, name: str, password: str, *, local: bool) -> User:
     user = node.users.get(name)
     if not has_password(user, password) or user is None:
         raise _failed(profile)

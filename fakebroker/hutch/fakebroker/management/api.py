@@ -1,6 +1,6 @@
 """The API: a request in, its answer out."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import parse_qsl
@@ -8,7 +8,7 @@ from urllib.parse import parse_qsl
 from hutch.fakebroker.engine.access.users import User
 from hutch.fakebroker.engine.errors import BrokerError
 from hutch.fakebroker.engine.node import Node
-from hutch.fakebroker.management.access import Access, authenticate, check_vhost
+from hutch.fakebroker.management.access import Access, RefusedLogin, authenticate, check_vhost
 from hutch.fakebroker.management.bodies import Body, read_body
 from hutch.fakebroker.management.call import Call
 from hutch.fakebroker.management.encoding import encoded
@@ -30,9 +30,14 @@ _READ: Final = frozenset({"application/json", "application/*", "*/*"})
 
 
 class Api:
-    """The management API of a broker. :meth:`answer` takes one turn, and writes JSON outside of it."""
+    """The management API of a broker. :meth:`answer` takes one turn, and writes JSON outside of it.
 
-    def __init__(self, broker: "Broker") -> None:
+    ``refused_login`` hears of each login that is refused: the user's name, the reason as RabbitMQ words it, and whether
+    the client is on this machine.
+    """
+
+    def __init__(self, broker: "Broker", refused_login: Callable[[str, str, bool], None] | None = None) -> None:
+        self._refused_login: Final = refused_login
         self._broker: Final = broker
         self._hub: Final = broker.hub
         self._profile: Final[ManagementProfile] = broker.profile.management
@@ -63,6 +68,8 @@ class Api:
             allow = route.allow
             response = self._answer(request, route, names, _parameters(query))
         except Refusal as refusal:
+            if isinstance(refusal, RefusedLogin) and self._refused_login is not None:
+                self._refused_login(refusal.user, str(refusal.reason), request.local)
             response = refusal.response()
         headers = [_VARY, *response.headers]
         if response.status == 200 and request.method != "OPTIONS":

@@ -22,11 +22,17 @@ class ManagementListener:
     """Answers HTTP clients; to be used within a running event loop.
 
     ``drain_others`` returns once all is done that AMQP clients have sent by then; by default it asks the hub.
+    ``refused_login`` is as of :class:`Api`.
     """
 
-    def __init__(self, broker: "Broker", drain_others: Callable[[], Awaitable[None]] | None = None) -> None:
+    def __init__(
+        self,
+        broker: "Broker",
+        drain_others: Callable[[], Awaitable[None]] | None = None,
+        refused_login: Callable[[str, str, bool], None] | None = None,
+    ) -> None:
         self.hub: Final = broker.hub
-        self.api: Final = Api(broker)
+        self.api: Final = Api(broker, refused_login)
         self.clients: Final[dict[HttpClient, None]] = {}
         self.url = ""
         #: A number that grows with each thing the listener does.

@@ -29,14 +29,22 @@ class Refusals(Journal):
         if user is None:
             _log.warning("login from %s refused: %s", client.peer.name, reason)
             return
-        _log.warning("login of user %r refused: %s", user, self._lack(user, reason, client))
+        _log.warning("login of user %r refused: %s", user, self._lack(user, reason, client.peer.local))
 
-    def _lack(self, user: str, reason: str, client: Client) -> str:
+    def refused_over_http(self, user: str, reason: str, local: bool) -> None:
+        """Say what a login to the management API lacks."""
+        if user in self._node.users and "management user" in reason:
+            lack = "the user has no tag that opens it; add one, as in --user NAME:PASSWORD:administrator"
+        else:
+            lack = self._lack(user, reason, local, ":administrator")
+        _log.warning("login of user %r to the management API refused: %s", user, lack)
+
+    def _lack(self, user: str, reason: str, local: bool, tag: str = "") -> str:
         if user not in self._node.users:
-            return f"no such user; add --user {user}:PASSWORD"
+            return f"no such user; add --user {user}:PASSWORD{tag}"
         if "blank password" in reason:
             return "the password is empty"
-        if user in self._node.loopback_users and not client.peer.local:
+        if user in self._node.loopback_users and not local:
             return "this user may come from this machine alone; add another one with --user NAME:PASSWORD"
         return "wrong password"
 

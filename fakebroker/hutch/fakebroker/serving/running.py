@@ -73,7 +73,8 @@ async def serve(settings: ServeSettings, ready_file: Path | None) -> None:
     stopping = asyncio.Event()
     tls = load_tls(settings)
     with make_broker(settings) as broker, _signals(stopping.set, lambda: _reload(broker, settings)):
-        broker.hub.node.listen(Refusals(broker.hub.node))
+        refusals = Refusals(broker.hub.node)
+        broker.hub.node.listen(refusals)
         listeners: list[Listener] = []
         management: list[ManagementListener] = []
         tasks: list[asyncio.Task[None]] = []
@@ -86,7 +87,7 @@ async def serve(settings: ServeSettings, ready_file: Path | None) -> None:
                 _listen(listener, place)
                 listeners.append(listener)
             if settings.management is not None:
-                management.append(_management(broker, listeners))
+                management.append(_management(broker, listeners, refusals))
                 _listen(management[0], settings.management)
             if settings.memory_limit is not None:
                 tasks.append(asyncio.create_task(watch_memory(broker, settings.memory_limit)))
@@ -104,7 +105,7 @@ async def serve(settings: ServeSettings, ready_file: Path | None) -> None:
                 await listener.stop()
 
 
-def _management(broker: "Broker", listeners: list[Listener]) -> "ManagementListener":
+def _management(broker: "Broker", listeners: list[Listener], refusals: Refusals) -> "ManagementListener":
     try:
         from hutch.fakebroker.management.listener import ManagementListener  # noqa: PLC0415  (needs the extra)
     except ImportError as error:
@@ -114,7 +115,7 @@ def _management(broker: "Broker", listeners: list[Listener]) -> "ManagementListe
         for listener in listeners:
             await listener.drain_clients()
 
-    return ManagementListener(broker, drain_clients)
+    return ManagementListener(broker, drain_clients, refusals.refused_over_http)
 
 
 def _listen(listener: "Listener | ManagementListener", place: Place) -> None:
