@@ -115,6 +115,7 @@ def test_faults(fakebroker: FakeBroker, fakebroker_channel: Channel) -> None:
         fakebroker_channel.queue_declare("orders")
     never = fakebroker.faults.next("basic.ack").lose()
     assert fakebroker.faults.unhit == [never]
+    assert [event.reason for event in fakebroker.history.of("fault")] == [fault.text]
     fakebroker.faults.clear()
     fakebroker.add_node().stop()
     fakebroker.reset()

@@ -48,6 +48,8 @@ def test_every_kind_of_event_has_its_line(fakebroker: FakeBroker) -> None:
     channel.tx_commit()
     fakebroker.admin.set_policy("limit", "^orders$", {"max-length": 5})
     fakebroker.admin.delete_policy("limit")
+    fakebroker.faults.next("basic.qos").answer_late(seconds=5)
+    channel.basic_qos(0, 1, False)
     channel.connection.close()
     fakebroker.restart(downtime=30)
     assert timeline(fakebroker.history).splitlines() == [
@@ -85,11 +87,12 @@ def test_every_kind_of_event_has_its_line(fakebroker: FakeBroker) -> None:
         "+60.0 s  committed a transaction: 2 publishes, 0 acknowledgements",
         "+60.0 s  set policy limit",
         "+60.0 s  deleted policy limit",
-        "+60.0 s  disconnected: in-process client 1",
-        "+60.0 s  dropped from failed: second",
-        "+60.0 s  dropped from failed: third",
-        "+60.0 s  the broker is stopped",
-        "+90.0 s  the broker is started",
+        "+60.0 s  fault: faults.next('basic.qos').answer_late(5)",
+        "+65.0 s  disconnected: in-process client 1",
+        "+65.0 s  dropped from failed: second",
+        "+65.0 s  dropped from failed: third",
+        "+65.0 s  the broker is stopped",
+        "+95.0 s  the broker is started",
     ]
 
 

@@ -139,4 +139,5 @@ _TELL: Final[Mapping[str, Callable[[Event], str]]] = {
     "blocked": lambda event: f"blocked, and read no further: {event.connection}",
     "unblocked": lambda event: f"unblocked, and read again: {event.connection}",
     "refused": lambda event: f"refused: {event.reason}",
+    "fault": lambda event: f"fault: {event.reason}",
 }

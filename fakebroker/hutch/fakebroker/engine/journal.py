@@ -276,6 +276,9 @@ class Journal:
     def alarm_cleared(self, resource: str) -> None:
         """The node is low on a resource no more."""
 
+    def fault_hit(self, origin: Origin, vhost: str, fault: str) -> None:
+        """A fault happens that was asked for by a call: the broker does not do what RabbitMQ would."""
+
     def stopped(self) -> None:
         """The node stands still."""
 

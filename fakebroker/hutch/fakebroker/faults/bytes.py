@@ -152,5 +152,5 @@ class ByteFault(Fault):
         if self not in gate.met:
             if self.is_used_up or not is_of_connection(gate.session, self._asked):
                 return False
-            gate.met[self] = self.count()
+            gate.met[self] = self.count(*gate.session.whose)
         return gate.met[self]

@@ -80,7 +80,7 @@ class ConnectionMatch:
     def _end_all(self, fault: Fault, end: Callable[["SessionGate", str], None]) -> None:
         there_are = [session for session in self._hub.sessions if not session.dropped]
         for session in there_are:
-            if is_of_connection(session, self._asked) and not fault.is_used_up and fault.count():
+            if is_of_connection(session, self._asked) and not fault.is_used_up and fault.count(*session.whose):
                 end(self._faults.gate(session), f"a fault was asked for: {fault.text}")
         if not fault.hits:
             raise LookupError(f"{self._text}: {self._missing([session.client for session in there_are])}")

@@ -3,6 +3,8 @@
 from collections.abc import Callable
 from typing import TYPE_CHECKING, ClassVar, Final, NamedTuple, Self
 
+from hutch.fakebroker.engine.origin import BROKER, Origin
+
 if TYPE_CHECKING:
     from types import TracebackType
 
@@ -125,12 +127,18 @@ class Fault:
         """Whether the match that was counted last may be hit."""
         return self.matches >= self._when.first
 
-    def count(self) -> bool:
-        """Count a match. Whether it is hit, which counts, too."""
+    def count(self, origin: Origin = BROKER, vhost: str = "") -> bool:
+        """Count a match, and whose it is. Whether it is hit, which counts, too."""
         self.matches += 1
         is_hit = self.is_due and not self.is_used_up
-        self.hits += is_hit
+        if is_hit:
+            self.hit(origin, vhost)
         return is_hit
+
+    def hit(self, origin: Origin, vhost: str) -> None:
+        """Count that it happens, and tell it."""
+        self.hits += 1
+        self._hub.node.journal.fault_hit(origin, vhost, self._text)
 
     def holds(self, timers: "Timers", let_go: Callable[[], None], seconds: float | None = None) -> None:
         """Have ``let_go`` called once: when it ends, or its time is over on this clock, or so many seconds later."""

@@ -148,9 +148,9 @@ class Faults:
         said = "" if seconds is None else f"{seconds:g}"
         fault = Outage(self._hub, f"faults.stop_broker({said})", checked(When(seconds=seconds)))
         stopping.stop(self._hub)
-        fault.hits = fault.matches = 1
         fault.holds(self._hub.node.timers, lambda: stopping.start_soon(self._hub))
         with self._hub.turn:
+            fault.count()
             self._all.append(fault)
         return fault
 
@@ -264,7 +264,7 @@ class Faults:
                     hit = fault
         if hit is None:
             return False
-        hit.hits += 1
+        hit.hit(*gate.whose(command.number))
         hit.act(gate, command)
         if hit.is_over:
             self.tidy_up()

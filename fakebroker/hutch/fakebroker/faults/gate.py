@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from hutch.fakebroker.amqp091.channel import Channel
 from hutch.fakebroker.amqp091.errors import AMQPError
 from hutch.fakebroker.amqp091.gate import Gate
+from hutch.fakebroker.engine.origin import Origin
 from hutch.fakebroker.faults.bytes import FROM_CLIENT, TO_CLIENT, ByteFault
 from hutch.fakebroker.faults.lanes import Lane
 from hutch.wire.content import Content
@@ -100,6 +101,12 @@ class SessionGate(Gate):
         """An open channel."""
         slot = self.session.slots.get(number)
         return None if slot is None else slot.channel
+
+    def whose(self, number: int) -> tuple[Origin, str]:
+        """Who makes happen what happens on a channel, and the virtual host."""
+        origin, vhost = self.session.whose
+        channel = self.channel(number)
+        return (origin if channel is None else channel.actor.origin), vhost
 
     # commands in
 

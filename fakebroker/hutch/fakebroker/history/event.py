@@ -37,6 +37,7 @@ class Event(NamedTuple):
     - ``blocked``, ``unblocked``: the connection that is not read, or is again
     - ``refused``: ``reason`` is the reply text of a channel or connection that the broker closed, or why it ended a
       connection without a word
+    - ``fault``: a fault happened; ``reason`` is the call that asked for it
 
     ``connection``, ``channel`` and ``user`` tell who made it happen: the one who published, acknowledged or declared,
     or got a delivery. ``message.number`` tells messages apart; :meth:`History.trail
@@ -118,6 +119,7 @@ OWN: Final[Mapping[str, tuple[str, ...]]] = {
     "alarm-raised": ("resource",),
     "alarm-cleared": ("resource",),
     "refused": ("reason",),
+    "fault": ("reason",),
 }
 
 #: The kinds of events there are.

@@ -259,6 +259,10 @@ class Recorder(Journal):
         """``alarm-cleared``."""
         self._note("alarm-cleared", "", OPERATOR, own=resource)
 
+    def fault_hit(self, origin: Origin, vhost: str, fault: str) -> None:
+        """``fault``."""
+        self._note("fault", vhost, origin, own=fault)
+
     def stopped(self) -> None:
         """``stopped``."""
         self._note("stopped", "", OPERATOR)
