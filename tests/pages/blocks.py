@@ -14,7 +14,7 @@ ROOT: Final = Path(__file__).parents[2]
 #: Every page whose code runs.
 PAGES: Final = (ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md")))
 #: ``python`` runs, ``console`` has commands behind ``$`` and their output, the others are shown.
-LANGUAGES: Final = ("python", "console", "text", "yaml", "toml", "ini", "javascript", "html", "json")
+LANGUAGES: Final = ("python", "console", "text", "dockerfile", "yaml", "toml", "ini", "javascript", "html", "json")
 
 _FENCE: Final = re.compile(
     r"(?P<above>^<!-- not run: (?P<reason>[^>]*) -->\n+)?"
