@@ -5,8 +5,7 @@ import logging
 import selectors
 import socket
 import ssl
-import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import replace
 from ipaddress import IPv4Address, IPv6Address, ip_address
@@ -17,12 +16,11 @@ from hutch.fakebroker.amqp091.session import Session
 from hutch.fakebroker.engine.clock import Timer
 from hutch.fakebroker.engine.peer import Peer, print_address
 from hutch.fakebroker.realtime import monotonic
-from hutch.fakebroker.server.accepting import Accepting
+from hutch.fakebroker.server.accepting import PortListener, print_host
 from hutch.fakebroker.server.ports import Address, Port
 from hutch.fakebroker.server.stall import SEND_TIMEOUT, Stall, reset_on_close
 from hutch.fakebroker.server.tls import HANDSHAKE_TIMEOUT, NOT_TLS, Encryption, Tls
 from hutch.fakebroker.server.wake_up import WakeUp
-from hutch.fakebroker.ways_in import WayIn
 
 if TYPE_CHECKING:
     from hutch.fakebroker.hub import Hub
@@ -329,74 +327,29 @@ def is_loopback(address: Address | None) -> bool:
     return ip.is_loopback or (isinstance(ip, IPv6Address) and ip.ipv4_mapped is not None and ip.ipv4_mapped.is_loopback)
 
 
-class Listener:
+class Listener(PortListener[Client]):
     """A TCP listener of a broker, with TLS if ``tls`` is given; to be used within a running event loop."""
 
     def __init__(self, hub: "Hub", tls: Tls | None = None) -> None:
-        self.hub: Final = hub
+        super().__init__(hub, lambda address: Client(self, address))
         self.tls: Final = tls
-        self.clients: Final[dict[Client, None]] = {}
-        self.url = ""
-        #: A number that grows with each thing the listener does.
-        self.progress = 0
-        self._loop: Final = asyncio.get_running_loop()
         self._wake_up: Final = WakeUp(hub, self._loop, self.call_soon)
-        self._accepting: Final = Accepting(lambda address: Client(self, address))
-        self._ways_in: list[WayIn] = []
-        self._thread: Final = threading.get_ident()
-        self._idle: Final = asyncio.Event()
 
     def start(self, ports: list[Port], host: str) -> None:
         """Accept the clients of these ports, which are the ``host``'s, unless the broker is stopped. ``url`` is set."""
-        self._accepting.start(ports)
+        self._open(ports, "amqp" if self.tls is None else "amqp/ssl")
         if self.hub.stopped or self.hub.refusing:
             self.refuse()
         address, number = ports[0].address[:2]
         # With TLS, the name counts that the certificate is for.
         reached_by = address if self.tls is None or host in _EVERYWHERE else host
-        name = f"[{reached_by}]" if ":" in reached_by else reached_by
         user, password, vhost = self.hub.first_login
         path = "" if vhost == "/" else quote(vhost, safe="")
         scheme = "amqp" if self.tls is None else "amqps"
-        self.url = f"{scheme}://{quote(user, safe='')}:{quote(password, safe='')}@{name}:{number}/{path}"
-        protocol = "amqp" if self.tls is None else "amqp/ssl"
-        self._ways_in = [WayIn(protocol, *port.address[:2]) for port in ports]
-        self.hub.ways_in.extend(self._ways_in)
+        self.url = (
+            f"{scheme}://{quote(user, safe='')}:{quote(password, safe='')}@{print_host(reached_by)}:{number}/{path}"
+        )
         self._wake_up.begin()
-
-    def refuse(self) -> None:
-        """Refuse clients from now on, until :meth:`accept`; the ports stay taken.
-
-        Raises:
-            OSError: as :meth:`Port.refuse`.
-        """
-        self._accepting.refuse()
-
-    async def await_arrivals(self) -> None:
-        """Return once every connection accepted by now is one of the clients."""
-        await self._accepting.await_arrivals()
-
-    def accept(self) -> None:
-        """Undo :meth:`refuse`.
-
-        Raises:
-            OSError: the system has no room for it.
-        """
-        self._accepting.resume()
-
-    def call_soon(self, callback: Callable[[], None]) -> None:
-        """Run a callback in the loop, from any thread."""
-        with suppress(RuntimeError):  # the loop has ended, and all of its clients with it
-            if threading.get_ident() == self._thread:
-                self._loop.call_soon(callback)
-            else:
-                self._loop.call_soon_threadsafe(callback)
-
-    def forget(self, client: Client) -> None:
-        """A client is gone."""
-        self.clients.pop(client, None)
-        if not self.clients:
-            self._idle.set()
 
     async def drain_clients(self) -> None:
         """Return once all that clients have sent by now is read, and done, and sent to those who read."""
@@ -440,18 +393,10 @@ class Listener:
         for client in clients:
             client.cut()
 
-    async def flush(self) -> None:
-        """Return once what was said to clients by now is sent."""
-        await asyncio.sleep(0)
-
     async def stop(self, grace: float = 1.0) -> None:
         """Accept no more, close the clients with 320, and give them ``grace`` seconds to take that in."""
-        self._accepting.close()
         deadline = self._loop.time() + grace
-        await self.await_arrivals()  # asyncio loses the socket of a client that arrives behind the closing
-        # Another thread may wait for :meth:`drain_clients`.
-        while (others := asyncio.all_tasks() - {asyncio.current_task()}) and (left := deadline - self._loop.time()) > 0:
-            await asyncio.wait(others, timeout=left)
+        await self._close_ports(deadline)
         with self.hub.turn:
             for client in list(self.clients):
                 client.shut_down()
@@ -464,11 +409,6 @@ class Listener:
         self._wake_up.end()
         self._leave()
         await asyncio.sleep(0)
-
-    def _leave(self) -> None:
-        for way in self._ways_in:
-            self.hub.ways_in.remove(way)
-        self._ways_in.clear()
 
     def abandon(self) -> None:
         """End what :meth:`stop` ends, without the event loop, which has failed."""
