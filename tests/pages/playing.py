@@ -120,7 +120,9 @@ def _run(command: Command, folder: Path, ports: dict[str, str], ending: ExitStac
 
 def _serve(command: Command, text: str, expected: str, folder: Path, ports: dict[str, str], ending: ExitStack) -> None:
     """Start ``hutch serve`` on a free port, and leave it running."""
-    arguments = [*shlex.split(text), "--port", ports["5672"], "--tls-port", ports["5671"]]
+    arguments = [*shlex.split(text), "--port", ports["5672"]]
+    if "--tls-" in text:
+        arguments += ["--tls-port", ports["5671"]]
     process = subprocess.Popen(
         arguments, cwd=folder, env=_environment(), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
     )
