@@ -112,6 +112,8 @@ class Api:
             body = self._body(request, route, method)
             call = Call(self._broker, self._statistics, self._snapshots, request, names, query, user, body)
             with self._hub.turn if route.in_turn else nullcontext():
+                if route.in_turn:
+                    self._statistics.settle()
                 answer = handler(call)
         except BrokerError as error:
             raise refusal_of(error) from None

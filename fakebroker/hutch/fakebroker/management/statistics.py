@@ -4,8 +4,8 @@ Counters are true at once. Rates are those of the last five seconds, as in Rabbi
 something changes.
 """
 
-from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, Final
+from collections.abc import Callable, Iterable, Sequence
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from hutch.fakebroker.engine.journal import Journal
 from hutch.fakebroker.engine.queues.queue import TypedQueue
@@ -29,20 +29,33 @@ if TYPE_CHECKING:
 
 #: The name of a virtual host, and of a queue or an exchange in it.
 Named = tuple[str, str]
+K = TypeVar("K")
+
+
+class _Tally(dict[Any, int]):
+    """Counts by keys. Calls ``wake`` for each new key."""
+
+    def __init__(self, wake: Callable[[], None]) -> None:
+        super().__init__()
+        self._wake: Final = wake
+
+    def __missing__(self, key: object) -> int:
+        self._wake()
+        return 0
 
 
 class Statistics(Journal):
     """Listens to the journal from :meth:`open` to :meth:`close`.
 
-    ``_publishing``, ``_delivering`` and ``_queued`` keep counters at hand until the sampler looks next. The sampler
-    hears of counters when they get there, so a message that finds its counters there only adds to them.
+    What every message passes adds 1 to a tally, and nothing else. :meth:`settle` makes counters of tallies: before
+    somebody asks, before something that counts is gone, and when the sampler looks.
     """
 
     def __init__(self, node: "Node") -> None:
         self._node: Final = node
         self._sampler: Final = Sampler(node.timers, self._look)
         #: Whether a reply counts as dropped, and the default exchange takes a single key for the name of a queue.
-        self._counts_names: Final = not node.profile.topology.has_volatile_queues
+        self._drops_replies: Final = not node.profile.topology.has_volatile_queues
         self.lengths: Final = QueueLengths(node, self._sampler)
         self.traffic: Final = Traffic(node, self._sampler)
         #: What came and went.
@@ -53,12 +66,12 @@ class Statistics(Journal):
         self._channels: Final[dict[Origin, Counts]] = {}
         self._queues: Final[dict[Named, Counts]] = {}
         self._exchanges: Final[dict[Named, Counts]] = {}
-        # Until the next look.
-        self._publishing: Final[dict[tuple[Origin, str], tuple[Counts, Counts, Counts]]] = {}
-        self._delivering: Final[dict[Origin, tuple[Counts, Counts]]] = {}
-        self._queued: Final[dict[Target, Counts]] = {}
-        #: Stands for the counters of all names that replies are sent to.
-        self._replies: Final = Counts()
+        #: By origin, virtual host, exchange and queues.
+        self._published: Final = _Tally(self._sampler.wake)
+        #: By origin, queue, and whether it is without acknowledgement and comes again.
+        self._delivered: Final = _Tally(self._sampler.wake)
+        #: By origin and queue.
+        self._acked: Final = _Tally(self._sampler.wake)
 
     def open(self) -> None:
         """Begin to count; in a turn."""
@@ -73,11 +86,11 @@ class Statistics(Journal):
 
     def forget(self) -> None:
         """Begin again with counters of 0."""
+        self.settle()
         for book in (self._vhosts, self._channels, self._queues, self._exchanges):
             book.clear()
         self._former = Counts()
         self.churn = Churn()
-        self._forget_at_hand()
 
     # what there is
 
@@ -102,32 +115,80 @@ class Statistics(Journal):
         return self._channels.get(origin, NOTHING)
 
     def _look(self) -> bool:
-        self._forget_at_hand()
+        self.settle()
         self.lengths.look()
         return self.traffic.look()
 
-    def _forget_at_hand(self) -> None:
-        self._publishing.clear()
-        self._delivering.clear()
-        self._queued.clear()
+    def settle(self) -> None:
+        """Have counters of all that was counted."""
+        for (origin, vhost, exchange, *queues), count in self._published.items():
+            self._publish(origin, vhost, exchange, count)
+            routed = [self._of_queue(queue, count) for queue in queues if isinstance(queue, TypedQueue)]
+            self._of_exchange(vhost, exchange).publish_out += len(routed) * count
+            if self._drops_replies and not routed:
+                self._drop(origin, vhost, count)
+        self._published.clear()
+        for (origin, queue, no_ack, redelivered), count in self._delivered.items():
+            if isinstance(queue, TypedQueue):  # replies are not counted
+                self._add(origin, queue, "deliver_no_ack" if no_ack else "deliver", count)
+                if redelivered:
+                    self._add(origin, queue, "redeliver", count)
+        self._delivered.clear()
+        for (origin, queue), count in self._acked.items():
+            self._add(origin, queue, "ack", count)
+        self._acked.clear()
+
+    def _of_channel(self, origin: "Origin") -> Counts:
+        """Those of a channel. Who has none counts for the virtual host alone."""
+        return self._touched(self._channels, origin) if origin.channel is not None else Counts()
+
+    def _of_vhost(self, vhost: "VHost") -> Counts:
+        return self._touched(self._vhosts, vhost.name)
+
+    def _of_exchange(self, vhost: "VHost", name: str) -> Counts:
+        return self._touched(self._exchanges, (vhost.name, name))
+
+    def _of_queue(self, queue: "Queue", published: int = 0) -> Counts:
+        self.lengths.change(queue)
+        counts = self._touched(self._queues, (queue.vhost.name, queue.name))
+        counts.publish += published
+        return counts
+
+    def _touched(self, book: dict[K, Counts], key: K) -> Counts:
+        counts = book.get(key)
+        if counts is None:
+            counts = book[key] = Counts()
+        self._sampler.touch(counts)
+        return counts
+
+    def _add(self, origin: "Origin", queue: "Queue", name: str, count: int) -> None:
+        for each in (self._of_queue(queue), self._of_channel(origin), self._of_vhost(queue.vhost)):
+            setattr(each, name, getattr(each, name) + count)
 
     # publishes
 
     def published(self, origin: "Origin", vhost: "VHost", message: "Message", queues: "Sequence[Target]") -> None:
         """Count it. Who publishes without a channel wants to know that no queue gets it, as RabbitMQ's own API does."""
-        channel, exchange, everything = self._publishing.get((origin, message.exchange)) or self._begin_publishing(
-            origin, vhost, message.exchange
-        )
-        channel.publish += 1
-        everything.publish += 1
-        exchange.publish_in += 1
-        if self._put(message, exchange, queues):
+        if queues:
+            self._published[origin, vhost, message.exchange, *queues] += 1
             return
+        self._publish(origin, vhost, message.exchange, 1)
         if origin.channel is None:
-            everything.return_unroutable += 1
+            self._of_vhost(vhost).return_unroutable += 1
         else:
-            channel.drop_unroutable += 1
-            everything.drop_unroutable += 1
+            self._drop(origin, vhost, 1)
+        names = set(message.routing_keys)
+        if self._drops_replies and not message.exchange and len(names) == 1:
+            self._of_exchange(vhost, "").publish_out += not min(names).startswith(REPLY_PREFIX)
+
+    def _publish(self, origin: "Origin", vhost: "VHost", exchange: str, count: int) -> None:
+        self._of_channel(origin).publish += count
+        self._of_vhost(vhost).publish += count
+        self._of_exchange(vhost, exchange).publish_in += count
+
+    def _drop(self, origin: "Origin", vhost: "VHost", count: int) -> None:
+        self._of_channel(origin).drop_unroutable += count
+        self._of_vhost(vhost).drop_unroutable += count
 
     def released(self, origin: "Origin", vhost: "VHost", message: "Message", queues: "Sequence[Target]") -> None:
         """Count it as published."""
@@ -135,66 +196,21 @@ class Statistics(Journal):
 
     def returned(self, origin: "Origin", vhost: "VHost", message: "Message", reply_text: str) -> None:  # noqa: ARG002
         """Count what was taken for dropped as returned."""
-        for counts in self._begin_publishing(origin, vhost, message.exchange)[::2]:
-            counts.drop_unroutable -= 1
-            counts.return_unroutable += 1
+        self._drop(origin, vhost, -1)
+        self._of_channel(origin).return_unroutable += 1
+        self._of_vhost(vhost).return_unroutable += 1
 
     def confirmed(self, origin: "Origin", vhost: "VHost", count: int) -> None:
         """Count it."""
-        for counts in self._delivering.get(origin) or self._begin_delivering(origin, vhost):
-            counts.confirm += count
-
-    def _put(self, message: "Message", exchange: Counts, queues: "Sequence[Target]") -> bool:
-        """Count a message in its queues; whether it counts as routed."""
-        routed = 0
-        for queue in queues:
-            counts = self._queued.get(queue) or self._begin_queue(queue)
-            counts.publish += 1
-            if counts is not self._replies:
-                routed += 1
-        exchange.publish_out += routed
-        if not self._counts_names:
-            return bool(queues)
-        if not routed and not message.exchange:
-            names = set(message.routing_keys)
-            exchange.publish_out += len(names) == 1 and not min(names).startswith(REPLY_PREFIX)
-        return routed > 0
-
-    def _begin_publishing(self, origin: "Origin", vhost: "VHost", name: str) -> tuple[Counts, Counts, Counts]:
-        channel, everything = self._delivering.get(origin) or self._begin_delivering(origin, vhost)
-        exchange = self._exchanges.setdefault((vhost.name, name), Counts())
-        self._sampler.touch(exchange)
-        found = (channel, exchange, everything)
-        if origin.channel is not None:
-            self._publishing[origin, name] = found
-        return found
-
-    def _begin_delivering(self, origin: "Origin", vhost: "VHost") -> tuple[Counts, Counts]:
-        everything = self._vhosts.setdefault(vhost.name, Counts())
-        self._sampler.touch(everything)
-        if origin.channel is None:
-            return Counts(), everything
-        channel = self._channels.setdefault(origin, Counts())
-        self._sampler.touch(channel)
-        self._delivering[origin] = channel, everything
-        return channel, everything
-
-    def _begin_queue(self, target: "Target") -> Counts:
-        if not isinstance(target, TypedQueue):
-            counts = self._replies
-        else:
-            self.lengths.change(target)
-            counts = self._queues.setdefault((target.vhost.name, target.name), Counts())
-            self._sampler.touch(counts)
-        self._queued[target] = counts
-        return counts
+        self._of_channel(origin).confirm += count
+        self._of_vhost(vhost).confirm += count
 
     # deliveries
 
     def delivered(
         self,
         origin: "Origin",
-        vhost: "VHost",
+        vhost: "VHost",  # noqa: ARG002
         queue: "Target",
         message: "Message",  # noqa: ARG002
         consumer_tag: str,  # noqa: ARG002
@@ -202,23 +218,8 @@ class Statistics(Journal):
         redelivered: bool,
         no_ack: bool,
     ) -> None:
-        """Count it; replies are not counted."""
-        counts = self._queued.get(queue) or self._begin_queue(queue)
-        if counts is self._replies:
-            return
-        channel, everything = self._delivering.get(origin) or self._begin_delivering(origin, vhost)
-        if no_ack:
-            counts.deliver_no_ack += 1
-            channel.deliver_no_ack += 1
-            everything.deliver_no_ack += 1
-        else:
-            counts.deliver += 1
-            channel.deliver += 1
-            everything.deliver += 1
-        if redelivered:
-            counts.redeliver += 1
-            channel.redeliver += 1
-            everything.redeliver += 1
+        """Count it."""
+        self._delivered[origin, queue, no_ack, redelivered] += 1
 
     def got(
         self,
@@ -230,34 +231,26 @@ class Statistics(Journal):
         no_ack: bool,
     ) -> None:
         """Count it."""
-        self._count(origin, queue, "get_no_ack" if no_ack else "get")
+        self._add(origin, queue, "get_no_ack" if no_ack else "get", 1)
         if redelivered:
-            self._count(origin, queue, "redeliver")
+            self._add(origin, queue, "redeliver", 1)
 
     def got_nothing(self, origin: "Origin", queue: "Queue") -> None:
         """Count it."""
-        self._count(origin, queue, "get_empty")
+        self._add(origin, queue, "get_empty", 1)
 
     def acked(self, origin: "Origin", queue: "Queue", message: "Message") -> None:  # noqa: ARG002
         """Count it, unless it is of the API, which gets without acknowledgements what it does not give back."""
-        counts = self._queued.get(queue) or self._begin_queue(queue)
         if origin.channel is None:
-            return
-        channel, everything = self._delivering.get(origin) or self._begin_delivering(origin, queue.vhost)
-        counts.ack += 1
-        channel.ack += 1
-        everything.ack += 1
-
-    def _count(self, origin: "Origin", queue: "Queue", name: str) -> None:
-        counts = self._queued.get(queue) or self._begin_queue(queue)
-        for each in (counts, *(self._delivering.get(origin) or self._begin_delivering(origin, queue.vhost))):
-            setattr(each, name, getattr(each, name) + 1)
+            self.lengths.change(queue)
+        else:
+            self._acked[origin, queue] += 1
 
     # what else makes queues longer and shorter
 
     def _change(self, target: "Target") -> None:
-        if target not in self._queued:
-            self._begin_queue(target)
+        if isinstance(target, TypedQueue):
+            self.lengths.change(target)
 
     def rejected(self, origin: "Origin", queue: "Queue", message: "Message") -> None:  # noqa: ARG002
         """Look at the queue."""
@@ -315,6 +308,7 @@ class Statistics(Journal):
         """Count it; nothing is known of a queue that had the name before."""
         self._came("queue_declared")
         self._came("queue_created")
+        self.settle()
         self._queues.pop((queue.vhost.name, queue.name), None)
         self.lengths.declared(queue)
 
@@ -325,6 +319,7 @@ class Statistics(Journal):
     def queue_deleted(self, origin: "Origin", queue: "Queue", orphans: "Sequence[Consumer]") -> None:  # noqa: ARG002
         """Count it, and forget the queue."""
         self._came("queue_deleted")
+        self.settle()
         self._change(queue)
         self._queues.pop((queue.vhost.name, queue.name), None)
 
@@ -337,8 +332,8 @@ class Statistics(Journal):
         self._forget_exchange(exchange)
 
     def _forget_exchange(self, exchange: "Exchange") -> None:
+        self.settle()
         self._exchanges.pop((exchange.vhost.name, exchange.name), None)
-        self._publishing.clear()
 
     def channel_opened(self, origin: "Origin", connection: "Connection") -> None:  # noqa: ARG002
         """Count it."""
@@ -347,6 +342,7 @@ class Statistics(Journal):
     def channel_closed(self, origin: "Origin", consumers: int) -> None:  # noqa: ARG002
         """Count it, and forget the channel."""
         self._came("channel_closed")
+        self.settle()
         self._channels.pop(origin, None)
 
     def connected(self, connection: "Connection") -> None:
@@ -364,11 +360,10 @@ class Statistics(Journal):
 
     def vhost_deleted(self, origin: "Origin", vhost: "VHost") -> None:  # noqa: ARG002
         """Keep its counters among the node's."""
+        self.settle()
         self._former.absorb(self._vhosts.pop(vhost.name, NOTHING))
         self._sampler.touch(self._former)
         self.lengths.forget_vhost(vhost.name)
         self.traffic.forget_vhost(vhost.name)
         for key in [key for key in self._exchanges if key[0] == vhost.name]:
             del self._exchanges[key]
-        self._publishing.clear()
-        self._delivering.clear()
