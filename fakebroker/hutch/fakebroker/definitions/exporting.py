@@ -40,7 +40,7 @@ def export_all(node: "Node", profile: "Profile") -> Item:
         "policies": [policy_item(vhost, policy) for vhost in vhosts for policy in vhost.policies.user.values()],
         "queues": [_queue_item(queue, profile) for vhost in vhosts for queue in _queues(vhost)],
         "exchanges": [_exchange_item(exchange, profile) for vhost in vhosts for exchange in _exchanges(vhost, profile)],
-        "bindings": [_binding_item(binding) for vhost in vhosts for binding in _bindings(vhost, profile)],
+        "bindings": [binding_item(binding) for vhost in vhosts for binding in _bindings(vhost, profile)],
     }
     name = node.global_parameters.get("cluster_name", NODE_NAME)
     own = {
@@ -61,7 +61,7 @@ def export_vhost(vhost: "VHost", profile: "Profile") -> Item:
         "policies": [_without_vhost(policy_item(vhost, each), named) for each in vhost.policies.user.values()],
         "queues": [_without_vhost(_queue_item(queue, profile)) for queue in _queues(vhost)],
         "exchanges": [_without_vhost(_exchange_item(each, profile)) for each in _exchanges(vhost, profile)],
-        "bindings": [_without_vhost(_binding_item(each)) for each in _bindings(vhost, profile)],
+        "bindings": [_without_vhost(binding_item(each)) for each in _bindings(vhost, profile)],
     }
     if not described:
         return {"rabbit_version": profile.amqp091.version, **content}
@@ -107,15 +107,25 @@ def user_item(user: User) -> Item:
 
 def permission_items(user: User) -> Iterator[Item]:
     """What a user may do in each virtual host."""
-    for vhost, permissions in user.permissions.items():
-        yield {"user": user.name, "vhost": vhost, **permissions._asdict()}
+    return (permission_item(user, vhost) for vhost in user.permissions)
+
+
+def permission_item(user: User, vhost: str) -> Item:
+    """What a user may do in a virtual host."""
+    return {"user": user.name, "vhost": vhost, **user.permissions[vhost]._asdict()}
 
 
 def topic_permission_items(user: User) -> Iterator[Item]:
     """What a user may do at each topic exchange."""
     for vhost, exchanges in user.topic_permissions.items():
-        for exchange, permissions in exchanges.items():
-            yield {"user": user.name, "vhost": vhost, "exchange": exchange, **permissions._asdict()}
+        for exchange in exchanges:
+            yield topic_permission_item(user, vhost, exchange)
+
+
+def topic_permission_item(user: User, vhost: str, exchange: str) -> Item:
+    """What a user may do at a topic exchange."""
+    permissions = user.topic_permissions[vhost][exchange]
+    return {"user": user.name, "vhost": vhost, "exchange": exchange, **permissions._asdict()}
 
 
 def vhost_metadata(vhost: "VHost") -> Item:
@@ -212,7 +222,8 @@ def _bindings(vhost: "VHost", profile: "Profile") -> "Iterator[Binding]":
                 yield binding
 
 
-def _binding_item(binding: "Binding") -> Item:
+def binding_item(binding: "Binding") -> Item:
+    """A binding."""
     return {
         "source": binding.source.name,
         "vhost": binding.source.vhost.name,

@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from typing import Any, Final
 from urllib.parse import quote
 
+from hutch.fakebroker.definitions.exporting import binding_item
 from hutch.fakebroker.engine import topology
 from hutch.fakebroker.engine.actors import Kind
 from hutch.fakebroker.engine.bindings import Binding
@@ -12,7 +13,6 @@ from hutch.fakebroker.engine.exchanges.exchange import Exchange
 from hutch.fakebroker.engine.vhost import VHost
 from hutch.fakebroker.erlang.hashing import Term, phash2_32
 from hutch.fakebroker.erlang.terms import typed_term
-from hutch.fakebroker.json_values import json_of_table
 from hutch.fakebroker.management.call import Call
 from hutch.fakebroker.management.errors import bad_request, crash, not_authorised, object_not_found
 from hutch.fakebroker.management.fields import table
@@ -41,15 +41,7 @@ def properties_key(routing_key: str, arguments: FieldTable) -> str:
 
 def facts(binding: Binding) -> dict[str, Any]:
     """What the API reports of a binding."""
-    return {
-        "source": binding.source.name,
-        "vhost": binding.source.vhost.name,
-        "destination": binding.destination.name,
-        "destination_type": "exchange" if isinstance(binding.destination, Exchange) else "queue",
-        "routing_key": binding.routing_key,
-        "arguments": json_of_table(binding.arguments),
-        "properties_key": properties_key(binding.routing_key, binding.arguments),
-    }
+    return {**binding_item(binding), "properties_key": properties_key(binding.routing_key, binding.arguments)}
 
 
 def implicit(vhost: VHost, queue: str) -> dict[str, Any]:

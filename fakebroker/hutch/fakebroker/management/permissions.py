@@ -1,8 +1,9 @@
 """Permissions and topic permissions (HTTP-PERM)."""
 
 from collections.abc import Iterator
-from typing import Any, Final
+from typing import Final
 
+from hutch.fakebroker.definitions.exporting import permission_item, topic_permission_item
 from hutch.fakebroker.engine.access import accounts
 from hutch.fakebroker.engine.access.users import Permissions, TopicPermissions, User
 from hutch.fakebroker.erlang.patterns import compile_pattern
@@ -16,16 +17,9 @@ from hutch.fakebroker.management.messages import CREATED, Response
 from hutch.fakebroker.management.routing import Route
 
 
-def _facts(user: User, vhost: str) -> dict[str, Any]:
-    return {"user": user.name, "vhost": vhost, **user.permissions[vhost]._asdict()}
-
-
 def _topic_facts(user: User, vhost: str) -> list[Item]:
     topics = user.topic_permissions.get(vhost, {})
-    return [
-        {"user": user.name, "vhost": vhost, "exchange": exchange, **topics[exchange]._asdict()}
-        for exchange in sorted(topics)
-    ]
+    return [topic_permission_item(user, vhost, exchange) for exchange in sorted(topics)]
 
 
 def _of_all(call: Call) -> Iterator[tuple[User, str]]:
@@ -67,27 +61,27 @@ def _check_patterns(call: Call, *patterns: str) -> None:
 
 def list_all(call: Call) -> list[Item]:
     """All permissions."""
-    return [_facts(user, vhost) for user, vhost in _of_all(call) if vhost in user.permissions]
+    return [permission_item(user, vhost) for user, vhost in _of_all(call) if vhost in user.permissions]
 
 
 def of_user(call: Call) -> list[Item]:
     """Those of a user."""
     user = _user(call)
-    return [_facts(user, vhost) for vhost in sorted(user.permissions)]
+    return [permission_item(user, vhost) for vhost in sorted(user.permissions)]
 
 
 def of_vhost(call: Call) -> list[Item]:
     """Those in a virtual host."""
     name = found(call.node.vhosts.get(call.names["V"])).name
     users = call.node.users
-    return [_facts(users[user], name) for user in sorted(users) if name in users[user].permissions]
+    return [permission_item(users[user], name) for user in sorted(users) if name in users[user].permissions]
 
 
 def show(call: Call) -> Item:
     """Those of a user in a virtual host."""
     user, vhost = _ends(call)
     found(user.permissions.get(vhost))
-    return _facts(user, vhost)
+    return permission_item(user, vhost)
 
 
 def put(call: Call) -> Response | None:

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any, Final
 
+from hutch.fakebroker.definitions.exporting import policy_item
 from hutch.fakebroker.engine.operator.policies import Policy
 from hutch.fakebroker.engine.operator.policy_checks import InvalidPolicy
 from hutch.fakebroker.engine.operator.setting_policies import delete_policy, set_policy
@@ -17,18 +18,6 @@ from hutch.fakebroker.management.messages import CREATED, Response
 from hutch.fakebroker.management.routing import Handler, Route
 
 
-def facts(policy: Policy, vhost: VHost) -> dict[str, Any]:
-    """What the API reports of a policy."""
-    return {
-        "vhost": vhost.name,
-        "name": policy.name,
-        "pattern": policy.pattern,
-        "apply-to": policy.apply_to,
-        "definition": dict(policy.definition),
-        "priority": policy.priority,
-    }
-
-
 def _known(vhost: VHost, operator: bool) -> dict[str, Policy]:
     return vhost.policies.operator if operator else vhost.policies.user
 
@@ -36,7 +25,7 @@ def _known(vhost: VHost, operator: bool) -> dict[str, Policy]:
 def of(vhost: VHost, *, operator: bool) -> list[Item]:
     """The policies of a virtual host, or its operator policies."""
     known = _known(vhost, operator)
-    return [facts(known[name], vhost) for name in sorted(known)]
+    return [policy_item(vhost, known[name]) for name in sorted(known)]
 
 
 def _list_all(operator: bool, call: Call) -> list[Item]:
@@ -48,7 +37,7 @@ def _list_vhost(operator: bool, call: Call) -> list[Item]:
 
 
 def _show(operator: bool, call: Call) -> Item:
-    return facts(found(_known(call.vhost, operator).get(call.names["NAME"])), call.vhost)
+    return policy_item(call.vhost, found(_known(call.vhost, operator).get(call.names["NAME"])))
 
 
 def _put(operator: bool, call: Call) -> Response | None:

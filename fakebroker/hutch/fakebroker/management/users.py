@@ -5,6 +5,7 @@ import binascii
 from typing import Any, Final
 from urllib.parse import parse_qsl
 
+from hutch.fakebroker.definitions.exporting import user_item
 from hutch.fakebroker.engine.access import accounts
 from hutch.fakebroker.engine.access.limits import USER_LIMITS
 from hutch.fakebroker.engine.access.passwords import NO_PASSWORD, SHA256, PasswordHash
@@ -16,18 +17,6 @@ from hutch.fakebroker.management.errors import JSON, bad_request, compact, crash
 from hutch.fakebroker.management.lists import Item
 from hutch.fakebroker.management.messages import CREATED, Response
 from hutch.fakebroker.management.routing import Route
-
-
-def facts(user: User) -> dict[str, Any]:
-    """What administrators see of a user."""
-    salted, algorithm = user.password_hash
-    return {
-        "name": user.name,
-        "password_hash": base64.b64encode(salted).decode(),
-        "hashing_algorithm": algorithm,
-        "tags": list(user.tags),
-        "limits": dict(user.limits),
-    }
 
 
 def identity(user: User, call: Call) -> dict[str, Any]:
@@ -45,18 +34,18 @@ def whoami(call: Call) -> Item:
 
 def list_all(call: Call) -> list[Item]:
     """All users."""
-    return [facts(call.node.users[name]) for name in sorted(call.node.users)]
+    return [user_item(call.node.users[name]) for name in sorted(call.node.users)]
 
 
 def list_without_permissions(call: Call) -> list[Item]:
     """Those who may enter no virtual host."""
     users = call.node.users
-    return [facts(users[name]) for name in sorted(users) if not users[name].permissions]
+    return [user_item(users[name]) for name in sorted(users) if not users[name].permissions]
 
 
 def show(call: Call) -> Item:
     """One user."""
-    return facts(found(call.node.users.get(call.names["U"])))
+    return user_item(found(call.node.users.get(call.names["U"])))
 
 
 def put(call: Call) -> Response | None:
