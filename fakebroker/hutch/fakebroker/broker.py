@@ -124,7 +124,7 @@ class Broker:
             import_all(node, self.profile, OPERATOR, definitions)
         if enabled:
             add_listeners(node, self.profile.plugins, enabled)
-        #: What a broker is made with that has the same state, and when.
+        #: The arguments that make a broker of the same state, and the time when this one was made.
         self._made_with: Final[Mapping[str, Any]] = {
             "profile": profile,
             "users": {**users},
@@ -137,7 +137,7 @@ class Broker:
             "definitions": definitions,
         }
         self._made_at: Final = clock.time()
-        #: The inside, for transports and tools: its node in turns, waiting, who is connected.
+        #: The inside of the broker, for transports and tools: its node in turns, waiting, connected clients.
         self.hub: Final = Hub(node, self.profile.amqp091, self.clock, peer_clock)
         self.hub.logins.update(users)
         if clock is not self.clock and isinstance(self.clock, TickingClock):

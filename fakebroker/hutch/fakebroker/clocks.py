@@ -120,7 +120,7 @@ class ManualClock(Clock):
 
     def __init__(self, start: float = 1_700_000_000.0) -> None:
         self._start: Final = start
-        #: Nanoseconds that the time of day was put off by.
+        #: Nanoseconds by which the time of day was moved.
         self._put_off = 0
         self._elapsed = 0.0
         self._time = start

@@ -46,7 +46,7 @@ class ClusterNode:
                 return
             self.stopped = True
             if not (hub.stopped or hub.refusing):
-                server.refuse()  # first: a client that is told to go may connect again at once
+                server.refuse()  # first, because a client that is closed may connect again at once
             with hub.turn:
                 server.cut_clients()
             server.flush()

@@ -39,7 +39,7 @@ def configured(
     if not features and (consumer_timeout, single_confirms) == (queues.consumer_timeout, amqp091.single_confirms):
         return profile
     check_consumer_timeout(consumer_timeout)
-    # Where a broker denies this one, basic.qos global=true is taken for a consumer's own limit (QOS-06).
+    # A broker that denies global_qos takes basic.qos global=true for a consumer's own limit (QOS-06).
     shares_qos = bool(features.get("global_qos", amqp091.shares_global_qos))
     takes_locator = bool(features.get("queue_master_locator", arguments.permits_master_locator))
     topology = profile.engine.topology
@@ -66,7 +66,7 @@ def profile_of(name: str) -> Profile:
     return PROFILES[name]
 
 
-#: What each limit may be.
+#: The smallest and the largest value of each limit.
 _LIMITS: Final[dict[str, tuple[int, int]]] = {
     "channel_max": (1, 65535),
     "frame_max": (8192, 2147483647),
@@ -225,7 +225,7 @@ def checked_clock(clock: Clock) -> Clock:
     return clock
 
 
-#: What refuses a wrong value of an argument, where no other argument counts.
+#: Checks for single arguments. Each raises an error if the value is wrong, whatever the other arguments are.
 CHECKS: Final[Mapping[str, Callable[[Any], object]]] = {
     "profile": profile_of,
     "users": check_users,

@@ -18,7 +18,7 @@ class Home:
 
     def __init__(self, hub: "Hub") -> None:
         self._hub: Final = hub
-        #: In a child forked from the broker's process, what is wrong with using this copy there; else empty.
+        #: In a forked child, the text of the error for using the broker there; in the broker's process empty.
         self.in_child = ""
         _homes.add(self)
 

@@ -43,27 +43,27 @@ class Hub(Follower):
         self.node: Final = node
         self.profile: Final = profile
         self._timers: Final = node.timers
-        #: The turn that a thread may have: ``with hub.turn as node``.
+        #: The broker's turn: ``with hub.turn as node``.
         self.turn: Final = Turn(node)
-        #: The clock if it is moved by hand, else ``None``.
+        #: The clock if it is a manual one, else ``None``.
         self.manual_clock: Final = clock if isinstance(clock, ManualClock) else None
         #: The timers for what TCP clients have to do in time.
         self.peer_timers: Final = node.timers if peer_clock is None else Timers(peer_clock)
         #: The timers on clocks that move by themselves.
         self.running_timers: Final[list[Timers]] = [] if peer_clock is None else [self.peer_timers]
-        #: The process that this is the hub of.
+        #: The process that made the hub.
         self.home: Final = Home(self)
         self.listeners: Final = Listeners(self)
-        #: Makes the session of a client that has come, with the arguments of :class:`Session`.
+        #: Makes the session of a new client, with the arguments of :class:`Session`.
         self.new_session: Callable[..., Session] = Session
-        #: Asked when a TCP client has come: ``"RST"`` or ``"FIN"`` ends its connection, ``"SILENT"`` leaves it waiting
+        #: Asked when a TCP client connects: ``"RST"`` or ``"FIN"`` ends its connection, ``"SILENT"`` leaves it waiting
         #: until the function is called, ``""`` lets it in.
         self.arrival: Callable[[Callable[[], None]], str] | None = None
         #: Whether the ports are closed by a fault.
         self.refusing = False
         #: The broker's faults, once somebody asked for them.
         self.faults: Faults | None = None
-        #: The ports that listeners have.
+        #: The ports of the listeners.
         self.ways_in: Final[list[WayIn]] = []
         #: When the broker was made, seconds on its clock's ``monotonic``.
         self.started_at: Final = clock.monotonic()
@@ -79,8 +79,8 @@ class Hub(Follower):
         self.stopped = False
         #: Whether the broker was closed.
         self.closed = False
-        # Threads older than the broker belong to whatever runs the program, not to the program; all but the one that
-        # makes the broker.
+        # Threads older than the broker belong to the test runner, for example, and not to the program. The exception is
+        # the thread that makes the broker.
         self._older_threads: Final = frozenset(threading.enumerate()) - {threading.current_thread()}
         if self.manual_clock is None:
             self.running_timers.append(node.timers)
@@ -137,7 +137,7 @@ class Hub(Follower):
                 return session.take_bytes()
         finally:
             turn.lock.release()
-        with turn:  # something is due, or follows from it; or a fault may end the connection
+        with turn:  # a timer is due, or a fault may end the connection
             return session.take()
 
     def look(self, question: Callable[[], Answer]) -> Answer:

@@ -36,7 +36,7 @@ class Pipe:
         self._session: Session | None = None
         #: The thread that used the pipe last.
         self.thread = get_ident()
-        #: A manual clock's time; else the real one, for waits take real time.
+        #: A manual clock's time, else real time, because waits take real time.
         self.monotonic: Final[Callable[[], float]] = monotonic if self._clock is None else self._clock.monotonic
 
     def connect(self, deadline: float | None) -> None:  # noqa: ARG002  (there is nothing to wait for)
@@ -100,7 +100,7 @@ class Pipe:
             session = self._session
             if session is None:
                 raise OSError("the connection is closed")
-            # In this order: what happens between these looks and the taking counts as not seen yet.
+            # In this order: anything that happens between these reads and the take counts as not seen yet.
             seen, dropped, time = hub.changes, session.dropped, self.monotonic()
             if data := hub.take(session):
                 return data
@@ -116,7 +116,7 @@ class Pipe:
                 waited_since = now
                 allowed = None if deadline is None else deadline - time
             left = None if allowed is None else waited_since + allowed - now
-            # Somebody may have moved a manual clock to the deadline.
+            # Another thread may have moved a manual clock to the deadline.
             if left is not None and deadline is not None and (left <= 0 or time >= deadline):
                 raise TimeoutError("timed out" if clock is None or time >= deadline else _STANDS)
             hub.wait(seen, left)
@@ -164,7 +164,7 @@ class Pipe:
         """:meth:`send` for what is in pieces."""
         self.send(b"".join(pieces), deadline)
 
-    # What else a transport may have, and a pipe has not.
+    # Parts of a transport that a pipe lacks.
 
     holds_unread = False
     poll_interval = 0.0

@@ -15,7 +15,8 @@ if TYPE_CHECKING:
     from hutch.fakebroker.server.thread import AnyListener, ServerThread
     from hutch.fakebroker.server.tls import Tls
 
-#: Seconds for the change that another thread makes. It may wait for the listener twice, ten seconds each.
+#: Seconds to wait for a change that another thread makes. That thread may wait for the listener twice, ten seconds
+#: each.
 _PATIENCE: Final = 25.0
 
 
@@ -27,7 +28,8 @@ class _Changing:
     """
 
     def __init__(self) -> None:
-        # Not the hub's lock: the listener's thread takes that while the thread that starts it waits.
+        # This is not the hub's lock, because the listener's thread takes that one while the thread that starts it
+        # waits.
         self._lock: Final = Lock()
 
     def __enter__(self) -> None:
@@ -47,7 +49,7 @@ class Listeners:
         self._tls: ServerThread | None = None
         self._nodes: Final[dict[ServerThread, ClusterNode]] = {}
         self._management: ServerThread | None = None
-        #: To be held while listeners start or end, or are made to refuse or accept clients.
+        #: Held while listeners start or end, or begin to refuse or accept clients.
         self.changing: Final = _Changing()
 
     @property

@@ -11,7 +11,7 @@ from hutch.wire.url import Address
 if TYPE_CHECKING:
     from hutch.fakebroker.hub import Hub
 
-# Without a lock, which a forked child could find taken: each operation on these is one of Python's own.
+# There is no lock, because a forked child could inherit it locked. Each operation on these is atomic in Python.
 _numbers: Final = count(1)
 _hubs: Final[dict[str, "Hub"]] = {}
 

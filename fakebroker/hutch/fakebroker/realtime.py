@@ -7,8 +7,8 @@ from typing import Final
 
 
 def _untouched() -> ModuleType:
-    # Tests replace the functions of the module that everybody imports, perhaps before this one is imported. A copy of
-    # the module has its own.
+    # Tests replace functions of the module ``time``, perhaps before this module is imported. A copy of the module keeps
+    # the real ones.
     spec = find_spec("time")
     if spec is None or spec.loader is None:
         raise ImportError("Python has no module time")

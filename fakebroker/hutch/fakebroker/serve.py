@@ -30,7 +30,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         if options.check:
             _check(settings)
         else:
-            # Ports are watched by the loop, which the default loop of Windows cannot.
+            # The loop watches ports, which Windows' default loop cannot.
             with asyncio.Runner(loop_factory=asyncio.SelectorEventLoop) as runner:
                 runner.run(serve(settings, options.ready_file))
     except WrongSetting as wrong:

@@ -11,7 +11,7 @@ def stop(hub: Hub) -> None:
             raise RuntimeError("the broker is closed")
         if hub.stopped:
             return
-        hub.listeners.refuse()  # first: a client that is told to go may connect again at once
+        hub.listeners.refuse()  # first, because a client that is closed may connect again at once
         with hub.turn as node:
             hub.stopped = True
             node.end_consumers()

@@ -27,15 +27,15 @@ class Turn:
         self._pending: Final = node.pending
         #: Replaced in a forked child.
         self.lock = threading.RLock()
-        #: Grows with each turn, so whenever something may have changed.
+        #: Grows with each turn, because each may change something.
         self.changes = 0
         #: Called at the end of each turn, by its thread.
         self.followers: Final[list[Callable[[], None]]] = []
         self._depth = 0
         self._sleepers = 0
         self._change: Final = threading.Condition(self.lock)
-        # A lock alone is not fair: a thread that releases it and acquires it again at once gets it before any that
-        # waits. So threads that have to wait stand in line. The first in line has this one while it waits for the lock.
+        # A lock alone is not fair: a thread that releases it and acquires it again at once gets it before threads that
+        # wait. So threads that wait stand in line. The first in line holds this lock while it waits for the other.
         self._line: Final = threading.Lock()
 
     def begin(self) -> Node:
@@ -90,7 +90,7 @@ class Turn:
 
     def _is_mine(self) -> bool:
         try:
-            self._change.notify(0)  # says whether this thread has the lock, and does nothing else
+            self._change.notify(0)  # only raises an error if this thread does not have the lock
         except RuntimeError:
             return False
         return True
@@ -105,7 +105,7 @@ class Turn:
     def let_others_in(self) -> None:
         """Return once those who wait for the lock by now have got it, or at once inside a turn."""
         if not (self._depth and self._is_mine()):
-            sleep(0)  # compiled code lets no other thread run by itself, not even one that is about to wait
+            sleep(0)  # compiled code does not let other threads run by itself, not even before it waits
             with self._line:
                 pass
 

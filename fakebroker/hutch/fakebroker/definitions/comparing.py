@@ -8,7 +8,7 @@ from hutch.fakebroker.definitions.refusals import InvalidDefinitions
 
 Item = Mapping[str, Any]
 
-#: The sections, what one of their items is called, and the keys that say which one it is.
+#: The sections, the word for one item, and the keys that identify it.
 _SECTIONS: Final[dict[str, tuple[str, tuple[str, ...]]]] = {
     "users": ("user", ("name",)),
     "vhosts": ("vhost", ("name",)),
@@ -21,7 +21,7 @@ _SECTIONS: Final[dict[str, tuple[str, tuple[str, ...]]]] = {
     "queues": ("queue", ("name", "vhost")),
     "bindings": ("binding", ("source", "destination_type", "destination", "routing_key", "arguments", "vhost")),
 }
-#: What each cluster has of its own.
+#: Global parameters that differ between clusters.
 _OWN: Final = frozenset({"internal_cluster_id", "cluster_tags"})
 
 

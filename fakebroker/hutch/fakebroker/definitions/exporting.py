@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 Item = dict[str, Any]
 
-#: What RabbitMQ calls a cluster for good. Nobody goes by it.
+#: RabbitMQ's permanent identity of a cluster. It has no effect.
 _CLUSTER_ID: Final = "rabbitmq-cluster-id-aHV0Y2hAbG9jYWxob3N0AA"
 
 

@@ -34,9 +34,9 @@ if TYPE_CHECKING:
 
 Item = Mapping[str, Any]
 
-#: What a queue is refused for, and an import passes over.
+#: Queues that are refused with this text are skipped.
 _PROPERTY: Final = "invalid property"
-#: Sections whose items come one by one, so that the first that is wrong ends the import.
+#: Sections that are imported item by item: the first wrong item ends the import.
 _ONE_BY_ONE: Final = frozenset({"global_parameters", "policies", "parameters"})
 
 

@@ -8,13 +8,13 @@ from typing import Final
 class DefinitionsProfile:
     """The switches of :mod:`hutch.fakebroker.definitions`."""
 
-    #: Whether a file says what it is of, and of a virtual host its metadata and limits (HTTP-DEFS-01, HTTP-DEFS-02).
+    #: Whether a file describes itself, and has metadata and limits of virtual hosts (HTTP-DEFS-01, HTTP-DEFS-02).
     describes_itself: bool
     #: Whether a queue names its type (HTTP-DEFS-03).
     names_queue_types: bool
     #: Whether internal exchanges are exported (HTTP-DEFS-04).
     has_internal_exchanges: bool
-    #: Whether bindings to exclusive queues are exported, which are not (HTTP-DEFS-04).
+    #: Whether bindings to exclusive queues are exported, although these queues are not (HTTP-DEFS-04).
     has_exclusive_bindings: bool
     #: Whether the identity of the cluster is exported among the global parameters (HTTP-PARAM-04).
     has_cluster_id: bool
@@ -22,9 +22,9 @@ class DefinitionsProfile:
     imports_topics_first: bool
     #: Whether a queue without ``durable`` or ``auto_delete`` is refused (HTTP-DEFS-10).
     needs_queue_flags: bool
-    #: Whether a binding to what is not there is refused, else passed over (HTTP-DEFS-13).
+    #: Whether a binding with a missing end is refused, else skipped (HTTP-DEFS-13).
     refuses_loose_bindings: bool
-    #: Whether a reason is printed as a term of Erlang, else made JSON of (HTTP-DEFS-14, HTTP-DEFS-21).
+    #: Whether a reason is printed as an Erlang term, else as JSON (HTTP-DEFS-14, HTTP-DEFS-21).
     prints_terms: bool
 
 

@@ -106,7 +106,7 @@ class Wording:
         return InvalidDefinitions(f"{{resources_missing,\n    [{f',{chr(10)}     '.join(told)}]}}")
 
 
-#: Where Erlang breaks a line that gets as long, in characters.
+#: The width at which Erlang breaks a line, in characters.
 _LINE = 80
 
 

@@ -36,7 +36,7 @@ def put_described_user(node: "Node", by: Origin, item: Mapping[str, Any], wordin
 
 def _tags(item: Mapping[str, Any]) -> list[str]:
     if "tags" not in item:
-        if item.get("administrator") is True:  # as files of RabbitMQ 2 have it
+        if item.get("administrator") is True:  # as in files of RabbitMQ 2
             return ["administrator"]
         raise InvalidDefinitions("tags_not_present")
     tags = item["tags"]

@@ -18,7 +18,7 @@ Permission = Literal["configure", "write", "read"]
 TopicPermission = Literal["write", "read"]
 Key = TypeVar("Key")
 
-#: How many grants of each sort a channel remembers.
+#: How many granted permissions of each kind a channel remembers.
 _REMEMBERED: Final = 12
 
 

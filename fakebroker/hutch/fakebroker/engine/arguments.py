@@ -72,7 +72,7 @@ def _dead_letter_routing_key(value: FieldValue, arguments: FieldTable, profile: 
     if isinstance(value, bytes):
         raise not_implemented("x-dead-letter-routing-key that is not UTF-8")
     if isinstance(value, str) and len(value.encode()) > 255:
-        # RabbitMQ takes it, and loses every connection that such a message is to be delivered to.
+        # RabbitMQ accepts it, and then loses every connection that should get such a message.
         raise not_implemented("x-dead-letter-routing-key of more than 255 bytes")
 
 
@@ -159,7 +159,7 @@ def _any(_value: FieldValue, _arguments: FieldTable, _profile: ArgumentsProfile)
 QUEUE_ARGUMENTS: Final[tuple[QueueArgument, ...]] = (
     QueueArgument("x-expires", _expires),
     QueueArgument("x-message-ttl", _ttl),
-    QueueArgument("x-dead-letter-exchange", _any),  # checked first, its error has a shape of its own
+    QueueArgument("x-dead-letter-exchange", _any),  # checked first, with an error text of another form
     QueueArgument("x-dead-letter-routing-key", _dead_letter_routing_key),
     QueueArgument("x-dead-letter-strategy", _dead_letter_strategy),
     QueueArgument("x-max-length", _limit),
@@ -213,7 +213,7 @@ def check_queue_arguments(
                 declared.validate(arguments[checked], arguments, profile)
     except InvalidArgument as reason:
         raise precondition_failed(f"invalid arg '{checked}' {where}: {reason}") from None
-    # Where RabbitMQ has put in the type itself, the arguments are sorted.
+    # If RabbitMQ has added the type itself, the arguments are sorted.
     fills_in_type = profile.names_queue_type and not arguments.get("x-queue-type")
     for argument in sorted(arguments) if fills_in_type else arguments:
         if argument in refused:

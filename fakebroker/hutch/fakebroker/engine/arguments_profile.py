@@ -40,14 +40,14 @@ _STREAM_ARGUMENTS = (
 class ArgumentsProfile:
     """The switches of :mod:`hutch.fakebroker.engine.arguments`."""
 
-    #: The arguments of each queue type there is, in the order in which they are compared on a redeclaration
-    #: (QUEUE-DECLARE-14); a queue refuses those of other types alone (QUEUE-ARG-17, QUEUE-ARG-19 to -21, -23, -26).
+    #: The arguments of each queue type, in the order in which a redeclaration compares them (QUEUE-DECLARE-14). A queue
+    #: refuses arguments that only other types have (QUEUE-ARG-17, QUEUE-ARG-19 to -21, -23, -26).
     queue_arguments: Mapping[str, tuple[str, ...]]
-    #: The same of consumers, in no order (CONSUME-26, CONSUME-27).
+    #: The consumer arguments of each queue type, in no order (CONSUME-26, CONSUME-27).
     consumer_arguments: Mapping[str, frozenset[str]]
     #: Whether a queue without x-queue-type counts as declared with "classic" (QUEUE-DECLARE-22, -23).
     names_queue_type: bool
-    #: Whether an empty x-queue-type stands for the default (QUEUE-ARG-14).
+    #: Whether an empty x-queue-type means the default type (QUEUE-ARG-14).
     empty_queue_type_is_default: bool
     #: Values of x-queue-mode that are accepted; None: any value of any type (QUEUE-ARG-15).
     queue_modes: frozenset[str] | None
@@ -55,14 +55,14 @@ class ArgumentsProfile:
     queue_versions: frozenset[int]
     #: Values of x-queue-leader-locator (QUEUE-ARG-17).
     leader_locators: frozenset[str]
-    #: Whether x-queue-master-locator is taken (QUEUE-ARG-18).
+    #: Whether x-queue-master-locator is accepted (QUEUE-ARG-18).
     permits_master_locator: bool
-    #: Its values; None: any value of any type.
+    #: Accepted values of x-queue-master-locator; None: any value of any type.
     master_locators: frozenset[str] | None
     #: Whether an age (x-max-age, x-stream-offset) that does not begin with a number crashes the channel (QUEUE-ARG-27,
     #: STREAM-07).
     crashes_on_malformed_age: bool
-    #: Whether x-max-age is compared, and told, in ms on a redeclaration.
+    #: Whether a redeclaration compares x-max-age, and prints it, in ms.
     compares_max_age_in_ms: bool
 
     def arguments_refused(self, queue_type: str) -> frozenset[str]:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from hutch.fakebroker.engine.exchanges.exchange import Exchange
     from hutch.fakebroker.engine.queues.queue import Queue
 
-#: What a binding leads to.
+#: The destination of a binding.
 Destination: TypeAlias = "Queue | Exchange"
 
 

@@ -46,7 +46,7 @@ class SteppedClock(Clock):
 
     def __init__(self, source: Clock) -> None:
         self.source: Final = source
-        #: The moment of what is being done; ``None`` if nothing that fell due is.
+        #: The moment of the timer that runs now; ``None`` if no timer does.
         self.moment: float | None = None
 
     def monotonic(self) -> float:
@@ -96,7 +96,7 @@ class Timers:
         self._order = 0
         #: By moment and order, so that timers themselves are never compared.
         self._waiting: SortedList[tuple[float, int, Timer]] = SortedList()
-        #: From when on the soonest timer is due; infinity when there is none.
+        #: The moment of the soonest timer; infinity when there is none.
         self.soonest = math.inf
 
     def set(self, delay: float, action: Callable[[], None], *, background: bool = False) -> Timer:

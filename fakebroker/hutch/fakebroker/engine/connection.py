@@ -29,7 +29,7 @@ class Connection:
         self.user: Final = user
         self.tags: Final = vhost.node.users[user].tags
         self.name: Final = client.peer.name
-        #: Who makes a fact happen that comes of the connection and of none of its channels.
+        #: The origin of facts that the connection makes happen, and none of its channels.
         self.origin: Final = Origin(client.peer.name, None, user)
         self.exclusive_queues: Final[dict[Queue, None]] = {}
         vhost.node.connections[self] = None

@@ -117,7 +117,7 @@ class Consumer:
         return f"Consumer({self.tag!r} of {self.queue.name!r})"
 
 
-#: What a queue's consumers are.
+#: The class of a queue's consumers.
 C = TypeVar("C", bound=Consumer)
 
 

@@ -143,7 +143,7 @@ class Journal:
     def exchange_delete_done(self, origin: Origin, exchange: "Exchange") -> None:
         """What :meth:`exchange_deleting` told of is done."""
 
-    # RabbitMQ speaks of a binding before the exchange routes by it, and again when all that goes with it is gone.
+    # RabbitMQ reports a binding before the exchange routes by it, and again when everything that goes with it is gone.
 
     def binding_created(self, origin: Origin, binding: "Binding", is_new: bool) -> None:
         """A client binds; the binding is there already unless it ``is_new``."""

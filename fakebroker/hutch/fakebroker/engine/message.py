@@ -60,8 +60,8 @@ class Message:
         self.bcc = envelope.bcc
         #: Deaths, newest first; see :mod:`hutch.fakebroker.engine.deadletter`.
         self.deaths: tuple[FieldTable, ...] = ()
-        #: How many of its deliveries failed before it was dead-lettered: where this counts, even the first delivery of
-        #: the dead letter is marked redelivered (DLX-03).
+        #: How many deliveries failed before the message was dead-lettered. In versions that count this, even the first
+        #: delivery of the dead letter is marked redelivered (DLX-03).
         self.failures = 0
         self.properties_size = envelope.counted_size
         self.written = False

@@ -10,17 +10,17 @@ class MessageProfile:
 
     #: max_message_size, bytes (PUB-18).
     max_message_size: int
-    #: Whether topic permissions count for CC and BCC too, after what else is wrong with the message (PERM-12).
+    #: Whether topic permissions also apply to CC and BCC, after the other checks of the message (PERM-12).
     reads_message_first: bool
     #: Whether headers come out sorted by key and without duplicates (PUB-15, PUB-16).
     sorts_headers: bool
     #: Whether delivery modes other than 1 and 2 are refused (PUB-11).
     checks_delivery_mode: bool
-    #: Whether the broker keeps the history of deaths itself, else it trusts the x-death header it finds (DLX-14).
+    #: Whether the broker writes x-death itself, else it trusts the header of the publisher (DLX-14).
     tracks_deaths: bool
     #: Whether the properties count beside the body, for x-max-length-bytes of quorum queues.
     counts_properties: bool
-    #: Whether a dead letter's failed deliveries still count, so that it arrives as redelivered (DLX-03).
+    #: Whether a dead letter's failed deliveries still count, so that it arrives marked redelivered (DLX-03).
     dead_letters_keep_failures: bool
 
 

@@ -13,11 +13,11 @@ from hutch.fakebroker.erlang.terms import type_text
 from hutch.wire.fields import FieldError, FieldTable, FieldValue, TruncatedField, UnknownFieldType
 from hutch.wire.properties import Properties, PropertyError, PropertyValue
 
-#: The longest time to live that RabbitMQ takes, ms (PUB-07).
+#: The longest time to live that RabbitMQ accepts, ms (PUB-07).
 MAX_TTL: Final = 315360000000
 _EXPIRATION = re.compile(r"([+-]?[0-9]+)(.*)", re.DOTALL)
 _CACHED_ENVELOPES = 1024
-#: Larger properties, bytes, are not kept: they hardly repeat themselves, and a thousand of them would fill the memory.
+#: Larger properties, in bytes, are not cached: they seldom repeat, and a thousand of them would fill the memory.
 _CACHED_SIZE = 2048
 
 
@@ -60,12 +60,12 @@ class Envelope:
         if values:
             headers = self._read(values, profile)
             has_bcc = "BCC" in headers
-        #: Whether there is anything in it that can make the broker refuse the message.
+        #: Whether some property can make the broker refuse the message.
         self.needs_check = self.user_id is not None or self.refusal is not None or self.reply_to is not None
         self.raw = delivered_properties(raw, profile.sorts_headers, has_bcc)
         self.size = len(self.raw)
         self.counted_size = self.size if profile.counts_properties else 0
-        #: Whether that is not what they came as.
+        #: Whether the delivered properties differ from the published ones.
         self.rewritten = self.raw != raw
         #: The properties as they are delivered.
         self.properties = Properties(self.raw)

@@ -47,9 +47,9 @@ class Node:
         self.clock: Final = clock
         self.timers: Final = Timers(clock)
         self._listeners: Final = [listener]
-        #: What the engine tells facts to. It changes when listeners come and go, so nothing keeps it.
+        #: The listener, or all listeners in one. It changes when listeners come and go, so no object may keep it.
         self.journal = listener
-        #: How many messages there were: the number of the last one.
+        #: The number of the last message.
         self.messages = 0
         self.names = Names(seed)
         self._seed: Final = seed
@@ -57,7 +57,7 @@ class Node:
         self.replies: Final = Replies(self.names, profile.topology.has_volatile_queues)
         self.envelopes: Final = Envelopes(profile.messages)
         self.alarms: Final = Alarms()
-        #: How many passwords were hashed.
+        #: How many passwords were hashed; each salt uses the number.
         self.hashes = 0
         self.users: Final = {
             name: User(name, self.hash_password(password), ("administrator",), everywhere=True)
@@ -69,9 +69,9 @@ class Node:
         #: RabbitMQ's global parameters, by name: any JSON value.
         self.global_parameters: Final[dict[str, Any]] = {}
         self.connections: Final[dict[Connection, None]] = {}
-        #: What plugins keep beside queues and exchanges, by name.
+        #: The state of plugins, by name, beside that of queues and exchanges.
         self.parts: Final[dict[str, Part]] = {}
-        #: What a command leaves to be done after it: dead-lettering, so that long chains of queues do not nest.
+        #: Work to do after the command: dead-lettering, for example, so that long chains of queues do not nest.
         self.pending: Final[deque[Callable[[], object]]] = deque()
         self._last: Final[deque[Callable[[], object]]] = deque()
 
@@ -197,7 +197,7 @@ class Node:
             return
         try:
             self._last[0]()
-        finally:  # an error in one does not hold up the rest
+        finally:  # an error in one must not stop the rest
             self._last.popleft()
             if self._last:
                 self.pending.append(self._do_last)

@@ -21,7 +21,7 @@ class Origin:
         return f"Origin({self.connection!r}, {self.channel!r}, {self.user!r})"
 
 
-#: What nobody asked for, for example an expiry or the end of an auto-delete queue.
+#: The origin of facts without a client or operator, for example an expiry or the end of an auto-delete queue.
 BROKER: Final = Origin(None, None, "rmq-internal")
-#: What an operator does with rabbitmqctl.
+#: The origin of facts that an operator makes happen with rabbitmqctl.
 OPERATOR: Final = Origin(None, None, "rmq-cli")

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address
 from typing import Final
 
-#: An address that is none of the network's, as RabbitMQ tells it.
+#: RabbitMQ's word for an address that is not one of the network.
 UNKNOWN: Final = "unknown"
 
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 #: The pseudo queue.
 REPLY_TO: Final = "amq.rabbitmq.reply-to"
-#: What the names begin with that replies are sent to.
+#: The prefix of reply names.
 REPLY_PREFIX: Final = REPLY_TO + "."
 
 
@@ -61,7 +61,7 @@ class Replies:
     def begin(self, vhost: "VHost", sink: "Sink", tag: str) -> ReplyQueue:
         """A reply consumer with a new name."""
         name = self._names.reply_to()
-        while name in self._live:  # names begin again when a state is restored
+        while name in self._live:  # a restored state gives out the same names again
             name = self._names.reply_to()
         queue = ReplyQueue(vhost, name, sink, tag)
         self._live[queue.name] = queue

@@ -8,8 +8,8 @@ from hutch.wire.fields import FieldTable, FieldValue, Float32
 
 _FLOATS: Final = frozenset({float, Float32})
 
-#: How deep tables and arrays may be nested in one another. RabbitMQ takes thousands of levels. Here a
-#: value is walked by recursion, even when Python frees it, and Python limits that.
+#: The deepest nesting of tables and arrays. RabbitMQ accepts thousands of levels. Here recursion walks a value, even
+#: when Python frees it, and Python limits recursion.
 MAX_DEPTH: Final = 64
 
 

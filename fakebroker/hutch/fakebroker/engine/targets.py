@@ -50,11 +50,11 @@ class Publisher:
 class Target:
     """What a message can be routed to: a queue, or a name that replies are sent to."""
 
-    #: Whether a message that is refused is refused before the target hears of it.
+    #: Whether the target refuses a message before it sees it.
     refuses_at_once: ClassVar[bool] = False
 
     name: str
-    #: Whether it takes nothing any more.
+    #: Whether the target has ended and takes no messages.
     deleted: bool
 
     @abstractmethod

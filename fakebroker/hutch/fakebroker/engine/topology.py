@@ -59,8 +59,8 @@ def declare_queue(
     vhost = actor.vhost
     default = vhost.default_queue_type
     if default is not None and "x-queue-type" not in arguments:
-        # That is for queues that are durable, shared and not deleted by themselves; others are classic
-        # (QUEUE-DECLARE-28). An empty type stands for the default with all queues, and is compared as what it is
+        # The default type is for queues that are durable, shared and not auto-delete; others are classic
+        # (QUEUE-DECLARE-28). An empty type means the default for all queues, and a redeclaration compares it as empty
         # (QUEUE-ARG-14).
         kept = durable and not exclusive and not auto_delete
         arguments = {**arguments, "x-queue-type": default if kept else "classic"}
@@ -104,8 +104,8 @@ def _check_new_queue(
     if not profile.topology.checks_queue_limit_late:
         check_new_queue(vhost, name)
     exchange = arguments.get("x-dead-letter-exchange")
-    if isinstance(exchange, str):  # else it is refused below
-        # The queue's messages leave it by another way (PERM-09).
+    if isinstance(exchange, str):  # other types are refused below
+        # The queue's messages leave it through this exchange, which needs permissions (PERM-09).
         actor.check("queue", name, "read")
         actor.check("exchange", exchange, "write")
     check_queue_arguments(name, vhost.name, arguments, profile.arguments, vhost.default_queue_type)
@@ -289,7 +289,7 @@ def bind(
     _check_permitted(actor, source, kind, destination, routing_key)
     exchange = find_exchange(actor, source)
     bound: Destination = found_queue(actor, destination) if kind == "queue" else find_exchange(actor, destination)
-    # What the source's type cannot use (EXCH-HEADERS-09, EXCH-PLUGIN-01, EXCH-PLUGIN-09).
+    # Arguments or keys that the source's type cannot use (EXCH-HEADERS-09, EXCH-PLUGIN-01, EXCH-PLUGIN-09).
     vhost.node.exchange_types[exchange.type].check_binding(exchange, vhost.node, bound, routing_key, arguments)
     if not isinstance(bound, Exchange):
         check_owner(actor, bound)

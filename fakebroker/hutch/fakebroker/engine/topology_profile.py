@@ -8,19 +8,19 @@ from typing import Final
 class TopologyProfile:
     """The switches of :mod:`hutch.fakebroker.engine.topology`, and of virtual hosts."""
 
-    #: Whether the limit of queues is looked at after a new queue's arguments, else before (QUEUE-DECLARE-27).
+    #: Whether the limit of queues is checked after a new queue's arguments, else before (QUEUE-DECLARE-27).
     checks_queue_limit_late: bool
-    #: Whether virtual hosts have a default queue type that counts (QUEUE-DECLARE-28).
+    #: Whether the default queue type of a virtual host has an effect (QUEUE-DECLARE-28).
     has_default_queue_type: bool
     #: Whether queues may be neither durable nor exclusive (QUEUE-DECLARE-26).
     permits_transient_queues: bool
-    #: Whether the names that replies are sent to are volatile queues of their virtual host, else names that the default
-    #: exchange knows in all of them, and finds no route for (RPC-06, -07, -09, -10, -13).
+    #: Whether reply names are volatile queues of their virtual host. Otherwise the default exchange of every virtual
+    #: host delivers to them without a route (RPC-06, -07, -09, -10, -13).
     has_volatile_queues: bool
-    #: Whether what is transient just vanishes with a restart, and what exchanges remember; else exchanges stay, and
-    #: queues are deleted (RESTART-12).
+    #: Whether a restart drops everything transient, and the memory of exchanges. Otherwise exchanges stay, and
+    #: transient queues are deleted (RESTART-12).
     forgets_transient_exchanges: bool
-    #: Whether a recent history exchange crashes over a binding when that is there to stay, and tells why.
+    #: Whether a binding over which a recent history exchange crashes stays, and the text says why.
     keeps_binding_that_crashed: bool
 
 

@@ -4,8 +4,8 @@ alone know.
 
 from typing import Final
 
-#: How many messages a queue hands to a channel before it hears that some were sent; it hears of so many together.
-#: RabbitMQ calls them UNSENT_MESSAGE_LIMIT and MORE_CONSUMER_CREDIT_AFTER.
+#: How many messages a queue hands to a channel before the channel reports that some were sent, and how many it reports
+#: together. RabbitMQ calls them UNSENT_MESSAGE_LIMIT and MORE_CONSUMER_CREDIT_AFTER.
 LIMIT: Final = 200
 STEP: Final = 50
 

@@ -33,7 +33,7 @@ class VHost:
         self.name: Final = name
         self.description = ""
         self.tags: tuple[str, ...] = ()
-        #: Whether it cannot be deleted until that ends.
+        #: Whether it is protected from deletion.
         self.protected = False
         self.limits: Final[dict[str, int]] = {}
         self.default_queue_type: str | None = None
@@ -44,7 +44,7 @@ class VHost:
             name: Exchange(name, type_, self, durable=True, internal=internal) for name, type_, internal in PREDECLARED
         }
         self.policies: Final = Policies(self)
-        #: How many bindings there were.
+        #: The number of the last binding.
         self.bindings = 0
 
     # dead-lettering
@@ -79,7 +79,7 @@ class VHost:
         try:
             targets = route(self, exchange, dead, keys)
         except BrokerError:
-            targets = []  # a malformed reply name, at which a publisher's connection ends
+            targets = []  # a malformed reply name, which ends the connection of a publisher
         return without_cycles(dead, reason, targets, self.node.profile.messages.tracks_deaths)
 
     # queues
@@ -103,7 +103,7 @@ class VHost:
         queue.close()
         if orphans:
             self.node.journal.consumers_orphaned(by, orphans)
-        # RabbitMQ tells of the bindings that end an exchange with that exchange.
+        # RabbitMQ reports the bindings that end an exchange together with that exchange.
         for binding in sorted(queue.incoming.values(), key=lambda binding: binding.source.auto_delete):
             self.remove_binding(binding)
         self.node.journal.queue_deleted(by, queue, orphans)
@@ -204,7 +204,7 @@ class VHost:
 
     def _forget_all(self, *bindings: dict[tuple[object, ...], Binding]) -> None:
         for some in bindings:
-            # A binding of an exchange to itself is gone from both when it is forgotten.
+            # Forgetting a binding of an exchange to itself removes it from both ends.
             for binding in list(some.values()):
                 self._forget(binding, BROKER)
 

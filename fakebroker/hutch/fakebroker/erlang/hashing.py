@@ -91,7 +91,7 @@ def _hash_bytes(data: bytes, state: int) -> int:
     whole = len(data) // 12 * 12
     for first, second, third in _THREE_WORDS.iter_unpack(data[:whole]):
         a, b, c = _mix(a + first & _32, b + second & _32, c + third & _32)
-    # The lowest octet of the last word is not for the data but for their length.
+    # The lowest octet of the last word is for the length, not for data.
     first, second, third = _THREE_WORDS.unpack(data[whole:].ljust(12, b"\0"))
     return _mix(a + first & _32, b + second & _32, c + len(data) + (third << 8) & _32)[2]
 

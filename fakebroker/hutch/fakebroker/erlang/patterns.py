@@ -6,8 +6,8 @@ from typing import Final
 
 from hutch.fakebroker.erlang.pcre import InvalidPattern, translated
 
-# What PCRE, then PCRE2, says where Python says the first; and where that is: at the place Python tells plus so many
-# bytes, or at the end of the expression (None).
+# Python's error text, PCRE's, PCRE2's, and the place of the error: so many bytes after Python's place, or the end of
+# the expression (None).
 _ERRORS: Final[dict[str, tuple[tuple[str, int | None], tuple[str, int | None]]]] = {
     "bad escape (end of pattern)": (("\\ at end of pattern", None),) * 2,
     "missing ), unterminated subpattern": (("missing )", None), ("missing closing parenthesis", None)),
@@ -17,9 +17,9 @@ _ERRORS: Final[dict[str, tuple[tuple[str, int | None], tuple[str, int | None]]]]
     "unterminated character set": (("missing terminating ] for character class", None),) * 2,
 }
 _AT_END: Final = {message for message, ((_, offset), _) in _ERRORS.items() if offset is None}
-#: What Python says of a range whose end comes before its beginning, with that range behind it.
+#: The beginning of Python's error text for a range whose end comes before its beginning.
 _RANGE: Final = "bad character range "
-#: One that has no escapes, which it miscounts.
+#: A range without escapes. Python miscounts those with escapes.
 _PLAIN_RANGE: Final = re.compile(rb"[^\\]-[^\\]", re.DOTALL)
 
 
@@ -86,7 +86,7 @@ def _refusal(raw: bytes, error: re.error, pcre2: bool) -> InvalidPattern:
     if error.msg.startswith(_RANGE) and _PLAIN_RANGE.match(raw, place):
         return InvalidPattern("range out of order in character class", place + 2 + pcre2)
     known = _ERRORS.get(error.msg)
-    # PCRE counts braces to their end, and takes several behind one another.
+    # PCRE counts to the closing brace, and accepts several quantifiers in a row.
     if known is None or (error.pos is not None and raw[error.pos : error.pos + 1] == b"{"):
         raise NotImplementedError(f"{error} (in Python)")
     reason, offset = known[pcre2]

@@ -24,7 +24,7 @@ _TOKEN: Final = re.compile(
     re.DOTALL | re.VERBOSE,
 )
 
-#: What these are, outside of a class.
+#: Python's text for these escapes, outside of a class.
 _ESCAPES: Final = {
     rb"\E": b"",
     rb"\N": rb"[^\n]",
@@ -67,7 +67,7 @@ _ASCII: Final = {
     b"word": _ALPHA | _DIGITS | {0x5F},
     b"xdigit": _DIGITS | frozenset(b"ABCDEFabcdef"),
 }
-#: The same as 3.10 has it.
+#: The same in 3.10.
 _LATIN: Final = _ASCII | {
     b"alnum": _LATIN_ALPHA | _DIGITS,
     b"alpha": _LATIN_ALPHA,
@@ -80,7 +80,7 @@ _LATIN: Final = _ASCII | {
     b"upper": _LATIN_UPPER,
     b"word": _LATIN_ALPHA | _DIGITS | {0x5F},
 }
-#: Letters of Latin-1 beyond ASCII by their others in upper or lower case.
+#: Letters of Latin-1 beyond ASCII, each with its counterpart in the other case.
 _OTHER_CASE: Final = {byte: byte ^ 0x20 for byte in _LATIN_ALPHA if byte >= 0xC0 and byte not in {0xDF, 0xFF}}
 
 
@@ -133,12 +133,12 @@ class _Translation:
         self._in_class = False
         #: Where members of the class begin.
         self._first = 0
-        #: What was last in a class: ``start`` of what may be a range, its ``hyphen``, a ``class`` of its own, or none.
+        #: The last item of a class: ``start`` of a possible range, its ``hyphen``, a ``class`` inside, or none.
         self._last = ""
         self._depth = 0
-        #: Whether upper and lower case are one from here on.
+        #: Whether case is ignored from here on.
         self._folds = False
-        #: How many groups were begun for the flags that hold from somewhere on.
+        #: How many groups were opened for flags that apply from the middle of a group on.
         self.flagged = 0
 
     def token(self, match: re.Match[bytes]) -> bytes:
@@ -266,14 +266,14 @@ class _Translation:
 
     def _flags(self, match: re.Match[bytes]) -> bytes:
         self._folds = self._folds or b"i" in match["flags"]
-        # They hold from there on, in the branches that follow too; where there are none, a group does the same.
+        # The flags apply from there on, also in the branches that follow. Without branches, a group does the same.
         if match.start() and not self._depth and b"|" not in match.string[match.end() :]:
             self.flagged += 1
             return b"(?%b:" % match["flags"]
         return match[0]
 
 
-#: What has another case in 3.10 that Python knows nothing of.
+#: Characters that have another case in 3.10 and not in Python.
 _CASES: Final = re.compile(rb"[\xc0-\xfe]|\[:\^?(upper|lower):\]")
 
 

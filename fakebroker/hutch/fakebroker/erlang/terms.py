@@ -11,7 +11,7 @@ from hutch.fakebroker.erlang.hashing import Atom, Term
 from hutch.wire.fields import FieldValue, Timestamp, UInt64, type_name
 
 _DOUBLE: Final = Struct(">d")
-#: What Erlang prints as it is, or has an escape for.
+#: Characters that Erlang prints as they are, or as an escape.
 _PRINTABLE: Final = re.compile("[\b-\r\x1b -~\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]*")
 _WORD: Final = re.compile("[a-z][0-9A-Za-z_@]*")
 _EPOCH: Final = datetime(1970, 1, 1)

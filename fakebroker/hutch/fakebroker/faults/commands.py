@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from hutch.fakebroker.hub import Hub
 
 Action = Callable[[SessionGate, Command, Fault], None]
-#: Whether a fault is for the commands of a channel; ``None`` is the connection.
+#: Whether a fault is for commands of a channel. ``None`` means the connection's.
 Condition = Callable[[Channel | None], bool]
 
 _HAS_CONSUMER: Final = (BasicAck, BasicNack, BasicReject, BasicDeliver, BasicConsume)
@@ -151,7 +151,7 @@ class CommandMatch:
                 gate.pass_on(command)
             if command.frames is None:
                 gate.end(ends_by, f"a fault was asked for: {fault.text}")
-            else:  # nothing ends while a queue delivers
+            else:  # channels and connections do not end while a queue delivers
                 gate.session.node.pending.append(lambda: gate.end(ends_by, f"a fault was asked for: {fault.text}"))
 
         return self._make(text, act)

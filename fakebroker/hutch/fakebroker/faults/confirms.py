@@ -25,7 +25,7 @@ class HeldConfirms(Confirms):
         self._wants_each: Final = channel.connection.profile.single_confirms
         #: By number, whether a publish that is held back was nacked; ``None`` before that is known.
         self._withheld: Final[dict[int, bool | None]] = {}
-        #: The numbers of publishes that are confirmed by themselves.
+        #: The numbers of publishes with a confirm of their own.
         self._singles: Final[set[int]] = set()
 
     @classmethod

@@ -64,13 +64,13 @@ class Fault:
         self._hub: Final = hub
         self._text: Final = text
         self._when: Final = when
-        #: The clocks on which its time is over.
+        #: The clocks on which the fault's time is over.
         self._over: Final[list[Timers]] = []
         self._has_ended = False
-        #: What goes on when it ends, and the clock of each client.
+        #: What to continue when the fault ends, with the clock of each client.
         self._held: dict[int, tuple[Timers, Callable[[], None]]] = {}
         self._holdings = 0
-        #: Called when it has ended, or its time is over.
+        #: Called when the fault has ended, or its time is over.
         self.on_end: Callable[[], None] | None = None
         if when.seconds is not None:
             for timers in {id(timers): timers for timers in (hub.node.timers, hub.peer_timers)}.values():

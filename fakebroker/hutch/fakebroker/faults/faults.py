@@ -31,7 +31,7 @@ class Faults:
     def __init__(self, hub: "Hub") -> None:
         self._hub: Final = hub
         self._all: Final[list[Fault]] = []
-        #: Those that can still be hit.
+        #: The faults that can still happen.
         self._active: list[CommandFault] = []
         self.of_bytes: list[ByteFault] = []
         self._arrivals: list[Arrival] = []

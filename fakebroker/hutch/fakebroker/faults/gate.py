@@ -68,14 +68,14 @@ class SessionGate(Gate):
         self.session: Final = session
         self._faults: Final = faults
         self._inner: Final = session.reader.cutter.commands
-        #: Whether what the session writes goes out.
+        #: Whether the session's output goes out.
         self._is_open = False
-        #: By channel, what its client has sent behind a command that is held back, and that command first.
+        #: By channel, a command that is held back, and the commands that its client sent after it.
         self._held: Final[dict[int, deque[Command]]] = {}
-        #: By channel, the answers to keep, and what goes out behind one that comes late.
+        #: By channel, the answers to hold back, and the output that waits behind a late answer.
         self._answers: Final[dict[int, deque[_Answer]]] = {}
         self._late: Final[dict[int, list[bytes]]] = {}
-        #: The faults for bytes that have met the connection, and whether it was their turn.
+        #: The faults for bytes that saw the connection, and whether each of them acts on it.
         self.met: Final[dict[ByteFault, bool]] = {}
         self._incoming: Final = Lane(self, faults, FROM_CLIENT, self._feed)
         self._outgoing: Final = Lane(self, faults, TO_CLIENT, self._wake)
@@ -171,7 +171,7 @@ class SessionGate(Gate):
         number = command.number
         if not number:
             raise error
-        if command.frames is not None:  # nothing closes while a queue delivers
+        if command.frames is not None:  # channels and connections do not close while a queue delivers
             self.session.node.pending.append(lambda: self._refuse(number, error, type(command.method)))
         else:
             self._refuse(number, error, type(command.method))

@@ -33,7 +33,7 @@ class Lane:
         self._effects: Final[dict[ByteFault, Effect]] = {}
         self._waiting: deque[_Piece] = deque()
         self._timer: Timer | None = None
-        #: The fault that ends the stream behind what is ready.
+        #: The fault that ends the stream after the bytes that are ready.
         self.cut: ByteFault | None = None
 
     @property

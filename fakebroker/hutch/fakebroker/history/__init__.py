@@ -105,7 +105,7 @@ class History:
 
     def clear(self) -> None:
         """Forget all events, those that were dropped too."""
-        # Another thread may be amid recording.
+        # Another thread may be recording now.
         self.recorder.log = EventLog(self._most_events, self._most_bytes, self.limits)
 
 

@@ -11,8 +11,8 @@ WIDTH: Final = len(COMMON) + 1
 KIND: Final = COMMON.index("kind")
 MESSAGE: Final = COMMON.index("message")
 ENDLESS: Final = 1 << 60
-#: How many events come between two looks at how many there are. Python has such small numbers ready: to count down from
-#: a large one would be a third of what it costs to keep an event.
+#: How many events come between two checks of the limit. Python caches such small integers: counting down from a large
+#: one would be a third of the cost of an event.
 _LOOK: Final = 150
 
 
@@ -28,20 +28,20 @@ class EventLog:
     __slots__ = ("bodies_from", "body_bytes", "epoch", "fields", "gone", "limits", "most_bytes", "most_events", "room")
 
     def __init__(self, most_events: int, most_bytes: int, limits: str) -> None:
-        # The fields of all events, one behind the other: objects of their own would keep the collector of cyclic
-        # garbage busy, a seventh of what a message costs.
+        # The fields of all events, one after the other. An object for each event would keep the garbage collector busy,
+        # a seventh of the cost of a message.
         self.fields: list[Any] = []
         self.most_events = most_events
         self.most_bytes = most_bytes
         self.limits = limits
-        #: How many more events may come before the next look at how many there are.
+        #: How many more events may come before the next check of the limit.
         self.room = _LOOK if most_events > _LOOK else 2 * most_events
-        #: At least the bytes of the bodies in the fields. A message whose body is counted is marked with the epoch.
+        #: The bytes of the bodies in the fields, or more. A message whose body is counted is marked with the epoch.
         self.body_bytes = 0
         self.epoch: object = object()
         #: No field before this one has a body.
         self.bodies_from = 0
-        #: How many events are gone from the fields, by kind.
+        #: How many events were dropped, by kind.
         self.gone: dict[str, int] = {}
 
     def count_body(self, message: Message) -> Message:

@@ -38,7 +38,8 @@ class Recorder(Journal):
         self._clock: Final = clock
         self.log = log
 
-    # What every message passes is written out: a call more for each would be a tenth of what listening costs.
+    # The facts that each message causes are written out here: one more call each would be a tenth of the cost of
+    # listening.
 
     def published(self, origin: Origin, vhost: "VHost", message: Message, queues: "Sequence[Target]") -> None:
         """``published``."""

@@ -15,7 +15,7 @@ from hutch.fakebroker.management.profile import ManagementProfile
 if TYPE_CHECKING:
     from hutch.fakebroker.engine.node import Node
 
-#: Hashed in place of the password of a user who is not there.
+#: Hashed instead of the password of a user who does not exist.
 _NOBODY: Final = PasswordHash(bytes(36))
 _CHALLENGE: Final = ("www-authenticate", 'Basic realm="RabbitMQ Management"')
 

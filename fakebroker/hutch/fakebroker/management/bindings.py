@@ -21,7 +21,7 @@ from hutch.fakebroker.management.messages import Response
 from hutch.fakebroker.management.routing import Route
 from hutch.wire.fields import FieldTable
 
-#: How paths call the default exchange.
+#: The default exchange's name in paths.
 DEFAULT: Final = "amq.default"
 _KINDS: Final[dict[str, Kind]] = {"q": "queue", "e": "exchange"}
 
@@ -127,7 +127,7 @@ def bind(call: Call) -> Response:
     source, kind, name = _ends(call)
     key = call.body.get("routing_key", "")
     if not isinstance(key, str):
-        if call.profile.is_strict_json and key is not None:  # where RabbitMQ tells the trace of a crash
+        if call.profile.is_strict_json and key is not None:  # RabbitMQ answers with the trace of a crash here
             raise bad_request("the routing key is no text")
         key = "null" if key is None else str(key)
     arguments = table(call.body, "arguments")

@@ -25,9 +25,9 @@ from hutch.fakebroker.management.routing import Route
 if TYPE_CHECKING:
     from hutch.fakebroker.broker import Broker
 
-#: Seconds after which a stream says that it is alive.
+#: Seconds after which an idle stream sends a comment.
 _PULSE: Final = 15.0
-#: Seconds in which events are gathered before they are sent.
+#: Seconds for which events are gathered before they are sent.
 _GATHERING: Final = 0.02
 
 
@@ -53,7 +53,7 @@ def event_facts(position: int, event: Event) -> dict[str, Any]:
         }
         try:
             body = message.body
-        except LookupError:  # the history has dropped it
+        except LookupError:  # the history has dropped the event
             return told
         try:
             told["message"] |= {"payload": body.decode(), "payload_encoding": "string"}

@@ -115,7 +115,7 @@ def choose(value: Any, query: Mapping[str, str]) -> Any:
     return _chosen(value, columns)
 
 
-#: Their inner keys are no columns.
+#: Keys inside these are not columns.
 _WHOLE: Final = frozenset({"arguments", "object_totals"})
 
 
@@ -131,4 +131,4 @@ def _chosen(item: Item, columns: Sequence[Sequence[str]]) -> Any:
                 kept[first] = {**kept.get(first, {}), **narrowed}
         else:
             kept[first] = inner
-    return kept or []  # an empty object of Erlang's is a list
+    return kept or []  # Erlang's empty object is a list

@@ -8,13 +8,13 @@ from typing import Final
 class ManagementProfile:
     """The switches of :mod:`hutch.fakebroker.management`."""
 
-    #: Whether the paths that 4.x brought are there, in place of some of 3.x (HTTP-EP).
+    #: Whether the API has the paths of 4.x instead of some of 3.x (HTTP-EP).
     has_newer_paths: bool
     #: The feature flags of the version, by name (HTTP-SHAPE-24).
     feature_flags: tuple[str, ...]
     #: The most bytes that a request's body may have (HTTP-PROTO-26).
     max_body: int
-    #: Whether a failed login is told as ``Login failed``, with a challenge (HTTP-AUTH-02).
+    #: Whether a failed login is answered ``Login failed``, with a challenge (HTTP-AUTH-02).
     challenges_failed_login: bool
     #: Whether a virtual host that the user may not enter is hidden from them: 404 in place of 401 (HTTP-AUTH-07).
     hides_foreign_vhosts: bool
@@ -22,17 +22,17 @@ class ManagementProfile:
     tells_methods: bool
     #: Whether lists of queues have a reduced set of keys, and ``queues/detailed`` has all (HTTP-SHAPE-14).
     has_detailed_queues: bool
-    #: Whether virtual hosts have a default queue type, which counts, and may be protected from deletion (HTTP-VHOST).
+    #: Whether virtual hosts have an effective default queue type, and protection from deletion (HTTP-VHOST).
     has_vhost_metadata: bool
     #: Whether a publish or a get names a missing exchange, queue or virtual host by a word (HTTP-PUB-03, HTTP-GET-15).
     names_missing_by_word: bool
-    #: Whether a bad regular expression finds nothing, where it is refused otherwise (HTTP-LIST-09).
+    #: Whether a bad regular expression finds nothing, else it is refused (HTTP-LIST-09).
     bad_pattern_finds_nothing: bool
     #: Whether ``login`` answers with a token and not a cookie (HTTP-MISC-01).
     login_gives_token: bool
-    #: Whether an unknown user in ``users/bulk-delete`` is passed over (HTTP-USER-12).
+    #: Whether an unknown user in ``users/bulk-delete`` is skipped (HTTP-USER-12).
     bulk_delete_is_lenient: bool
-    #: Whether a limit of what does not exist can be cleared with 404, where it is a crash otherwise (HTTP-LIMIT-04).
+    #: Whether clearing a limit of something that does not exist is 404, else a crash (HTTP-LIMIT-04).
     clearing_limits_checks_owner: bool
     #: Whether messages with ``<`` and ``>`` are written as HTML, for policies (HTTP-POL-09).
     escapes_html: bool
@@ -42,7 +42,7 @@ class ManagementProfile:
     checks_several_protocols: bool
     #: Whether only JSON in the strict sense is read (HTTP-PROTO-18).
     is_strict_json: bool
-    #: Whether a consumer of ``get`` is told which modes there are (HTTP-GET-09).
+    #: Whether the refusal of a wrong mode of ``get`` lists the modes (HTTP-GET-09).
     explains_ackmodes: bool
 
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger("hutch.fakebroker")
 
-#: Seconds for a whole request to arrive, and for a client to take what it is sent.
+#: Seconds for a whole request to arrive, and for a client to take its answer.
 PATIENCE: Final = 30.0
 #: Seconds that a connection may be idle between two requests.
 IDLE: Final = 60.0
@@ -59,7 +59,7 @@ class HttpClient(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         """Take what came."""
         self._listener.progress += 1
-        if self._is_streaming:  # there is nothing more to ask for
+        if self._is_streaming:  # no request can follow
             return
         if self._idle:
             self._idle = False
@@ -130,7 +130,7 @@ class HttpClient(asyncio.Protocol):
                 self._send(h11.InformationalResponse(status_code=100, headers=[]))
         elif isinstance(event, h11.Data):
             if len(self._body) + len(event.data) > self._listener.api.max_body:
-                self._is_too_large = True  # the rest is read and forgotten: who still sends reads no answer
+                self._is_too_large = True  # the rest is read and dropped: a client that still sends reads no answer
                 self._body.clear()
             elif not self._is_too_large:
                 self._body += event.data
@@ -186,7 +186,7 @@ class HttpClient(asyncio.Protocol):
             return
         self._send(head)
         self._is_streaming = True
-        self.transport.resume_reading()  # to see that the client goes
+        self.transport.resume_reading()  # to notice when the client disconnects
         async for piece in response.stream:
             self._send(h11.Data(data=piece))
             await self._room.wait()

@@ -29,10 +29,10 @@ _TEXTS: Final = (
     *("user_id", "app_id", "cluster_id"),
 )
 _NUMBERS: Final = ("delivery_mode", "priority", "timestamp")
-#: The longest routing key that the wire has room for, in bytes.
+#: The longest routing key on the wire, in bytes.
 _LONGEST: Final = 255
 
-#: What becomes of messages that were got: whether they return to the queue, and whether they were rejected.
+#: By ackmode: whether messages return to the queue, and whether they are rejected.
 _MODES: Final = {
     "ack_requeue_true": (True, False),
     "ack_requeue_false": (False, False),

@@ -86,7 +86,7 @@ def brief_facts(queue: Queue, call: Call) -> dict[str, Any]:
     if policy is not None or operator is not None:
         definitions = ({} if each is None else each.definition for each in queue.applied)
         told["effective_policy_definition"] = dict(merge(*definitions))
-        # The reduced lists have the keys of policies that there are.
+        # The reduced lists have a policy's keys only if a policy applies.
         if policy is not None:
             told["policy"] = policy.name
         if operator is not None:

@@ -18,7 +18,7 @@ from hutch.fakebroker.management.messages import CREATED, Response
 from hutch.fakebroker.management.routing import Route
 
 _TYPES: Final = ("classic", "quorum", "stream")
-#: What stands for no type of its own.
+#: The word for no type of its own.
 _NO_TYPE: Final = (None, "undefined")
 
 

@@ -14,7 +14,7 @@ from hutch.wire.fields import FieldTable, Int64
 if TYPE_CHECKING:
     from hutch.fakebroker.engine.connection import Connection
 
-#: What is told of TLS when somebody logs in, as far as there is anything.
+#: The fields about TLS in events of logins, if they have a value.
 _TOLD_OF_LOGINS: Final = (
     *("peer_cert_validity", "peer_cert_subject", "peer_cert_issuer", "peer_cert_serial_number"),
     *("ssl_cipher", "ssl_protocol"),

@@ -129,7 +129,7 @@ class ConsistentHashRouter(Router):
             if self._hashes_types:
                 return typed_term(value)
             term = erlang_term(value, milliseconds=True)
-            # Of an array or a table the first element is taken, as of the routing keys.
+            # Of an array or a table the first element counts, as of the routing keys.
             return term[0] if isinstance(term, list) and term else term
         if (name := self._arguments.get("hash-property")) is not None:
             found = properties.get(str(name))

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 _TYPE: Final = "x-delayed-message"
 #: The longest delay, ms; messages with a longer one are not delayed.
 _LONGEST: Final = (1 << 32) - 1
-#: Types of x-delay that are numbers to all versions.
+#: Types of x-delay that all versions take for numbers.
 _DELAYS: Final = frozenset(
     {"longstr", "unsignedbyte", "short", "unsignedshort", "signedint", "unsignedint", "long", "unsignedlong"}
 )

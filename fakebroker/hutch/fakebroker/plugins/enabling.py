@@ -21,8 +21,8 @@ from hutch.fakebroker.plugins.profile import PluginProfile
 from hutch.fakebroker.plugins.random_exchange import LOCAL_RANDOM, RANDOM
 from hutch.fakebroker.plugins.recent_history_exchange import RECENT_HISTORY
 
-#: The exchange type that a plugin brings, by the plugin's name; none comes with that of events. Of sharding there is
-#: that alone, not what policies make of it; 4.3 has the type built in.
+#: A plugin's exchange type, by the plugin's name; the plugin of events has none. Of rabbitmq_sharding only the type is
+#: emulated, not its policies; 4.3 has the type built in.
 PLUGINS: Final[dict[str, str | None]] = {
     "rabbitmq_consistent_hash_exchange": "x-consistent-hash",
     "rabbitmq_delayed_message_exchange": "x-delayed-message",

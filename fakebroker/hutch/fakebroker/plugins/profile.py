@@ -8,7 +8,8 @@ from typing import Final
 class PluginProfile:
     """The switches of :mod:`hutch.fakebroker.plugins`."""
 
-    #: Whether events tell of bindings made again, and count a closed channel's consumers in place of naming each.
+    #: Whether bindings that are made again have events, and consumers of a closed channel have one event with their
+    #: number, else one each.
     has_newer_events: bool
     #: Exchange types that the version has built in, beside AMQP's.
     exchange_types: frozenset[str]
@@ -18,7 +19,7 @@ class PluginProfile:
     hashes_header_types: bool
     #: Whether a modulus hash exchange sorts its bindings by their keys first, else by their destinations alone.
     modulus_sorts_by_key: bool
-    #: Types of x-delay that this version's delayed message exchange takes for numbers, too; those that it crashes over.
+    #: More types of x-delay that this version takes for numbers, and types over which it crashes.
     more_delays: frozenset[str]
     crashing_delays: frozenset[str]
     #: Whether a delayed message is delivered with its x-delay negated.

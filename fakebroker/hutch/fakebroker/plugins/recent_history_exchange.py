@@ -63,7 +63,8 @@ class RecentHistoryRouter(FanoutRouter):
             BrokerError: 541, one of them gets nowhere; RabbitMQ crashes.
         """
         destination, messages = binding.destination, list(self.messages)
-        # 3.x routes them within the transaction that adds the binding, which routing sees once that is over.
+        # 3.x routes them inside the transaction that adds the binding. Routing sees the binding only after the
+        # transaction.
         binds_first = self._vhost.node.profile.topology.keeps_binding_that_crashed
         if binds_first:
             super().add(binding)

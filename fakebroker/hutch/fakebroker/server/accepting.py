@@ -84,7 +84,7 @@ class Accepting:
             sock, address = port.accept()
         except (BlockingIOError, ConnectionAbortedError):  # the client has gone
             return
-        except OSError as error:  # clients can wait, and the loop has other things to do
+        except OSError as error:  # clients can wait, and the loop must go on
             _log.error("cannot accept a client, trying again in %s s: %s", _ACCEPT_AGAIN, error)
             self._loop.remove_reader(port.socket)
             self._loop.call_later(_ACCEPT_AGAIN, self._accept_again, port)

@@ -21,7 +21,7 @@ _BACKLOG: Final = 128
 _HIGHEST: Final = 65535
 #: How many free ports to try when other programs take them first.
 _ATTEMPTS: Final = 20
-#: The machine lacks this address, or addresses of this family.
+#: Errors for an address, or a family of addresses, that the machine lacks.
 _LACKING: Final = frozenset({errno.EAFNOSUPPORT, errno.EADDRNOTAVAIL})
 #: On other systems SO_REUSEADDR lets a program take a port from another one.
 _REUSES_ADDRESSES: Final = os.name == "posix" and sys.platform != "cygwin"
@@ -89,7 +89,7 @@ class Port:
         Raises:
             OSError: the system has no room for it.
         """
-        _reuse_address(self.socket, True)  # clients' sockets get it from this one, and may be left when it listens anew
+        _reuse_address(self.socket, True)  # clients' sockets inherit it, and may outlive a stop
         self.socket.listen(_BACKLOG)
 
     def refuse(self) -> None:

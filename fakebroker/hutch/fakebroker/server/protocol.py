@@ -27,15 +27,15 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger("hutch.fakebroker")
 
-#: How often the loop reads, up to 256 KiB of each client at a time, until it has read what a client had sent before:
-#: enough for 16 MiB, which is more than sockets hold. Clients may go on sending meanwhile.
+#: How often the loop reads up to 256 KiB of each client, until it has everything that was sent before: enough for 16
+#: MiB, which is more than sockets hold. A limit is needed because clients may go on sending.
 _ROUNDS: Final = 64
 
-#: How often the loop then sends, 200 messages of each queue at a time: enough for 50,000, which is more than sockets
-#: hold. Clients may go on publishing meanwhile.
+#: How often the loop then sends 200 messages of each queue: enough for 50,000, which is more than sockets hold. A limit
+#: is needed because clients may go on publishing.
 _SENDINGS: Final = 256
 
-#: Looks at many sockets and takes no descriptor for that, of which there may be none left.
+#: A selector that needs no descriptor of its own, because none may be left.
 _Selector: Final[type[selectors.BaseSelector]] = getattr(selectors, "PollSelector", selectors.SelectSelector)
 
 _EVERYWHERE: Final = frozenset({"", "0.0.0.0", "::"})
@@ -49,14 +49,14 @@ class Client(asyncio.Protocol):
         self._address = address
         self._hub = listener.hub
         self._flush_is_due = False
-        #: Whether the socket is left unread: because of an alarm (CONN-BLOCK-04), or until what was read is done.
+        #: Whether the socket is left unread: because of an alarm (CONN-BLOCK-04), or until the input in hand is done.
         self.paused = False
-        #: Whether there is more to do of what was read, which goes on in the next turn of the loop.
+        #: Whether input is left to do, in the next turn of the loop.
         self.behind = False
         #: While the client does not read, output stays in the session.
         self._stall: Final = Stall(self._hub.peer_timers, self._give_up)
         self._is_lost = False
-        #: What a client has sent that a fault leaves waiting; ``None`` for others.
+        #: The input of a client that a fault leaves waiting; ``None`` for other clients.
         self._unheard: bytes | None = None
         self._encryption: Encryption | None = None
         self._handshake_timer: Timer | None = None
@@ -73,7 +73,7 @@ class Client(asyncio.Protocol):
         transport.set_write_buffer_limits(0)
         try:
             self._welcome(transport)
-        except BaseException:  # asyncio tells it, and leaves the client waiting
+        except BaseException:  # asyncio logs the error, and leaves the client waiting
             transport.abort()
             raise
 
@@ -154,7 +154,7 @@ class Client(asyncio.Protocol):
                 self.peer = replace(self.peer, tls=encryption.details)
                 session = self._begin(encryption.identity)
             if session is not None and data:
-                self._flush_is_due = True  # below, which saves a turn of the loop
+                self._flush_is_due = True  # flushed below, which saves a turn of the loop
                 session.receive(data)
         if encryption is not None and encryption.ended:
             self.transport.close()
@@ -243,7 +243,7 @@ class Client(asyncio.Protocol):
             self._listener.call_soon(self._reset)
 
     def _flush_soon(self) -> None:
-        # Called by whatever thread made the session speak.
+        # Called by the thread that made the session write.
         if not self._flush_is_due:
             self._flush_is_due = True
             self._listener.call_soon(self._flush)
@@ -252,7 +252,7 @@ class Client(asyncio.Protocol):
         session, encryption = self.session, self._encryption
         if session is None:
             return
-        # In this order: whatever turns up behind these looks is for the next flush.
+        # In this order: anything that comes after these checks is for the next flush.
         self._flush_is_due = False
         dropped = session.dropped
         data = b"" if self._stall.is_there else self._hub.take(session)
@@ -273,7 +273,7 @@ class Client(asyncio.Protocol):
             data = encryption.take()
         self._write(data)
         if dropped and session.ends_by == "FIN":
-            self.transport.write_eof()  # closing with something unread would be a RST
+            self.transport.write_eof()  # closing with unread input would send a RST
         elif dropped and ends_by == "FIN":
             self.transport.close()
         elif dropped:
@@ -341,7 +341,7 @@ class Listener(PortListener[Client]):
         if self.hub.stopped or self.hub.refusing:
             self.refuse()
         address, number = ports[0].address[:2]
-        # With TLS, the name counts that the certificate is for.
+        # With TLS, the URL needs the name in the certificate.
         reached_by = address if self.tls is None or host in _EVERYWHERE else host
         user, password, vhost = self.hub.first_login
         path = "" if vhost == "/" else quote(vhost, safe="")
@@ -367,7 +367,7 @@ class Listener(PortListener[Client]):
             self.progress += 1
             while any(client.behind for client in behind):
                 await asyncio.sleep(0)
-            # A client with nothing to read is done: what comes from it after that was sent later.
+            # A client without input is done. Anything that comes from it later was sent later.
             behind = self._unread(behind)
             if not behind:
                 return
@@ -388,7 +388,7 @@ class Listener(PortListener[Client]):
     def cut_clients(self) -> None:
         """End the connections of all clients that there are; in a turn, of any thread."""
         clients = list(self.clients)
-        for client in clients:  # what one gives back is not for another that ends as well
+        for client in clients:  # messages of one client must not go to another that ends as well
             client.end_consumers()
         for client in clients:
             client.cut()

@@ -99,7 +99,7 @@ class ServerThread:
         self._hub: Final = hub
         self._new_listener: Final = new_listener
         self._grace = 0.0
-        #: Whether the loop does no more than to clear up behind an error.
+        #: Whether the loop only cleans up after an error.
         self._dying = False
         self._stopping: Final = asyncio.Event()
         self._tasks: Final[set[asyncio.Task[None]]] = set()
@@ -168,7 +168,7 @@ class ServerThread:
     def _begin(self, action: Callable[[], Awaitable[None] | None], done: Future[None]) -> None:
         if done.set_running_or_notify_cancel():  # else nobody waits for it any more
             task = asyncio.get_running_loop().create_task(self._do(action, done))
-            self._tasks.add(task)  # asyncio does not hold on to it
+            self._tasks.add(task)  # asyncio keeps no reference to it
             task.add_done_callback(self._tasks.discard)
 
     async def _do(self, action: Callable[[], Awaitable[None] | None], done: Future[None]) -> None:
@@ -208,7 +208,7 @@ class ServerThread:
             if self._ended.done():
                 self.check()
                 return
-        done.cancel()  # it is not to be done behind the error
+        done.cancel()  # it must not run after the error
         raise TimeoutError(f"the broker's listener did nothing for {_PATIENCE} s")
 
     def check(self) -> None:

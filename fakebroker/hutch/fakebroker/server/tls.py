@@ -19,7 +19,7 @@ _log = logging.getLogger("hutch.fakebroker")
 
 #: How long a client may take for its handshake, seconds; RabbitMQ's ssl_handshake_timeout.
 HANDSHAKE_TIMEOUT: Final = 5.0
-#: The answer to what is no TLS at all: the alert unexpected_message, as RabbitMQ sends it.
+#: The answer to a client that does not speak TLS: the alert unexpected_message, as RabbitMQ sends it.
 NOT_TLS: Final = b"\x15\x03\x01\x00\x02\x02\x0a"
 _READ_SIZE: Final = 262144
 
@@ -72,7 +72,7 @@ class Encryption:
         self._machine = tls.context.wrap_bio(self._incoming, self._outgoing, server_side=True)
         #: Whether the handshake is done.
         self.established = False
-        #: Whether the client has announced the end of what it sends.
+        #: Whether the client has announced the end of its stream.
         self.ended = False
 
     def decrypt(self, ciphertext: bytes) -> bytes:
@@ -106,7 +106,7 @@ class Encryption:
 
     def end(self) -> None:
         """Announce the end of what is sent."""
-        with suppress(ssl.SSLError):  # it wants the client's word for the same
+        with suppress(ssl.SSLError):  # unwrap also wants the client's close_notify
             self._machine.unwrap()
 
     def take(self) -> bytes:
@@ -163,7 +163,7 @@ def server_context(
             files = [fspath(cafile)]
             context.load_verify_locations(cafile)
             context.verify_mode = ssl.CERT_OPTIONAL
-    except OSError as error:  # which does not tell the file by itself
+    except OSError as error:  # which does not name the file
         error.strerror = f"{', '.join(files)}: {error.strerror or error}"
         raise
     return context

@@ -9,10 +9,10 @@ from typing import Any, Final
 
 from hutch.fakebroker.engine.peer import TlsDetails
 
-#: A name as the ssl module has it: parts of pairs.
+#: A name in the form of the ssl module.
 Name = Iterable[Iterable[tuple[str, str]]]
 
-#: What RabbitMQ calls the attributes of a name, by what the ssl module calls them.
+#: RabbitMQ's names of a subject's attributes, by those of the ssl module.
 _ATTRIBUTES: Final[Mapping[str, str]] = {
     "commonName": "CN",
     "countryName": "C",
@@ -32,7 +32,7 @@ _ATTRIBUTES: Final[Mapping[str, str]] = {
 }
 _ESCAPED: Final = frozenset(b',+"\\<>;')
 
-#: Suites as OpenSSL calls them, those that Erlang has for servers with a certificate.
+#: Cipher suites by OpenSSL's names: those that Erlang has for servers with a certificate.
 _NEWER_SUITE: Final = re.compile(r"TLS_(?P<cipher>AES_(?:128|256)_(?:GCM|CCM|CCM_8)|CHACHA20_POLY1305)_SHA(?:256|384)")
 _OLDER_SUITE: Final = re.compile(
     r"(?:(?P<exchange>(?:EC)?DHE-RSA|ECDHE-ECDSA|DHE-DSS)-)?"

@@ -22,7 +22,7 @@ class WakeUp:
         self._loop: Final = loop
         self._call_soon: Final = call_soon
         self._handle: asyncio.TimerHandle | None = None
-        #: What it is set for: the moment of the soonest timer on each clock.
+        #: The moment of the soonest timer on each clock, for which the wake-up is set.
         self._moments: Final = [math.inf for _ in hub.running_timers]
 
     def begin(self) -> None:
@@ -62,4 +62,4 @@ class WakeUp:
 
     def _ring(self) -> None:
         self._clear()
-        self._hub.run_due()  # at the end of which _follow sets the next one
+        self._hub.run_due()  # its end calls _follow, which sets the next one

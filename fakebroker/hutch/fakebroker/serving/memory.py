@@ -10,9 +10,9 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger("hutch.fakebroker")
 
-#: What a message takes up beside its body, bytes, at most.
+#: The most bytes that a message takes beside its body.
 MESSAGE: Final = 350
-#: Seconds between two looks. RabbitMQ looks each second.
+#: Seconds between two checks. RabbitMQ checks each second.
 _INTERVAL: Final = 0.25
 
 

@@ -16,7 +16,7 @@ _UNITS: Final[dict[str, int]] = {
     for power, letter in enumerate("kmgt", 1)
     for unit, number in ((letter, 1024**power), (f"{letter}ib", 1024**power), (f"{letter}b", 1000**power))
 } | {"": 1}
-#: RabbitMQ's plugins that are part of what is served, or have nothing to do here.
+#: RabbitMQ's plugins that are always served, or have no effect here.
 _BUILT_IN: Final = frozenset(
     {"rabbitmq_auth_mechanism_ssl", "rabbitmq_management", "rabbitmq_management_agent", "rabbitmq_web_dispatch"}
 )
@@ -113,7 +113,7 @@ def _size_of_machine(value: str) -> int:
 
 def _listener(name: str) -> _Put:
     def put(settings: ServeSettings, value: str, _: str) -> ServeSettings:
-        # The first line takes the place of the default; the next ones are beside it.
+        # The first line replaces the default; the next ones add to it.
         kept = tuple(place for place in getattr(settings, name) if place.option == _OPTION)
         changes: dict[str, Any] = {name: () if value == "none" else (*kept, _place(value))}
         return replace(settings, **changes)

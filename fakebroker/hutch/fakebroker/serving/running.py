@@ -30,7 +30,8 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger("hutch.fakebroker")
 
-#: A full garbage collection comes with each so many of the generation before, which come with each 7,000 new objects.
+#: The threshold of full garbage collections: so many collections of the generation before, each after 7,000 new
+#: objects.
 _FULL_COLLECTION: Final = 1000
 #: How often Windows looks for Ctrl-C, seconds: there no signal ends a wait of the event loop.
 _LOOK: Final = 0.2
@@ -123,7 +124,7 @@ def _listen(listener: "Listener | ManagementListener", place: Place) -> None:
     try:
         listener.start(bind(host, port), host)
     except OSError as error:
-        number = error.errno or 0  # a failed name look-up has negative ones of its own
+        number = error.errno or 0  # a failed name look-up has negative numbers
         reason = os.strerror(number) if number > 0 else error.strerror
         if number == errno.EADDRINUSE:
             reason = f"{reason}; another broker may run there, {place.option} takes another port (0 a free one)"

@@ -92,6 +92,6 @@ class ServeSettings:
     consumer_timeout: int | None = 1_800_000
     loopback_users: frozenset[str] | None = None
     memory_limit: int | None = None
-    #: Where the management API is answered, if anywhere.
+    #: Where the management API is served; ``None`` for nowhere.
     management: Place | None = None
     warnings: tuple[str, ...] = ()

@@ -17,7 +17,7 @@ class PasswordHash(NamedTuple):
     algorithm: str = SHA256
 
 
-#: That of a user who cannot log in by password.
+#: The hash of a user who cannot log in by password.
 NO_PASSWORD: Final = PasswordHash(b"")
 
 

@@ -8,17 +8,17 @@ from typing import Final
 class AccessProfile:
     """The switches of :mod:`hutch.fakebroker.engine.access` and of actors."""
 
-    #: Whether a refusal for want of a permission says which one (PERM-01).
+    #: Whether a refusal names the missing permission (PERM-01).
     names_refused_permission: bool
     #: Whether a passive declare needs a permission (PERM-03).
     passive_needs_permission: bool
-    #: Whether topic permissions are for exchanges that are there alone, and go with them (PERM-12).
+    #: Whether topic permissions need an existing exchange, and are deleted with it (PERM-12).
     topic_permissions_need_exchange: bool
-    #: Whether names put into a topic permission stand for themselves, else they are part of the regular expression.
+    #: Whether names that replace variables in a topic permission are literal text, else regular expressions.
     escapes_topic_variables: bool
-    #: Whether the limit of a user's channels is told in brackets (CONN-CHAN-03).
+    #: Whether the refusal has the limit of a user's channels in brackets (CONN-CHAN-03).
     brackets_channel_limit: bool
-    #: Whether operators' regular expressions are PCRE2's, else PCRE's, which complains in other words.
+    #: Whether operators' regular expressions are PCRE2, else PCRE, whose error texts differ.
     has_pcre2: bool
 
 

@@ -29,7 +29,7 @@ class TopicPermissions(NamedTuple):
     read: str
 
 
-#: What most users are permitted, so no name is searched for it.
+#: The permissions of most users. No name has to be searched for these.
 EVERYTHING: Final = ".*"
 ALL: Final = Permissions(EVERYTHING, EVERYTHING, EVERYTHING)
 

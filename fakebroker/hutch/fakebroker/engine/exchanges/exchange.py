@@ -8,7 +8,7 @@ from hutch.wire.fields import FieldTable
 if TYPE_CHECKING:
     from hutch.fakebroker.engine.vhost import VHost
 
-#: What every vhost begins with: name, type, internal (EXCH-SYS-01). The default exchange is not among them: it has no
+#: The exchanges of a new vhost: name, type, internal (EXCH-SYS-01). The default exchange is not here, because it has no
 #: bindings.
 PREDECLARED: Final = (
     ("amq.direct", "direct", False),
@@ -44,9 +44,9 @@ class Exchange:
         self.internal: Final = internal
         self.arguments: Final[FieldTable] = arguments or {}
         self.vhost: Final = vhost
-        #: The policy that holds for it, by name; empty for none.
+        #: The name of the policy that applies; empty for none.
         self.policy = ""
-        #: The exchange that takes what this one cannot route, by name; ``None`` for none.
+        #: The name of the exchange that gets unroutable messages; ``None`` for none.
         given = self.arguments.get("alternate-exchange") if self.arguments else None
         self.alternate: str | None = None if given is None else str(given)
         self.router: Final = vhost.node.exchange_types[type_].router(self, vhost)

@@ -67,7 +67,7 @@ class HeadersRouter(Router):
         """The destinations whose arguments match."""
         headers = {key: self._header(value) for key, value in message.headers.items()} if self._bindings else {}
         for binding, match_all, wanted in self._bindings.values():
-            # None stands for a void argument, which asks for presence alone.
+            # None is a void argument: the header only has to be present.
             matches = (key in headers and (value is None or value == headers[key]) for key, value in wanted.items())
             if all(matches) if match_all else any(matches):
                 yield binding.destination

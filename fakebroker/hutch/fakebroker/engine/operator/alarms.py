@@ -5,7 +5,7 @@
 from collections.abc import Callable
 from typing import Final
 
-#: What a node may be low on.
+#: The resources that a node may be low on.
 RESOURCES: Final = ("memory", "disk")
 
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from hutch.fakebroker.engine.queues.queue import Queue
     from hutch.fakebroker.engine.vhost import VHost
 
-#: What is in a definition: made of what JSON has.
+#: A policy's definition: values of JSON by key.
 Definition = Mapping[str, Any]
 
 
@@ -79,7 +79,7 @@ class Policies:
         if not (self.user or self.operator):
             return None, None
         refused, kinds = self._profile.keys_refused[queue_type], _KINDS[queue_type]
-        # A policy with anything that the type does not have does not hold for such a queue at all.
+        # A policy with a key that the queue type lacks does not apply to the queue at all.
         policy, operator = (
             _first((policy for policy in policies.values() if refused.isdisjoint(policy.definition)), name, kinds)
             for policies in (self.user, self.operator)
@@ -109,15 +109,15 @@ _LIMITS: Final = (
     *("delayed-retry-max", "expires", "max-in-memory-bytes", "max-in-memory-length"),
     *("max-length", "max-length-bytes", "message-ttl"),
 )
-#: What becomes of a policy's and an operator policy's value for the same key; else the operator's counts.
+#: How a policy's and an operator policy's values for one key are merged. For other keys the operator's value counts.
 _MERGE: Final[dict[str, Callable[..., Any]]] = {
     **dict.fromkeys(_LIMITS, min),
     **dict.fromkeys(("delayed-retry-min", "target-group-size"), max),
     "delivery-limit": _strictest,
 }
-#: Of a policy's value and an argument, the smaller one counts.
+#: Keys for which the smaller of a policy's value and an argument counts.
 _SMALLER: Final = frozenset({*_LIMITS, "delayed-retry-min"})
-#: A policy's value counts before an argument, with some queue types.
+#: Keys for which a policy's value counts before an argument, by queue type.
 _BEFORE_ARGUMENTS: Final = {
     "classic": frozenset[str](),
     "quorum": frozenset({"delayed-retry-type", "overflow"}),
@@ -147,7 +147,7 @@ def effective_arguments(
             effective[name] = value
         elif key in _SMALLER:
             effective[name] = min(given, value)
-        elif key == "delivery-limit":  # as an argument it may be anything (QUEUE-ARG-24)
+        elif key == "delivery-limit":  # an argument may have any value (QUEUE-ARG-24)
             limit = given if isinstance(given, int) else value
             effective[name] = (_strictest if profile.negative_delivery_limit_is_none else min)(limit, value)
     return effective

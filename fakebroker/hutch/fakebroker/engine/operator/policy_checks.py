@@ -17,12 +17,12 @@ if TYPE_CHECKING:
 
 _Show = Callable[[Any], str]
 
-#: Values as the versions print them. 4.3's management API fails with 500 where text is not ASCII; this is what
-#: rabbitmqctl prints.
+#: Values as the versions print them. 4.3's management API answers 500 if a text is not ASCII; this is what rabbitmqctl
+#: prints.
 _older: Final[_Show] = partial(print_json, text=print_latin)
 _newer: Final[_Show] = partial(print_json, text=print_unicode)
 
-#: Where Erlang breaks a line that gets as long, in characters.
+#: The width at which Erlang breaks a line, in characters.
 _LINE: Final = 79
 
 
@@ -71,7 +71,7 @@ def make_policy(
 
 def _refuse_lacking(definition: Definition) -> None:
     if len(str(definition.get("dead-letter-routing-key", "")).encode()) > 255:
-        # RabbitMQ takes it, and loses every connection that such a message is to be delivered to.
+        # RabbitMQ accepts it, and then loses every connection that should get such a message.
         raise NotImplementedError("dead-letter-routing-key of more than 255 bytes")
 
 
@@ -104,7 +104,7 @@ def _age(value: object) -> bool:
     return isinstance(value, str) and milliseconds(value) is not None
 
 
-#: What a value has to be, and what it is called where it is not.
+#: The check of each value, and RabbitMQ's word for a wrong one.
 _VALUES: Final[dict[str, tuple[_Check, str]]] = {
     "alternate-exchange": (_text, "alternate exchange name"),
     "consumer-disconnected-timeout": (_integer(), "consumer disconnected timeout"),
@@ -191,7 +191,7 @@ def _wrong_retries(definition: Definition) -> str | None:
 def _wrong_locator(definition: Definition, keys: frozenset[str], profile: "EngineProfile") -> str | None:
     if "queue-master-locator" not in definition:
         return None
-    if not profile.arguments.permits_master_locator:  # of operator policies, too
+    if not profile.arguments.permits_master_locator:  # also for operator policies
         return "use of deprecated queue-master-locator argument is not permitted"
     value = definition["queue-master-locator"]
     if "queue-master-locator" not in keys or _one_of("client-local", "min-masters", "random")(value):

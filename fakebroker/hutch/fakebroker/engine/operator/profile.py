@@ -71,12 +71,12 @@ class PolicyProfile:
     keys: frozenset[str]
     #: Keys that operator policies may have (POLICY-13).
     operator_keys: frozenset[str]
-    #: Keys with which a policy does not hold for queues, by their type.
+    #: Keys with which a policy does not apply to a queue, by queue type.
     keys_refused: Mapping[str, frozenset[str]]
-    #: What policies may apply to, and how that is told (POLICY-11).
+    #: The values of apply-to, and RabbitMQ's text that lists them (POLICY-11).
     targets: frozenset[str]
     targets_text: str
-    #: Whether a negative delivery limit is none, and may stand in a policy (QUORUM-07).
+    #: Whether a negative delivery limit means no limit, and is valid in a policy (QUORUM-07).
     negative_delivery_limit_is_none: bool
     #: Whether refusals of policies print text in Unicode, else its bytes in Latin-1 (POLICY-06).
     prints_unicode: bool

@@ -21,9 +21,9 @@ if TYPE_CHECKING:
     from hutch.fakebroker.engine.queues.quorum import QuorumQueue
     from hutch.fakebroker.engine.targets import Standing, Target
 
-#: dead_letter_worker_consumer_prefetch: how many are published at once.
+#: dead_letter_worker_consumer_prefetch: how many dead letters are published at once.
 _PREFETCH: Final = 32
-#: dead_letter_worker_publisher_confirm_timeout: how long until it is tried again, seconds.
+#: dead_letter_worker_publisher_confirm_timeout: seconds until a dead letter is published again.
 _RETRY: Final = 180.0
 
 
@@ -146,7 +146,7 @@ class AtLeastOnce(Publisher):
             else:
                 self._publish(kept, kept.dead)
         if self._waiting and len(self._pending) < _PREFETCH:
-            self._forward_later()  # the queues' words on these come before
+            self._forward_later()  # the queues' answers about these come before
         if self._pending and self._retry is None:
             self._retry = self._node.timers.set(_RETRY, self._retry_is_due)
 
@@ -162,7 +162,7 @@ class AtLeastOnce(Publisher):
             self._node.journal.dead_lettered(queue, kept.entry.original, dead, kept.reason, taking)
         kept.taken_by.update(taking)
         kept.was_taken = kept.was_taken or bool(taking)
-        # Nowhere to go is done only for what has gone somewhere before.
+        # A message without a queue counts as done only if a queue took it before.
         unheard = queue if self._node.profile.quorum.keeps_dead_letters_to_itself else None
         is_done = kept.taken_by.issuperset(targets) and kept.was_taken and unheard not in targets
         if is_done and kept in self._pending:

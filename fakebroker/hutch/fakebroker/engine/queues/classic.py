@@ -58,7 +58,7 @@ class ClassicQueue(TypedQueue[Consumer, Entry]):
         self._ready: Final = Ready(max(max_priority, least) if isinstance(max_priority, int) else 0)
         self._positions = 0
         self._expiry: Timer | None = None
-        #: Whether a consumer has asked to hear that there is nothing more.
+        #: Whether a consumer drains: it asked to be told when there are no more messages.
         self._is_drained = False
 
     def __len__(self) -> int:
@@ -95,11 +95,11 @@ class ClassicQueue(TypedQueue[Consumer, Entry]):
         if not self._ready.count:
             consumer = self._rotation.next()
             if consumer is not None:
-                entry.redelivered = False  # also a dead letter that would arrive as redelivered (DLX-03)
+                entry.redelivered = False  # also for a dead letter with failed deliveries (DLX-03)
                 consumer.sink.deliver(consumer, entry)
                 return True
         if settings.message_ttl == 0 and settings.dead_letter_exchange is None:
-            # It does not wait behind what is older than the policy that leaves it no time (TTL-03).
+            # With a TTL of 0 from a policy, it does not wait behind messages that are older than the policy (TTL-03).
             self.vhost.node.journal.expired(self, message)
             self.vhost.dead_letter(self, message, "expired", message.failures)
             return True
@@ -108,10 +108,11 @@ class ClassicQueue(TypedQueue[Consumer, Entry]):
         self._ready.append(entry)
         if settings.drops_head and self._is_full():
             self._drop_overflow()
-            # Another message is the head now, and it may have expired behind the one that was.
+            # Another message is the head now. It may have expired while it was behind the old head.
             self._drop_expired()
         elif expires_at is not None and self._ready.count == 1:
-            # One that overtakes others for its priority expires unnoticed until something is taken out (TTL-01).
+            # A message that overtakes others because of its priority expires unnoticed until a message is taken out
+            # (TTL-01).
             self._drop_expired()
         return True
 
@@ -136,7 +137,7 @@ class ClassicQueue(TypedQueue[Consumer, Entry]):
             self.vhost.dead_letter(self, entry.message, "maxlen", entry.failures)
 
     def _expires_at(self, message_ttl: int | None) -> float:
-        # The smaller of the two holds (TTL-02).
+        # The smaller of the two counts (TTL-02).
         seconds = self.settings.message_ttl
         if message_ttl is not None:
             seconds = message_ttl / 1000 if seconds is None else min(message_ttl / 1000, seconds)
@@ -323,8 +324,8 @@ class ClassicQueue(TypedQueue[Consumer, Entry]):
         for lost in self._ready.keep(lambda message: message.properties.values.get("delivery_mode") == 2):
             self.vhost.node.journal.dropped(self, lost)
         for entry in self._ready:
-            # Of deliveries only those that failed are on disk. What was not acknowledged failed, which 4.3 may not have
-            # noted when it stops: that depends on what its queue hears first.
+            # Of deliveries only the failed ones are on disk. Unacknowledged deliveries have failed. 4.3 may stop before
+            # it notes that, depending on what its queue hears first.
             entry.redelivered = entry.failures > 0
         self._write_all()
         if self._expiry is not None:

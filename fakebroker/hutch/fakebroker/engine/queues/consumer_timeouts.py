@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     Deliveries = list[TypedDelivery[QuorumConsumer, QuorumEntry]]
 
-#: What quorum queues have where consumer_timeout is undefined, ms.
+#: The timeout of quorum queues if consumer_timeout is undefined, ms.
 _UNDEFINED: Final = 86400000
 
 
@@ -44,7 +44,7 @@ class ConsumerTimeouts:
     def _wake_at(self, at: float) -> None:
         if self._timer is None or at < self._timer.at:
             self.stop()
-            # Nobody who waits for something else waits for half an hour to be over.
+            # A client that waits for something else does not wait for this timer.
             self._timer = self._node.timers.set_at(at, self._look, background=True)
 
     def _look(self) -> None:
@@ -57,7 +57,7 @@ class ConsumerTimeouts:
             else:
                 self._wake_at(delivery.entry.deadline)
         for (sink, consumer), deliveries in late.items():
-            # A channel that closes for some of its deliveries has given the others back.
+            # A channel that closed because of some deliveries has requeued the others.
             if left := [delivery for delivery in deliveries if delivery in self._queue.deliveries]:
                 self._release(sink, consumer, left)
         self._queue.dispatch()

@@ -8,15 +8,16 @@ from typing import Final
 class QueueProfile:
     """The switches of classic queues, and of queues of any type."""
 
-    #: What a smaller x-max-priority counts as (PRIO-04).
+    #: The least x-max-priority: smaller values count as this one (PRIO-04).
     least_max_priority: int
-    #: Whether the expiration of a message that was on disk is not told of when it is dead-lettered (DLX-11).
+    #: Whether x-death lacks the expiration of a message that was on disk (DLX-11).
     forgets_expiration_on_disk: bool
-    #: Whether ready messages go to the next single active consumer as soon as the one before is cancelled, else when
-    #: something else has the queue look for consumers (CONSUME-29). (What is published meanwhile waits too; it crashes
-    #: the queue in 3.10.)
+    #: Whether ready messages go to the next single active consumer as soon as the active one is cancelled. Otherwise
+    #: they wait until something else makes the queue look for consumers (CONSUME-29). Messages that are published
+    #: meanwhile wait too; they crash the queue in 3.10.
     cancel_serves_next_active: bool
-    #: How long a delivery may wait for its acknowledgement, ms; None: for ever, or a day where quorum queues take back.
+    #: How long a delivery may wait for its acknowledgement, ms. None: for ever, or a day where quorum queues have
+    #: timeouts.
     consumer_timeout: int | None = 1800000
 
 

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from hutch.fakebroker.engine.vhost import VHost
 
 
-#: Where a delivery stands among others of its queue; the lesser comes first.
+#: The sort key of a delivery among others of its queue. The smallest comes first.
 RequeueOrder = tuple[int, bytes]
 
 
@@ -37,13 +37,13 @@ class TypedQueue(Target, Generic[C, E]):
     A queue type is a subclass, entered in :data:`~hutch.fakebroker.engine.queues.types.QUEUE_TYPES`.
     """
 
-    #: What x-queue-type calls it.
+    #: The type's name in x-queue-type.
     type: ClassVar[str]
-    #: What its consumers are.
+    #: The class of its consumers.
     consumer_type: ClassVar[builtins.type[Consumer]] = Consumer
-    #: Whether a consumer is served as it gets credit, which with others is up to :meth:`dispatch`.
+    #: Whether a consumer is served as soon as it gets credit. In other queues :meth:`dispatch` serves it.
     serves_at_once: ClassVar[bool] = False
-    #: Whether its consumers heed the limit that those of their sink share.
+    #: Whether the limit that a sink's consumers share applies to its consumers.
     has_shared_limit: ClassVar[bool] = False
 
     def __init__(
@@ -64,18 +64,18 @@ class TypedQueue(Target, Generic[C, E]):
         self.owner: Final = owner
         self.auto_delete: Final = auto_delete
         self.arguments: Final = arguments
-        #: The policies that hold for it.
+        #: The policies that apply to it.
         self.applied: Applied = vhost.policies.applied_to(self.type, name)
         self.settings = vhost.policies.settings(self.type, arguments, self.applied)
         self.incoming: Final[dict[tuple[object, ...], Binding]] = {}
         self.consumers: Final[dict[C, None]] = {}
-        #: What it has handed out, and is neither settled nor revoked.
+        #: Its deliveries that are neither settled nor revoked.
         self.deliveries: Final[dict[TypedDelivery[C, E], None]] = {}
-        #: Whether one consumer at a time is served, the next one when that ends (CONSUME-29).
+        #: Whether only one consumer is served at a time, the next one when it ends (CONSUME-29).
         self.single_active: Final = arguments.get("x-single-active-consumer") is True
         self._active: C | None = None
         self._rotation: Final[Rotation[C]] = Rotation()
-        #: Who publishes its dead letters and is told when other queues are full, if anybody.
+        #: The publisher of its dead letters, which is told when other queues are full; ``None`` without one.
         self.forwards: Publisher | None = None
         self._lease: Timer | None = None
         self.renew_lease()

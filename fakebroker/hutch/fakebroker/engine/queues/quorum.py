@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from hutch.fakebroker.engine.targets import Publisher
     from hutch.fakebroker.engine.vhost import VHost
 
-#: What a message without a priority counts as where there are priorities (QUORUM-11).
+#: The priority of a message without one, in versions with priorities (QUORUM-11).
 _DEFAULT_PRIORITY: Final = 4
 #: quorum_tick_interval: how often it looks whether x-expires is over, seconds.
 _TICK: Final = 5.0
@@ -57,7 +57,7 @@ class QuorumQueue(TypedQueue[QuorumConsumer, QuorumEntry]):
         self._ready: Final = QuorumReady(self._profile.priorities, watches_levels=self._profile.priorities > 1)
         self._delayed: Final = Delayed()
         self._positions = 0
-        #: How many consumers have come.
+        #: How many consumers it has had.
         self._arrivals = 0
         self._wake_up: Timer | None = None
         self._publishers: Final = Publishers(self)
@@ -159,7 +159,7 @@ class QuorumQueue(TypedQueue[QuorumConsumer, QuorumEntry]):
             self._delayed.add(moment(self.vhost.node.clock.monotonic() + delay), entry)
         elif self._profile.requeues_to_tail and self.settings.delivery_limit is None and not lost:
             self._ready.append(entry, _DEFAULT_PRIORITY)
-            self.dispatch()  # each is one by itself
+            self.dispatch()  # each returned message is served by itself
         else:
             self._ready.put_back(entry)
 
@@ -258,7 +258,7 @@ class QuorumQueue(TypedQueue[QuorumConsumer, QuorumEntry]):
 
     @property
     def _rejects(self) -> bool:
-        # There is no reject-publish-dlx: it drops the head (QUEUE-ARG-12).
+        # reject-publish-dlx does not exist for quorum queues: they drop the head (QUEUE-ARG-12).
         return self.settings.bounded and self.settings.overflow == "reject-publish"
 
     @property
@@ -392,7 +392,7 @@ class QuorumQueue(TypedQueue[QuorumConsumer, QuorumEntry]):
         """Let a consumer have what it is granted alone. RabbitMQ 3.10 serves it, and crashes."""
         consumer.credit = max(credit, 0)
         if consumer.credit:
-            consumer.no_ack = False  # nobody is left who would acknowledge for it
+            consumer.no_ack = False  # nobody is left to acknowledge its deliveries
             if self.single_active:
                 consumer.sink.crash()
 

@@ -63,7 +63,7 @@ class QuorumConsumer(Consumer):
             lost=self.lost,
             arrival=self.arrival,
             crashes=self.crashes,
-            left_out=self.blocked and self.has_credit(),  # it has returned what it was too late for (CONSUME-27)
+            left_out=self.blocked and self.has_credit(),  # it has returned the delivery that timed out (CONSUME-27)
         )
 
     def load(self, state: ConsumerState) -> None:

@@ -10,28 +10,30 @@ class QuorumProfile:
 
     #: How many priorities quorum queues have (QUORUM-11).
     priorities: int
-    #: Whether quorum queues count deliveries that came back in x-acquired-count, and else tell of none (QUORUM-02).
+    #: Whether quorum queues count returned deliveries in x-acquired-count, and have no count header before the first
+    #: (QUORUM-02).
     counts_acquired: bool
-    #: How often a delivery from a quorum queue may fail unless x-delivery-limit tells; None: any number (QUORUM-06).
+    #: How often a delivery from a quorum queue may fail without an x-delivery-limit; None: any number (QUORUM-06).
     default_delivery_limit: int | None
-    #: Whether a quorum queue without x-delivery-limit puts what comes back behind all others (ACK-08).
+    #: Whether a quorum queue without x-delivery-limit puts returned messages behind all others (ACK-08).
     requeues_to_tail: bool
-    #: Whether what came back to a quorum queue may have to wait for its next delivery (x-delayed-retry-type).
+    #: Whether returned messages of a quorum queue may wait for their next delivery (x-delayed-retry-type).
     has_delayed_retry: bool
-    #: Whether of what is too much for a quorum queue at once the newest is dead-lettered first (DLX-20).
+    #: Whether a quorum queue that drops several messages at once dead-letters the newest first (DLX-20).
     overflow_is_reversed: bool
     #: Whether a quorum queue goes through its consumers by their tags, else in the order in which they came (ACK-08).
     consumers_by_tag: bool
     #: Whether a consumer of higher priority takes over from a quorum queue's single active consumer (CONSUME-30).
     single_active_by_priority: bool
-    #: Whether the channel crashes when a quorum queue delivers to a consumer that has the tag of an earlier one, which
-    #: has deliveries outstanding (CONSUME-18).
+    #: Whether the channel crashes when a quorum queue delivers to a consumer that reuses the tag of a cancelled one
+    #: with outstanding deliveries (CONSUME-18).
     crashes_on_reused_tag: bool
-    #: Whether quorum queues take back what is not acknowledged in time (CONSUME-27), else channels are closed for it.
+    #: Whether quorum queues take back deliveries that are not acknowledged in time (CONSUME-27), else the channel
+    #: closes.
     has_consumer_timeouts: bool
-    #: Whether a purge takes the dead letters that a quorum queue keeps, too (DLX-27).
+    #: Whether a purge also removes the dead letters that a quorum queue keeps (DLX-27).
     purges_dead_letters: bool
-    #: Whether a quorum queue never hears that it took its own dead letters, and so keeps them besides (DLX-27).
+    #: Whether a quorum queue never learns that it took its own dead letters, and so keeps them as well (DLX-27).
     keeps_dead_letters_to_itself: bool
 
 

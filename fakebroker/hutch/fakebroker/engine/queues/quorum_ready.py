@@ -52,7 +52,7 @@ class QuorumEntry(Entry):
         ``None`` for none.
         """
         if default is None:
-            # Compared as any two terms of Erlang are: numbers are less than all else (QUORUM-07, QUORUM-08).
+            # Compared as Erlang compares any two terms: numbers are less than everything else (QUORUM-07, QUORUM-08).
             return isinstance(limit, int | float) and not isinstance(limit, bool) and self.failures > limit
         if not isinstance(limit, int) or isinstance(limit, bool):
             limit = default
@@ -94,7 +94,7 @@ def expires_at(message: Message, message_ttl: float | None, now: float) -> float
     seconds = math.inf if ttl is None else ttl / 1000
     if message_ttl is not None:
         seconds = min(seconds, message_ttl)
-    return moment(now + max(seconds, 0.001))  # a TTL of 0 leaves it a millisecond
+    return moment(now + max(seconds, 0.001))  # a TTL of 0 counts as a millisecond
 
 
 class QuorumReady:
@@ -109,7 +109,7 @@ class QuorumReady:
         self._watches_levels = watches_levels
         self._returned: deque[QuorumEntry] = deque()
         self._levels: list[deque[QuorumEntry]] = [deque() for _ in range(levels)]
-        # Next to be delivered first.
+        # The next one to deliver comes first.
         self._rows = [self._returned, *reversed(self._levels)]
         self.count = 0
         self.size = 0

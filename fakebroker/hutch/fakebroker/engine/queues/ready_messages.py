@@ -10,7 +10,7 @@ from hutch.fakebroker.engine.message import Message
 from hutch.fakebroker.engine.state.books import Dumping, Loading
 from hutch.fakebroker.engine.state.values import EntryState
 
-#: The ready messages of one priority: those that came back, then those that were never delivered.
+#: The ready messages of one priority: first returned ones, then those that were never delivered.
 RowState = tuple[tuple[EntryState, ...], tuple[EntryState, ...]]
 
 
@@ -42,7 +42,7 @@ def load_entry(state: EntryState, loading: Loading) -> Entry:
     return entry
 
 
-#: What a queue's entries are.
+#: The class of a queue's entries.
 E = TypeVar("E", bound=Entry)
 
 
@@ -134,7 +134,7 @@ class Ready:
         self.clear()
         for entry in entries:
             if wanted(entry.message):
-                # In the order of their positions, and before all that is to come.
+                # In the order of their positions, and before all later messages.
                 self.put_back(entry)
         return [entry.message for entry in entries if not wanted(entry.message)]
 

@@ -6,7 +6,7 @@ from typing import Final, NamedTuple, Self
 from hutch.fakebroker.engine.queues.retention import milliseconds
 from hutch.wire.fields import FieldTable
 
-#: A quorum queue that was full takes messages again once it is no fuller than this.
+#: A quorum queue that was full accepts messages again once it is filled to this part of its limit at most.
 _SOFT_LIMIT: Final = 0.8
 
 
@@ -67,17 +67,17 @@ class Settings:
         self.expires: Final = _milliseconds(arguments.get("x-expires"))
         self.dead_letter_exchange: Final = _text(arguments.get("x-dead-letter-exchange"))
         self.dead_letter_routing_key: Final = _text(arguments.get("x-dead-letter-routing-key"))
-        #: As it was given: any value of any type is accepted (QUEUE-ARG-24).
+        #: The value as given: any value of any type is accepted (QUEUE-ARG-24).
         self.delivery_limit: Final = arguments.get("x-delivery-limit")
         self.consumer_timeout: Final = _milliseconds(arguments.get("x-consumer-timeout"))
         self.delayed_retry: Final = DelayedRetry.of(arguments)
         self.max_length: Final = _number(arguments.get("x-max-length"))
         self.max_length_bytes: Final = _number(arguments.get("x-max-length-bytes"))
         self.max_age: Final = _age(arguments.get("x-max-age"))
-        #: How large a stream's segment grows, by RabbitMQ's default 500 MB.
+        #: The size of a stream's segment, bytes; RabbitMQ's default is 500 MB.
         self.segment_bytes: Final = _number(arguments.get("x-stream-max-segment-size-bytes", 500_000_000)) or 0
         self.overflow: Final = _text(arguments.get("x-overflow")) or "drop-head"
-        #: Whether a quorum queue keeps what died until it has been taken; else it is sent once.
+        #: Whether a quorum queue keeps dead letters until a queue has taken them; else each is sent once.
         self.dead_letters_at_least_once: Final = (
             arguments.get("x-dead-letter-strategy") == "at-least-once"
             and self.overflow == "reject-publish"
@@ -85,9 +85,9 @@ class Settings:
         )
         #: Whether messages go to disk at once (QUEUE-ARG-15).
         self.lazy: Final = arguments.get("x-queue-mode") == "lazy"
-        #: Whether there is a limit to what it holds.
+        #: Whether the queue has a limit.
         self.bounded: Final = self.max_length is not None or self.max_length_bytes is not None
-        #: What a classic queue does when it is full; neither where it has no limit.
+        #: What a classic queue does when it is full; both are false without a limit.
         self.drops_head: Final = self.bounded and self.overflow == "drop-head"
         self.rejects: Final = self.bounded and self.overflow != "drop-head"
 
@@ -122,5 +122,5 @@ def _text(value: object) -> str | None:
     return value if isinstance(value, str) else None
 
 
-#: Those of a queue without arguments, as most are.
+#: The settings of a queue without arguments, as most queues are.
 DEFAULT: Final = Settings({})

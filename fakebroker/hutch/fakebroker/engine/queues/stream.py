@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     from hutch.fakebroker.engine.targets import Publisher
     from hutch.fakebroker.engine.vhost import VHost
 
-#: What a message takes up in RabbitMQ's file beside body, properties and address, bytes: the head of its chunk, the
-#: sections of AMQP 1.0, who published it. RabbitMQ's figure is larger or smaller by some tens of bytes.
+#: The bytes of a message in RabbitMQ's file beside body, properties and address: the head of its chunk, the sections of
+#: AMQP 1.0, its publisher. RabbitMQ's figure differs by some tens of bytes.
 _OVERHEAD: Final = 140
 
 
@@ -73,15 +73,15 @@ class StreamQueue(TypedQueue[Consumer, Record]):
         super().__init__(vhost, name, durable=durable, owner=owner, auto_delete=auto_delete, arguments=arguments)
         self._log = Log()
         self._profile: Final = vhost.node.profile.streams
-        #: In the order in which they are served.
+        #: Its readers, in the order in which they are served.
         self._readers: dict[Consumer, _Reader] = {}
-        #: The newest ones, which were not served yet.
+        #: The newest readers, which were not served yet.
         self._beginners: list[_Reader] = []
-        #: How many deliveries are outstanding of consumers that have any, also of those that ended.
+        #: The number of outstanding deliveries, by consumer, also of consumers that ended.
         self._outstanding: Final[dict[Consumer, int]] = {}
         self._stored: tuple[Envelope, Stored] | None = None
         self._retention: Timer | None = None
-        # Once it is declared, no policy changes that.
+        # A policy does not change the size of the segments after the declaration.
         self._segment_bytes = self.settings.segment_bytes
 
     def __len__(self) -> int:
@@ -213,7 +213,7 @@ class StreamQueue(TypedQueue[Consumer, Record]):
             return None
         if not texts:
             raise internal_error()
-        # The empty value stands for messages without any if it is the last one.
+        # An empty value that is the last one means messages without a filter value.
         unfiltered = consumer.arguments.get("x-stream-match-unfiltered") is True or not texts[-1]
         return frozenset(text for text in texts if text) | ({b""} if unfiltered else set())
 

@@ -14,8 +14,8 @@ from hutch.fakebroker.engine.queues.ready_messages import Entry
 from hutch.fakebroker.engine.state.books import Dumping, Loading
 from hutch.fakebroker.engine.state.values import MessageState
 
-#: What a segment begins with, bytes, and what RabbitMQ writes into each that is not the first: a snapshot of who has
-#: published what, which takes an offset.
+#: The bytes of a segment's head, and of the entry that RabbitMQ writes into each segment but the first: a snapshot of
+#: its publishers, which takes an offset.
 _SEGMENT_HEADER: Final = 8
 _SNAPSHOT: Final = 100
 

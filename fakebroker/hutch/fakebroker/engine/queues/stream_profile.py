@@ -8,18 +8,18 @@ from typing import Final
 class StreamProfile:
     """The switches of streams."""
 
-    #: Why a stream refuses a consumer without prefetch, or acknowledgements; ``{}`` is the queue (STREAM-03, -04).
+    #: The texts that refuse a consumer without prefetch, or acknowledgements; ``{}`` is the queue (STREAM-03, -04).
     without_prefetch: str
     without_acks: str
-    #: Whether basic.nack, reject and recover acknowledge what a stream delivered, else they are refused (STREAM-11).
+    #: Whether basic.nack, reject and recover acknowledge deliveries of a stream, else they are refused (STREAM-11).
     takes_refusals: bool
     #: Whether streams have filters (STREAM-16).
     has_filters: bool
-    #: Whether messages are converted as 4.x does it: a stream tells a delivery mode even where the publisher did not,
-    #: keeps tables and arrays in CC and in headers whose names begin with x-, makes text of byte arrays (STREAM-09) and
-    #: takes what nobody waits for the confirm of, dead letters say.
+    #: Whether messages are converted as in 4.x: each has a delivery mode, tables and arrays stay in CC and in headers
+    #: whose names begin with x-, and byte arrays become text (STREAM-09). Then a stream also takes messages that need
+    #: no confirm, for example dead letters.
     has_message_containers: bool
-    #: After how many seconds a stream looks again for segments that are too old, else with a new segment alone.
+    #: The seconds between two looks for segments that are too old; None: only when a new segment begins.
     retention_interval: float | None
 
 

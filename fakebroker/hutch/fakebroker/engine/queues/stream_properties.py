@@ -14,7 +14,7 @@ from hutch.wire.properties import join_properties, split_properties
 _OFFSET: Final = b"x-stream-offset"
 _FILTER_VALUE: Final = b"x-stream-filter-value"
 _INT64: Final = Struct(">q")
-#: Headers that 4.3 takes for its own, like x-death: they must have a place in AMQP 1.0 all the same.
+#: Headers that 4.3 takes for its own, such as x-death. They need a place in AMQP 1.0 too.
 _BROKERS_OWN: Final = frozenset({b"x-exchange", b"x-routing-key"})
 
 

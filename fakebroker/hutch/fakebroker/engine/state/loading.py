@@ -29,10 +29,10 @@ if TYPE_CHECKING:
     from hutch.fakebroker.engine.queues.queue import Queue
     from hutch.fakebroker.engine.targets import Target
 
-#: What a client is told whose connection is closed.
+#: The text of the close for connections that are not in the state.
 _REASON: Final = "broker forced connection closure with reason 'restore'"
 
-#: Consumers by the identities of their queues' states.
+#: Consumers, by the id() of their queue's state.
 _Staying = dict[int, list[ConsumerState]]
 
 
@@ -82,7 +82,7 @@ def _load(state: NodeState, node: "Node", shift: int) -> None:
     loading = _Loading(node, shift)
     clock = node.clock
     if isinstance(clock, SteppedClock):
-        # What comes back does so at the moment of the state, and what fell due since then at its own.
+        # Messages return at the moment of the state. Timers that fell due since then run at their own moments.
         clock.moment = loading.moment(state.moment)
         try:
             _replace(state, node, loading)
@@ -122,7 +122,7 @@ def _replace(state: NodeState, node: "Node", loading: "_Loading") -> None:
     node.hashes = state.hashes
     node.global_parameters.clear()
     node.global_parameters.update(state.global_parameters)
-    # Those that came since keep their numbers, and their places.
+    # Messages and timers that came later keep their numbers and their places.
     node.messages = max(node.messages, state.messages)
     node.timers.go_on_from(state.timers)
     for each in state.vhosts:
@@ -302,7 +302,7 @@ def _go_on(queue: "Queue", state: QueueState, staying: list[ConsumerState], load
         consumers[consumer] = each
     queue.load_consumers(consumers)
     entries = [queue.load_entry(entry, loading) for entry in state.unacknowledged]
-    if entries:  # a classic queue looks then for what has expired unnoticed
+    if entries:  # then a classic queue looks for messages that expired unnoticed
         queue.requeue(entries, BROKER, failed=True, lost=True)
     if state.consumers and not consumers:  # the last one was lost
         if queue.auto_delete:

@@ -13,8 +13,8 @@ from hutch.fakebroker.engine.message_properties import Envelope
 from hutch.fakebroker.engine.origin import Origin
 from hutch.wire.fields import FieldTable
 
-#: What one queue, router or plugin keeps: a frozen dataclass of its own. It has no base class, for compiled dataclasses
-#: cannot have one that is not compiled.
+#: The state of one queue, router or plugin: a frozen dataclass of its own. It has no base class, because a compiled
+#: dataclass cannot have a base that is not compiled.
 Contents: TypeAlias = object
 
 
