@@ -33,8 +33,9 @@ def a_user_without_permissions(rabbit: Rabbit) -> None:
 
 @case("CONN-CLOSE-07", "CHAN-16")
 def an_operator_closes_a_connection(rabbit: Rabbit) -> None:
-    """A connection that an operator closes gets 320, with the operator's reason if there is one. One user each, because
-    RabbitMQ lists a connection for a while after its end: five seconds with TLS.
+    """A connection that an operator closes gets 320, with the operator's reason if there is one.
+
+    (One user each, because RabbitMQ lists a connection for a while after its end: five seconds with TLS.)
     """
     user, other = rabbit.admin.add_permitted_user(), rabbit.admin.add_permitted_user()
     raw = rabbit.raw(user)

@@ -301,8 +301,9 @@ def a_backlog_goes_to_the_first_consumer(rabbit: Rabbit) -> None:
 
 @case("CONSUME-26")
 def consumer_arguments(rabbit: Rabbit) -> None:
-    """Unknown consumer arguments are accepted; an argument for streams is refused. The catalogue has it accepted
-    too.
+    """Unknown consumer arguments are accepted; an argument for streams is refused.
+
+    (The catalogue has that one accepted too.)
     """
     channel, queue = rabbit.raw_queue()
     for arguments in ({"foo": "bar"}, {"x-cancel-on-ha-failover": True}):

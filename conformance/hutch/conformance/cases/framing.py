@@ -125,8 +125,9 @@ def _received(channel: RawChannel, queue: str) -> bytes:
 
 @case("CONN-FRAME-12", profiles=["3.10"])
 def more_body_than_announced_never_ends(rabbit: Rabbit) -> None:
-    """In 3.x a body frame that is longer than the announced size does not complete its message. The catalogue has the
-    message end at its size.
+    """In 3.x a body frame that is longer than the announced size does not complete its message.
+
+    (The catalogue has the message end where its size is reached.)
     """
     channel, queue = rabbit.raw_queue()
     raw = channel.connection

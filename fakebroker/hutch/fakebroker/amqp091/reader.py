@@ -84,7 +84,7 @@ class Reader(Role):
             self._session.lost()
 
     def _refuse(self, error: Exception) -> int:
-        """Answer an error in what was read. Returns as :meth:`Cutter.next`: ``NOTHING`` if no more is to be read."""
+        """Answer an error in what was read. Returns as :meth:`Cutter.next`: ``NOTHING`` if the reader should stop."""
         session = self._session
         if isinstance(error, FrameError):
             session.fail(frame_error(error))

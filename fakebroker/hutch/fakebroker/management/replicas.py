@@ -24,7 +24,7 @@ def _why_not(queue: Queue) -> str | None:
 
 
 def show_status(call: Call) -> list[Item] | Response:
-    """The replicas of a quorum queue. Nothing is told of a log, for there is none."""
+    """The replicas of a quorum queue. Their logs are left out, because the emulator has none."""
     reason = _why_not(found(call.vhost.queues.get(call.names["Q"])))
     if reason is not None:
         return Response(503, compact({"status": "failed", "reason": reason}), JSON)
