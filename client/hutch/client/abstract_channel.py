@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from hutch.client.connection import Connection
 
 _Reply = TypeVar("_Reply", bound=Method)
-#: What takes a method, called with the channel or connection, the method, its content.
+#: The handler of a method. It gets the channel or connection, the method and its content.
 Handler = Callable[[Any, Any, Content | None], None]
 
 
@@ -55,9 +55,9 @@ class AbstractChannel(ABC):
         method_queue: never used, as in py-amqp.
     """
 
-    #: What is done about methods that come, answers among them.
+    #: The handlers of methods that arrive, also of answers.
     HANDLERS: ClassVar[Mapping[type[Method], Handler]] = {}
-    #: The methods that close it.
+    #: The methods that close the channel or connection.
     _CLOSES: ClassVar[frozenset[type[Method]]] = frozenset()
 
     _on_open: Any = None

@@ -26,7 +26,7 @@ _UNLIKE = frozenset({"application_headers", "message_id", "correlation_id", "tim
 _CONTENT_HEADER = Struct(">HHQ")
 _LETTERS = {"shortstr": "s", "table": "F", "octet": "o", "timestamp": "L"}
 
-#: What py-amqp keeps with a message while it comes in, and how that is of one that did not.
+#: Attributes of a message that py-amqp sets while it arrives, with their values for other messages.
 _FRAMING: Final = {"frame_method": None, "frame_args": None, "body_size": 0, "body_received": 0, "ready": False}
 
 

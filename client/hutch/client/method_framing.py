@@ -46,7 +46,7 @@ __all__ = [
 if TYPE_CHECKING:
     from hutch.client.connection import Connection
 
-#: What sends a method or a heartbeat: type of the frame, channel number, ids, arguments, message.
+#: The function that sends a method or a heartbeat. It gets type of the frame, channel number, ids, arguments, message.
 WriteFrame = Callable[[int, int, MethodSig | None, bytes | str | None, Any], object]
 
 FrameHandler = Callable[["Connection", OnMethod], OnFrame]

@@ -17,10 +17,10 @@ if TYPE_CHECKING:
     from hutch.client.opening import OpeningMethods
 
 
-#: The version of hutch, as its distribution's metadata have it; those take long to read.
+#: The version of hutch. It is repeated here because reading the metadata of the distribution is slow.
 VERSION: Final = "0.1.0"
 
-#: What the client tells of itself (``client_properties``); RabbitMQ shows it in its management UI.
+#: What the client tells about itself (``client_properties``); RabbitMQ shows it in its management UI.
 LIBRARY_PROPERTIES: Final[Mapping[str, Any]] = {
     "product": "hutch",
     "product_version": VERSION,
@@ -76,7 +76,7 @@ def capabilities(server_properties: FieldTable) -> Mapping[str, Any]:
     return named if isinstance(named, dict) else {}
 
 
-# The connections of a process mostly say the same to the same server, so what they say is made once.
+# The connections of a process mostly send the same frames to one server, so these frames are cached.
 
 
 @lru_cache(maxsize=32)

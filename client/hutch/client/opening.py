@@ -29,12 +29,12 @@ from hutch.wire.methods import (
 )
 from hutch.wire.states import FROM_CLIENT, FROM_SERVER, ConnectionState, IllegalMethod, next_connection_state
 
-#: How TLS's answer begins to what it cannot understand (RFC 8446, section 5.1).
+#: The first bytes of a TLS server's answer to bytes that are not TLS (RFC 8446, section 5.1).
 _TLS_ALERT: Final = b"\x15\x03"
-#: What is awaited in each state, for the text of an error.
+#: The method that each state waits for, for the text of an error.
 _NEXT_STEP: Final = {state: f"the server's next step in connection state {state.value}" for state in ConnectionState}
 
-#: What brings a connection that is being opened further.
+#: The methods that carry the opening of a connection forward.
 _STEPS: Final = {ConnectionStart, ConnectionSecure, ConnectionTune, ConnectionOpenOk}
 
 _NOTHING_YET: Final = ConnectionStart(0, 0, MappingProxyType({}), b"", b"")
@@ -52,7 +52,7 @@ def _check_greeting(begin: bytes) -> None:
 class OpeningMethods(RawMethods):
     """What a server says while a connection opens, and the answers. Base of :class:`Connection`, which documents it."""
 
-    #: What every connection tells the server of itself, beside ``client_properties``.
+    #: What every connection tells the server about itself, beside ``client_properties``.
     library_properties: Mapping[str, Any] = negotiation.LIBRARY_PROPERTIES
     #: The protocol extensions to use where the server has them.
     negotiate_capabilities: Mapping[str, bool] = negotiation.NEGOTIATE_CAPABILITIES

@@ -9,7 +9,7 @@ from hutch.wire.content import Content
 from hutch.wire.declaration import Method
 from hutch.wire.methods import BasicCancel, BasicNack, ChannelOpenOk, ConnectionBlocked, ConnectionOpenOk
 
-#: How many of their arguments py-amqp shows, for methods of which it does not show all.
+#: For some methods py-amqp shows only so many arguments.
 _SHOWN: Final[dict[type[Method], int]] = {
     BasicCancel: 1,
     BasicNack: 2,

@@ -12,9 +12,9 @@ from hutch.wire.declaration import Method
 from hutch.wire.frames import Frame, frame
 from hutch.wire.methods import BasicDeliver
 
-#: What takes a frame, and tells whether it completed a method.
+#: The handler of a frame. It returns whether the frame completed a method.
 OnFrame = Callable[[Frame], bool]
-#: What is called with a method: channel number, ids, payload of its frame, message or ``None``.
+#: The callback for a method. It gets channel number, ids, payload of the method's frame, and message or ``None``.
 OnMethod = Callable[[int, MethodSig, bytes, Any], object]
 
 

@@ -50,7 +50,7 @@ class TlsTransport(Transport):
         self._machine = threading.Lock()
         self._incoming = ssl.MemoryBIO()
         self._outgoing = ssl.MemoryBIO()
-        # What looking ahead has found, b"" for the end of the stream; why there will be no more.
+        # Bytes that were read ahead, b"" for the end of the stream, and the error that ended it.
         self._found: bytes | None = None
         self._failure: OSError | None = None
         # Whether ciphertext was lost on its way out, so that the peer can read no more.

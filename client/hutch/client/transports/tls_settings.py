@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, Final
 
-#: What a mapping may hold, and what it means.
+#: The keys of a mapping, with their meanings.
 KEYS: Final[Mapping[str, str]] = {
     "ca_certs": "file of the authorities to trust, PEM; by default those of the system",
     "cert_reqs": "ssl.CERT_REQUIRED, the default; with ssl.CERT_NONE nothing of the server's certificate is checked",
