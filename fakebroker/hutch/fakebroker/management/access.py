@@ -44,7 +44,7 @@ class Access(Enum):
 
 
 class RefusedLogin(Refusal):
-    """A refusal of whoever logs in as ``user``."""
+    """A refused login of ``user``."""
 
     def __init__(self, refusal: Refusal, user: str) -> None:
         super().__init__(refusal.status, refusal.error, refusal.reason, *refusal.headers)
