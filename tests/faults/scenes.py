@@ -58,7 +58,6 @@ SCENES = (
         "connect",
         "faults.connecting().refuse()",
         "faults.connecting(times=1).stay_silent()",
-        "faults.connecting(times=1).reset()",
         "faults.connecting(times=1).end()",
         'faults.next("connection.start-ok").refuse_login()',
         'faults.next("connection.open").close_connection(530)',
