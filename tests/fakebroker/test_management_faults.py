@@ -78,7 +78,7 @@ PUBLISH = {"method": "basic.publish", "action": "nack"}
         ({}, "[{key_missing,action}]"),
         ({"action": "nack"}, "[{key_missing,method}]"),
         ({**PUBLISH, "routing_kye": "q"}, "field 'routing_kye' is unknown; did you mean 'routing_key'? choose from"),
-        ({**PUBLISH, "method": "basic.publsh"}, "did you mean 'basic.publish'?"),
+        ({**PUBLISH, "method": "basic.publis"}, "did you mean 'basic.publish'?"),
         ({**PUBLISH, "queue": "q"}, "basic.publish cannot be told by its queue; it can by: "),
         ({**PUBLISH, "nth": "3"}, "nth is of another type than '3'"),
         ({**PUBLISH, "nth": True}, "nth is of another type than True"),
