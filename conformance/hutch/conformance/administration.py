@@ -7,11 +7,11 @@ from typing import Any, Final, Protocol
 
 from hutch.conformance.management import ManagementError
 
-#: The password of each user that a case makes.
+#: Password of every user that a case creates.
 PASSWORD: Final = "secret"
 
 
-#: :meth:`hutch.conformance.rabbit.Rabbit.eventually`.
+#: Type of :meth:`hutch.conformance.rabbit.Rabbit.eventually`.
 Eventually = Callable[[Callable[[], object], str], object]
 
 
@@ -112,7 +112,7 @@ class Administration:
         self._vhost: Final = vhost
         self._users: Final[list[str]] = []
         self._vhosts: Final[list[str]] = []
-        #: The names among them that the case itself makes something of, or not.
+        #: Reserved names. The case may never create their user or virtual host.
         self._reserved: Final[set[str]] = set()
 
     def remove(self) -> None:

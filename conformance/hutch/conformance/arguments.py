@@ -26,7 +26,7 @@ INTEGERS: Final[tuple[FieldValue, ...]] = (
     *(Int8(5), UInt8(5), Int16(5), UInt16(5)),
     *(5, UInt32(5), Int64(5), UInt64(5)),
 )
-#: A value of every type that is no integer, by the name that reply texts have for the type.
+#: One value of each non-integer type; the keys are the type names in reply texts.
 OTHERS: Final[dict[str, FieldValue]] = {
     "longstr": "1",
     "double": 1.5,

@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from hutch.conformance.rabbit import Rabbit
 
-#: The named RabbitMQ versions that behaviours are told for: 3.10 stands for 3.x, 4.3 for 4.x.
+#: The profiles whose behaviours are described: 3.10 stands for RabbitMQ 3.x, 4.3 for 4.x.
 PROFILES: Final = ("3.10", "4.3")
 
-#: The modules of ``hutch.conformance.cases``, in the order in which their cases run.
+#: Modules of ``hutch.conformance.cases``, in running order.
 TOPICS: Final = (
     "connection",
     "closing",

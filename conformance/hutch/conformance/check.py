@@ -6,7 +6,7 @@ from typing import Any, Final
 from hutch.wire.codes import ReplyCode
 from hutch.wire.fields import FieldValue, type_name
 
-#: Bytes of a short string.
+#: Length limit of a short string, in bytes.
 _LONGEST: Final = 255
 
 

@@ -7,7 +7,7 @@ import subprocess
 import time
 from typing import Final, Protocol
 
-#: Seconds that one rabbitmqctl may take.
+#: Timeout of one rabbitmqctl call, in seconds.
 _PATIENCE: Final = 25
 
 
@@ -60,7 +60,7 @@ class RabbitmqCtl:
 
     def cluster_name(self) -> str:
         """The name that the broker's clients are told, too."""
-        # Erlang prints a binary that is no ASCII as numbers.
+        # Erlang prints a binary that is not ASCII as a list of numbers.
         printed = self._eval("base64:encode(rabbit_nodes:cluster_name())")
         if not (name := re.fullmatch('<<"(.*)">>', printed)):
             raise ControlError(f"rabbitmqctl eval printed {printed!r}, not the cluster's name")
@@ -116,7 +116,7 @@ class RabbitmqCtl:
         """What rabbitmqctl prints, without the blanks around."""
         command = [*self._command, *arguments]
         try:
-            # In a process group of its own, Ctrl-C does not end it halfway.
+            # The process group of its own keeps Ctrl-C from stopping rabbitmqctl halfway.
             done = subprocess.run(
                 command, capture_output=True, text=True, timeout=_PATIENCE, check=False, process_group=0
             )

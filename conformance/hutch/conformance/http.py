@@ -10,7 +10,7 @@ from urllib.parse import quote, urlsplit
 
 from hutch.conformance.check import equal, true
 
-#: Seconds for an answer.
+#: Timeout of one request, in seconds.
 _TIMEOUT: Final = 20
 
 

@@ -9,12 +9,12 @@ from hutch.conformance.case import PROFILES, case
 from hutch.conformance.check import true
 from hutch.conformance.rabbit import Rabbit
 
-#: A request: method, path, and a body for JSON.
+#: A request: method, path, and optionally a body to encode as JSON.
 Request = tuple[Any, ...]
-#: What a version answers: a status, and a body or a part of one.
+#: What a version answers: a status, and the body or a part of it.
 Told = Mapping[str, Any]
 
-#: Stands for the body of an answer that is not looked at.
+#: Stands for a response body that is not compared.
 ANY: Final = ...
 
 
@@ -38,9 +38,9 @@ def unauthorised(reason: str) -> tuple[int, object]:
     return refusal(401, "not_authorised", reason)
 
 
-#: There is nothing at a path.
+#: The answer for a path that does not exist.
 NOTHING: Final = refusal(404, "Object Not Found", "Not Found")
-#: The user lacks a permission.
+#: The answer if the user lacks a permission.
 DENIED: Final = unauthorised("Access refused.")
 CREATED: Final = (201, None)
 DONE: Final = (204, None)

@@ -14,7 +14,7 @@ from hutch.wire.fields import FieldTable, type_name
 
 #: The exchange that events are published to.
 EVENTS: Final = "amq.rabbitmq.event"
-#: Who does what nobody asked for.
+#: The user of actions that the broker takes by itself.
 INTERNAL: Final = "rmq-internal"
 _PROCESS: Final = re.compile(r"<(.+)\.\d+\.\d+\.\d+>")
 

@@ -54,10 +54,10 @@ class Live:
         self.profile = named
         self.name = f"{address.host}:{address.port} (RabbitMQ {self.version} as {named})"
         self.is_live = True
-        #: Who administers, or why nobody does.
+        #: The management API, or the reason why there is none.
         self._operator: Management | str = "needs the management API (--management)"
         self._rabbitmqctl: RabbitmqCtl | None = None
-        #: What sites could not delete.
+        #: Names of queues and exchanges that sites could not delete.
         self._left: list[str] = []
         if management_url is not None:
             try:
@@ -151,7 +151,7 @@ class Live:
     def _own_vhost(self, management: Management) -> Iterator[Site]:
         unique = _unique()
         with contextlib.ExitStack() as cleanup:
-            # Whatever the node's default is.
+            # The node's own default may differ.
             management.add_vhost(unique, default_queue_type="classic")
             cleanup.callback(management.delete_vhost, unique)
             self._undo_after(cleanup)

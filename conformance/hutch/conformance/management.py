@@ -47,11 +47,11 @@ class Management:
         if parts.scheme not in {"http", "https"} or not parts.hostname or port == -1:
             raise ManagementError(f"{url!r} is no URL of a management API: http://host:15672 is wanted")
         host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
-        #: Where the API is, without ``/api/``.
+        #: URL of the API, without ``/api/``.
         self.url: Final = f"{parts.scheme}://{host}:{port or 15672}{parts.path.rstrip('/')}"
         self._base = f"{self.url}/api/"
         self._userid = userid
-        #: Who administers.
+        #: Name of the administrator.
         self.user = unquote(parts.username or userid)
         #: The administrator's name and password.
         self.login: Final = (self.user, unquote(parts.password or password))
@@ -61,7 +61,7 @@ class Management:
             "Content-Type": "application/json",
         }
 
-        #: The users and virtual hosts that were made here.
+        #: Users and virtual hosts created by this object.
         self._made: set[tuple[str, str]] = set()
 
     # what there is
@@ -213,9 +213,9 @@ class Management:
         except urllib.error.HTTPError as error:
             with error:
                 if error.code == HTTPStatus.BAD_REQUEST:
-                    # 3.10 puts the reason into HTML's words.
+                    # 3.10 escapes the reason for HTML.
                     raise BadRequest(html.unescape(json.load(error)["reason"])) from None
-                # A wrong password is told as "not_authorized".
+                # For a wrong password the error is "not_authorized" instead, with a z.
                 if error.code == HTTPStatus.UNAUTHORIZED and b'"not_authorised"' in error.read():
                     raise NotPermitted(f"{self._base}{path}: {self.user!r} lacks a tag") from None
                 if error.code == HTTPStatus.NOT_FOUND:

@@ -9,7 +9,7 @@ from hutch.conformance.site import Inapplicable
 from hutch.wire import methods as amqp
 from hutch.wire.fields import FieldTable
 
-#: The plugin that brings each exchange type.
+#: The plugin that provides each exchange type.
 _PLUGINS: Final = {
     "x-consistent-hash": "rabbitmq_consistent_hash_exchange",
     "x-delayed-message": "rabbitmq_delayed_message_exchange",
@@ -27,7 +27,7 @@ def needs_type(rabbit: Rabbit, type_: str) -> None:
     _, answer = connection.read()
     connection.forget(channel.number)
     connection.close()
-    # Where the plugin was disabled while the node ran, the type is called invalid.
+    # If the plugin was disabled while the node ran, RabbitMQ calls the type invalid.
     told = f"unknown exchange type '{type_}'", f"invalid exchange type '{type_}'"
     if getattr(answer, "reply_text", "").endswith(told):
         raise Inapplicable(f"needs the plugin {_PLUGINS[type_]}")

@@ -10,7 +10,7 @@ from hutch.wire import methods as amqp
 from hutch.wire.content import Content
 from hutch.wire.fields import FieldTable, FieldValue
 
-#: The headers that tell how often a message came back.
+#: Headers that count how often a message was requeued.
 COUNTS: Final = ("x-acquired-count", "x-delivery-count")
 
 

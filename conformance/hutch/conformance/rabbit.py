@@ -30,7 +30,7 @@ class Rabbit:
         self._site: Final = site
         self._connections: list[Connection] = []
         self._raw: list[RawConnection] = []
-        #: What closes the connections that a restart has ended.
+        #: Functions that close the connections that a restart ended.
         self._ended: list[Callable[[], object]] = []
         self._admin: Administration | None = None
         self._http: Http | None = None
@@ -332,7 +332,7 @@ class Rabbit:
         wanted = (code, reply_text(code, text), method)
         try:
             yield
-            # An asynchronous method is not answered; if it was refused, the next synchronous one tells.
+            # An asynchronous method has no answer. If the broker refuses it, the next synchronous method fails.
             channel.basic_qos(0, 0, False)
         except AMQPError as error:
             equal((error.reply_code, error.reply_text, error.method_sig), wanted, "refusal")

@@ -39,7 +39,7 @@ from hutch.wire.transport import Transport
 Item = Method | Content
 M = TypeVar("M", bound=Method)
 
-#: What a client of RabbitMQ says it can do.
+#: The capabilities that a RabbitMQ client announces.
 CAPABILITIES: Final[FieldTable] = {
     "publisher_confirms": True,
     "consumer_cancel_notify": True,

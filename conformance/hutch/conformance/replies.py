@@ -8,7 +8,7 @@ from hutch.conformance.raw import RawChannel, fields, properties_of
 from hutch.wire import methods as amqp
 from hutch.wire.content import Content
 
-#: The pseudo queue.
+#: The pseudo queue of direct reply-to.
 PSEUDO: Final = "amq.rabbitmq.reply-to"
 
 

@@ -14,11 +14,11 @@ from hutch.conformance.rabbit import Rabbit
 from hutch.conformance.site import Inapplicable
 from hutch.conformance.targets import Target
 
-#: Seconds that a case may take. Restarts of a busy live broker take longest.
+#: Timeout of a case, in seconds. Restarts of a busy live broker take longest.
 CASE_DEADLINE: Final = 50.0
-#: Seconds that a case which is given up may take to clean up behind itself.
+#: Seconds that a timed-out case may take to clean up.
 _CLEAN_UP: Final = 5.0
-#: The same at the end of the run: a broker that the case has stopped has to be started again.
+#: Seconds for the clean-up after an interrupt. A broker that the case stopped has to start again.
 _LAST_CLEAN_UP: Final = 60.0
 
 
@@ -69,7 +69,7 @@ def run_case(case: Case, target: Target, deadline: float = CASE_DEADLINE) -> Res
     play = _Play(case, target)
     began = time.monotonic()
     try:
-        play.start()  # which may be interrupted when the case has begun already
+        play.start()  # an interrupt may raise here although the case already runs
         play.ended.wait(deadline)
     except KeyboardInterrupt:
         play.abandon()
@@ -97,7 +97,7 @@ class _Play(threading.Thread):
         self._rabbit: Rabbit | None = None
         self.error: BaseException | None = None
         self.message = ""
-        #: Set at the end. (A join that was interrupted takes the thread for ended in some versions of Python.)
+        #: Set at the end. In some Python versions, an interrupted join() marks a running thread as ended.
         self.ended = threading.Event()
 
     def run(self) -> None:

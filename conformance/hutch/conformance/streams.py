@@ -9,7 +9,7 @@ from hutch.wire import methods as amqp
 from hutch.wire.content import Content
 from hutch.wire.fields import FieldTable, FieldValue, Int64
 
-#: Where readers start unless told otherwise.
+#: The offset at which readers start by default.
 FIRST: FieldTable = {"x-stream-offset": "first"}
 
 
@@ -82,5 +82,5 @@ def at(offset: FieldValue) -> FieldTable:
     return {"x-stream-offset": offset}
 
 
-#: A moment before every message, and one after.
+#: Timestamps before all messages and after all messages.
 LONG_AGO, FAR_AHEAD = datetime(2000, 1, 1), datetime(2100, 1, 1)

@@ -16,7 +16,7 @@ from hutch.wire.url import Address, InvalidURL, parse_url
 
 _VHOST: Final = "conformance"
 
-#: What the emulator has enabled; a live broker may lack some, and then the cases of these do not apply.
+#: Plugins that the emulator enables. A live broker may lack some; the cases that need them then do not apply.
 _PLUGINS: Final = (
     "rabbitmq_consistent_hash_exchange",
     "rabbitmq_delayed_message_exchange",
@@ -26,10 +26,10 @@ _PLUGINS: Final = (
     "rabbitmq_sharding",
 )
 
-#: Real seconds without news after which the emulator behind a port is taken to wait for its clock.
+#: After so many real seconds without input, an emulator behind a port counts as waiting for its clock.
 _TICK: Final = 0.05
 
-#: Seconds for connecting and logging in. RabbitMQ 4.3 was seen to take five of them before its greeting.
+#: Seconds for connecting and logging in. RabbitMQ 4.3 was seen to take five seconds before its greeting.
 _CONNECT_TIMEOUT: Final = 20
 
 

@@ -87,5 +87,5 @@ def vanish(channel: RawChannel) -> None:
     channel.connection.close()
 
 
-#: The ways in which a channel ends.
+#: The ways to end a channel.
 ENDS: Final[tuple[Callable[[RawChannel], None], ...]] = (close, fail, close_connection, vanish)

@@ -2,7 +2,7 @@
 
 from typing import Final
 
-#: Why a row is not shown, by its id.
+#: The reason why a behaviour is not shown, by id.
 UNSHOWN: Final[dict[str, str]] = {
     "CONN-AUTH-14": "needs a client on another machine, and live brokers that listen to it",
     "CONN-OPEN-06": "needs the process of a virtual host to have died, which no operator brings about",

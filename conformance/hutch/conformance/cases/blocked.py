@@ -83,7 +83,7 @@ def who_is_blocked_may_be_silent(rabbit: Rabbit) -> None:
     """The broker goes on sending heartbeats to a blocked client, and expects none. Once it reads again, the client has
     three intervals.
     """
-    rabbit.control.raise_alarm("memory")  # this may take longer than three heartbeats
+    rabbit.control.raise_alarm("memory")  # raising the alarm may take longer than three heartbeats
     channel, queue = rabbit.raw_queue(heartbeat=2)
     channel.publish(b"1", routing_key=queue)
     raw = channel.connection

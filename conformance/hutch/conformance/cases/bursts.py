@@ -16,7 +16,7 @@ from hutch.conformance.raw import Item, RawChannel, delivery_tag
 from hutch.wire import methods as amqp
 from hutch.wire.fields import FieldTable
 
-#: How often what happens now and then is tried.
+#: Number of attempts to provoke an effect that does not occur every time.
 _ATTEMPTS = 20
 
 

@@ -13,7 +13,7 @@ from hutch.wire.fields import ByteArray, FieldTable, FieldValue, Int8, Int64, UI
 
 Death = Mapping[str, FieldValue]
 
-#: What kinds of queues messages die in.
+#: The kinds of queue in which messages die.
 _KINDS: Sequence[FieldTable] = (
     {"x-queue-type": "classic"},
     {"x-queue-type": "quorum"},
@@ -194,7 +194,7 @@ def claimed_deaths_and_cycles(rabbit: Rabbit) -> None:
         ([_claim(one)], True),
         ([_claim(one, "whatever")], True),
         ([_claim(one, "rejected")], False),
-        # An entry behind another is older; several are turned round, so that the last one is the newest.
+        # A later entry in x-death is older. Several entries are turned round, which makes the last one the newest.
         ([_claim(one), _claim("a")], True),
         ([_claim(one), _claim("a", "rejected")], False),
         ([_claim("a", "rejected"), _claim(one)], True),

@@ -54,7 +54,7 @@ def credit_that_is_no_table(rabbit: Rabbit) -> None:
         channel.connection.expect_close(541, "", (0, 0))
     channel, queue = rabbit.raw_queue(2)
     channel.call(amqp.BasicConsume(queue=queue, arguments={"x-credit": {"credit": 1, "drain": False}}))
-    for number in (b"0", b"1"):  # a credit that is no 64-bit number is none
+    for number in (b"0", b"1"):  # a credit that is not a 64-bit number sets no limit
         equal(channel.message(amqp.BasicDeliver).body, number)
 
 
@@ -84,7 +84,7 @@ def an_empty_queue_type_is_not_the_name_of_the_default(rabbit: Rabbit) -> None:
         ({}, {name: ""}, rabbit.by_profile(added)),
         ({name: "classic"}, {name: ""}, "received '' but current is 'classic'"),
     ]
-    if rabbit.profile != "3.10":  # which refuses it for a new queue
+    if rabbit.profile != "3.10":  # 3.10 refuses the empty value for a new queue
         attempts.append(({name: ""}, {}, "received 'classic' but current is ''"))
         attempts.append(({name: ""}, {name: "quorum"}, "received 'quorum' but current is ''"))
     for before, after, difference in attempts:

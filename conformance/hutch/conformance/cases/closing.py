@@ -18,15 +18,15 @@ _CLOSE: Final = method_frame(0, amqp.ConnectionClose(200, "bye").encode())
 _CLOSE_OK: Final = method_frame(0, amqp.ConnectionCloseOk().encode())
 _ANSWER: Final = amqp.ConnectionCloseOk()
 
-#: An error that the reader finds, and its answer.
+#: An error that the connection's reader detects, and the reply text.
 _OPEN_AGAIN: Final = method_frame(0, amqp.ConnectionOpen("/").encode())
 _RUNNING: Final = "unexpected method in connection state running"
-#: An error that a channel finds, and its answer.
+#: An error that a channel detects, and the reply text.
 _NOT_OPEN: Final = method_frame(7, amqp.BasicQos().encode())
 _EXPECTED: Final = "expected 'channel.open'"
 
 _UNKNOWN_METHOD: Final = frame(METHOD, 0, b"\0\x63\0\1")
-#: Connection.close without its arguments.
+#: A connection.close without arguments.
 _UNDECODABLE: Final = frame(METHOD, 0, b"\0\x0a\0\x32")
 _WRONG_END: Final = frame(METHOD, 0, b"\0\x0a\0\x33")[:-1] + b"\0"
 _END_TEXT: Final = "type 1, all octets = <<0,10,0,51>>: {invalid_frame_end_marker,0}"
@@ -99,7 +99,7 @@ def close_behind_an_error_of_a_channel(rabbit: Rabbit) -> None:
             raw.send(error + along)
             _expect(raw, answer)
             _expect_closed(raw)
-    # The channel is done with by a close-ok that nobody asked for; then there is none whose end is waited for.
+    # An unasked channel.close-ok ends the channel. The broker then waits for no channel when the connection closes.
     raw = _busy(rabbit)
     raw.send(method_frame(1, amqp.ChannelCloseOk().encode()) + _CLOSE)
     _expect(raw, _ANSWER)

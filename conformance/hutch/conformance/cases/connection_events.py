@@ -10,7 +10,7 @@ from hutch.conformance.raw import CAPABILITIES, RawConnection
 from hutch.wire.fields import FieldTable, Int64, type_name
 
 _AGREED: Final = ("ssl_hash", "ssl_cipher", "ssl_key_exchange", "ssl_protocol")
-#: Empty where the client shows no certificate, which over TLS it may.
+#: Event headers about the client's certificate. They are empty if the client presents none, which TLS permits.
 _CERTIFICATE: Final = ("peer_cert_validity", "peer_cert_issuer", "peer_cert_subject")
 _BLANK: Final = (
     "user '{}' attempted to log in with a blank password, which is prohibited by the internal authN backend. To use "

@@ -68,7 +68,7 @@ def credit_limits_a_consumer(rabbit: Rabbit) -> None:
         _expect(channel, 4)
         _grant(channel, 9)
         _expect(channel, 4, b"3", b"4", b"5", b"6")
-        _grant(channel, 1)  # what was left of the nine is gone
+        _grant(channel, 1)  # this replaces the credit left over from the nine
         _expect(channel, 0)
         channel.publish(b"7", routing_key=queue)
         channel.publish(b"8", routing_key=queue)
@@ -88,7 +88,7 @@ def credit_for_a_consumer_without(rabbit: Rabbit) -> None:
     _expect(channel, 3, b"1")
     channel.send(amqp.BasicAck(2, multiple=True))
     channel.expect_nothing(queue)
-    channel.call(amqp.BasicQos(prefetch_count=1, global_=True))  # which holds beside it
+    channel.call(amqp.BasicQos(prefetch_count=1, global_=True))  # the global prefetch limit applies beside the credit
     _grant(channel, 5)
     _expect(channel, 2, b"2")
     channel.send(amqp.BasicAck(3))
@@ -136,7 +136,8 @@ def draining_a_classic_queue(rabbit: Rabbit) -> None:
         asking = _asking(3, drain=True)
         channel.send(amqp.BasicConsume(queue=queue, consumer_tag="c", no_ack=no_ack, arguments=asking))
         channel.connection.expect_close(541, "", (0, 0))
-        # On a busy machine the end now and then overtakes all that the channel has said (5 of 80).
+        # On a busy machine the end of the connection sometimes overtakes the channel's last frames (seen in 5 of 80
+        # runs).
         told = [_told(item) for item in channel.connection.waiting_on(channel.number)]
         equal(told, [amqp.BasicConsumeOk("c"), b"0", b"1"] if told else [])
         equal(_left(other, queue, len(left)), left)

@@ -430,7 +430,8 @@ def original_expiration_of_what_was_on_disk(rabbit: Rabbit) -> None:
         yard.publish(queue, expiration="60000")
         yard.reject(queue)
         yard.expect_headers(yard.get(dead), [{**_death(queue, "rejected"), **lost}])
-        yard.publish(queue, expiration="60000", headers={"BCC": [dead]})  # which is taken out, and the rest rewritten
+        # dead-lettering removes the BCC header and rewrites the others
+        yard.publish(queue, expiration="60000", headers={"BCC": [dead]})
         equal(yard.get(dead).body, b"x")
         yard.reject(queue)
         yard.expect_headers(yard.get(dead), [{**_death(queue, "rejected"), **told}])

@@ -177,7 +177,7 @@ def _expect_bad_type(rabbit: Rabbit, method: amqp.ExchangeDeclare, text: str) ->
 @case("EXCH-DECLARE-05")
 def unknown_exchange_types(rabbit: Rabbit) -> None:
     """An unknown type closes the connection with 503 in 3.x, the channel with 406 in 4.x."""
-    # No broker knows these words. One that is an atom to RabbitMQ, whatever for, is called invalid.
+    # No broker knows these types. RabbitMQ calls a type invalid, not unknown, if the word exists as an Erlang atom.
     for unknown in ("no-such-type", "DIRECT", "x-no-such-type"):
         _expect_bad_type(
             rabbit, amqp.ExchangeDeclare(exchange=rabbit.name("x"), type=unknown), f"unknown exchange type '{unknown}'"

@@ -15,7 +15,8 @@ class _Shared:
 
     def __init__(self, rabbit: Rabbit, queue_type: str) -> None:
         self.queue = rabbit.name()
-        #: What a channel is asked behind when nothing more is to have come; a quorum queue has nothing of that kind.
+        #: The queue that RawChannel.expect_nothing() sends its probe through; None for a quorum queue, which has no
+        #: such probe.
         self._behind = self.queue if queue_type == "classic" else None
         self._publisher = rabbit.raw().channel()
         arguments: FieldTable = {"x-queue-type": queue_type}
@@ -95,7 +96,7 @@ def a_consumer_with_room_again_is_last_in_turn(rabbit: Rabbit) -> None:
         channels = {tag: connection.channel(number) for number, tag in enumerate("abc", 1)}
         for tag, channel in channels.items():
             shared.consume(channel, tag, 1 if tag == "a" else 10)
-        shared.publish(b"0", b"1", b"2", b"3")  # the last of them passes a over
+        shared.publish(b"0", b"1", b"2", b"3")  # the last message skips consumer a, whose prefetch is used up
         (first,) = shared.expect(channels["a"], b"0")
         shared.expect(channels["b"], b"1", b"3")
         shared.expect(channels["c"], b"2")

@@ -18,7 +18,7 @@ from hutch.wire.fields import ByteArray, FieldTable, FieldValue, Float32, Int8, 
 _CONSISTENT: Final = "x-consistent-hash"
 _MODULUS: Final = "x-modulus-hash"
 _WEIGHTS: Final = ("1", "2", "3")
-#: The queues of the weights 1, 2 and 3 that the keys 0 to 59 get to.
+#: For each routing key from 0 to 59, the queue it routes to: a, b and c have the weights 1, 2 and 3.
 _KEYS: Final = "cbcbaacbbabcbcccabbbbabbcccccbcbccbbbbcbccaacbabcbbbbcbbcccb"
 _WITHOUT_B: Final = "ccccaacccacccccaaccccaccccccccccccccccccccaaccaccccccccccccc"
 _WITH_B_LAST: Final = "ccbcaacccacccccbaccccaccccbcbcbcbcccccccbcaabcacccccccccbbbc"

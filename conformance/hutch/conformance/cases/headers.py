@@ -33,7 +33,7 @@ _BINDINGS: Final[dict[str, FieldTable]] = {
 
 _ONE: Final = "none any all_x empty void short long"
 
-#: Each row: the behaviours it shows, the message's headers, the bindings that match, and those that 3.10 matches too.
+#: Each row: the behaviours shown, the message's headers, the bindings that match, and those that match only on 3.10.
 _MATRIX: Final[tuple[tuple[tuple[str, ...], FieldTable | None, str, str], ...]] = (
     (("HDR-M01", "EXCH-HEADERS-02"), {}, "empty", ""),
     (("HDR-M02", "EXCH-HEADERS-02"), None, "empty", ""),

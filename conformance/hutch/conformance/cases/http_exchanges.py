@@ -6,7 +6,7 @@ from hutch.conformance.http_rows import CREATED, DENIED, DONE, NOTHING, Request,
 from hutch.conformance.rabbit import Rabbit
 
 _X: Request = ("PUT", "exchanges/V/x", {})
-#: What the event exchange's plugin, and a log exchange, add.
+#: Exchanges that exist only with the event exchange plugin or the log exchange.
 _OF_PLUGINS = frozenset({"amq.rabbitmq.event", "amq.rabbitmq.log"})
 
 

@@ -280,7 +280,7 @@ row(
     "A stream has no get.",
     ("POST", _GET, _ASK),
     bad("540 basic.get not supported by stream queues queue 'q' in vhost 'VHOST'"),
-    # On 3.10 a stream is there a moment later, or once something was published.
+    # On 3.10 a stream exists a moment later, or once a message was published.
     before=[("PUT", "queues/V/q", {"durable": True, "arguments": {"x-queue-type": "stream"}}), _PUT_ONE],
 )
 

@@ -57,7 +57,7 @@ def a_classic_queue_shown(rabbit: Rabbit) -> None:
     http("PUT", "queues/V/q", {"durable": True}).expect(201)
 
     def counted() -> bool:
-        # Counts and the rest come to the API each at a time of its own.
+        # The counts and the other facts reach the management API at different times.
         told: Mapping[str, Any] = http("GET", "queues/V/q").expect(200)
         return "messages" in told and "policy" in told
 

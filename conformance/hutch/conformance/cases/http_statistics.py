@@ -259,7 +259,7 @@ def bytes_of_a_queue(rabbit: Rabbit) -> None:
         rabbit.publish(channel, b"12345", routing_key=queue)
         rabbit.publish(channel, b"12", routing_key=queue)
         rabbit.get(channel, queue)
-        rabbit.advance(11)  # a quorum queue of RabbitMQ takes its time
+        rabbit.advance(11)  # a quorum queue of RabbitMQ updates its byte counts late
         _expect_bytes(rabbit, queue, ready=2 + size, unacknowledged=5 + size)
 
 
@@ -316,7 +316,7 @@ def rates(rabbit: Rabbit) -> None:
         _path(channel, rabbit): ("publish_details",),
     }
 
-    # RabbitMQ looks at each of them at a moment of its own.
+    # RabbitMQ updates each of these rates at a different time.
     unseen = {(path, name) for path, names in paths.items() for name in names}
 
     def found(path: str) -> dict[str, float]:

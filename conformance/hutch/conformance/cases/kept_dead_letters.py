@@ -85,7 +85,7 @@ def dead_letters_to_the_queue_itself_that_is_full(rabbit: Rabbit) -> None:
     limits = {**_KEEPING, "max_length": 1}
     queue = yard.queue(**limits, dead_letter_exchange="")
     yard.publish(queue, expiration="1")
-    rabbit.advance(0.1)  # what expires and comes back to where it expired goes nowhere, and is kept
+    rabbit.advance(0.1)  # a message that expires back into its own queue is not routed, and the queue keeps it
     _let_die(yard, queue)
     equal(yard.channel.get(queue), None)
     if rabbit.profile == "3.10":

@@ -184,7 +184,7 @@ def virtual_hosts_have_events(rabbit: Rabbit) -> None:
     equal(exchanges, sorted(_PREDECLARED))
     for key in ("vhost.created", "vhost.updated"):
         told, headers = listener.next(lambda _, headers: vhost in headers.values())
-        # A print of a map, whose order nobody warrants, and who did it.
+        # The metadata is a printed Erlang map without a fixed order. The user who acted is not compared.
         equal(headers.pop("metadata")[:2], "#{")
         headers.pop("user_who_performed_action")
         equal(list(headers.pop("cluster_state").values()), ["running"])

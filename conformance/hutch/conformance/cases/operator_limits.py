@@ -112,7 +112,7 @@ def channels_of_a_user(rabbit: Rabbit) -> None:
         equal(item, amqp.ConnectionClose(530, reply_text(530, text), 0, 0))
         return True
 
-    # RabbitMQ counts a little behind what it answers.
+    # RabbitMQ answers channel.open before it counts the channel.
     rabbit.eventually(refused, "more than two channels were opened")
     channel.close()
     rabbit.eventually(lambda: not refused(), "a channel that was closed still counts")

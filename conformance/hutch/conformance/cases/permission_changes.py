@@ -23,7 +23,7 @@ def permissions_are_regular_expressions(rabbit: Rabbit) -> None:
         ("^box", False),
         ("^in.*é$", True),
         ("^(out|in)box\\.", True),
-        ("^inbox\\...$", True),  # the last letter is two bytes
+        ("^inbox\\...$", True),  # é is two bytes
         ("^inbox\\..$", False),
         ("", False),
     )
@@ -53,7 +53,7 @@ def letters_in_permissions(rabbit: Rabbit) -> None:
     older = rabbit.profile == "3.10"
     _expect_permitted(
         rabbit,
-        "Ãß-1",  # C3 83, C3 9F
+        "Ãß-1",  # bytes: C3 83, C3 9F
         (r"^\w", older),
         (r"^\W", not older),
         (r"^\w[\w\x83]\w", older),
@@ -63,7 +63,7 @@ def letters_in_permissions(rabbit: Rabbit) -> None:
         ("^[[:^upper:]]", not older),
         ("[[:lower:]]", False),
         ("(?i)^[[:lower:]]", older),
-        ("^(?i)ã", False),  # C3 A3
+        ("^(?i)ã", False),  # bytes: C3 A3
         (r"^.[[:cntrl:]]", older),
         ("^[[:alpha:]][^[:alnum:]]", older),
         (r"[[:digit:]]\z", True),

@@ -29,7 +29,7 @@ def _expect_random(rabbit: Rabbit, type_: str) -> None:
     more: FieldTable = {"CC": ["x", "y"]}
     picked = spread(channel, exchange, queues, [{**message, "headers": more} for message in keys() * 4])
     equal(set(picked), {"a", "b"}, "picked")
-    # Five bindings of six are a's; a fair coin of that kind fails here once in a billion times.
+    # Queue a has five bindings of six. A fair random choice falls outside this range once in a billion times.
     true(140 < picked.count("a") < 236, f"{picked.count('a')} of 240 messages went to the queue with 5 of 6 bindings")
 
 
@@ -84,7 +84,8 @@ def bindings_of_a_local_random_exchange(rabbit: Rabbit) -> None:
         channel = connection.channel(2)
         channel.send(bind)
         channel.expect_close(406, text, (bind.CLASS_ID, bind.METHOD_ID))
-    # An empty name stands for the queue declared last, and an empty key beside it for that name.
+    # An empty queue name stands for the queue declared last. With it, an empty routing key stands for that queue's
+    # name.
     channel = connection.channel(2)
     channel.call(amqp.QueueDeclare(queue=queue))
     channel.send(amqp.QueueBind(queue="", exchange=exchange))

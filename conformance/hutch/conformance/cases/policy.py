@@ -9,7 +9,7 @@ from hutch.conformance.check import equal
 from hutch.conformance.rabbit import Rabbit, body, tag_of
 from hutch.wire.fields import FieldTable
 
-#: Seconds that a live broker may take to have what there is go by a policy.
+#: Seconds that a live broker may take to apply a policy to existing queues.
 _MOMENT = 0.6
 
 

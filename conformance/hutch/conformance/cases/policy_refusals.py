@@ -9,7 +9,7 @@ from hutch.conformance.rabbit import Rabbit
 
 Definition = Mapping[str, Any]
 _LIMIT: Definition = {"max-length": 1}
-#: No queue has such a name.
+#: A pattern that matches no queue.
 _NONE = "^none$"
 _KEYS: dict[str, object] = {
     "alternate-exchange": "x",
@@ -41,12 +41,12 @@ _NEW_KEYS: dict[str, object] = {
     "target-group-size": 3,
 }
 _NO_KEYS: dict[str, object] = {"bogus": 1, "max-priority": 5, "single-active-consumer": True, "x-max-length": 1}
-#: Of those above, what operator policies take.
+#: The keys of _KEYS that operator policies accept.
 _OPERATORS = (
     *("delivery-limit", "expires", "max-in-memory-bytes", "max-in-memory-length"),
     *("max-length", "max-length-bytes", "message-ttl"),
 )
-#: How it is told what there is to apply to.
+#: How the refusal lists the valid values of apply-to.
 _TARGETS = {
     "3.10": "'queues', 'exchanges' or 'all'",
     "4.3": "one of: 'queues', 'classic_queues',  'quorum_queues', 'streams', 'exchanges', or 'all'",
@@ -228,7 +228,8 @@ def values_for_mirroring(rabbit: Rabbit) -> None:
             ({**every, "ha-params": 2}, 'ha-mode="all" does not take parameters'),
             ({**every, "ha-sync-mode": 5}, 'ha-sync-mode must be "manual" or "automatic", got 5'),
             ({**every, "ha-sync-batch-size": 0}, "ha-sync-batch-size takes an integer greater than 0, 0 given"),
-            # Of several, the first by name; the modes of mirrors come before or after, which depends on the plugins.
+            # Of several faults, the first by key name is reported. The ha-* keys come before or after, depending on
+            # the plugins.
             ({**every, "max-length": -1, "max-age": "1x"}, '<<"1x">> is not a valid max age'),
             (
                 {**every, "ha-sync-mode": "x", "ha-sync-batch-size": 0},
@@ -253,7 +254,7 @@ def text_in_refusals(rabbit: Rabbit) -> None:
     """Of text outside of ASCII 3.x prints each byte; the management API shows it as it was, or in numbers if a byte is
     no letter of Latin-1.
     """
-    long = {"é" * 12: "x", "ü" * 12: "y", "b": 1}  # in bytes
+    long = {"é" * 12: "x", "ü" * 12: "y", "b": 1}  # a key's length is in bytes
     folded = f'{{<<"b">>,1}},\n {{<<"{"é" * 12}">>,<<"x">>}},\n {{<<"{"ü" * 12}">>,<<"y">>}}'
     _expect_definitions_refused(
         rabbit,
@@ -280,7 +281,7 @@ def a_pattern_that_is_no_regular_expression(rabbit: Rabbit) -> None:
     """A pattern has to be a regular expression; what is wrong with it is told in the words of 3.x's PCRE or 4.x's
     PCRE2.
     """
-    fold = f",\n{' ' * 54}"  # where Erlang breaks the line
+    fold = f",\n{' ' * 54}"  # Erlang breaks the line here
     wrong = {
         "[": f'{{"missing terminating ] for character class"{fold}1}}',
         "ab[c": f'{{"missing terminating ] for character class"{fold}4}}',

@@ -11,7 +11,7 @@ from hutch.conformance.rabbit import Rabbit
 from hutch.conformance.raw import fields
 from hutch.wire.fields import FieldTable
 
-#: Seconds that a live broker may take to have what there is go by a policy.
+#: Seconds that a live broker may take to apply a policy to existing queues.
 _MOMENT = 0.6
 _DEAD = {"dead-letter-exchange": ""}
 
@@ -87,7 +87,7 @@ def limits_of_quorum_queues_by_policies(rabbit: Rabbit) -> None:
     _set(rabbit, "p", queue, {"message-ttl": 300})
     yard.publish(queue, b"4")
     rabbit.advance(0.5)
-    yard.channel.expect_ready(queue, 4)  # the last one has expired behind the others
+    yard.channel.expect_ready(queue, 4)  # the last message has expired, but messages that have not are ahead of it
     equal([yard.get(queue).body for _ in range(3)], [b"1", b"2", b"3"])
     equal(yard.channel.get(queue), None)
 

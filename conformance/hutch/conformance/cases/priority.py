@@ -276,7 +276,8 @@ def equal_priorities_with_a_prefetch(rabbit: Rabbit) -> None:
     equal(_deliveries(channel, queue, 1), [("b", 7)])
     channel.send(amqp.BasicAck(1))
     equal(_deliveries(channel, queue, 1), [("a", 8)])
-    # Since it was filled a was not passed over: no message was left. So it keeps its place, and b is behind it.
+    # Consumer a has not been skipped since its prefetch filled up: no message was ready. It keeps its place ahead of
+    # b.
     channel.send(amqp.BasicAck(4))
     channel.send(amqp.BasicAck(3))
     equal(_served(channel, queue, range(9, 11)), "ab")

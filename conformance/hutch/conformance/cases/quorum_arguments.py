@@ -206,7 +206,7 @@ def redeclaring_a_quorum_queue(rabbit: Rabbit) -> None:
     others = [name for name in names if name != "x-delivery-limit"]
     for number, name in enumerate(names, 3):
         differing: dict[str, FieldValue] = {"x-delivery-limit": 3}
-        # All from this one on differ, in a table where the last comes first.
+        # This argument and all later ones differ. The table lists them in reverse order.
         differing |= dict.fromkeys(reversed(names[names.index(name) :]), "other")
         channel = raw.channel(number)
         channel.send(amqp.QueueDeclare(queue=queue, durable=True, arguments=_quorum(differing)))

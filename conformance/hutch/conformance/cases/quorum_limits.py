@@ -11,7 +11,7 @@ from hutch.wire import methods as amqp
 from hutch.wire.content import Content
 from hutch.wire.fields import FieldValue, Int64, type_name
 
-_BYTES_OF_A_HEADER = 13  # the flags of the properties, and the headers {"k": 1}
+_BYTES_OF_A_HEADER = 13  # the property flags, and the headers {"k": 1}
 
 
 @case("QUORUM-13", "CONFIRM-10")

@@ -165,7 +165,7 @@ def time_passes_while_the_broker_is_down(rabbit: Rabbit) -> None:
     dead = [rabbit.get(channel, letters) for _ in range(2)]
     deaths = {body(message): [death["queue"] for death in (message.headers or {})["x-death"]] for message in dead}
     equal(deaths, {b"of the queue": [expired], b"of the message": [mixed]})
-    # What was on disk does not tell in 3.x what its expiration was.
+    # In 3.x a message that was read back from disk no longer has its original expiration.
     originals = {body(message): (message.headers or {})["x-death"][0].get("original-expiration") for message in dead}
     equal(originals, {b"of the queue": None, b"of the message": None if rabbit.profile == "3.10" else "2000"})
     equal(_all(rabbit, expired), [])

@@ -15,7 +15,7 @@ class _Shared:
 
     def __init__(self, channel: RawChannel, prefetch: int) -> None:
         self.channel = channel
-        #: The tags of consumers and their deliveries, for what is not settled yet, oldest first.
+        #: Consumer tags and delivery tags of the deliveries that are not settled yet, oldest first.
         self.held: list[tuple[str, int]] = []
         self.limit(prefetch)
 
@@ -179,7 +179,7 @@ def turns_however_room_is_made(rabbit: Rabbit) -> None:
         shared.channel.expect_nothing(queue)
         shared.channel.call(amqp.TxCommit())
         shared.expect(tag)
-    # One more is ready.
+    # One more message is ready.
     other = shared.channel.connection.channel(2)
     other.call(amqp.BasicConsume(queue=queue, consumer_tag="other"))
     equal(fields(other.message(amqp.BasicDeliver)).consumer_tag, "other")
@@ -259,7 +259,8 @@ def what_other_queues_acknowledge_makes_room(rabbit: Rabbit) -> None:
     shared = _Shared(channel, 5)
     shared.consume(queue, "a", "b")
     shared.expect("a", "a", behind=queue)
-    # Five of five are settled, then eight, and eleven, of which only those of the classic queue were counted.
+    # The rounds settle 5, 8 and 11 deliveries. Every settled delivery frees a place under the limit, but only the
+    # deliveries of the classic queue had taken one.
     for classic, others in (("ababa", 3), ("babababa", 3), ("babab", 0)):
         shared.ack_all()
         took = shared.take(len(classic) + others)

@@ -13,7 +13,7 @@ from hutch.conformance.raw import RawChannel
 from hutch.wire import methods as amqp
 from hutch.wire.fields import FieldTable
 
-#: How many messages of a classic queue a channel is handed.
+#: Number of messages that a classic queue passes to a channel at once.
 _LIMIT: Final = 200
 
 
@@ -163,7 +163,8 @@ def quorum_queues_do_not_mind(rabbit: Rabbit) -> None:
     channel, queue = rabbit.raw().channel(), rabbit.name()
     channel.call(amqp.QueueDeclare(queue=queue, durable=True, arguments=dict(arguments)))
     channel.call(amqp.BasicConsume(queue=queue, no_ack=True))
-    # Others may look before the queue has seen the messages: the one that is fetched is behind all.
+    # Another channel may ask after the queue before the messages reach it. The confirmed message arrives after all
+    # others.
     publisher = _publish(rabbit, queue, 270)
     publisher.call(amqp.ConfirmSelect())
     publisher.publish(b"270 ", routing_key=queue)

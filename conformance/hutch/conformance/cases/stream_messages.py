@@ -79,7 +79,7 @@ def nothing_expires_in_a_stream(rabbit: Rabbit) -> None:
     equal([properties_of(got[number])["priority"] for number in (1, 3)], [9, 200])
 
 
-#: What comes back as it is.
+#: Headers that a stream returns unchanged.
 _KEPT: FieldTable = {
     "text": "é",
     "no text": b"\xff\xfe",

@@ -8,7 +8,7 @@ from hutch.conformance.streams import FIRST, at, offset_of, publish, read, reade
 from hutch.wire import methods as amqp
 from hutch.wire.fields import FieldTable
 
-#: Messages of this size fill a segment each.
+#: Each message of this size fills a segment.
 _KILOBYTE = bytes(1000)
 _SEGMENTS: FieldTable = {"x-stream-max-segment-size-bytes": 1000}
 

@@ -6,7 +6,7 @@ from hutch.conformance.case import Play, case
 from hutch.conformance.check import equal
 from hutch.conformance.rabbit import Rabbit
 
-#: Each row: the behaviours it shows, the routing key, and the binding keys of _BINDINGS that match it.
+#: Each row: the behaviours shown, the routing key, and the binding keys of _BINDINGS that match it.
 _MATRIX: Final = (
     (("TOPIC-M01", "EXCH-TOPIC-03"), "", "# #.# <empty>"),
     (("TOPIC-M02", "EXCH-TOPIC-01"), "a", "# * a a.# #.# #.* *.# #.a.#"),

@@ -10,7 +10,7 @@ from hutch.conformance.transactional import transactional
 from hutch.wire import methods as amqp
 from hutch.wire.frames import method_frame
 
-#: How many there are in a transaction whose commit takes time.
+#: Number of messages in a transaction whose commit takes time.
 _MESSAGES: Final = 100
 
 

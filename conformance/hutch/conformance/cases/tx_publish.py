@@ -306,7 +306,7 @@ def committing_to_a_deleted_queue_fails(rabbit: Rabbit) -> None:
     channel.call(amqp.QueueDelete(queue=gone))
     channel.send(amqp.TxCommit())
     close = channel.connection.expect(amqp.ConnectionClose)
-    # Erlang breaks lines, depending on the lengths of the names.
+    # Erlang breaks the text into lines; where depends on the lengths of the names.
     words = f'RESOURCE_ERROR-failedtodelivermessage:{{not_found,{{resource,<<"{rabbit.vhost}">>,queue,<<"{gone}">>}}}}'
     equal("".join(close.reply_text.split()), "".join(words.split()))
     equal((close.reply_code, close.class_id, close.method_id), (506, 90, 20))

@@ -12,17 +12,17 @@ from hutch.conformance.differential.operations import USER, Administer
 from hutch.conformance.differential.strategies import Strategy
 from hutch.conformance.management import ManagementError
 
-#: The names of policies, and of operator policies, with the priorities that each may have. None is shared: then nobody
-#: could tell which policy holds.
+#: Names of policies and operator policies, with the priorities that each may have. No priority occurs twice: between
+#: equal priorities, the policy that applies is not determined.
 _POLICIES: Final = {"p1": (0, 3, -3), "p2": (1, 4, -2.5), "p3": (2, 5.5, -1)}
-#: Limits of the virtual host and of the user, with their values.
+#: Limits of the virtual host and of the user, with their possible values.
 _VHOST_LIMITS: Final = {"max-queues": (3, 4, 5, 0, -1), "max-connections": (2, 3, 3, 4, 0, -1)}
 _USER_LIMITS: Final = {"max-connections": (0, 1, -1), "max-channels": (0, 1, 1, 2, 2, 3, -1)}
-#: The limits of what a live broker counts a little late.
+#: Limits on things that a live broker counts a little late.
 COUNTED: Final = frozenset({"max-connections", "max-channels"})
 _TARGETS: Final = ("all", "queues", "exchanges", "classic_queues", "quorum_queues", "streams")
-#: Values of what policies ask for; in a row what is legal, and what else RabbitMQ knows. No time is so short that it is
-#: over while it is looked at.
+#: Values for policy keys. _DEFINITIONS has legal values of common keys, _OTHERS the other keys that RabbitMQ knows. No
+#: time is short enough to expire while the brokers are compared.
 _DEFINITIONS: Final[dict[str, tuple[object, ...]]] = {
     "message-ttl": (3600000, 0, 150),
     "expires": (3600000, 300),
@@ -59,15 +59,15 @@ _OTHERS: Final[dict[str, tuple[object, ...]]] = {
     "x-max-length": (1,),
     "bogus": (1, "a"),
 }
-#: The keys that RabbitMQ's other parts look at. Which part is asked first depends on the version and its plugins.
+#: Keys that other parts of RabbitMQ validate. Which part is asked first depends on the version and its plugins.
 _PARTS: Final = (
     ("ha-mode", "ha-params", "ha-sync-mode"),
     ("queue-master-locator",),
     ("delayed-retry-type", "delayed-retry-min", "delayed-retry-max", "target-group-size"),
 )
-#: What the HTTP API finds missing, and is nothing to rabbitmqctl.
+#: Operations that the HTTP API answers with "not found"; for rabbitmqctl they succeed without effect.
 _NOTHING: Final = frozenset({"clear_permissions", "clear_topic_permissions"})
-#: What RabbitMQ itself gives reasons for, and not its HTTP API.
+#: Operations whose refusals come from RabbitMQ itself, with a reason. The HTTP API writes the others.
 _TOLD_WHY: Final = frozenset({"set_policy", "set_operator_policy"})
 _ODD: Final[tuple[object, ...]] = (-1, 0, 1, 1.5, "a", "1", "", True, False, None, [], [1, "a"], {}, {"k": 1})
 
@@ -166,14 +166,15 @@ class Operations:
         """A policy that may be refused."""
         odd = st.sampled_from(_ODD)
         values = {key: st.one_of(st.sampled_from(known), odd) for key, known in {**self._legal, **_OTHERS}.items()}
-        # At a number, or a table, 3.10 falls silent; over what is no text where text is wanted it crashes.
+        # 3.10 does not answer if the value is a number or a table, and crashes if a text is expected and the value is
+        # none.
         values["queue-master-locator"] = st.sampled_from((*_OTHERS["queue-master-locator"], "a", ""))
         values["ha-mode"] = st.sampled_from(_OTHERS["ha-mode"])
         values["max-age"] = st.sampled_from(_OTHERS["max-age"])
-        # Segments without room for a message hang a stream.
+        # A stream hangs if its segments have no room for a message.
         sizes = [value for value in _ODD if not isinstance(value, int) or value < 0]
         values["stream-max-segment-size-bytes"] = st.sampled_from((*_OTHERS["stream-max-segment-size-bytes"], *sizes))
-        # What is not short enough to be over at once, but too short to be told from it.
+        # 1 is left out: a millisecond is not zero, but too short to tell from zero.
         values["message-ttl"] = st.sampled_from([value for value in _ODD if value is True or value != 1])
         values["expires"] = values["message-ttl"]
         legal = {key: st.sampled_from(known) for key, known in self._legal.items()}
@@ -213,7 +214,7 @@ class Operations:
         return st.builds(Administer, st.just("clear_topic_permissions"), st.fixed_dictionaries(arguments))
 
 
-#: The name of a policy, with a priority.
+#: Policy names, each with a priority.
 _NAMES: Final = st.sampled_from([(name, priority) for name, priorities in _POLICIES.items() for priority in priorities])
 
 

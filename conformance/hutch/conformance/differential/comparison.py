@@ -6,10 +6,10 @@ from typing import Final
 from hutch.conformance.differential.observation import Seen
 from hutch.conformance.differential.operations import Place
 
-#: What was seen, by the numbers of the connection and the channel.
+#: Observations, by connection number and channel number.
 AllSeen = dict[tuple[int, int], Seen]
 
-#: Who got a delivery, where one is told of.
+#: The consumer tag in the text of a delivery.
 _CONSUMER: Final = re.compile(r"consumer_tag='[^']*', ")
 
 

@@ -12,7 +12,7 @@ from hutch.conformance.differential.strategies import Strategy
 from hutch.wire import methods as wire
 from hutch.wire.fields import FieldTable, FieldValue
 
-#: The strategies that there are.
+#: Values of dead-letter-strategy.
 STRATEGIES: Final = ("at-most-once", "at-least-once")
 
 

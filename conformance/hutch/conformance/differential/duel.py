@@ -26,26 +26,26 @@ from hutch.wire import methods as wire
 from hutch.wire.frames import content_frames, content_header
 from hutch.wire.properties import encode_properties
 
-#: Seconds for which a difference has to last; where one is known and smaller scripts for it are sought, fewer do.
+#: Seconds that a difference must last to count. Shrinking a known difference uses the shorter time.
 PATIENCE: Final = 3.0
 SHRINKING_PATIENCE: Final = 0.3
-#: Seconds between a moment at which something falls due and any operation, on either side of it.
+#: Minimum seconds between an operation and a moment at which something falls due, before or after it.
 _MARGIN: Final = 0.08
-#: Seconds within which what falls due of itself is done at once: a quorum queue keeps for a millisecond what has a time
-#: to live of 0.
+#: Something that falls due within so many seconds is done at once. Example: a quorum queue keeps a message with TTL 0
+#: for a millisecond.
 _AT_ONCE: Final = 0.002
-#: Seconds within which is done what nobody can see: that a queue keeps a dead letter no more which others have by now,
-#: and that a message is gone which was gone before its queue had told that it was there.
+#: Seconds to wait for changes that cannot be observed: a queue forgets a dead letter that its target has confirmed, or
+#: a message disappears before its queue has reported it.
 _UNSEEN: Final = 0.03
-#: Seconds within which a restart is over, and within which all queues are there again behind it.
+#: Seconds within which a restart is over, and seconds within which all queues are back after it.
 _DOWNTIME: Final = 60.0
 _COMING_UP: Final = 15.0
-#: Seconds after which a live broker has counted a connection or channel, and those of a whole script.
+#: Seconds until a live broker has counted one connection or channel, and until it has counted those of a whole script.
 _COUNTING: Final = 0.05
 _COUNTING_ALL: Final = 0.5
-#: Seconds without anything to do after which a channel of a live broker may forget what it was permitted: one second.
+#: An idle channel of a live broker may forget its cached permissions after one second. In seconds, a little less.
 _AWAKE: Final = 0.9
-#: The frame size that is agreed on, bytes.
+#: Negotiated frame size, in bytes.
 FRAME_MAX: Final = 131072
 
 
@@ -121,18 +121,18 @@ class Duel:
         self._started = 0.0
         self._before: float | None = None
         self._known: Final = Knowledge()
-        #: The queues there may be, and the connection that can ask after each.
+        #: Queues that may exist, each with the connection that can ask after it.
         self.queues: dict[str, int] = {}
         self._ready: dict[str, int] = {}
-        #: Those of them whose consumers get what they get each in an order of its own.
+        #: Queues that give each consumer its messages in an order of its own.
         self._apart: set[str] = set()
-        #: The streams among these, whose counts lag on a live broker.
+        #: The streams among the queues; their message counts lag on a live broker.
         self._streams: set[str] = set()
         emulator.uncounted = live.uncounted = self._streams
         self._awake = self._began
         self._handed_over = 0
         self._standing: set[tuple[int, int]] = set()
-        # Before there may be a limit.
+        # Open this channel before any limit can forbid it.
         self._on_both(lambda side: side.open(ADMIN, 1))
 
     # playing
@@ -324,7 +324,7 @@ class Duel:
             patience = min(max(soon - _MARGIN, 0.1), patience)
         first = None
         while True:
-            # What is told unasked on other channels, and not foreseen, comes up with one of the next operations.
+            # An unexpected method on another channel appears with one of the next operations.
             live_counts = self._settle_live(thorough=operation is None or first is not None)
             seen = self.live.seen()
             took = time.monotonic() - self._started
@@ -396,7 +396,8 @@ class Duel:
             return
         now = _ready(counts)
         changes = [now.get(queue, 0) - before for queue, before in self._ready.items()]
-        is_told = any(expected.values()) and not isinstance(operation, Restart)  # of which only connections are told
+        # after a restart only connections are notified
+        is_told = any(expected.values()) and not isinstance(operation, Restart)
         if sum(change < 0 for change in changes) > 1 and (max(changes) > 0 or is_told):
             raise Inconclusive
 

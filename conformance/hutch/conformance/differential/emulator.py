@@ -9,7 +9,7 @@ from hutch.conformance.site import Site
 from hutch.fakebroker import Broker, ManualClock
 from hutch.wire.transport import Transport
 
-#: The plugins that bring exchange types.
+#: The plugin that provides each exchange type.
 PLUGINS: Final = {
     "x-consistent-hash": "rabbitmq_consistent_hash_exchange",
     "x-modulus-hash": "rabbitmq_sharding",

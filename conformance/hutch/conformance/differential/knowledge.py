@@ -85,7 +85,7 @@ class Knowledge:
         if isinstance(method, wire.ChannelClose):
             return self.gives_back([(place.connection, place.channel)])
         if isinstance(method, wire.QueueDeclare):
-            return method.nowait and not method.queue  # nobody would know the queue's name
+            return method.nowait and not method.queue  # the generated name would remain unknown
         if isinstance(method, wire.BasicConsume):
             return known.shared and bool(set(known.queues.values()) - {method.queue})
         if isinstance(method, wire.BasicRecover | wire.BasicRecoverAsync):

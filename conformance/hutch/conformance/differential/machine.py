@@ -30,7 +30,7 @@ from hutch.conformance.raw import RawConnection
 from hutch.conformance.site import Inapplicable, Site
 from hutch.wire import methods as wire
 
-#: Seconds for making a script smaller.
+#: Time limit for shrinking a script, in seconds.
 SHRINKING: Final = 120.0
 
 
@@ -128,7 +128,7 @@ class Arena:
             live.open(ADMIN, 1)
             live.send(ADMIN, 1, deletion)
             while not live.is_open(ADMIN, 1) and time.monotonic() < ends:
-                # A connection that was cut may hold an exclusive queue for a moment.
+                # The broker may keep an exclusive queue for a moment after its connection was cut.
                 live.open(ADMIN, 1)
                 live.send(ADMIN, 1, deletion)
         live.settle({})

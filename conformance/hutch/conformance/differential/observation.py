@@ -27,7 +27,7 @@ from hutch.wire.properties import decode_properties
 _MADE_UP: Final = re.compile(
     r"amq\.(gen|ctag)-[A-Za-z0-9_-]{22}|amq\.rabbitmq\.reply-to\.[A-Za-z0-9+/=]+\.[A-Za-z0-9_=+/-]+"
 )
-#: What an alias begins with, by what it stands for: a name for replies is of no other kind.
+#: Prefix of an alias, by the kind of generated name; None is a name for direct replies.
 _ALIASES: Final = {"gen": "~", "ctag": "~t", None: "~r"}
 
 
@@ -90,7 +90,8 @@ class Seen:
         """Whether it is the same, as far as it is determined."""
         if (self.streams, self.confirmed, sorted(self.tags)) != (other.streams, other.confirmed, sorted(other.tags)):
             return False
-        # With one row of deliveries alone, each message has its tag; of several rows the tags may be mixed in any way.
+        # With a single consumer, each message has a fixed delivery tag. With several, the tags may be distributed in
+        # any way.
         return len(self.deliveries) > 1 or self.deliveries == other.deliveries
 
     def lines(self) -> list[str]:

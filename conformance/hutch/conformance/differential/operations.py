@@ -80,7 +80,7 @@ class Settle:
         return f"{self.place} {', '.join([self.kind, *flags])}"
 
 
-#: A tag that no delivery has had, the tag of the delivery settled last, and the tag 0.
+#: A tag that no delivery has, the tag of the delivery settled last, and the tag 0.
 UNKNOWN, REPEATED, ZERO = -1, -2, -3
 
 
@@ -129,7 +129,7 @@ class Restart:
 
 
 USER: Final = "~user"
-#: The connection of a user of the run's own, whose permissions change.
+#: The connection of the run's own user, whose permissions change.
 USERS_OWN: Final = 3
 
 

@@ -8,9 +8,9 @@ from hutch.conformance.differential.strategies import Strategy
 from hutch.wire import methods as wire
 from hutch.wire.fields import FieldTable, FieldValue, Int8, Int64
 
-#: The types that choose among their bindings as they like.
+#: Exchange types that choose randomly among their bindings.
 _RANDOM: Final = ("x-random", "x-local-random")
-#: All types.
+#: All exchange types that plugins provide.
 TYPES: Final = ("x-consistent-hash", "x-modulus-hash", "x-recent-history", *_RANDOM)
 
 

@@ -7,9 +7,9 @@ from hutch.conformance.differential.drawing import flag, mostly, seldom
 from hutch.conformance.differential.strategies import Strategy
 from hutch.wire import methods as wire
 
-#: The pseudo queue.
+#: The pseudo queue of direct reply-to.
 PSEUDO: Final = "amq.rabbitmq.reply-to"
-#: What stands for the first names that the broker made up for replies.
+#: Aliases of the first reply names that the broker generates.
 ALIASES: Final = ("~r1", "~r2", "~r3")
 
 

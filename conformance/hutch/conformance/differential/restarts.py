@@ -20,9 +20,10 @@ from hutch.conformance.differential.operations import (
 from hutch.conformance.differential.strategies import Strategy
 from hutch.wire import methods as wire
 
-#: Exchange types that scripts with restarts have none of, by profile. With what an x-recent-history exchange remembers,
-#: 3.10 may not start again: it gives that to queues that are bound, and a stream is not there yet. 3.10 reads the
-#: bindings back from a hash table, in whose order a consistent hash exchange has its queues from then on.
+#: Exchange types that scripts with restarts do not use, by profile. An x-recent-history exchange may keep 3.10 from
+#: starting: it delivers its remembered messages to bound queues, and a bound stream does not exist yet. On 3.10 a
+#: consistent hash exchange has its queues in another order after a restart, because 3.10 reads the bindings from a
+#: hash table.
 _LEFT_OUT: Final = {
     "3.10": frozenset({"x-recent-history", "x-consistent-hash"}),
     "4.3": frozenset({"x-recent-history"}),
@@ -41,7 +42,8 @@ def restarted(scripts: Strategy[list[Operation]], queues: tuple[str, ...]) -> St
 
 def _restarted(script: list[Operation], behind: int, keeps: bool, queues: tuple[str, ...]) -> list[Operation]:
     before = [_persistent(operation) for operation in script[:-behind]]
-    # What several channels give back at once is not determined: one is left that may, or none has anything.
+    # If several channels requeue at the same time, the order is not determined. So one channel remains, or all
+    # deliveries are settled.
     if keeps:
         before += [Call(Place(1, 2), wire.ChannelClose(200, "bye")), End(2), End(USERS_OWN)]
     else:

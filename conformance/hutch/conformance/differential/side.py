@@ -27,10 +27,10 @@ from hutch.wire.methods import (
     TxCommitOk,
 )
 
-#: Numbers of the channels that ask after queues begin here.
+#: Channels that ask after queues have this number or a higher one.
 _PROBES: Final = 100
 _FLOW: Final = ChannelFlow(active=True).encode()
-#: The connection that is the machine's own.
+#: The machine's own connection.
 ADMIN: Final = 0
 
 
@@ -62,9 +62,10 @@ class Side:
         self._queues: dict[tuple[int, int], dict[str, str]] = {}
         self._confirmed: dict[tuple[int, int], set[int]] = {}
         self.names = Names()
-        #: Queues whose number of messages is not told of.
+        #: Queues whose message counts are not compared.
         self.uncounted: set[str] = set()
-        #: Seconds that the broker gets to count its channels before there is one more to ask after a queue on.
+        #: Seconds to wait before another channel for queue counts opens, so that the broker can count the existing
+        #: ones.
         self.pause = 0.0
 
     # connections and channels
@@ -116,7 +117,7 @@ class Side:
         stream = self._streams[connection]
         frames = [method_frame(channel, method.encode()), content]
         if isinstance(method, ChannelClose | TxCommit):
-            # Nothing else may be sent before the answer is there.
+            # No other method may be sent before the answer arrives.
             if isinstance(method, ChannelClose):
                 stream.channels.pop(channel, None)
             stream.awaited[channel] = (ChannelCloseOk if isinstance(method, ChannelClose) else TxCommitOk).NAME
@@ -161,7 +162,7 @@ class Side:
         for queue, owner in probes.items():
             asked[queue] = self._probe(queue, owner if self.is_open(owner) else ADMIN)
         for queue, (connection, _) in asked.items():
-            if not self.is_open(connection):  # a channel too many
+            if not self.is_open(connection):  # one channel too many closed the connection
                 asked[queue] = self._probe(queue, ADMIN)
         for queue, (connection, number) in asked.items():
             probe = QueueDeclare(0, self.names.real(queue), passive=True)
@@ -240,7 +241,7 @@ class Side:
         elif isinstance(method, ConnectionCloseOk):
             _gone(stream)
 
-    # what was seen
+    # observations
 
     def seen(self) -> dict[tuple[int, int], Seen]:
         """What came since :meth:`forget`, by connection and channel."""

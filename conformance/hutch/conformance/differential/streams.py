@@ -8,7 +8,7 @@ from hutch.conformance.differential.strategies import Strategy
 from hutch.wire import methods as wire
 from hutch.wire.fields import FieldTable, FieldValue, Int8, Int64
 
-#: What a stream may have, all of it legal on all versions. No limit cuts anything off while it is looked at.
+#: Arguments of a stream, legal on all versions. No limit removes messages while the brokers are compared.
 _ARGUMENTS: Final[dict[str, tuple[FieldValue, ...]]] = {
     "x-max-age": ("1h", "7D"),
     "x-max-length-bytes": (20000000, 0),
@@ -16,7 +16,8 @@ _ARGUMENTS: Final[dict[str, tuple[FieldValue, ...]]] = {
     "x-initial-cluster-size": (1, 3),
     "x-queue-leader-locator": ("client-local", "balanced"),
 }
-#: Where a consumer begins. There is no "last": where that is depends on which messages make a chunk.
+#: Offsets at which a consumer starts. "last" is left out: its position depends on how messages are grouped into
+#: chunks.
 _OFFSETS: Final = ("first", "next", 0, 1, Int64(2), Int8(3), 100, "1h", -1)
 _FILTER_VALUES: Final = ("a", "b", "")
 

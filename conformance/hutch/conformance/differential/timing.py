@@ -9,9 +9,9 @@ from hutch.conformance.differential.strategies import Strategy
 from hutch.wire import methods as wire
 from hutch.wire.fields import FieldTable, FieldValue
 
-#: Milliseconds: long enough for some operations before what has so much time is over.
+#: Times in milliseconds, long enough for a few operations before they are over.
 _SOON: Final = (250, 400, 700)
-#: What else a queue may have whose messages expire, by its kind.
+#: Further arguments of a queue whose messages expire, one table for each kind of queue.
 _KINDS: Final[tuple[FieldTable, ...]] = (
     {},
     {},

@@ -27,19 +27,19 @@ from hutch.conformance.differential.strategies import Strategy
 from hutch.wire import methods as wire
 from hutch.wire.fields import ByteArray, FieldTable, FieldValue, Float32, Int8, Int16, Int64, UInt8, UInt16, UInt32
 
-#: How many connections there are, and channels on each.
+#: Number of connections, and of channels on each.
 CONNECTIONS: Final = 2
 CHANNELS: Final = 2
-#: Operations in one script, behind those that make the world.
+#: Number of operations in a script, after the declarations at its beginning.
 STEPS: Final = 50
 QUEUES: Final = ("q1", "q2", "q3", "q4")
 EXCHANGES: Final = ("x1", "x2", "x3")
 TYPES: Final = ("direct", "fanout", "topic", "headers")
-#: The name of something that is never made.
+#: Name of a queue or exchange that is never declared.
 MISSING: Final = "missing"
 RANDOM: Final = "random"
 TAGS: Final = ("t1", "t2")
-#: What stands for the first queues that the broker names itself; before there are any, it is a name like others.
+#: Aliases of the first queues that the broker names. Before such a queue exists, the alias is an ordinary name.
 ALIASES: Final = ("~1", "~2")
 
 _LIST: Final[list[FieldValue]] = [1, "a"]
@@ -71,14 +71,14 @@ _QUEUE_ARGUMENTS: Final[dict[str, tuple[FieldValue, ...]]] = {
     "x-unknown": (1, "a"),
 }
 _SIZES: Final = st.sampled_from((0, 0, 8, 15, 30))
-#: What a quorum queue may have, all of it legal.
+#: Arguments of a quorum queue; all are legal.
 _QUORUM_ARGUMENTS: Final = (
     *("x-message-ttl", "x-expires", "x-max-length", "x-max-length-bytes", "x-overflow"),
     *("x-single-active-consumer", "x-delivery-limit"),
 )
-#: The queue that may be a stream, by its place.
+#: Index in QUEUES of the queue that may be a stream.
 _STREAM: Final = 3
-#: The queue that may dead-letter at least once, by its place.
+#: Index in QUEUES of the queue that may dead-letter at least once.
 _DYING: Final = 2
 _WORDS: Final = ("a", "b", "*", "#", "")
 
@@ -113,7 +113,7 @@ class Vocabulary:
         self.queues: Final = tuple(prefix + name for name in QUEUES)
         self.exchanges: Final = tuple(prefix + name for name in EXCHANGES)
         self.missing: Final = prefix + MISSING
-        #: An exchange that does not tell where it sends what it gets.
+        #: An exchange whose routing is not determined.
         self.random: Final = prefix + RANDOM
         self._plain: Final = Vocabulary(prefix, administered=administered) if plugin_types else None
         self._plugins: Final = (
@@ -139,7 +139,7 @@ class Vocabulary:
     def script(self) -> Strategy[list[Operation]]:
         """Operations, those first that make a world."""
         scripts = self._scripts()
-        # Seldom, for a restart takes as long as many a script.
+        # Seldom, because a restart takes as long as many scripts.
         return scripts if self._lasting is None else rather(scripts, self._lasting.restarted(), 25)
 
     def restarted(self) -> Strategy[list[Operation]]:
@@ -158,7 +158,7 @@ class Vocabulary:
             st.builds(_joined, self.beginning(streaming=True), reading),
             st.builds(_joined, self.beginning(dying=True), dying),
         )
-        # Seldom, for they wait for seconds.
+        # Seldom, because these scripts wait for seconds.
         return rather(prompt, st.builds(_joined, self.beginning(timed=True), self._timed()), 6)
 
     def beginning(
@@ -277,7 +277,7 @@ class Vocabulary:
     def _queue_declare(self, names: Strategy[str], *, odd: bool) -> Strategy[wire.QueueDeclare]:
         return st.builds(
             wire.QueueDeclare,
-            # Where a hash decides, nobody can tell what becomes of a name that the broker makes up.
+            # A hash exchange routes by the queue's name, so a generated name makes the routing unpredictable.
             queue=st.one_of(names, st.just("")) if odd and self._plugins is None else names,
             passive=flag() if odd else st.just(False),
             durable=flag(),
@@ -439,7 +439,7 @@ class Vocabulary:
         more: dict[str, Strategy[FieldValue]] = {
             "CC": keys,
             "BCC": keys,
-            # Over an array of other things 3.10's queues crash when the message dies.
+            # 3.10's queues crash when a message dies whose x-death is an array of anything but tables.
             "x-death": rather(death, st.sampled_from([value for value in _VALUES if value is not _LIST]), 3),
         }
         headers: Strategy[FieldTable] = st.fixed_dictionaries({}, optional={**_header_values()})
