@@ -11,13 +11,14 @@ from hutch.wire.frames import BODY, HEADER, content_frames
 
 _CONTENT_HEADER = Struct(">HHQ")
 
-#: The room that is made at once for a body, in bytes, at most: a header may announce what never comes.
+#: Maximum buffer size that is allocated in advance for a body, in bytes. A header may announce a body that never
+#: arrives.
 _ROOM: Final = 1 << 24
 
-#: The size from which on a body is large, in bytes.
+#: Minimum size of a large body, in bytes.
 _LARGE: Final = 1 << 18
 
-#: RabbitMQ's text for a header or a body where a method is expected.
+#: RabbitMQ's text for a header frame or a body frame in the place of a method frame.
 NO_METHOD: Final = "expected method frame, got non method frame instead"
 
 #: The largest body that RabbitMQ 4.3 lets a content header announce, in bytes (CONN-FRAME-26).

@@ -21,44 +21,43 @@ from hutch.wire.frames import BODY, END, HEADER, HEARTBEAT, METHOD, OVERHEAD, Fr
 from hutch.wire.interfaces import mypyc_attr
 from hutch.wire.methods import BasicAck, BasicDeliver, BasicGetOk, BasicPublish
 
-#: What :meth:`Cutter.next` has handed on: nothing, for the bytes at hand hold no whole frame; a frame that completed no
-#: command; a command.
+#: Results of :meth:`Cutter.next`: no whole frame has arrived; a frame that completes no command; a command.
 NOTHING: Final = 0
 PART: Final = 1
 COMMAND: Final = 2
 
-#: What a delivery says beside its tag: consumer tag, redelivered, exchange, routing key.
+#: The fields of a delivery without its tag: consumer tag, redelivered, exchange, routing key.
 Envelope = tuple[str, bool, str, str]
 
-#: The frame of a basic.ack, and the size of its payload.
+#: Layout of a basic.ack frame, and the size of its payload.
 ACK: Final = Struct(">BHIIQBB")
 ACK_SIZE: Final = 13
 _ACK_FRAME_SIZE: Final = ACK.size
 _unpack_ack: Final = ACK.unpack_from
-#: The class basic, and its methods that are recognised as a whole. Ids have two octets; here the second one counts.
+#: The class basic, and its methods that are recognised as whole commands. An id has two octets; these are the second
+#: ones.
 _BASIC: Final[int] = BasicAck.CLASS_ID
 _ACK: Final[int] = BasicAck.METHOD_ID
 _ACK_IDS: Final[int] = BasicAck.ID
 _OFTEN: Final = frozenset(kind.METHOD_ID for kind in (BasicAck, BasicPublish, BasicDeliver, BasicGetOk))
 
 _method_start: Final = Struct(">BHIHH").unpack_from
-#: From the end octet of the method's frame up to the properties: that octet with the type of the next frame, its
-#: channel and size, the class with the weight, the size of the body.
+#: From the end octet of the method frame to the properties: end octet and type of the next frame, its channel and
+#: size, class and weight, body size.
 _header_start: Final = Struct(">HHIIQ").unpack_from
-#: From the end octet of the header's frame up to the body: that octet with the type of the next frame, its channel and
-#: size.
+#: From the end octet of the header frame to the body: end octet and type of the next frame, its channel and size.
 _body_start: Final = Struct(">HHI").unpack_from
 _END_HEADER: Final = END << 8 | HEADER
 _END_BODY: Final = END << 8 | BODY
-#: The class basic, and the only weight there is.
+#: The class basic with weight 0; no other weight is valid.
 _BASIC_HEADER: Final[int] = BasicAck.CLASS_ID << 16
 _unpack_tag: Final = Struct(">Q").unpack_from
-#: The end octet of a frame, and the prefix of the next.
+#: The end octet of a frame, and the prefix of the next frame.
 _next_frame: Final = Struct(">BBHI").unpack_from
 
-#: How many bytes a frame has up to the last octet of a method's ids.
+#: Number of bytes from the start of a frame to the end of a method's ids.
 _IDS_END: Final = 10
-#: How many bytes of a frame must be missing for them to be worth a read of their own.
+#: A frame that lacks at least so many bytes is read directly into its body's buffer.
 _LARGE_FRAME: Final = 32768
 
 _CACHED_PUBLISHES: Final = 256
@@ -159,7 +158,7 @@ class Cutter(FrameParser):
         self._takes_publishes: Final = content is BasicPublish
         self._max_body_size: Final = max_body_size
         self._takes_parts: Final = takes_parts
-        #: What was decoded, by payload, and by payload without the delivery tag.
+        #: Decoded publishes by payload, and decoded envelopes by payload without the delivery tag.
         self._publishes: Final[dict[bytes, BasicPublish]] = {}
         self._envelopes: Final[dict[bytes, Envelope]] = {}
 
@@ -209,7 +208,7 @@ class Cutter(FrameParser):
 
     def _continue(self, frame_type: int, channel: int) -> int:
         """Take a frame on a channel whose content is under way."""
-        payload = memoryview(self.data)[self.start : self.end]  # a body is copied once, into its place
+        payload = memoryview(self.data)[self.start : self.end]  # a memoryview, so that the body is copied only once
         try:
             content = self.contents[channel].add(frame_type, payload)
         except ContentError as error:
@@ -220,10 +219,11 @@ class Cutter(FrameParser):
         self.commands.take(channel, content.method, content)
         return COMMAND
 
-    # whole commands
+    # whole commands at once
 
-    # If it is not all at hand, or not valid, or not simple, nothing is taken: then it goes frame by frame.
-    # Numbers are declared, for those of a struct are of any type, and such are slow where this is compiled.
+    # A command that is incomplete, invalid or not simple is left to the frame-by-frame code, and no byte of it is
+    # consumed. The numbers have declared types: values from a struct are untyped, and mypyc compiles untyped
+    # arithmetic to slow code.
 
     def _take_ack(self) -> bool:
         """Hand on an acknowledgement."""
@@ -332,8 +332,9 @@ class Cutter(FrameParser):
 
     # large bodies
 
-    # With `takes_parts`, what comes of a body's frame is taken before it is complete, but for its last byte: the
-    # content is complete once the frame is. `missing` tells how much is missing, and `channel` whose it is.
+    # With `takes_parts`, the bytes of a body frame go into the body as they arrive, except the last byte. The last byte
+    # is taken together with the frame's end octet; then the content may be complete. `missing` counts the bytes that
+    # are missing, and `channel` is the frame's channel.
 
     def room(self) -> memoryview | None:
         """Where the bytes that come next belong, if they are a large part of a body: no need to copy them there.
@@ -343,7 +344,8 @@ class Cutter(FrameParser):
         """
         if self.missing < _LARGE_FRAME or self.chunks or self.offset < self.size:
             return None
-        # With what ends this frame and begins the next one: if more of the body follows, that is written over.
+        # The room includes the frame's end and the next frame's prefix. If the next frame continues the body, its
+        # payload overwrites them.
         return self.contents[self.channel].room(self.missing + OVERHEAD)
 
     def filled(self, room: memoryview, size: int) -> None:
@@ -399,5 +401,5 @@ class Cutter(FrameParser):
             content.add(BODY, memoryview(self.data)[start:part_end])
         self.missing = end - part_end
         self.offset = part_end
-        # If the last byte is there, its frame's end is not.
+        # If the last byte has arrived, the frame's end octet has not: the next step needs both.
         return self._hold(self.missing + 1 if part_end < self.size else 1)

@@ -123,9 +123,9 @@ class Method:
         return f"{type(self).__name__}({', '.join(f'{name}={getattr(self, name)!r}' for name in self.FIELDS)})"
 
 
-#: Every method, by ``ID``.
+#: All methods, by ``ID``.
 METHODS: Final[dict[int, type[Method]]] = {}
-#: The same, by the ids as a payload begins with them.
+#: All methods, by the four bytes at the start of their payload.
 _BY_IDS: Final[dict[bytes, type[Method]]] = {}
 
 
@@ -216,7 +216,7 @@ def _specialise(cls: type[Method], kinds: dict[str, str]) -> None:
         "TruncatedField": TruncatedField,
         "MethodDecodeError": MethodDecodeError,
     }
-    # What goes before the first string or table is packed with the ids, and with what begins the frame.
+    # Fields before the first string or table are packed together with the ids and the frame's prefix.
     head = ""
     values = [str(cls.ID)]
     writes: list[str] = []
@@ -284,7 +284,7 @@ def _specialise(cls: type[Method], kinds: dict[str, str]) -> None:
             "    return self",
         ]
     )
-    exec(source, names)  # the source is made above, of declared names alone
+    exec(source, names)  # the source is built above from declared names only
     cls.__init__ = names["__init__"]  # type: ignore[method-assign]
     cls.encode = names["encode"]  # type: ignore[method-assign]
     cls.frame = names["frame"]  # type: ignore[method-assign]

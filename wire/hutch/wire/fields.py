@@ -103,7 +103,7 @@ _LONG = Struct(">I")
 _EMPTY_TABLE = b"\0\0\0\0"
 _UINT64 = Struct(">Q")
 _DECIMAL = Struct(">Bi")
-_EPOCH = datetime(1970, 1, 1)  # naive UTC is what py-amqp's users get
+_EPOCH = datetime(1970, 1, 1)  # naive UTC, because py-amqp returns naive UTC
 _LAST_SECOND = int((datetime.max - _EPOCH).total_seconds())
 
 _Reader = Callable[[bytes, int], tuple[FieldValue, int]]
@@ -392,7 +392,7 @@ def _write_array(values: Sequence[FieldValue]) -> bytes:
     return b"A" + _LONG.pack(len(body)) + body
 
 
-# Each writer takes the one type it stands beside; the mapping's value type cannot say so.
+# Each writer accepts only the type in its key, which the mapping's type cannot express.
 _WRITERS: dict[type, Callable[..., bytes]] = {
     bool: {False: b"t\0", True: b"t\1"}.__getitem__,
     Int8: _packer("b", "b"),

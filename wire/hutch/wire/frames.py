@@ -9,19 +9,19 @@ HEADER: Final = 2
 BODY: Final = 3
 HEARTBEAT: Final = 8
 
-#: Bytes that a frame adds to its payload: type, channel and size before it, the end octet behind it.
+#: Bytes that a frame adds to its payload: type, channel and size before it, the end octet after it.
 OVERHEAD: Final = 8
 #: The smallest ``frame_max`` that the spec lets a peer negotiate, and the limit before tune-ok.
 FRAME_MIN_SIZE: Final = 4096
 END: Final = 0xCE
 
-#: How a frame begins: type, channel number, size of the payload.
+#: Start of a frame: type, channel number, payload size.
 _PREFIX: Final = Struct(">BHI")
 _prefix: Final = _PREFIX.pack
 _unpack_prefix: Final = _PREFIX.unpack_from
 _pack_content_header: Final = Struct(">HHQ").pack
 _pack_header: Final = Struct(">BHIHHQ").pack
-#: The end octet of the frame before, and the prefix of a body's.
+#: The end octet of the previous frame, and the prefix of a body frame.
 _pack_body_start: Final = Struct(">BBHI").pack
 _END: Final = b"\xce"
 
@@ -78,11 +78,11 @@ class FrameParser:
         self.size = 0
         self.chunks: list[bytes] = []
         self.frame_type = self.channel = self.start = self.end = 0
-        #: How many bytes were added in all.
+        #: Number of bytes added in all.
         self.received = 0
-        #: How many bytes there are from ``offset`` on, those of the chunks included, once there are chunks; else 0.
+        #: Number of bytes from ``offset`` on, including the chunks. 0 if there are no chunks.
         self._held = 0
-        #: How many bytes from ``offset`` on the next step needs.
+        #: Number of bytes from ``offset`` on that the next step needs.
         self._wanted = 7
 
     @property

@@ -130,7 +130,7 @@ class ChannelState(StrEnum):
     CLOSING = "closing"
 
 
-#: What a client's channel method does to the channel's state; while it is open, a method not named leaves it as it is.
+#: Channel states after each method of the client. In an open channel, a method not listed leaves the state unchanged.
 CHANNEL_FROM_CLIENT: Final[Mapping[ChannelState, Mapping[type[Method], ChannelState]]] = {
     ChannelState.CLOSED: {ChannelOpen: ChannelState.OPEN},
     ChannelState.OPEN: {ChannelClose: ChannelState.CLOSED},
@@ -139,7 +139,7 @@ CHANNEL_FROM_CLIENT: Final[Mapping[ChannelState, Mapping[type[Method], ChannelSt
 }
 
 
-#: Answers that the spec lets a client give, to what RabbitMQ either never asks or wants no answer to.
+#: Answers that the spec allows. RabbitMQ never sends the question, or does not want the answer.
 _UNASKED: Final = frozenset({ChannelCloseOk, ChannelFlowOk, BasicCancelOk})
 
 

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
-#: The port of a URL that names none, by scheme; ``None`` where a scheme has no ports.
+#: Default port, by scheme; ``None`` if the scheme has no ports.
 DEFAULT_PORTS: Final[Mapping[str, int | None]] = {"amqp": 5672, "amqps": 5671, "memory": None}
 _DEFAULT_USERID: Final = "guest"
 _DEFAULT_PASSWORD: Final = "guest"
@@ -95,7 +95,7 @@ def _parse_entry(entry: str, first: Address | None) -> Address:
         raise InvalidURL(f"no scheme; a broker's URL begins with {'://, '.join(DEFAULT_PORTS)}://")
     rest, has_options, query = entry.partition("?")
     authority, _, path = rest.partition("/")
-    if "@" in path or "@" in query:  # no harm in itself, but then most likely all before it is credentials
+    if "@" in path or "@" in query:  # legal, but most likely the text before the @ is credentials
         raise InvalidURL(f"an @ behind the host, where it is written %40; {_IN_PASSWORD}")
     userinfo, has_userinfo, place = authority.rpartition("@")
     host, port = _parse_place(place, base.scheme)
@@ -123,7 +123,7 @@ def _parse_entry(entry: str, first: Address | None) -> Address:
 def _parse_place(place: str, scheme: str) -> tuple[str, int | None]:
     if bracketed := _IPV6.fullmatch(place):
         host, rest = bracketed.groups()
-        host = host.replace("%25", "%")  # a zone is written behind an escaped percent sign (RFC 6874)
+        host = host.replace("%25", "%")  # a zone follows an escaped percent sign (RFC 6874)
         if rest and rest[0] != ":":
             raise InvalidURL("the port stands behind a colon")
         digits = rest[1:]
@@ -136,7 +136,8 @@ def _parse_place(place: str, scheme: str) -> tuple[str, int | None]:
             raise InvalidURL("a host name is letters, digits, dots, hyphens and underscores")
     if not digits:
         return host, None
-    if not _PORT.fullmatch(digits) or not 0 < int(digits) <= 65535:  # not quoted: it may be a piece of a password
+    # the message does not quote it: it may be part of a password
+    if not _PORT.fullmatch(digits) or not 0 < int(digits) <= 65535:
         raise InvalidURL(f"the port is not a number from 1 to 65535; {_IN_PASSWORD}")
     if DEFAULT_PORTS[scheme] is None:
         raise InvalidURL(f"a {scheme} URL has no port")
