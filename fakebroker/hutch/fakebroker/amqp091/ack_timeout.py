@@ -17,7 +17,7 @@ from hutch.wire.codes import ReplyCode
 if TYPE_CHECKING:
     from hutch.fakebroker.amqp091.channel import Channel
 
-#: RabbitMQ's channel_tick_interval, seconds.
+#: RabbitMQ's channel_tick_interval, in seconds.
 _TICK: Final = 60.0
 
 
@@ -30,9 +30,10 @@ class AckTimeout:
         self._timers = channel.vhost.node.timers
         self._clock = channel.vhost.node.clock
         self._opened = self._clock.monotonic()
-        # The tag noted last, and the last one that has been noted for so long that it must not be outstanding any more.
+        # The newest delivery tag at the last note, and the newest tag whose timeout is over: it and older tags must be
+        # settled.
         self._noted = self._overdue = 0
-        # When to look, and up to which tag; oldest first.
+        # Checks to come, oldest first: the time of the check, and the newest tag that it covers.
         self._looks: deque[tuple[float, int]] = deque()
         self._timer: Timer | None = None
 
@@ -49,7 +50,8 @@ class AckTimeout:
 
     def _wait(self) -> None:
         """Schedule :meth:`_wake` for the next note or the next check."""
-        # Looks are taken a whole number of ticks from the opening, and tags noted the timeout before.
+        # A check happens a whole number of ticks after the channel was opened. A note happens one timeout before its
+        # check.
         base = self._opened - self._timeout / 1000
         ticks = math.floor((self._clock.monotonic() - base) / _TICK + 1e-6) + 1
         at = moment(base + ticks * _TICK)

@@ -28,7 +28,7 @@ class AfterInput:
         self.waiting: dict[Channel, None] = {}
         self._write: Final = write
         self._sent: Final = sent
-        #: By channel; 0 stands for the connection itself.
+        #: Keys are channel numbers; 0 is the connection itself.
         self._ends: dict[int, Callable[[], None]] = {}
         self._answers: dict[int, list[bytes]] = {}
         self._commits: dict[int, Callable[[], None]] = {}

@@ -47,7 +47,7 @@ class Channel(Publisher):
         self.origin: Final = self.sink.origin
         self.consumers: Final = self.sink.consumers
         self._unacked: Final = self.sink.unacked
-        #: Who asks for what this channel's client asks for.
+        #: The actor of the commands of this channel's client.
         self.actor: Final = Actor(
             connection.vhost, self.origin, username=connection.user, tags=connection.tags, connection=connection
         )
@@ -62,10 +62,10 @@ class Channel(Publisher):
         self.transaction: Transaction | None = None
         profile = self.vhost.node.profile
         timeout = None if profile.quorum.has_consumer_timeouts else profile.queues.consumer_timeout
-        #: What closes the channel when it keeps a delivery for too long; ``None`` where nothing does.
+        #: Closes the channel when a delivery stays unacknowledged for too long; ``None`` if there is no such timeout.
         self.ack_timeout: Final = None if timeout is None else AckTimeout(self, timeout)
         connection.channels[number] = self
-        #: How many consumers ended with it.
+        #: Number of consumers that ended with the channel.
         self._ended = 0
         self.vhost.node.journal.channel_opened(self.origin, connection)
 
@@ -80,7 +80,7 @@ class Channel(Publisher):
         self.vhost.node.journal.got(self.origin, queue, entry.message, tag, entry.redelivered, no_ack)
         return tag
 
-    # what queues tell
+    # reports from queues
 
     def tell(self, standing: Standing, is_full: bool) -> None:
         """Hear a queue's word, behind what is at hand of what the client has sent (QUORUM-13)."""
@@ -133,7 +133,7 @@ class Channel(Publisher):
             delivery = self._unacked[tag]
             consumer = delivery.consumer
             if consumer is not None and not consumer.blocked:
-                # As most are: one delivery, and nobody waits for the credit.
+                # The fast path, usual for an ack: one delivery, and no consumer waits for its credit.
                 del self._unacked[tag]
                 self.vhost.node.journal.acked(self.origin, delivery.queue, delivery.entry.message)
                 delivery.settle()
@@ -219,7 +219,7 @@ class Channel(Publisher):
         if not count:
             sink.shared_limit = None
         elif before is None:
-            # What basic.get fetched counts too, although it gives no room back (QOS-05).
+            # Deliveries of basic.get count too, although settling them frees no room (QOS-05).
             sink.shared_limit = SharedLimit(count, len(self._unacked))
         else:
             before.prefetch = count
@@ -260,7 +260,7 @@ class Channel(Publisher):
             entries = by_queue.setdefault(delivery.queue, [])
             if not delivery.revoked:
                 entries.append(delivery.entry)
-        # Consumers that got credit back are in the rotation before the messages are in the queue, as in RabbitMQ.
+        # As in RabbitMQ, consumers that regain credit enter the rotation before the messages are back in the queue.
         waiting = self._release(deliveries, returned=True)
         for queue, entries in by_queue.items():
             queue.requeue(entries, self.origin, failed=failed, lost=lost)

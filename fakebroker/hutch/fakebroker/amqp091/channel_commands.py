@@ -24,7 +24,7 @@ from hutch.wire.states import ChannelState, IllegalMethod, next_channel_state
 if TYPE_CHECKING:
     from hutch.fakebroker.amqp091.session import Session
 
-_OPEN: Final = ChannelState.OPEN  # asked for with each command, and an enumeration is slow to give it
+_OPEN: Final = ChannelState.OPEN  # a constant, because each command reads it and enum attributes are slow
 
 
 class Slot:
@@ -92,7 +92,7 @@ class ChannelCommands(Commands):
         session = self._session
         kind = type(method)
         if kind is ChannelCloseOk:
-            del self._slots[number]  # by RabbitMQ's reader, whatever the channel makes of it
+            del self._slots[number]  # RabbitMQ's reader frees the number, whatever the channel does with the method
         try:
             following = next_channel_state(slot.state, kind)
         except IllegalMethod as error:

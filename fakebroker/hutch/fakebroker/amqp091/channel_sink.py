@@ -41,8 +41,8 @@ class ChannelSink(Sink):
         self.shared_limit: SharedLimit | None = None
         self.unacked: Final[dict[int, Delivery]] = {}
         self.last_tag = 0
-        # Delivery tags are consecutive, so "all up to a tag" is a walk from the oldest one that may be outstanding,
-        # which no tag is met on twice: a sorted container would cost more on every delivery and give nothing.
+        # Delivery tags are consecutive. So "all up to a tag" is a walk from the oldest tag that may be outstanding,
+        # and visits no tag twice. A sorted container would make every delivery slower.
         self._oldest = 1
 
     # consumers
@@ -139,7 +139,7 @@ class ChannelSink(Sink):
         vhost.node.journal.delivered(self.origin, vhost, queue, message, queue.tag, tag, False, True)
         self.output.deliver(self.number, queue.tag_bytes, tag, False, message)
 
-    # what is not settled
+    # unsettled deliveries
 
     @property
     def oldest_unacked(self) -> float:
@@ -175,7 +175,7 @@ class ChannelSink(Sink):
         if outstanding:
             self._oldest = outstanding[0].tag
 
-    # what a queue tells
+    # reports from queues
 
     def credit(self, ready: int, *, at_once: bool = False) -> None:
         """Answer basic.credit: so many messages are ready."""

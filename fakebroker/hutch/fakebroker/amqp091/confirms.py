@@ -24,7 +24,7 @@ class Confirms:
     __slots__ = ("_acks", "_channel", "_nacks", "_single", "count")
 
     def __init__(self, channel: "Channel") -> None:
-        #: How many publishes there were.
+        #: Number of publishes so far.
         self.count = 0
         self._channel: Final = channel
         self._single: Final = channel.connection.profile.single_confirms
@@ -35,7 +35,7 @@ class Confirms:
         """Confirm the next publish, which went to ``queues``; those of them that refused it are ``refusing``."""
         self.count += 1
         if refusing:
-            # One queue that refuses is enough for a nack (CONFIRM-10).
+            # One refusing queue is enough for a nack (CONFIRM-10).
             at_once = any(queue.refuses_at_once for queue in refusing)
         else:
             at_once = not queues or all(isinstance(queue, ReplyQueue) for queue in queues)

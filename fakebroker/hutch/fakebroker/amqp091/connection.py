@@ -45,7 +45,7 @@ class AMQPConnection(Connection):
         self.after_input: Final = after_input
         self.cancel_notify: Final = cancel_notify
         self.channels: Final[dict[int, Channel]] = {}
-        #: The queues that have something to hear once all output is sent.
+        #: Queues to notify once all output is sent.
         self.unsent: list[tuple[ChannelSink, Queue, Unsent]] = []
         super().__init__(client, user, vhost)
 
@@ -79,7 +79,7 @@ class AMQPConnection(Connection):
     def end_channels(self) -> None:
         """End all channels."""
         channels = list(self.channels.values())
-        # All consumers first: what one channel gives back is not for another that ends as well.
+        # Remove all consumers first: messages that one channel requeues must not go to another channel that ends too.
         queues = dict.fromkeys(queue for channel in channels for queue in channel.end_consumers())
         for channel in channels:
             channel.close()

@@ -11,7 +11,7 @@ from hutch.wire.fields import FieldError, TruncatedField, UnknownFieldType
 from hutch.wire.frames import BODY, HEADER, HEARTBEAT, METHOD, FrameError, FrameTooLarge, WrongFrameEnd
 from hutch.wire.methods import METHODS, MalformedShortStr, Method, MethodDecodeError, decode_method
 
-#: By type, the fewest bytes that the payload of a channel's frame has.
+#: Minimum payload size of a channel's frame, in bytes, by frame type.
 _SHORTEST: Final = {METHOD: 4, HEADER: 12, BODY: 0}
 
 

@@ -29,7 +29,8 @@ class AMQPError(Exception):
         text = f"{self.code} - {self.text}" if self.text else str(self.code)
         raw = text.encode("utf-8", "surrogateescape")
         if raw.decode("utf-8", "replace") != text:
-            # It quotes bytes that are no text. 4.3 takes each for a character; 3.10 would send them as they are.
+            # The text quotes bytes that are not UTF-8. 4.3 decodes each as one character. 3.10 would send the raw
+            # bytes.
             text = raw.decode("latin-1")
             raw = text.encode()
         return text if len(raw) <= 255 else raw[:252].decode(errors="ignore") + "..."

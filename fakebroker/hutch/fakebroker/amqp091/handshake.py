@@ -38,19 +38,19 @@ if TYPE_CHECKING:
     from hutch.fakebroker.amqp091.profile import AMQPProfile
     from hutch.fakebroker.amqp091.session import Session
 
-#: How long a client may take until its connection is open, seconds (CONN-HDR-10).
+#: Seconds that a client may take to open its connection (CONN-HDR-10).
 HANDSHAKE_TIMEOUT: Final = 10.0
-#: How long RabbitMQ keeps a client waiting whose login or tuning it does not like, seconds (CONN-AUTH-04).
+#: Seconds that RabbitMQ delays the end after a refused login or tuning (CONN-AUTH-04).
 SILENCE: Final = 3.0
 
-#: How long a connection that was closed waits for the client to end it, seconds, unless a shorter heartbeat was agreed
-#: on (CONN-CLOSE-01, CONN-CLOSE-05).
+#: Seconds that a closed connection waits for the client to end the stream. A shorter negotiated heartbeat shortens the
+#: wait (CONN-CLOSE-01, CONN-CLOSE-05).
 CLOSING_TIMEOUT: Final = 30.0
 
 _HEADER_0_9 = b"AMQP\x01\x01\x00\x09"
 _HEADER_0_8 = b"AMQP\x01\x01\x08\x00"
 
-#: Where nothing is said of an error.
+#: States in which errors are not answered.
 _SILENT: Final = frozenset(
     {ConnectionState.GREETING, ConnectionState.STARTING, ConnectionState.SECURING, ConnectionState.TUNING}
 )
@@ -116,11 +116,11 @@ class Handshake:
             self._profile.mechanisms if identity is None else self._profile.mechanisms_with_external
         )
         self._header = b""
-        #: Why a login that would do is refused; empty if it is not.
+        #: The reason to refuse a valid login; empty if it is accepted.
         self.refusal = ""
         self._capabilities: FieldTable = {}
         self._client: Final = session.client
-        #: What is to be told of traffic, once heartbeats are agreed.
+        #: Notified of traffic, once heartbeats are negotiated.
         self.heartbeat: Heartbeat | None = None
         session.end_in(HANDSHAKE_TIMEOUT, f"the connection was not open within {HANDSHAKE_TIMEOUT:g} seconds")
 
@@ -183,7 +183,8 @@ class Handshake:
                 self._client.protocol = (0, 8, 0)
             self._session.write(_start(self._profile, self._mechanisms, 8 if speaks_0_8 else 0))
             return rest
-        # A wrong revision of the 0-9 family is told the right one; the rest depends on what else the version speaks.
+        # A wrong 0-9 revision gets the 0-9-1 header. Other headers get AMQP 1.0's if the version speaks it, else
+        # 0-9-1's.
         wrong_revision = header[:7] == PROTOCOL_HEADER[:7]
         other = HEADER_1_0_SASL if self._profile.speaks_1_0 and not wrong_revision else PROTOCOL_HEADER
         self._session.write(other)
@@ -224,7 +225,7 @@ class Handshake:
         """Answer the client's connection.close, unless an error was found meanwhile."""
         if self.state is ConnectionState.CLOSING:
             self._session.method(0, ConnectionCloseOk())
-            # The client is to end the stream; the broker does so in the end (CONN-CLOSE-01).
+            # The client should end the stream; the broker ends it after a timeout (CONN-CLOSE-01).
             self.closed()
 
     def carry_out(self, method: Method) -> None:
@@ -248,7 +249,7 @@ class Handshake:
         elif type(method) is ConnectionUpdateSecret:
             self._update_secret()
         elif type(method) is ConnectionClose:
-            # Channels that there are end first, and tell of that when the bytes in hand are used up.
+            # Open channels end first. They report that after the bytes at hand are processed.
             has_channels = self._session.has_channels
             self._session.release()
             self.state = following
@@ -287,8 +288,8 @@ class Handshake:
                 return
             text = f"Login was refused using authentication mechanism {method.mechanism}. "
             session.fail(AMQPError(ReplyCode.ACCESS_REFUSED, text + "For details see the broker logfile.", blame=False))
-            session.refusal = f"{method.mechanism} login refused: {refused.reason}"  # the details, for the log
-            # Less patience than with others is had for the close-ok here.
+            session.refusal = f"{method.mechanism} login refused: {refused.reason}"  # the details are for the log
+            # For this close-ok the broker waits less than usual.
             session.end_in(SILENCE)
             return
         client.user = user

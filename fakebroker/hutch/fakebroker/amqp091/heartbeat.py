@@ -39,7 +39,7 @@ class Heartbeat:
         self._timers.cancel(self._monitor)
 
     def _first_beat(self) -> None:
-        # RabbitMQ sends the first one whatever else was sent: clients may count on it.
+        # RabbitMQ sends the first heartbeat even if other frames were sent. Clients may rely on it.
         self.sent = False
         self._beat()
 

@@ -7,7 +7,7 @@ from hutch.wire.methods import PROTOCOL_HEADER
 
 HEADER_1_0_SASL: Final = b"AMQP\x03\x01\x00\x00"
 
-#: How each protocol begins. A stream client's first frame has the key of PeerProperties behind its size, and version 1.
+#: How each protocol begins. A stream client's first frame is a size, the key of PeerProperties, and version 1.
 _BEGINNINGS: Final[dict[bytes, str]] = {
     rb"AMQP[\x00\x02\x03]\x01\x00\x00": "AMQP 1.0, which is not emulated",
     rb"\x16\x03": "TLS, and this port is not for TLS",

@@ -8,41 +8,42 @@ from typing import Final
 class AMQPProfile:
     """The switches of :mod:`hutch.fakebroker.amqp091`."""
 
-    #: What connection.start tells of the broker (CONN-HDR-12).
+    #: The server properties in connection.start (CONN-HDR-12).
     version: str
     platform: str
     copyright: str
     #: SASL mechanisms offered, in RabbitMQ's order (CONN-HDR-11).
     mechanisms: tuple[str, ...]
-    #: The same where clients may present certificates: what the plugin rabbitmq_auth_mechanism_ssl makes of it.
+    #: SASL mechanisms offered if clients may present certificates, as with the plugin rabbitmq_auth_mechanism_ssl.
     mechanisms_with_external: tuple[str, ...]
-    #: Whether the AMQP 0-8 header is taken for 0-9-1 (CONN-HDR-03).
+    #: Whether the AMQP 0-8 header is accepted as 0-9-1 (CONN-HDR-03).
     accepts_0_8: bool
-    #: Whether a header of another protocol is answered with AMQP 1.0's SASL header, else 0-9-1's (CONN-HDR-05, -08).
+    #: Whether the header of another protocol is answered with AMQP 1.0's SASL header; if not, with 0-9-1's
+    #: (CONN-HDR-05, -08).
     speaks_1_0: bool
-    #: The smallest frame_max a client may ask for, bytes (CONN-TUNE-06).
+    #: The smallest frame_max a client may ask for, in bytes (CONN-TUNE-06).
     frame_min: int
-    #: The largest body a content header may announce, bytes; None: any (CONN-FRAME-12, -26).
+    #: The largest body a content header may announce, in bytes; None: any (CONN-FRAME-12, -26).
     max_body_size: int | None
-    #: Whether connection.update-secret makes channels forget what they were permitted (PERM-11).
+    #: Whether connection.update-secret makes channels forget their cached permissions (PERM-11).
     update_secret_forgets_permissions: bool
-    #: Whether a client's basic.cancel-ok crashes the channel: 541 in place of 503.
+    #: Whether a client's basic.cancel-ok crashes the channel (541). If not, it is refused with 503.
     crashes_on_cancel_ok: bool
-    #: Whether basic.qos global=true shares one limit over the channel (QOS-06).
+    #: Whether consumers of a channel share one limit after basic.qos global=true (QOS-06).
     shares_global_qos: bool
-    #: Whether deliveries that come back by basic.nack or basic.recover are handed back, else they failed, as rejected
-    #: ones did (QUORUM-03, TX-12).
+    #: Whether deliveries returned by basic.nack or basic.recover count as handed back. If not, they count as failed,
+    #: like rejected ones (QUORUM-03, TX-12).
     hands_back: bool
-    #: Whether the consumer argument x-cancel-on-ha-failover has to be a boolean, else it is not looked at.
+    #: Whether the consumer argument x-cancel-on-ha-failover must be a boolean. If not, it is ignored.
     checks_cancel_on_ha_failover: bool
-    #: Whether consumers may be given credit, by the argument x-credit and basic.credit (CONSUME-26).
+    #: Whether consumers may have credit, by the argument x-credit and basic.credit (CONSUME-26).
     has_consumer_credit: bool
-    #: Whether a transaction's messages get into whatever queues have the names when it is committed, else into the very
-    #: queues that were there when they were published (TX-15).
+    #: Whether a commit publishes to the queues that have the routed names at commit time. If not, it publishes to the
+    #: very queues of the moment of the publish (TX-15).
     finds_queues_at_commit: bool
-    #: Whether each publish is confirmed by itself, which is no setting of RabbitMQ's.
+    #: Whether each publish gets its own confirm. RabbitMQ has no such setting.
     single_confirms: bool = False
-    #: What connection.tune proposes: channels, bytes, seconds (CONN-TUNE-01).
+    #: What connection.tune proposes: number of channels, bytes, seconds (CONN-TUNE-01).
     channel_max: int = 2047
     frame_max: int = 131072
     heartbeat: int = 60

@@ -21,10 +21,10 @@ if TYPE_CHECKING:
     from hutch.fakebroker.amqp091.handshake import Handshake
     from hutch.fakebroker.amqp091.session import Session
 
-#: How long a slice is, seconds of the clock that the session was given. It ends behind the command that passes it.
+#: Length of a slice, in seconds of the session's clock. A slice ends after the command that exceeds it.
 SLICE: Final = 0.002
 
-_RUNNING: Final = ConnectionState.RUNNING  # asked for with each frame, and an enumeration is slow to give it
+_RUNNING: Final = ConnectionState.RUNNING  # a constant, because each frame reads it and enum attributes are slow
 
 
 class Reader(Role):
@@ -48,13 +48,13 @@ class Reader(Role):
         self._after_input: Final = session.after_input
         self._slots: Final = session.slots
         profile = session.profile
-        #: Its limit for frames holds until another one is agreed on.
+        #: The profile's frame limit applies until a limit is negotiated.
         self.cutter: Final = Cutter(
             self, commands, session.slots, BasicPublish, profile.max_body_size, profile.frame_min
         )
         self._alarms: Final = session.node.alarms.raised
         self._now: Final = now
-        #: When the slice is over; 0 before that is known.
+        #: When the slice ends; 0 until that is known.
         self._limit = 0.0
         self._on_clear: Final[Callable[[], None]] = self._unblock
 

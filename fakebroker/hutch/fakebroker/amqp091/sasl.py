@@ -34,7 +34,7 @@ _BLANK: Final = (
 
 
 def _plain(response: bytes, users: Mapping[str, User]) -> str:
-    # An authorisation id in front is a malformed response to RabbitMQ (CONN-AUTH-02).
+    # RabbitMQ treats a response with an authorisation id as malformed (CONN-AUTH-02).
     parts = response.split(b"\0")
     if len(parts) != 3 or parts[0]:
         raise MalformedResponse(f"response {print_binary(response)} invalid")
@@ -88,7 +88,7 @@ def authenticate(
     """
     if mechanism not in offered:
         raise UnreadableResponse(f"mechanism {mechanism!r} is not offered")
-    if mechanism == "EXTERNAL":  # the response counts for nothing
+    if mechanism == "EXTERNAL":  # the response is ignored
         if not identity:
             raise LoginRefused(None, "connection peer presented no TLS (x.509) certificate")
         if identity not in users:

@@ -37,10 +37,10 @@ _pack_deliver: Final = Struct(">BHII").pack
 _pack_delivery: Final = Struct(">QB").pack
 _END: Final = bytes((END,))
 _DELIVER_ID: Final = 60 << 16 | 60
-_GREETING: Final = ConnectionState.GREETING  # asked for with all that comes, and an enumeration is slow to give it
-#: How many bytes the protocol header has.
+_GREETING: Final = ConnectionState.GREETING  # a constant, because each input reads it and enum attributes are slow
+#: Size of the protocol header, in bytes.
 _HEADER: Final = 8
-#: How many bytes of output are taken at once; more where one message is larger.
+#: Number of output bytes to take at once; more if one message is larger.
 _CHUNK: Final = 256 * 1024
 
 
@@ -71,28 +71,28 @@ class Session(Output):
         self.profile: Final = profile
         self.timers: Final = node.timers if timers is None else timers
         self.peer: Final = peer
-        #: What is known of it.
+        #: The facts known about the client.
         self.client: Final = Client(peer, node.clock.time())
         self.dropped = False
-        #: How the stream ends then, if not as RabbitMQ ends it: by ``"FIN"`` or ``"RST"``.
+        #: How a fault ends the stream, ``"FIN"`` or ``"RST"``; empty for RabbitMQ's own way.
         self.ends_by = ""
-        #: What stands between this and the client, if anything.
+        #: A fault's gate between the session and the client, or ``None``.
         self.gate: Gate | None = None
-        #: Whether the broker has ended the stream, be it that the client does not notice.
+        #: Whether the broker has ended the stream, even if a gate hides that from the client.
         self.has_ended = False
-        #: Why the broker closed the connection, or one of its channels last; for logs.
+        #: The latest reason for closing the connection or one of its channels; for logs.
         self.refusal: str | None = None
-        #: Tells the shell that there is output.
+        #: Tells the shell that output is ready.
         self.wake: Final = wake
-        #: What :meth:`take` has to give, in pieces.
+        #: The output for :meth:`take`, in pieces.
         self.output: list[bytes] = []
-        #: How many bytes that is.
+        #: Size of the output, in bytes.
         self._size = 0
-        #: How many bytes the stream to the client has got.
+        #: Number of bytes written to the client's stream.
         self.sent = 0
         self._stream_size: Final = stream_size
         self.after_input: Final = AfterInput(self.write, self._tell_sent)
-        #: The channel numbers in use.
+        #: The channel numbers in use, with their states.
         self.slots: Final[dict[int, Slot]] = {}
         self._channel_max = 0
         self._frame_max = profile.frame_max

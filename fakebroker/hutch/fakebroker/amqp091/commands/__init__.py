@@ -15,7 +15,8 @@ from hutch.wire import methods as wire
 
 Command = Callable[[Channel, Any], None]
 
-#: By method; basic.publish, which brings content, is :func:`hutch.fakebroker.amqp091.commands.publish.publish`.
+#: The function of each method. basic.publish has content; see
+#: :func:`hutch.fakebroker.amqp091.commands.publish.publish`.
 COMMANDS: Final[dict[type[wire.Method], Command]] = {
     wire.AccessRequest: channel_modes.access_request,
     wire.BasicCancel: basic.cancel,

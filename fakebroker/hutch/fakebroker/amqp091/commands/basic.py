@@ -39,7 +39,7 @@ def qos(channel: Channel, method: BasicQos) -> None:
     shared = method.global_ and channel.connection.profile.shares_global_qos
     if not shared:
         channel.prefetch = method.prefetch_count
-    # A prefetch of each consumer's own ends the one they share (QOS-07).
+    # A prefetch limit for each consumer removes the shared limit (QOS-07).
     has_room = channel.share_prefetch(method.prefetch_count if shared else 0)
     channel.output.method(channel.number, BasicQosOk())
     if has_room:
@@ -114,7 +114,7 @@ def _check_arguments(channel: Channel, queue: Queue, arguments: FieldTable) -> i
 
 def cancel(channel: Channel, method: BasicCancel) -> None:
     """End a consumer; an unknown tag is no error (CONSUME-17)."""
-    # A channel may have two consumers of one tag; that of the replies is the first to go.
+    # A consumer of replies and another consumer may have the same tag. The consumer of replies is cancelled first.
     consumer = None
     if not reply_to.cancel(channel, method.consumer_tag):
         consumer = channel.consumers.pop(method.consumer_tag, None)
@@ -138,7 +138,7 @@ def get(channel: Channel, method: BasicGet) -> None:
     message = entry.message
     tag = channel.hand_out(queue, entry, method.no_ack)
     if method.no_ack:
-        queue.drop_expired()  # as with every acknowledgement
+        queue.drop_expired()  # an automatic acknowledgement drops expired messages, too
     reply = BasicGetOk(tag, entry.redelivered, message.exchange, message.routing_key, len(queue))
     channel.output.content(channel.number, reply, message)
 

@@ -10,8 +10,9 @@ from hutch.fakebroker.engine.publishing import accept, put
 from hutch.wire.codes import ReplyCode
 from hutch.wire.methods import BasicPublish, BasicReturn
 
-#: credit_flow_default_credit: how many publishes a channel gets before it has done the first of them, and after how
-#: many it gets as many more. A channel that has none left has heard what its queues told it meanwhile.
+#: credit_flow_default_credit: how many publishes the reader passes to a channel before the channel handles the first,
+#: and after how many handled publishes it passes as many more. A channel without credit has processed its queues'
+#: reports.
 _CREDIT: Final = 400
 _CREDIT_STEP: Final = 200
 

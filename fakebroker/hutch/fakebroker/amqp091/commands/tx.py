@@ -41,7 +41,7 @@ def commit(channel: Channel, _method: TxCommit) -> None:
     for message, queues, all_there in routed:
         accepted &= all_there
         for queue in queues:
-            # A queue that was known to be full is not asked, and its refusal is not told (QUORUM-13).
+            # A queue that has reported itself full is not asked, and its refusal is not reported (QUORUM-13).
             accepted &= queue.publish(message, channel) or queue.refuses_at_once
     if failure is not None:
         raise failure
@@ -100,7 +100,7 @@ def _queues(channel: Channel, held: HeldPublish) -> tuple[list[Target], bool]:
     """The queues that a message gets into now, and whether those are all it was routed to (TX-15)."""
     present = channel.vhost.queues
     if channel.connection.profile.finds_queues_at_commit:
-        # The default exchange takes any key for a queue's name, be there such a queue or not.
+        # The default exchange takes every routing key for a queue name, even if no such queue exists.
         message = held.message
         names = [queue.name for queue in held.queues] if message.exchange else dict.fromkeys(message.routing_keys)
         return [present[name] for name in names if name in present], True
@@ -108,7 +108,7 @@ def _queues(channel: Channel, held: HeldPublish) -> tuple[list[Target], bool]:
         if queue.name not in present and not isinstance(queue, ReplyQueue):
             text = f"failed to deliver message: {print_missing_queue(channel.vhost.name, queue.name)}"
             raise AMQPError(ReplyCode.RESOURCE_ERROR, text)
-    # Another queue that has the name by now is not the one that the message is for.
+    # A newer queue with the same name does not get the message.
     queues = [queue for queue in held.queues if not queue.deleted]
     return queues, len(queues) == len(held.queues)
 
