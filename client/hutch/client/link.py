@@ -26,7 +26,7 @@ _SECOND_READER: Final = (
 _FAREWELL: Final = 1.0  # seconds for a last frame to a peer that is given up
 
 
-#: What may be sent: bytes, or pieces of them.
+#: Data to send: bytes, or pieces of them.
 Data = bytes | list[bytes | memoryview]
 OnMessage = Callable[[ReceivedMessage], object]
 
@@ -59,20 +59,21 @@ class Link:
         self.heartbeats: Heartbeats | None = None
         self.read_timeout = read_timeout
         self.write_timeout = write_timeout
-        #: How many writes and reads there were.
+        #: Number of writes, and number of reads.
         self.sent = 0
         self.received = 0
-        #: The largest payload of a frame to send, in bytes.
+        #: Maximum payload of a frame to send, in bytes.
         self.frame_limit = FRAME_MIN_SIZE - OVERHEAD
         #: Whether a consumer's callback is running.
         self.in_callback = False
-        # While a callback waits for an answer, further deliveries stay here, lest callbacks pile up on the stack.
+        # While a callback waits for an answer, further deliveries wait here. Otherwise callbacks would nest without
+        # limit.
         self._deferring = False
         self._deferred: deque[tuple[OnMessage, ReceivedMessage]] = deque()
         self._read_lock = ReadLock()
         self.requesting = threading.RLock()
         self.closed = False
-        #: The socket as :attr:`sock`, once somebody has asked for it.
+        #: The socket for :attr:`sock`; ``None`` until the property is read.
         self.watched: WatchedSocket | None = None
         self._on_lost = on_lost
         self._pause: float = transport.poll_interval
@@ -98,7 +99,7 @@ class Link:
             self._on_lost()
             raise
         except OSError:
-            if self._read_lock.take():  # else the reading thread will see it
+            if self._read_lock.take():  # otherwise the reading thread notices the error
                 try:
                     self._last_words()
                     self._on_lost()
@@ -144,7 +145,7 @@ class Link:
         if self._read_lock.followers:
             self._read_lock.handed_on += handed_on
             self._read_lock.announce()
-        # Callbacks take their time, and a read may hold many.
+        # Callbacks may take long, and one read may contain many messages.
         if handed_on and self.heartbeats is not None and self.transport.monotonic() >= self.heartbeats.due:
             self.beat()
         return handed_on
@@ -321,7 +322,7 @@ class Link:
                     reader.add(data)
                     has_ended = not data
                 break
-            except TimeoutError as late:  # of a heartbeat or of the caller: see below
+            except TimeoutError as late:  # the heartbeat's timeout or the caller's; see below
                 _, _, reason = str(late).partition("timed out")
             except OSError:
                 self._not_if_closed(awaited)
@@ -399,7 +400,7 @@ class Link:
         """Whether something was read that can be handed on, or an error that can be raised, without another read."""
         if self._deferred or self.reader.has_unseen():
             return True
-        # TLS may hold a part of what it decrypts as a whole; only trying tells.
+        # TLS decrypts whole records and may hold a part of one. Only an attempt to read shows that.
         return self.transport.holds_unread and self.transport.readable()
 
     def _limit_waits(self, seconds: float | None) -> None:
@@ -439,7 +440,7 @@ class Link:
         if self.heartbeats is None:
             return
         now = self.transport.monotonic()
-        if self.transport.readable():  # what nobody has read yet is a sign of life, too
+        if self.transport.readable():  # unread input shows that the peer is alive
             self.heartbeats.last_received = now
         try:
             due = self.heartbeats.tick(now, self.sent, self.received, rate)
@@ -449,4 +450,4 @@ class Link:
         if due:
             self.send(HEARTBEAT_FRAME)
         if self.watched is not None:
-            self.watched.update()  # TLS may have decrypted something to find out
+            self.watched.update()  # the check may have made TLS decrypt something
