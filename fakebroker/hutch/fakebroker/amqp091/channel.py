@@ -43,7 +43,7 @@ class Channel(Publisher):
         self.output: Output = connection.output
         self.after_input: Final = connection.after_input
         self.sink: Final = ChannelSink(connection, number)
-        #: Who makes a fact happen that comes of this channel.
+        #: The origin that the journal records for what this channel does.
         self.origin: Final = self.sink.origin
         self.consumers: Final = self.sink.consumers
         self._unacked: Final = self.sink.unacked
