@@ -92,7 +92,7 @@ class Server(Transport):
         }
         self.greeting: bytes | Method = START
 
-    # the script's side
+    # methods for the script
 
     def say(self, *methods: Method | bytes, channel: int = 0) -> None:
         """Send methods, or bytes as they are, in one piece."""
@@ -126,7 +126,7 @@ class Server(Transport):
     ) -> None:
         self.say(delivery(body, tag, channel, consumer, properties, redelivered))
 
-    # the transport's side
+    # the transport's interface
 
     def connect(self, deadline: float | None) -> None:
         self.now += self.seconds_to_connect

@@ -60,7 +60,7 @@ from tests.client.scripted import Server, connected
 
 Call = Callable[[Channel], object]
 
-#: A call, what it sends, the answer, and what the call returns then.
+#: Each row: a call, the method it sends, the answer, and the return value.
 CALLS: list[tuple[Call, Method, Method, object]] = [
     (
         lambda channel: channel.exchange_declare("e", "topic"),
@@ -130,7 +130,7 @@ CALLS: list[tuple[Call, Method, Method, object]] = [
     (lambda channel: channel.flow(True), ChannelFlow(True), ChannelFlowOk(True), None),
 ]
 
-#: Calls that send a method and do not wait.
+#: Calls that send a method without waiting for an answer.
 SENDS: list[tuple[Call, Method]] = [
     (
         lambda channel: channel.exchange_declare("e", "direct", nowait=True),
@@ -203,7 +203,7 @@ def test_an_argument_that_has_no_field_type(server: Server, channel: Channel) ->
         channel.basic_ack(None)  # type: ignore[arg-type]
     assert server.log == []
     server.answers[QueuePurge] = lambda _: QueuePurgeOk(0)
-    assert channel.queue_purge("q") == 0  # nothing is awaited that was never sent
+    assert channel.queue_purge("q") == 0  # does not wait for an answer to the unsent method
 
 
 # channels
@@ -241,7 +241,7 @@ def test_a_channel_that_cannot_be_opened(server: Server) -> None:
     assert server.log == [(1, ChannelOpen()), (1, ChannelClose(0, "", 0, 0))]
     with pytest.raises(ConnectionError, match="channel 1 is already open"):
         connection.channel(1)
-    server.say(ChannelOpenOk(), ChannelCloseOk(), channel=1)  # late, and no violation
+    server.say(ChannelOpenOk(), ChannelCloseOk(), channel=1)  # late answers are legal
     connection.drain_events(timeout=0)
     connection.drain_events(timeout=0)
     assert connection.channels == {0: connection}

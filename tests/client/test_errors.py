@@ -70,7 +70,7 @@ def test_a_closed_channel_opens_itself_anew(server: Server, connection: Connecti
     server.answers[QueueDeclare] = lambda _: QueueDeclareOk("q", 0, 0)
     assert channel.queue_declare("q") == ("q", 0, 0)
     with pytest.raises(TimeoutError):
-        connection.drain_events(timeout=1)  # nothing is left over of it
+        connection.drain_events(timeout=1)  # no frame is left to read
 
 
 def test_a_channel_that_takes_its_time_to_open_anew(server: Server, connection: Connection, channel: Channel) -> None:

@@ -9,7 +9,7 @@ import hutch.client.exceptions as ours
 from hutch.client.exceptions import method_name
 from hutch.wire.codes import ReplyCode
 
-#: py-amqp's names that this client has not, and why.
+#: py-amqp's names that this client lacks, with the reason.
 ABSENT = {
     "AMQPDeprecationWarning": "warns of an automatic connect, which there is none of",
 }
@@ -54,7 +54,7 @@ def test_an_error_that_no_method_caused() -> None:
 
 def test_names_of_methods() -> None:
     theirs = {sig: name for sig, name in amqp.exceptions.METHOD_NAME_MAP.items() if isinstance(sig, tuple)}
-    del theirs[40, 41]  # py-amqp's number for Exchange.unbind_ok; RabbitMQ's is 51
+    del theirs[40, 41]  # py-amqp has a wrong number for Exchange.unbind_ok; RabbitMQ's is 51
     assert {sig: method_name(sig) for sig in theirs} == theirs
     assert method_name((1, 1)) == ""
 

@@ -179,7 +179,7 @@ def test_heartbeats_pass_them(server: Server, traced: Traced, connection: Connec
     connection.send_heartbeat()
     assert traced.sent[-1] == (8, 0, None, None, None)
     assert server.heartbeats == 1
-    for heartbeats in (1, 2):  # the first check notices what was sent
+    for heartbeats in (1, 2):  # the first check notices the earlier output
         connection.heartbeat_tick()
         assert server.heartbeats == heartbeats
         server.now += 6
@@ -254,7 +254,7 @@ def test_a_lost_connection_is_noticed(server: Server, connection: Connection, ch
     assert not connection.connected
 
 
-# what only this module's hooks are asked for
+# frames that only the hooks of this module handle
 
 
 @pytest.fixture

@@ -175,7 +175,7 @@ def test_before_it_is_open_and_after(server: Server) -> None:
         connection.on_inbound_method(0, spec.Connection.Blocked, b"", None)
 
 
-# classes that override what lies below
+# classes that override lower layers
 
 
 def test_a_class_that_overrides_dispatch_method(server: Server) -> None:

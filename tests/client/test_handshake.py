@@ -83,7 +83,7 @@ def test_client_properties_and_the_capabilities_both_have(server: Server) -> Non
     assert told["product"] == "hutch"
     assert told["connection_name"] == "till 3"
     assert told["capabilities"] == {**CAPABILITIES, "mine": 1}
-    assert "exchange_exchange_bindings" not in CAPABILITIES  # which the server does not have
+    assert "exchange_exchange_bindings" not in CAPABILITIES  # the server does not announce it
     assert connection.client_properties["capabilities"] == told["capabilities"]
 
 
@@ -208,7 +208,7 @@ def test_a_further_step_of_the_login_is_refused(server: Server) -> None:
         ((None, None), (2047, 131072), (2047, 131072)),
         ((None, None), (0, 0), (65535, 131072)),
         ((10, 8192), (0, 0), (10, 8192)),
-        ((10, 8192), (2047, 131072), (2047, 131072)),  # as py-amqp: the server's word counts
+        ((10, 8192), (2047, 131072), (2047, 131072)),  # as in py-amqp, the server's offer wins
     ],
 )
 def test_limits(
@@ -256,7 +256,7 @@ def test_an_error_of_on_open_leaves_nothing_open(server: Server) -> None:
     assert not connection.connected
 
 
-# what a server must not do
+# errors of the server
 
 
 def test_another_protocol_version(server: Server) -> None:

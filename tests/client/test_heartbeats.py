@@ -27,7 +27,7 @@ def test_heartbeats_are_sent_while_waiting(server: Server) -> None:
         server.say_at(server.now + second, HEARTBEAT_FRAME)
     with pytest.raises(TimeoutError):
         connection.drain_events(timeout=30)
-    assert 4 <= server.heartbeats <= 6  # two per interval
+    assert 4 <= server.heartbeats <= 6  # two for each interval
 
 
 def test_heartbeats_do_not_extend_the_wait(server: Server) -> None:

@@ -38,7 +38,7 @@ def notes(error: BaseException) -> list[str]:
     return list(getattr(error, "__notes__", ()))
 
 
-# what needs no note
+# errors without a note
 
 
 def test_the_error_of_the_very_call(server: Server, channel: Channel) -> None:
@@ -179,7 +179,7 @@ def test_what_no_call_has_caused(server: Server, connection: Connection, channel
     assert notes(caught.value) == ["caused by the broker itself, on channel 1", "noticed while draining events"]
 
 
-# what the broker does not tell
+# errors that the broker does not explain
 
 
 def test_an_unknown_delivery_tag(server: Server, connection: Connection, channel: Channel) -> None:
@@ -228,7 +228,7 @@ def test_where_a_message_went(routes: list[tuple[str, str]], text: str, where: s
     assert published_where(routes, text) == where
 
 
-# and once it is closed
+# after the connection was closed
 
 
 def test_the_reason_is_told_again(server: Server, connection: Connection, channel: Channel) -> None:

@@ -128,7 +128,7 @@ def test_repr() -> None:
     assert repr(Message("häj", type="t")) == "<Message of 3 str, {'type': 't'}>"
 
 
-# how it came in, as py-amqp's messages know it
+# the attributes of received messages in py-amqp
 
 FRAMING = ["frame_method", "frame_args", "body_size", "body_received", "ready"]
 

@@ -34,7 +34,7 @@ from hutch.wire.methods import (
 from hutch.wire.properties import NO_PROPERTIES, PropertyError, decode_properties
 from tests.client.scripted import Server, delivery, opened
 
-# what goes out
+# publishing
 
 
 def test_one_send_for_a_whole_message(server: Server, channel: Channel) -> None:
@@ -117,7 +117,8 @@ def test_a_changed_message_is_encoded_anew(server: Server, channel: Channel) -> 
 
 
 def test_a_received_message_is_forwarded_as_it_came(server: Server, connection: Connection, channel: Channel) -> None:
-    odd = b"\x20\x00\x00\x00\x00\x05\x01ns\x00\x07"  # a short, which no plain Python value is sent as
+    # the header n is a short; no plain Python value is encoded like that
+    odd = b"\x20\x00\x00\x00\x00\x05\x01ns\x00\x07"
     channel.basic_consume("q", callback=lambda message: channel.basic_publish(message, "elsewhere"))
     server.deliver(b"body", properties=odd)
     connection.drain_events(timeout=1)
@@ -166,7 +167,7 @@ def test_bytes_like_bodies(server: Server, channel: Channel) -> None:
     assert [body for _, _, body in server.contents] == [b"one", b"two"]
 
 
-# what comes back meanwhile
+# events between publishes
 
 
 def test_an_error_comes_out_of_the_next_publish(server: Server, channel: Channel) -> None:
@@ -340,7 +341,7 @@ def test_confirm_mode_that_is_not_selected_in_time(
         channel.basic_publish_confirm(Message(b"x"), timeout=timeout, confirm_timeout=confirm_timeout)
     assert server.now == started + wait
     assert server.sent(BasicPublish) == []
-    server.say(ConfirmSelectOk(), channel=1)  # late
+    server.say(ConfirmSelectOk(), channel=1)  # a late answer
     server.answers[BasicPublish] = lambda _: BasicAck(1, False)
     channel.basic_publish_confirm(Message(b"x"))
     assert len(server.sent(ConfirmSelect)) == 1
@@ -366,7 +367,7 @@ def test_a_returned_message_comes_before_its_confirm(server: Server, connection:
     with pytest.raises(ChannelError, match="NO_ROUTE"):
         channel.basic_publish_confirm(Message(b"x"), routing_key="nowhere", mandatory=True)
     server.answers[BasicPublish] = lambda _: BasicAck(2, False)
-    channel.basic_publish_confirm(Message(b"x"))  # which the late confirm of the first one does not end
+    channel.basic_publish_confirm(Message(b"x"))  # the late confirm of the first publish does not end this wait
 
 
 def test_a_closed_channel_selects_confirms_anew(server: Server, channel: Channel) -> None:

@@ -137,7 +137,7 @@ def test_properties_larger_than_a_frame_cannot_be_sent(channel: Channel) -> None
 def test_an_unknown_method_is_sent_and_may_be_refused(server: Server, channel: Channel) -> None:
     """Whether there is such a method is the broker's to say; waiting for one makes no sense."""
     sends = len(server.sends)
-    with pytest.raises(KeyError):  # the scripted server does not know it either
+    with pytest.raises(KeyError):  # the scripted server does not know the method either
         channel.send_method((99, 1), "s", ("x",))
     assert server.sends[sends:] == [method_frame(1, b"\0\x63\0\x01\x01x")]
     with pytest.raises(AMQPNotImplementedError, match=r"\(99, 2\)"):

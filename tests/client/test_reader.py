@@ -144,7 +144,7 @@ def test_a_changed_octet_is_read_otherwise_or_refused(
         except Violation as violation:
             outcomes.append(str(violation))
         except ValueError as error:
-            outcomes.append(type(error).__name__)  # properties that cannot be decoded
+            outcomes.append(type(error).__name__)  # the properties cannot be decoded
     assert outcomes[0] == outcomes[1]
 
 

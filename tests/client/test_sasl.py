@@ -160,7 +160,7 @@ def test_a_ticket_for_the_service_at_the_host(kerberos: Kerberos) -> None:
     server = Placed()
     assert log_in(server, b"PLAIN GSSAPI", login_method="GSSAPI") == ("GSSAPI", b"the first token")
     service = (b"amqp@rabbit.example", "a service at a host")
-    assert kerberos.names == [(b"guest",), service]  # as whom: userid
+    assert kerberos.names == [(b"guest",), service]  # the name is the userid
     assert kerberos.credentials == [(b"guest",)]
     assert kerberos.steps == [(service, "credentials", None)]
 

@@ -11,7 +11,7 @@ import hutch.client.spec
 from hutch.client import FrameSyntaxError
 from hutch.client.serialization import dumps, loads
 
-#: Letters and values that py-amqp writes and reads as they are.
+#: Format letters and values that both clients write and read alike.
 ALIKE: list[tuple[str, tuple[Any, ...]]] = [
     ("", ()),
     ("BsbbbbbF", (0, "q", True, False, True, False, True, {"a": 1, "b": "x"})),

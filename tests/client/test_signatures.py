@@ -10,17 +10,17 @@ import pytest
 import hutch.client
 import hutch.client.sasl
 
-#: Parameters of py-amqp that are left out everywhere, and why.
+#: Parameters of py-amqp that this client leaves out everywhere, with the reason.
 DROPPED_PARAMETERS = {
     "argsig": "the wire types of a method's fields are declared with the method",
 }
 
-#: Parameters that py-amqp has not, and why.
+#: Parameters that py-amqp lacks, with the reason.
 ADDED_PARAMETERS = {
     "Connection": {"transport": "connects to something else than a TCP port"},
 }
 
-#: Signatures that differ in another way, and why.
+#: Signatures that differ in another way, with the reason.
 DIFFERENT = {
     "Channel.basic_publish_confirm": "spelled out; py-amqp's takes *args and **kwargs and hands them to basic_publish",
 }
@@ -96,7 +96,7 @@ def test_no_public_name_is_missing(name: str) -> None:
 def test_mechanisms(mechanism: str) -> None:
     mine, theirs = getattr(hutch.client.sasl, mechanism), getattr(amqp.sasl, mechanism)
     assert shape(mine.__init__) == shape(theirs.__init__)
-    if mechanism == "GSSAPI":  # where the library is missing, py-amqp has a stand-in
+    if mechanism == "GSSAPI":  # if the library is not installed, py-amqp uses a stand-in class
         theirs = amqp.sasl.SASL
     assert shape(mine.start) == shape(theirs.start)
 

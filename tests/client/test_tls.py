@@ -88,7 +88,7 @@ def test_the_end_of_the_stream(transport: TlsTransport, peer: ssl.SSLSocket, ann
     peer.sendall(b"last")
     if announced:
         peer.settimeout(0)
-        with pytest.raises(ssl.SSLWantReadError):  # the word is said, the other's not there yet
+        with pytest.raises(ssl.SSLWantReadError):  # the peer has sent its close notify, and ours has not arrived
             peer.unwrap()
     else:
         peer.shutdown(socket.SHUT_RDWR)
@@ -120,7 +120,7 @@ def test_deadlines(transport: TlsTransport, peer: ssl.SSLSocket, timeout: float)
 
 def test_a_record_that_is_not_complete(transport: TlsTransport, peer: ssl.SSLSocket) -> None:
     with socket.socket(fileno=peer.detach()) as plain:
-        plain.sendall(b"\x17\x03\x03\x40\x00" + bytes(100))  # of 16 KiB
+        plain.sendall(b"\x17\x03\x03\x40\x00" + bytes(100))  # of a record of 16 KiB
         assert arrived(transport)
         assert not transport.readable()
         with pytest.raises(TimeoutError):
@@ -174,7 +174,8 @@ def test_a_deadline_for_sending(transport: TlsTransport, peer: ssl.SSLSocket) ->
         transport.send(bytes(100_000_000), transport.monotonic() + 0.05)
     assert transport.sock is not None
     assert transport.sock.gettimeout() is None
-    with pytest.raises(ConnectionAbortedError, match="cut off"):  # else the peer would get what it cannot decrypt
+    # otherwise the peer would get bytes that it cannot decrypt
+    with pytest.raises(ConnectionAbortedError, match="cut off"):
         transport.send(b"x", soon())
 
 
@@ -256,7 +257,7 @@ def test_both_directions_at_once() -> None:
 def test_what_tls_itself_asks_is_answered_by_whoever_reads() -> None:
     """The server asks for a certificate when all is open; the client only reads."""
     server = certificates.server_context(verify=ssl.CERT_REQUIRED)
-    server.post_handshake_auth = True  # so not in the handshake
+    server.post_handshake_auth = True  # no certificate in the handshake
     client = certificates.client_context(certificates.client_certificate("ann"))
     client.post_handshake_auth = True
     with serving(server) as served:
@@ -280,7 +281,7 @@ def test_what_tls_itself_asks_is_answered_by_whoever_reads() -> None:
 def test_closing_tells_the_peer_and_does_not_wait(transport: TlsTransport, peer: ssl.SSLSocket) -> None:
     transport.close()
     transport.close()
-    assert peer.recv(10) == b""  # an end that was not announced would be an SSLEOFError
+    assert peer.recv(10) == b""  # without a close notify this would raise an SSLEOFError
     assert transport.fileno() is None
     assert transport.sock is None
     assert transport.ssl_object is None

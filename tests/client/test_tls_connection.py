@@ -48,7 +48,7 @@ def place(url: str) -> str:
     return f"{address.host}:{address.port}"
 
 
-# asking for it
+# how to ask for TLS
 
 
 @pytest.mark.parametrize("form", ["mapping", "context"])
@@ -94,7 +94,7 @@ def test_a_parameter_wins_over_the_url(url: str) -> None:
 
 def test_a_list_of_hosts_with_and_without_tls(broker: Broker, url: str, files: certificates.Files) -> None:
     hosts = f"{url};amqp://{place(broker.url)}"
-    connection = connect(hosts, connect_timeout=PATIENCE)  # the first is not trusted
+    connection = connect(hosts, connect_timeout=PATIENCE)  # the first host's certificate is not trusted
     assert not isinstance(connection.transport, TlsTransport)
     connection.close()
     with pytest.raises(ConnectionRefusedError, match=r"none of 2 hosts can be reached: .* not accepted.*; .* not acce"):
@@ -132,7 +132,7 @@ def test_a_transport_of_ones_own() -> None:
     assert calls == [("nowhere:1", 1, settings, 2, 3, {4: 5})]
 
 
-# what it carries
+# data over TLS
 
 
 @over_tls
@@ -191,12 +191,12 @@ def test_reconnecting_leaves_no_descriptor(target: Target) -> None:
             assert connection.sock.gettimeout() is None
             getattr(connection, ending)()
         if target.broker is not None:
-            target.broker.drain_clients()  # its end is in this process, too
+            target.broker.drain_clients()  # the emulator's end of the connection is in this process, too
         return len(list(folder.iterdir()))
 
     before = reconnect(1, "close")
     after = reconnect(100, "close"), reconnect(100, "collect")
-    assert all(count <= before + 1 for count in after)  # the emulator's end of the last one may still be open
+    assert all(count <= before + 1 for count in after)  # the emulator's end of the last connection may still be open
 
 
 # logging in by certificate

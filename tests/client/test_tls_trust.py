@@ -26,7 +26,7 @@ def served() -> Iterator[Served]:
         yield served
 
 
-# who is trusted
+# trusted certificates
 
 
 def failure(served: Served, settings: object = None, host: str = "127.0.0.1") -> OSError:
@@ -45,7 +45,7 @@ def test_an_unknown_authority(served: Served) -> None:
     assert str(error).endswith("the server's certificate is not accepted: self-signed certificate in certificate chain")
     refusal = served.accepted.exception(PATIENCE)
     assert isinstance(refusal, ssl.SSLError)
-    assert refusal.reason == "TLSV1_ALERT_UNKNOWN_CA"  # the server is told
+    assert refusal.reason == "TLSV1_ALERT_UNKNOWN_CA"  # the client sends the server an alert
 
 
 def test_another_host() -> None:
@@ -128,7 +128,7 @@ def test_a_client_certificate_that_is_wanted_and_missing(tmp_path: Path, version
         transport.close()
 
 
-# who is no TLS server
+# servers that do not speak TLS
 
 
 @contextmanager
@@ -169,7 +169,7 @@ def test_something_else_than_tls(data: bytes, kind: type[OSError], text: str) ->
     assert transport.sock is None
 
 
-#: The beginning of a ServerHello: a record of 100 bytes that does not go on.
+#: The beginning of a ServerHello: a record of 100 bytes of which the rest never arrives.
 HALF = b"\x16\x03\x03\x00\x64\x02\x00\x00\x60\x03\x03"
 
 

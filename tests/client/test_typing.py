@@ -83,7 +83,7 @@ def test_messages(broker: Broker) -> None:
     assert_type(message.body, str | bytes)
     assert_type(message.headers, dict[str, Any] | None)
     assert_type(message.properties, dict[str, Any])
-    assert_type(message.delivery_tag, int | None)  # nobody has delivered it
+    assert_type(message.delivery_tag, int | None)  # None for a message that was not delivered
     assert_type(message.delivery_info, dict[str, Any] | None)
     with connect(broker.memory_url) as connection:
         channel = connection.channel()
@@ -105,7 +105,7 @@ def test_callbacks(broker: Broker) -> None:
         message.channel.basic_ack(message.delivery_tag)
         seen.append(message.body)
 
-    def look(message: Message) -> str | bytes:  # one that takes any message will do, whatever it returns
+    def look(message: Message) -> str | bytes:  # a callback may return anything, and may take any kind of message
         seen.append(message.body)
         return message.body
 

@@ -13,7 +13,7 @@ from hutch.wire.url import Address
 from tests.client.scripted import Server
 from tests.client.test_tcp import free_port
 
-#: Where the entry point of the scheme ``memory`` leads in these tests.
+#: Calls of the opener that the scheme ``memory`` has in these tests.
 opened: list[Address] = []
 servers: list[Server] = []
 
@@ -94,7 +94,7 @@ def test_no_host_answers() -> None:
         connect(f"amqp://127.0.0.1:{first};amqp://127.0.0.1:{second}")
 
 
-# each error is one clear line
+# errors are a single clear line
 
 
 @pytest.mark.parametrize(

@@ -335,7 +335,7 @@ def test_a_timeout_of_a_callbacks_own_comes_out(server: Server, connection: Conn
     assert connection.connected
 
 
-# one wait within another
+# nested waits
 
 
 def test_an_answer_awaited_within_a_callback(server: Server, connection: Connection, channel: Channel) -> None:

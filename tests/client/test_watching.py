@@ -193,7 +193,7 @@ def test_a_message_that_came_in_two_halves(server: WithSocket, channel: Channel,
     server.answer_declare(whole[:50])
     channel.queue_declare("q")
     look(connection)
-    server.say(whole[50:])  # of which the socket tells
+    server.say(whole[50:])  # the socket becomes readable for this part
     while look(connection) and is_readable(connection):
         pass
     assert bodies == [b"whole", b"another"]

@@ -118,8 +118,8 @@ def _of(owner: str, text: str) -> set[str]:
     return expand(*(f"{owner}.{entry}" for entry in entries if entry))
 
 
-#: Every name: ``Class.name`` for attributes and methods, ``Class.method(parameter)`` for what a method can be given.
-#: What begins with ``kombu.`` is what kombu's transport adds.
+#: All names: ``Class.name`` for attributes and methods, ``Class.method(parameter)`` for parameters. Names of kombu's
+#: transport begin with ``kombu.``.
 NAMES: Final = (
     _of("Connection", _CONNECTION)
     | _of("Channel", _CHANNEL)
@@ -128,7 +128,7 @@ NAMES: Final = (
     | _of("kombu.Connection", "Channel")
     | _of("kombu.Channel", _KOMBU_CHANNEL)
     | _of("kombu.Message", _KOMBU_MESSAGE)
-    # What a URL, or kombu.Connection's ssl, can say.
+    # Forms of a URL, and of the ssl argument of kombu.Connection.
     | _of("kombu", "Transport Connection Channel Message")
     | _of("kombu", "URL(amqp, amqps, bare) ssl(True, dict, server_hostname) transport_options SSLTransport")
 )

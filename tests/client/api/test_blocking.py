@@ -79,7 +79,7 @@ def test_on_blocked_and_on_unblocked(target: Target) -> None:
     heard: list[str] = []
     alarm = Alarm(target, on_blocked=heard.append, on_unblocked=lambda: heard.append("unblocked"))
     connection = alarm.connection
-    # RabbitMQ tells only those who want to know (CONN-BLOCK-03).
+    # RabbitMQ notifies only clients that announce this capability (CONN-BLOCK-03).
     assert connection.client_properties["capabilities"]["connection.blocked"] is True
     channel = connection.channel()
     queue = channel.queue_declare(exclusive=True, auto_delete=False).queue

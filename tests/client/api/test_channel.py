@@ -28,7 +28,7 @@ def test_opening_by_hand(target: Target) -> None:
     channel.open()
     assert channel.is_open
     assert opened == [channel]
-    channel.open()  # an open one stays as it is
+    channel.open()  # no effect on an open channel
     assert opened == [channel]
     with pytest.raises(ConnectionError, match="channel 5 is already open"):
         connection.Channel(connection, 5)
@@ -40,7 +40,7 @@ def test_auto_decode(connection: Connection, channel: Channel, queue: str) -> No
     plain.open()
     assert (channel.auto_decode, plain.auto_decode) == (True, False)
     for receiver, body in ((channel, "Grüße"), (plain, "Grüße".encode())):
-        channel.basic_publish(Message("Grüße"), routing_key=queue)  # text is sent in UTF-8, and says so
+        channel.basic_publish(Message("Grüße"), routing_key=queue)  # text is sent as UTF-8, with that content encoding
         channel.queue_declare(queue, passive=True)
         message = fetch(receiver, queue)
         assert (message.body, message.content_encoding) == (body, "utf-8")
@@ -52,7 +52,7 @@ def test_closing(connection: Connection, channel: Channel) -> None:
     channel.close()
     assert not channel.is_open
     assert (channel.connection, channel.channel_id, channel.is_closing) == (None, None, False)
-    channel.close()  # a closed one stays closed
+    channel.close()  # no effect on a closed channel
     with pytest.raises(RecoverableConnectionError):
         channel.queue_declare(exclusive=True)
     assert connection.channel().is_open
@@ -73,7 +73,7 @@ def test_closing_gives_back_what_is_unacknowledged(connection: Connection, chann
     assert channel.basic_get(queue) is not None
     channel.close()
     other = connection.channel()
-    # The queue hears of it by itself, be it behind what another channel asks.
+    # The queue learns of the closed channel asynchronously, perhaps after the get of another channel.
     again = eventually(lambda: other.basic_get(queue), "the message that was unacknowledged")
     assert again.delivery_info["redelivered"] is True
 
@@ -97,7 +97,7 @@ def test_collecting(target: Target) -> None:
     channel.basic_consume(channel.queue_declare(exclusive=True).queue)
     channel.events["basic_return"].add(print)
     channel.collect()
-    assert tap.sent(ChannelClose) == []  # not a word to the broker
+    assert tap.sent(ChannelClose) == []  # nothing is sent to the broker
     assert not channel.is_open
     assert channel.connection is None
     assert (channel.callbacks, channel.no_ack_consumers, dict(channel.events)) == ({}, set(), {})
@@ -113,7 +113,7 @@ def test_flow(target: Target) -> None:
     channel.flow(True)
     assert tap.sent(ChannelFlow) == [ChannelFlow(True)]
     assert channel.active
-    with pytest.raises(AMQPNotImplementedError, match="active=false"):  # RabbitMQ knows no other
+    with pytest.raises(AMQPNotImplementedError, match="active=false"):  # RabbitMQ implements only active=true
         channel.flow(False)
     assert not connection.connected
 
@@ -132,7 +132,7 @@ def test_a_channel_opens_itself_anew_after_an_error(target: Target, connection: 
     drain_until(connection, lambda: channel.is_open)
     assert opened == [channel, channel]
     assert (channel.channel_id, connection.channels) == (1, {0: connection, 1: channel})
-    # What it held is gone: the consumer, and what was unacknowledged is back in its queue.
+    # The old consumer is gone, and the unacknowledged message is back in its queue.
     assert taken is not None
     again = eventually(lambda: channel.basic_get(queue), "the message that was unacknowledged")
     assert (again.body, again.delivery_info["redelivered"]) == (b"1", True)

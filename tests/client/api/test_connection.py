@@ -57,7 +57,7 @@ def test_opens_and_closes(target: Target) -> None:
     assert connection.connected
     connection.close()
     assert not connection.connected
-    connection.close()  # a closed one stays closed
+    connection.close()  # no effect on a closed connection
 
 
 @shows("Connection.connect(callback)")
@@ -123,7 +123,7 @@ def test_closing_ends_everything(target: Target) -> None:
         channel.queue_declare(name)
     with pytest.raises(RecoverableConnectionError):
         channel.basic_publish(Message(b"x"), routing_key=name)
-    assert_goes(target, name)  # the exclusive queue went with it
+    assert_goes(target, name)  # the connection's exclusive queue is deleted, too
 
 
 @shows("Connection.collect")
@@ -136,7 +136,7 @@ def test_collecting(target: Target) -> None:
     connection.collect()
     assert not connection.connected
     assert not channel.is_open
-    assert tap.sent(ConnectionClose) == []  # not a word, and the broker sees it all the same
+    assert tap.sent(ConnectionClose) == []  # nothing was sent, but the broker notices the end of the stream
     assert_goes(target, name)
 
 
@@ -148,11 +148,11 @@ def test_channels_have_numbers(target: Target) -> None:
     second = connection.channel()
     assert [channel.channel_id for channel in (first, second, seventh)] == [1, 2, 7]
     assert all(isinstance(channel, connection.Channel) for channel in (first, second, seventh))
-    assert connection.channel(7) is seventh  # there already
+    assert connection.channel(7) is seventh  # returns the existing channel
     assert connection.channels == {0: connection, 1: first, 2: second, 7: seventh}
     first.close()
     assert connection.channels == {0: connection, 2: second, 7: seventh}
-    assert connection.channel().channel_id == 1  # free again
+    assert connection.channel().channel_id == 1  # the number is free again
 
 
 @shows("Connection.channel(callback)")
@@ -162,7 +162,7 @@ def test_the_callback_of_a_channel(target: Target) -> None:
     channel = connection.channel(callback=opened.append)
     assert opened == [channel]
     assert connection.channel(channel.channel_id, callback=opened.append) is channel
-    assert opened == [channel]  # it was open
+    assert opened == [channel]  # not called again for an open channel
 
 
 @shows("Connection.channel")
@@ -257,7 +257,7 @@ def test_is_alive(target: Target) -> None:
         assert not connection.is_alive()
         connection.connect()
         assert connection.is_alive()
-    assert connection.connected  # as far as has been noticed
+    assert connection.connected  # the client has not noticed the end yet
     assert not connection.is_alive()
     assert not connection.connected
 
@@ -268,11 +268,11 @@ def test_heartbeats(target: Target) -> None:
     sent, received = connection.bytes_sent, connection.bytes_recv
     assert sent > 0
     assert received > 0
-    connection.heartbeat_tick(rate=2)  # none is due
+    connection.heartbeat_tick(rate=2)  # no heartbeat is due yet
     assert connection.bytes_sent == sent
     connection.send_heartbeat()
     assert connection.bytes_sent == sent + 1
-    channel = connection.channel()  # the broker took it
+    channel = connection.channel()  # the broker accepted the heartbeat
     assert channel.is_open
     assert connection.bytes_recv > received
 
@@ -327,7 +327,7 @@ def test_an_error_that_ends_the_connection(target: Target) -> None:
         channel.basic_consume(queue.queue, "tag")
     assert (caught.value.reply_code, caught.value.method) == (530, "Basic.consume")
     assert not connection.connected
-    assert len(tap.sent(ChannelOpen)) == 1  # not opened anew, as a channel is after an error of its own
+    assert len(tap.sent(ChannelOpen)) == 1  # not reopened; only a channel's own error reopens it
 
 
 def test_a_channel_error_leaves_the_connection(connection: Connection, channel: Channel, queue: str) -> None:
@@ -340,6 +340,6 @@ def test_a_channel_error_leaves_the_connection(connection: Connection, channel: 
 def test_update_secret(target: Target, secret: str | bytes) -> None:
     connection = target.connect()
     channel = connection.channel()
-    connection.update_secret(secret, "it was old")  # whoever logs in by password need not care (CONN-AUTH-13)
+    connection.update_secret(secret, "it was old")  # has no effect on password logins (CONN-AUTH-13)
     assert connection.connected
     assert channel.is_open

@@ -89,7 +89,7 @@ def test_a_tag_that_the_broker_makes_up(channel: Channel, queue: str) -> None:
 @shows("Channel.basic_consume(consumer_tag)")
 def test_a_tag_in_use(connection: Connection, channel: Channel, queue: str) -> None:
     channel.basic_consume(queue, "mine")
-    connection.channel().basic_consume(queue, "mine")  # tags are a channel's own
+    connection.channel().basic_consume(queue, "mine")  # each channel has its own tags
     with pytest.raises(NotAllowed, match="attempt to reuse consumer tag 'mine'"):
         channel.basic_consume(queue, "mine")
 
@@ -168,7 +168,7 @@ def test_consumer_priority(connection: Connection, channel: Channel, queue: str)
 def test_a_consumer_without_a_callback(connection: Connection, channel: Channel, queue: str) -> None:
     channel.basic_consume(queue, no_ack=True)
     publish(channel, queue, "1")
-    assert settled(connection, channel, queue) == (0, 1)  # discarded
+    assert settled(connection, channel, queue) == (0, 1)  # the message was discarded
 
 
 @shows("Channel.basic_consume(on_cancel)")
@@ -318,7 +318,7 @@ def test_recovering(channel: Channel, queue: str, method: str) -> None:
 @shows("Channel.basic_recover(requeue)", "Channel.basic_recover_async(requeue)")
 @pytest.mark.parametrize("method", ["basic_recover", "basic_recover_async"])
 def test_recovering_to_the_same_consumer(connection: Connection, channel: Channel, method: str) -> None:
-    getattr(channel, method)()  # RabbitMQ has no requeue=False
+    getattr(channel, method)()  # RabbitMQ does not implement requeue=False
     with pytest.raises(AMQPNotImplementedError, match="requeue=false"):
         connection.drain_events(timeout=PATIENCE)
 
@@ -332,7 +332,7 @@ def test_prefetch_by_consumer(connection: Connection, channel: Channel, queue: s
     publish(channel, queue, "1", "2", "3", "4", "5", "6")
     assert settled(connection, channel, queue) == (2, 2)
     assert (len(first), len(second)) == (2, 2)
-    channel.basic_ack(first.tags[0])  # makes room for one
+    channel.basic_ack(first.tags[0])  # frees a place under the limit
     drain_until(connection, lambda: len(first) == 3)
     assert settled(connection, channel, queue) == (1, 2)
 
@@ -344,7 +344,7 @@ def test_prefetch_by_channel(connection: Connection, channel: Channel, queue: st
     channel.basic_consume(queue, callback=first)
     channel.basic_consume(queue, callback=second)
     publish(channel, queue, "1", "2", "3", "4", "5", "6")
-    # 4.3 knows no limit for a channel, and takes it for one by consumer (QOS-06).
+    # 4.3 has no limit per channel; it applies the limit to each consumer (QOS-06).
     together = 2 if target_of(connection) == "3.10" else 4
     assert settled(connection, channel, queue) == (6 - together, 2)
     assert len(first) + len(second) == together

@@ -117,7 +117,7 @@ def test_errors(connection: Connection, channel: Channel, queue: str, target: Ta
     assert str(error) == f"{refusal.method}: ({refusal.code}) {error.reply_text}"
     if isinstance(error, connection.channel_errors):
         assert connection.connected
-        assert channel.queue_declare(queue, passive=True) == (queue, 0, 0)  # the channel can be used further
+        assert channel.queue_declare(queue, passive=True) == (queue, 0, 0)  # the channel is still usable
     else:
         assert isinstance(error, connection.connection_errors)
         assert not connection.connected

@@ -52,7 +52,7 @@ def test_an_unknown_type(channel: Channel, target: Target) -> None:
 @shows("Channel.exchange_declare(passive)")
 def test_declaring_passively(channel: Channel, exchange: str, target: Target) -> None:
     channel.exchange_declare(exchange, "fanout", passive=True)
-    channel.exchange_declare(exchange, "topic", passive=True)  # only the name counts
+    channel.exchange_declare(exchange, "topic", passive=True)  # a passive declare compares only the name
     missing = target.name("missing")
     with pytest.raises(NotFound, match=f"no exchange '{missing}'") as caught:
         channel.exchange_declare(missing, "fanout", passive=True)
@@ -75,7 +75,7 @@ def test_a_redeclaration_is_compared(channel: Channel, exchange: str) -> None:
 @shows("Channel.exchange_declare(auto_delete)")
 def test_auto_delete(channel: Channel, queue: str, target: Target) -> None:
     name = target.name("exchange")
-    channel.exchange_declare(name, "fanout")  # auto_delete is the default, as in py-amqp
+    channel.exchange_declare(name, "fanout")  # auto_delete is True by default, as in py-amqp
     channel.queue_bind(queue, name)
     channel.queue_unbind(queue, name)
     with pytest.raises(NotFound):
@@ -113,7 +113,7 @@ def test_without_waiting(target: Target) -> None:
 def test_deleting(channel: Channel, exchange: str, queue: str) -> None:
     channel.queue_bind(queue, exchange)
     channel.exchange_delete(exchange)
-    channel.exchange_delete(exchange)  # one that is not there counts as deleted
+    channel.exchange_delete(exchange)  # deleting a missing exchange succeeds
     with pytest.raises(NotFound):
         channel.exchange_declare(exchange, "fanout", passive=True)
 

@@ -123,7 +123,8 @@ def test_waiting_for_deliveries_and_returns(target: Target) -> None:
         code, text, exchange, _, returned = channel.wait(spec.Basic.Return, returns_tuple=True)
         seen = [*delivered, message.body, code, text, exchange, returned.body]
         channel.basic_cancel("tag")
-        channel.queue_delete(queue)  # behind close-ok, 4.3 may hold the name of an exclusive queue for a moment
+        # otherwise 4.3 may keep the name of an exclusive queue for a moment after close-ok
+        channel.queue_delete(queue)
         connection.close()
         return seen
 
@@ -140,7 +141,7 @@ def test_ids_and_names_share_one_order(target: Target, channel: Channel, queue: 
     channel.send_method(spec.Queue.Purge, "Bsb", (0, queue, False))
     assert channel.queue_delete(queue) == 0
     with pytest.raises(TimeoutError):
-        channel.wait(spec.Queue.PurgeOk, timeout=0.01)  # it came while another answer was waited for
+        channel.wait(spec.Queue.PurgeOk, timeout=0.01)  # the answer arrived during another wait
 
 
 def test_threads_get_their_own_answers_by_ids(target: Target, connection: Connection) -> None:

@@ -50,12 +50,12 @@ def test_reconnecting(target: Target, ending: str) -> None:
             a_session(connection, target.name("leaks"))
             getattr(connection, ending)()
 
-    reconnect(20)  # caches fill
+    reconnect(20)  # fill the caches
     if target.broker is not None:
         target.broker.drain_clients()
     before = client_objects(), threading.active_count()
     open_before = descriptors()
-    if target.live:  # the emulator's history is in this process, too, and grows
+    if target.live:  # not for the emulator: its history is in this process, and grows
         tracemalloc.start()
     try:
         reconnect(count // 2)
@@ -69,5 +69,5 @@ def test_reconnecting(target: Target, ending: str) -> None:
     assert client_objects() == before[0]
     assert threading.active_count() == before[1]
     assert whole - half < 20 * count, f"{whole - half} bytes more after {count // 2} further connections"
-    if target.live:  # the emulator's descriptors are of this process, too, and close a moment later
+    if target.live:  # not for the emulator: its descriptors are in this process, and close a moment later
         assert descriptors() == open_before

@@ -161,4 +161,4 @@ def test_names_that_are_no_properties_are_not_sent(channel: Channel, queue: str)
 def test_a_property_that_does_not_fit(channel: Channel, queue: str, name: str, value: object) -> None:
     with pytest.raises(FrameSyntaxError):
         channel.basic_publish(Message(b"x", **{name: value}), routing_key=queue)
-    assert there_and_back(channel, queue, Message(b"1")).body == b"1"  # nothing went out, so the channel is well
+    assert there_and_back(channel, queue, Message(b"1")).body == b"1"  # nothing was sent, so the channel stays usable

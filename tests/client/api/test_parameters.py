@@ -84,7 +84,7 @@ def test_by_default_the_server_chooses_the_login_method(target: Target) -> None:
 
 @shows("Connection.__init__(login_response)")
 def test_login_response(target: Target) -> None:
-    # 4.3 has a mechanism ANONYMOUS, which takes any response (CONN-AUTH-11); 3.10 has not.
+    # 4.3 has the mechanism ANONYMOUS, which accepts any response (CONN-AUTH-11). 3.10 lacks it.
     with pytest.warns(DeprecationWarning, match="login_response is deprecated"):
         connection, tap = tapped(target, login_method="ANONYMOUS", login_response=b"whoever")
     if target.profile == "3.10":
@@ -144,7 +144,7 @@ def test_a_virtual_host_that_is_not_there(target: Target) -> None:
 @shows("Connection.__init__(locale)", "Connection.locales")
 def test_locale(target: Target) -> None:
     connection, tap = tapped(target, locale="de_AT")
-    connection.connect()  # RabbitMQ takes any, and speaks English (CONN-AUTH-12)
+    connection.connect()  # RabbitMQ accepts any locale, and uses English (CONN-AUTH-12)
     assert connection.locales == ["en_US"]
     assert tap.sent(ConnectionStartOk)[0].locale == "de_AT"
 
@@ -171,10 +171,10 @@ def test_negotiate_capabilities(target: Target) -> None:
     connection.negotiate_capabilities = {"consumer_cancel_notify": False, "basic.nack": True, "time.travel": True}
     connection.connect()
     assert connection.server_capabilities["consumer_cancel_notify"] is True
-    # What the server has not is not asked for.
+    # The client does not announce capabilities that the server lacks.
     expected = {"consumer_cancel_notify": False, "basic.nack": True}
     assert tap.sent(ConnectionStartOk)[0].client_properties["capabilities"] == expected
-    # So the broker says nothing when it ends a consumer (CONSUME-20).
+    # So the broker sends no basic.cancel when the queue is deleted (CONSUME-20).
     channel = connection.channel()
     name = target.name("queue")
     channel.queue_declare(name, exclusive=True)
@@ -204,7 +204,7 @@ def test_limits(target: Target) -> None:
     connection, tap = tapped(target, channel_max=7, frame_max=9000)
     assert (connection.channel_max, connection.frame_max) == (7, 9000)
     connection.connect()
-    # RabbitMQ names limits, and as in py-amqp those count; the client's are for a server that names none.
+    # RabbitMQ offers limits, and the offer wins, as in py-amqp. The client's values are for servers without limits.
     (offer,) = tap.received(ConnectionTune)
     assert (connection.channel_max, connection.frame_max) == (offer.channel_max, offer.frame_max) == (2047, 131072)
     (answer,) = tap.sent(ConnectionTuneOk)
@@ -238,18 +238,19 @@ def test_on_tune_ok_and_on_open(target: Target) -> None:
         seen.append(("on_tune_ok", connection, len(tap.sent(ConnectionTuneOk)), bool(tap.sent(ConnectionOpen))))
 
     def on_open(connection: Connection) -> None:
-        assert connection.channel().is_open  # it can be used at once
+        assert connection.channel().is_open  # the connection is ready for use
         seen.append(("on_open", connection, len(tap.sent(ConnectionTuneOk)), bool(tap.sent(ConnectionOpen))))
 
     connection, tap = tapped(target, heartbeat=9, on_open=on_open, on_tune_ok=on_tune_ok)
     connection.connect()
-    assert seen == [("on_tune_ok", connection, 0, False), ("on_open", connection, 1, True)]  # tune-ok goes with open
+    # tune-ok and open are sent together
+    assert seen == [("on_tune_ok", connection, 0, False), ("on_open", connection, 1, True)]
 
 
 @shows("Connection.__init__(confirm_publish)")
 def test_confirm_publish(target: Target) -> None:
     unconfirmed = target.connect().channel()
-    unconfirmed.basic_publish(Message(b"x"), "missing")  # nobody waits for what the broker says
+    unconfirmed.basic_publish(Message(b"x"), "missing")  # without confirms, nobody reads the error
     with pytest.raises(NotFound):
         unconfirmed.queue_declare(exclusive=True)
     channel = target.connect(confirm_publish=True).channel()

@@ -44,7 +44,7 @@ def test_publishing(channel: Channel, queue: str) -> None:
 @shows("Channel.basic_publish(msg)")
 @pytest.mark.parametrize("size", [0, 1, 131064, 131065, 400000])
 def test_sizes(channel: Channel, queue: str, size: int) -> None:
-    body = (bytes(range(251)) * (size // 251 + 1))[:size]  # frames hold 131064 bytes of a body
+    body = (bytes(range(251)) * (size // 251 + 1))[:size]  # a frame carries 131064 bytes of a body
     channel.basic_publish(Message(body), routing_key=queue)
     assert fetch(channel, queue).body == body
 
@@ -55,7 +55,7 @@ def test_an_exchange_that_is_not_there(connection: Connection, channel: Channel,
     with pytest.raises(NotFound, match="no exchange 'missing'") as caught:
         connection.drain_events(timeout=PATIENCE)
     assert (caught.value.reply_code, caught.value.method) == (404, "Basic.publish")
-    channel.basic_publish(Message(b"1"), routing_key=queue)  # the channel has opened itself anew
+    channel.basic_publish(Message(b"1"), routing_key=queue)  # the channel has reopened itself
     assert bodies(channel, queue) == [b"1"]
 
 
@@ -65,7 +65,7 @@ def test_returned_messages(connection: Connection, channel: Channel, target: Tar
     channel.events["basic_return"].add(lambda *arguments: returned.append(arguments))
     key = target.name("nowhere")
     message = Message(b"come back", message_id="7", application_headers={"a": 1})
-    channel.basic_publish(message, "amq.direct", key)  # dropped without a word
+    channel.basic_publish(message, "amq.direct", key)  # dropped silently
     channel.basic_publish(message, "amq.direct", key, mandatory=True)
     drain_until(connection, lambda: returned)
     ((error, exchange, routing_key, back),) = returned
@@ -142,7 +142,7 @@ def test_publishing_with_confirm(target: Target) -> None:
     assert bodies(channel, queue.queue) == [b"1", b"2"]
     with pytest.raises(NotFound, match="no exchange 'missing'"):
         channel.basic_publish_confirm(Message(b"x"), "missing", "key")
-    channel.basic_publish_confirm(Message(b"3"), routing_key=queue.queue)  # anew, after the channel's error
+    channel.basic_publish_confirm(Message(b"3"), routing_key=queue.queue)  # selected again after the channel's error
     assert len(tap.sent(ConfirmSelect)) == 2
 
 
@@ -152,7 +152,8 @@ def test_a_message_that_the_broker_does_not_take(connection: Connection, channel
     arguments = {"x-max-length": 1, "x-overflow": "reject-publish"}
     channel.queue_declare(name, exclusive=True, auto_delete=False, arguments=arguments)
     nacked: list[int] = []
-    channel.events["basic_nack"].add(lambda tag, _multiple: nacked.append(tag))  # multiple varies (CONFIRM-09)
+    # multiple may be true or false (CONFIRM-09)
+    channel.events["basic_nack"].add(lambda tag, _multiple: nacked.append(tag))
     channel.basic_publish_confirm(Message(b"1"), routing_key=name)
     with pytest.raises(MessageNacked) as caught:
         channel.basic_publish_confirm(Message(b"2"), routing_key=name)

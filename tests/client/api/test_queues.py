@@ -67,7 +67,7 @@ def test_a_redeclaration_is_compared(channel: Channel, target: Target) -> None:
         with pytest.raises(PreconditionFailed, match=f"inequivalent arg '{argument}' for queue '{name}'") as caught:
             channel.queue_declare(name, **{"auto_delete": False, **settings})
         assert caught.value.reply_code == 406
-    publish(channel, name, "1", "2", "3")  # the arguments count
+    publish(channel, name, "1", "2", "3")  # the declared arguments take effect
     assert bodies(channel, name) == [b"2", b"3"]
     channel.queue_delete(name)
 
@@ -109,13 +109,13 @@ def test_an_error_without_waiting_comes_later(connection: Connection, channel: C
 @shows("Channel.queue_bind(queue, exchange, routing_key)", "Channel.queue_unbind(queue, exchange, routing_key)")
 def test_binding_and_unbinding(channel: Channel, queue: str) -> None:
     channel.queue_bind(queue, "amq.topic", "order.*")
-    channel.queue_bind(queue, "amq.topic", "order.*")  # a duplicate counts once
+    channel.queue_bind(queue, "amq.topic", "order.*")  # a duplicate binding has no effect
     channel.basic_publish(Message(b"1"), "amq.topic", "order.created")
     channel.basic_publish(Message(b"no"), "amq.topic", "invoice.created")
     channel.queue_unbind(queue, "amq.topic", "order.*")
     channel.basic_publish(Message(b"too late"), "amq.topic", "order.created")
     assert bodies(channel, queue) == [b"1"]
-    channel.queue_unbind(queue, "amq.topic", "order.*")  # undone already
+    channel.queue_unbind(queue, "amq.topic", "order.*")  # unbinding twice succeeds
 
 
 @shows("Channel.queue_bind(arguments)", "Channel.queue_unbind(arguments)")
@@ -124,7 +124,8 @@ def test_binding_by_arguments(channel: Channel, queue: str) -> None:
     channel.queue_bind(queue, "amq.headers", arguments=arguments)
     channel.basic_publish(Message(b"1", application_headers={"region": "eu", "size": 3}), "amq.headers")
     channel.basic_publish(Message(b"no", application_headers={"region": "eu", "size": 4}), "amq.headers")
-    channel.queue_unbind(queue, "amq.headers", arguments={**arguments, "size": 4})  # another binding, not this one
+    # no such binding, because the arguments differ
+    channel.queue_unbind(queue, "amq.headers", arguments={**arguments, "size": 4})
     channel.basic_publish(Message(b"2", application_headers={"region": "eu", "size": 3}), "amq.headers")
     channel.queue_unbind(queue, "amq.headers", arguments=arguments)
     channel.basic_publish(Message(b"no more", application_headers={"region": "eu", "size": 3}), "amq.headers")
@@ -183,7 +184,7 @@ def test_an_empty_name_is_the_queue_declared_last(connection: Connection, channe
 @shows("Channel.queue_purge(queue)")
 def test_purging_tells_how_many(channel: Channel, queue: str) -> None:
     publish(channel, queue, "1", "2", "3")
-    assert channel.basic_get(queue) is not None  # it is not ready any more, and stays
+    assert channel.basic_get(queue) is not None  # an unacknowledged message is not purged
     assert channel.queue_purge(queue) == 2
     assert channel.queue_purge(queue) == 0
     assert channel.queue_declare(queue, passive=True) == (queue, 0, 0)
@@ -207,7 +208,7 @@ def test_purging_what_is_not_there(channel: Channel, target: Target) -> None:
 def test_deleting_tells_how_many(channel: Channel, queue: str) -> None:
     publish(channel, queue, "1", "2", "3")
     assert channel.queue_delete(queue) == 3
-    assert channel.queue_delete(queue) == 0  # one that is not there counts as deleted
+    assert channel.queue_delete(queue) == 0  # deleting a missing queue succeeds
     with pytest.raises(NotFound):
         channel.queue_declare(queue, passive=True)
 
@@ -217,7 +218,7 @@ def test_deleting_if_unused(channel: Channel, queue: str) -> None:
     tag = channel.basic_consume(queue)
     with pytest.raises(PreconditionFailed, match=f"queue '{queue}' in vhost '.*' in use"):
         channel.queue_delete(queue, if_unused=True)
-    channel.basic_cancel(tag)  # gone with the channel's error anyway
+    channel.basic_cancel(tag)  # no effect: the channel's error ended the consumer
     assert channel.queue_delete(queue, if_unused=True) == 0
 
 
@@ -240,7 +241,7 @@ def test_deleting_without_waiting(channel: Channel, queue: str) -> None:
 
 @shows("Channel.queue_declare")
 def test_the_defaults(channel: Channel, target: Target) -> None:
-    # As py-amqp's: not durable, not exclusive, auto-delete. RabbitMQ 4.3 deprecates that, and still takes it.
+    # As in py-amqp: not durable, not exclusive, auto-delete. RabbitMQ 4.3 deprecates such queues, but accepts them.
     name = target.name("queue")
     channel.queue_declare(name)
     assert target.connect().channel().queue_declare(name) == (name, 0, 0)

@@ -148,7 +148,7 @@ def test_the_thread_that_caused_an_error_gets_it(target: Target) -> None:
             with pytest.raises(NotFound, match="no queue 'nowhere'"):
                 channel.queue_declare("nowhere", passive=True)
             channel.queue_declare(target.name("threads"), exclusive=True)
-    # A close that comes before its thread has begun to wait may be told to the other thread too.
+    # If the close arrives before a thread begins to wait, the other thread may raise the error for it.
     assert all(isinstance(error, NotFound) for error in errors)
 
 
@@ -193,7 +193,7 @@ def test_who_drains_waits_for_who_reads_an_answer(target: Target, how: str) -> N
     channel.basic_consume(name, no_ack=True, callback=callback, nowait=True, consumer_tag="tag")
     with ThreadPoolExecutor(1) as pool:
 
-        def ask() -> None:  # the answer comes behind the delivery, whose callback takes its time
+        def ask() -> None:  # the answer arrives after the delivery, whose callback runs for a while
             channel.basic_publish_confirm(Message(b"one"), routing_key=name)
             connection.channel().queue_declare(name, passive=True)
 
@@ -224,7 +224,7 @@ def test_closing_under_another_thread(target: Target) -> None:
 
     thread = threading.Thread(target=drain)
     thread.start()
-    connection.channel()  # so that the other one reads by now, or will
+    connection.channel()  # makes sure that the other thread reads now or will read
     connection.close()
     thread.join(PATIENCE)
     assert not thread.is_alive()

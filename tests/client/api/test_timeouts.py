@@ -33,7 +33,7 @@ def test_read_timeout(target: Target) -> None:
             channel.queue_declare(exclusive=True)
         with pytest.raises(TimeoutError):
             connection.drain_events()
-        assert connection.connected  # the answer may still come
+        assert connection.connected  # the answer may arrive later
 
 
 @shows("Connection.__init__(write_timeout)", "Channel.basic_publish(timeout)")
@@ -44,10 +44,10 @@ def test_write_timeout(target: Target, how: str) -> None:
         connection.connect()
         channel = connection.channel()
         relay.pause()
-        message = Message(bytes(64 << 20))  # more than sockets hold
+        message = Message(bytes(64 << 20))  # larger than the buffers of the sockets
         with pytest.raises(RecoverableConnectionError, match=r"basic\.publish: timed out"):
             channel.basic_publish(message, routing_key="q", timeout=None if how == "the connection's" else 0.2)
-        assert not connection.connected  # half a message is out: nothing can follow
+        assert not connection.connected  # half a message was sent, so no frame can follow
 
 
 @shows("Channel.basic_publish(confirm_timeout)")

@@ -42,7 +42,7 @@ def test_what_is_rolled_back_never_was(target: Target) -> None:
     channel.basic_publish(Message(b"not there"), routing_key=name)
     channel.tx_rollback()
     assert bodies(other, name) == []
-    channel.basic_ack(message.delivery_tag)  # its number counts again
+    channel.basic_ack(message.delivery_tag)  # the delivery tag is valid again
     channel.tx_commit()
     channel.close()
     assert bodies(other, name) == []

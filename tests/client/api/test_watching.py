@@ -128,7 +128,7 @@ def test_another_thread_waits_for_answers(connection: Connection, channel: Chann
         for number in range(200):
             other.basic_publish(Message(str(number)), routing_key=queue)
             other.queue_declare(queue, passive=True)
-        trigger.send(b"!")  # it may be the one that called the callback last
+        trigger.send(b"!")  # wakes the loop in case this thread has called the last callback
 
     with alarm, trigger:
         thread = threading.Thread(target=ask)
