@@ -42,7 +42,7 @@ from hutch.wire.url import parse_url
 M = TypeVar("M", bound=Method)
 Item = Method | Content
 
-#: How long anything may take that is not to take any time, seconds.
+#: Deadline in seconds for things that should happen at once.
 PATIENCE: Final = 10.0
 
 CAPABILITIES: Final[FieldTable] = {

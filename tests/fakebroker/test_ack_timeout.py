@@ -196,7 +196,7 @@ def test_a_timeout_is_positive() -> None:
         Broker(consumer_timeout=0)
 
 
-# 4.3, seen on a live 4.3.6 with another consumer_timeout
+# 4.3, as seen on a live 4.3.6 with another consumer_timeout
 
 
 def watched(broker: Broker, pipe: Connect, of_queue: int | None, of_consumer: int | None) -> Peer:

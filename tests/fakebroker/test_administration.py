@@ -133,7 +133,7 @@ def test_users_and_virtual_hosts_have_limits_of_their_own(broker: Broker) -> Non
         broker.admin.set_vhost_limit("max-queues", 1, vhost="shop")
     with pytest.raises(LookupError, match="no user"):
         broker.admin.set_user_limit("ann", "max-channels", 1)
-    broker.admin.clear_vhost_limit("max-queues")  # there is none; that is no error
+    broker.admin.clear_vhost_limit("max-queues")  # no limit is set; clearing it is no error
     broker.admin.clear_user_limit("guest", "max-channels")
 
 

@@ -32,7 +32,7 @@ from hutch.wire.transport import RecordingTransport, Transport
 from .conftest import Connect
 from .peers import TCP, Peer, publishing
 
-# Both ways in: the session is the same, what carries the bytes is not.
+# Both ways to connect: the session is the same, the transport differs.
 Way = Callable[[], Peer]
 
 
@@ -70,7 +70,7 @@ def works(broker: Broker) -> bool:
         return peer.get("still works") == b"yes"
 
 
-# Before anything is agreed
+# Before the handshake is over
 
 
 @pytest.mark.parametrize(
@@ -118,7 +118,8 @@ def test_a_conversation_may_come_in_pieces_of_any_size() -> None:
     whole = b"".join(data for direction, data in recording.log if direction == "sent")
 
     def frames(data: bytes) -> list[Frame]:
-        # Answers of queues come behind those to all that has come along, so the order goes with the pieces.
+        # A queue's answer follows the answers to everything that arrived in the same piece. So the order depends on
+        # the pieces.
         return sorted(FrameParser().feed(data))
 
     said = frames(b"".join(data for direction, data in recording.log if direction == "received"))
@@ -275,7 +276,7 @@ def test_a_name_that_is_not_utf8_closes_the_connection(broker: Broker, opened: W
     assert peer.expect(ConnectionClose) == ConnectionClose(501, "FRAME_ERROR - Malformed UTF-8 in shortstr")
 
 
-# Text that is none, in properties
+# Properties whose text is not valid
 
 
 @pytest.mark.parametrize(
@@ -426,7 +427,7 @@ def test_a_redeclaration_with_an_odd_value_is_refused_in_erlangs_words(
     assert peer.expect(ChannelClose).reply_text == f"PRECONDITION_FAILED - {text}"
 
 
-# After the end
+# After the end of the connection
 
 
 def test_what_comes_after_a_bad_frame_counts_for_nothing(broker: Broker, opened: Way) -> None:

@@ -94,7 +94,7 @@ def test_virtual_hosts_are_worlds_of_their_own(manual: Broker) -> None:
     assert there.get("q") is None
     assert manual.queue("q").ready == 1
     assert manual.queue("q", "other").ready == 0
-    manual.admin.add_vhost("other")  # it is there, with all that is in it
+    manual.admin.add_vhost("other")  # the virtual host exists; its contents stay
     assert manual.queue("q", "other").name == "q"
 
 
@@ -164,7 +164,7 @@ def test_history_tells_of_what_was_declared_and_bound(manual: Broker, pipe: Conn
     peer.declare("q")
     for method in (
         ExchangeDeclare(0, "x", "topic"),
-        ExchangeDeclare(0, "x", "topic"),  # nothing new
+        ExchangeDeclare(0, "x", "topic"),  # no effect
         QueueBind(0, "q", "x", "a.#"),
         QueueUnbind(0, "q", "x", "a.#"),
         QueueBind(0, "q", "x", "b"),
@@ -223,7 +223,7 @@ def test_history_tells_the_way_of_each_message(manual: Broker, clock: ManualCloc
         ("rejected", "q", b"1", None),
         ("dead-lettered", "q", b"1", ("rejected", ("dead",), 1)),
         ("cancelled", "q", None, "reader"),
-        ("got", "dead", b"1", (3, True)),  # a delivery failed before it died
+        ("got", "dead", b"1", (3, True)),  # the rejection counts as a failed delivery
         ("acked", "dead", b"1", None),
         ("published", None, b"3", ("q",)),
         ("published", None, b"4", ("plain",)),
@@ -276,7 +276,7 @@ def test_closing_the_broker_closes_its_clients_with_320(manual: Broker, pipe: Co
     near.method(ConnectionCloseOk(), 0)
     assert near.ended()
     assert far.ended()
-    manual.close()  # again
+    manual.close()  # a second time
 
 
 @pytest.mark.parametrize("way", ["in-process", "TCP"])

@@ -147,7 +147,7 @@ def test_single_confirms(pipe: Connect) -> None:
         assert told(peer, publishing("few") * 3) == [BasicAck(4), nack(5), nack(6)]
 
 
-# quorum queues that reject
+# quorum queues that reject publishes
 
 
 @pytest.mark.parametrize(("count", "taken"), [(5, 5), (400, 400), (401, 400), (2000, 400)])
@@ -201,7 +201,7 @@ def test_a_channel_hears_of_room_behind_its_read(manual: Broker, peer: Peer, pip
     assert told(peer, publishing("few")) == [BasicAck(7)]
     assert told(peer, publishing("few") * 2) == [ack(9)]
     assert told(peer, publishing("few")) == [nack(10)]
-    other = pipe(manual)  # what another client does is heard at once by who has nothing at hand
+    other = pipe(manual)  # an idle channel is notified at once of another client's actions
     for _ in range(3):
         other.get("few")
     assert told(peer, publishing("few")) == [BasicAck(11)]

@@ -175,7 +175,7 @@ def chain(peer: Peer, length: int, *, auto_delete: bool = False) -> None:
 def test_a_message_passes_a_thousand_exchanges(manual: Broker, pipe: Connect) -> None:
     peer = pipe(manual)
     chain(peer, LONG)
-    peer.method(ExchangeBind(0, "e0", f"e{LONG - 1}"))  # and round again
+    peer.method(ExchangeBind(0, "e0", f"e{LONG - 1}"))  # closes the circle
     peer.expect(ExchangeBindOk)
     peer.publish("", b"m", "e0")
     assert peer.get("end") == b"m"

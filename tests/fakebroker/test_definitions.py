@@ -21,7 +21,7 @@ from hutch.wire.fields import ByteArray, Float32, Int8, UInt64
 from tests.live import LiveBroker
 
 RECORDED: Final = json.loads((Path(__file__).parent / "recorded/definitions.json").read_text())
-#: The virtual host that recorded definitions are for.
+#: The virtual host in the recorded definitions.
 VHOST: Final = "hutch definitions"
 PROFILES: Final = ("3.10", "4.3")
 CASES: Final = [
@@ -256,7 +256,7 @@ def test_a_live_broker_takes_and_gives_the_same(live: ManagementAPI, profile: st
         rich(broker)
         ours = broker.admin.export_definitions()
         of_vhost = broker.admin.export_definitions(VHOST)
-    # Only what is new there: others use that broker.
+    # Compare only what this test added: other tests use the broker, too.
     theirs = live.export_definitions()
     new = {
         **ours,
@@ -267,7 +267,7 @@ def test_a_live_broker_takes_and_gives_the_same(live: ManagementAPI, profile: st
     }
     live.import_definitions(new)
     assert alike(live.export_definitions(VHOST)) == alike(of_vhost)
-    # And back, all of it.
+    # And import everything back.
     whole = live.export_definitions()
     with Broker(profile, users={}, vhosts=(), definitions=without_others(whole)) as broker:
         assert alike(broker.admin.export_definitions()) == alike(without_others(whole))
@@ -302,7 +302,7 @@ def without_others(definitions: Mapping[str, Any]) -> dict[str, Any]:
 @pytest.mark.slow
 @LIVE
 def test_live_brokers_answer_as_recorded(live: ManagementAPI, profile: str) -> None:
-    # Under names of its own, which are as long: the other test may run at the same time.
+    # Other names of equal length: the other test may run at the same time.
     vhost, user = "hutch definition2", "hutch-eve"
     recorded = json.loads(json.dumps(RECORDED).replace(VHOST, vhost).replace("hutch-ann", user))
     management = LiveBroker.named(profile).management

@@ -20,7 +20,7 @@ from .conftest import Connect
 from .peers import PATIENCE, Peer, publishing
 
 Client = Callable[..., Connection]
-#: Real seconds that a client waits for what is not to come.
+#: Real seconds that a client waits for something that must not arrive.
 SHORT = 0.2
 
 

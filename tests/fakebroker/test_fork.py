@@ -84,7 +84,7 @@ def tls_peer(url: str) -> Peer:
     return Peer.opened(TlsTransport(*port_of(url), certificates.client_context()))
 
 
-# a child that lives on
+# a child that runs on
 
 
 WAYS: dict[str, tuple[Callable[[Broker], str], Callable[[str], Peer]]] = {
@@ -114,7 +114,7 @@ def test_clients_see_the_end_although_a_child_lives(way: str) -> None:
                 assert closed.ended()
                 with pytest.raises(ConnectionRefusedError):
                     socket.create_connection(port_of(url), PATIENCE)
-                with socket.socket() as other:  # what remains of the connections has the port, too
+                with socket.socket() as other:  # remaining connections have this port, too
                     other.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
                     other.bind(("127.0.0.1", port_of(url)[1]))
                     other.listen()

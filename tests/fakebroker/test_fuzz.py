@@ -138,7 +138,7 @@ def damaged_bytes(draw: st.DrawFn) -> bytes:
 def damaged_frames(draw: st.DrawFn) -> bytes:
     """The conversation in sound frames, with damaged payloads, other types and channels, in another order."""
     frames = list(FRAMES)
-    kept = 3 if draw(st.booleans()) else 0  # the login is left as it is, or nothing would come of the rest
+    kept = 3 if draw(st.booleans()) else 0  # the login stays undamaged; otherwise the broker would ignore the rest
     for _ in range(draw(st.integers(1, 6))):
         place = draw(st.integers(kept, len(frames) - 1))
         frame_type, channel, payload = frames[place]
@@ -203,7 +203,7 @@ def test_damaged_conversations_harm_nobody_else(profile: str, data: bytes, place
         witness.open_channel(2)
         assert len(broker.hub.node.connections) == 1
         assert broker.queue("witness's").unacked == 0
-    assert clock.monotonic() < 4000  # nothing made time run on
+    assert clock.monotonic() < 4000  # no input made the clock run ahead
 
 
 @given(damaged_bytes() | damaged_frames())

@@ -92,7 +92,7 @@ def test_an_x_match_that_is_no_text_is_shown_character_by_character(manual: Brok
     assert '<<"ÿþ">>; expected all' in peer.expect(ChannelClose).reply_text
 
 
-# Against a plain reading of the rules
+# Compared with a simple implementation of the rules
 
 SCALARS: st.SearchStrategy[FieldValue] = st.sampled_from(["", "a", 0, 1, True, False, None])
 KEYS = st.sampled_from(["a", "b", "x-c"])

@@ -184,7 +184,7 @@ def test_a_body_goes_from_all_events_of_its_message_and_stays_in_the_queue(
     assert (bodies(broker), bodies(broker, "got")) == ([600, b"b" * 600], [600])
     peer.method(BasicNack(1, requeue=True))
     assert [message.body for message in broker.queue("q").messages] == [b"a" * 600]
-    assert bodies(broker, "requeued") == [b"a" * 600]  # it is kept again, and b goes
+    assert bodies(broker, "requeued") == [b"a" * 600]  # body a is kept again, and body b is dropped
     assert bodies(broker) == [600, 600]
 
 

@@ -156,7 +156,7 @@ def test_an_error_of_what_is_due_leaves_the_broker_usable(
     assert pipe(by_hand).declare("q").queue == "q"
 
 
-# who comes first
+# order of waiting threads
 
 
 def test_who_stands_in_line_is_first(manual: Broker) -> None:

@@ -127,7 +127,7 @@ def test_a_thread_that_is_older_than_the_broker_hinders_nobody(
         assert clock.monotonic() == 50.0
 
 
-# In company: time stands still, and the wait is real
+# With other threads or clients: the clock stands still, and reads wait in real time
 
 
 def waits_really(peer: Peer, clock: ManualClock) -> None:
@@ -172,7 +172,7 @@ class Reader(threading.Thread):
         wait = broker.hub.turn._change.wait
 
         def tell_and_wait(seconds: float | None) -> None:
-            self.waiting.set()  # with the lock held, which the wait gives up
+            self.waiting.set()  # this thread holds the lock; wait() releases it
             wait(seconds)
 
         monkeypatch.setattr(broker.hub.turn._change, "wait", tell_and_wait)

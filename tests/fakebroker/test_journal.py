@@ -15,7 +15,7 @@ from hutch.wire.methods import ConnectionOpen
 from .conftest import Connect
 
 Fact = tuple[str, tuple[Any, ...]]
-#: What an origin is, to compare: connection, channel, user.
+#: An origin in comparable form: connection, channel, user.
 Who = tuple[str | None, int | None, str | None]
 CLIENT: Final = "in-process client 1"
 ON_CHANNEL: Final = (CLIENT, 1, "guest")
@@ -87,7 +87,7 @@ def test_every_fact_of_a_small_test_is_told_once(manual: Broker, listener: Liste
         channel.basic_consume("q", consumer_tag="c", callback=lambda got: channel.basic_ack(got.delivery_tag or 0))
         channel.basic_publish(Message(b""), "x", "k")
         connection.drain_events(timeout=1)
-        channel.basic_cancel("c")  # the queue is an auto-delete one
+        channel.basic_cancel("c")  # this deletes the auto-delete queue
         channel.close()
     assert listener.facts == [
         *("authenticated", "connected", "channel_opened"),
@@ -264,7 +264,7 @@ def test_a_mistake_of_a_listener_does_not_hold_up_later_messages(manual: Broker,
     assert [event.message.body for event in manual.history.of("delivered") if event.message][-1] == b"2"
 
 
-# the way of a message
+# the path of a message
 
 
 def way(broker: Broker, queue: str) -> list[tuple[str, str | None]]:

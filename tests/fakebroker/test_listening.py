@@ -281,7 +281,7 @@ def test_the_loop_dies(trap: Trap, died: list[BaseException | None], error: Base
             end.fill_until_end()
             end.transport.close()
         calls: list[Callable[[], object]] = [
-            broker.drain_clients,  # waits for the thread; the clients may be quicker than its end
+            broker.drain_clients,  # waits for the thread; clients may notice the end earlier
             lambda: broker.url,
             lambda: broker.queue("q"),
             lambda: broker.history,
@@ -297,7 +297,7 @@ def test_the_loop_dies(trap: Trap, died: list[BaseException | None], error: Base
         assert str(told) == f"the broker's listener on {url} died"
         assert told is not None
         assert told.__cause__ is error
-        near.publish("q", b"2")  # in-process clients are served by nobody else
+        near.publish("q", b"2")  # in-process clients do not need the listener
         assert near.get("q") is not None
         (address,) = parse_url(url)
         with pytest.raises(ConnectionRefusedError):
@@ -389,7 +389,7 @@ def test_a_program_takes_the_descriptor_of_the_loop() -> None:
     assert ran.stdout.splitlines() == ["OSError", "died of OSError"], ran.stderr
 
 
-# a listener that gets nowhere, and one that ends
+# a listener without progress, and a listener that closes
 
 
 def test_clients_that_arrive_while_it_closes(clock: ManualClock) -> None:

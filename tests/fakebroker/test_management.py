@@ -122,10 +122,10 @@ def test_what_is_no_http(broker: Broker, sent: bytes) -> None:
 def test_a_head_that_is_too_long(broker: Broker) -> None:
     with socket.create_connection(address_of(broker)) as stream:
         stream.sendall(b"GET /api/whoami HTTP/1.1\r\nHost: x\r\nX-Long: " + b"x" * 100_000)
-        assert read_all(stream)[:12] in {b"HTTP/1.1 431", b"HTTP/1.1 400", b""}  # the last if the stream is reset
+        assert read_all(stream)[:12] in {b"HTTP/1.1 431", b"HTTP/1.1 400", b""}  # empty if the stream was reset
 
 
-# who waits
+# waiting requests
 
 
 def test_a_client_that_never_finishes_its_request(broker: Broker, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -242,7 +242,7 @@ def test_guest_from_another_machine() -> None:
         assert api.answer(Request("GET", "/api/whoami", asked, local=False)).status == 401
 
 
-# what cannot be reached
+# paths that do not exist
 
 
 @pytest.mark.parametrize(
@@ -292,7 +292,8 @@ def _rubbish(broker: Broker, size: int, seed: int) -> None:
     while left > 0:
         data = dice.choice(starts) + dice.randbytes(dice.randrange(1, 65536))
         left -= len(data)
-        with socket.create_connection(address_of(broker)) as stream, suppress(OSError):  # the broker may end the stream
+        # the broker may end the stream
+        with socket.create_connection(address_of(broker)) as stream, suppress(OSError):
             stream.sendall(data)
             stream.shutdown(socket.SHUT_WR)
             read_all(stream)
@@ -367,7 +368,7 @@ def test_two_thousand_queues_in_time() -> None:
             assert min(spans) < most
 
 
-# what hutch adds
+# hutch's own additions
 
 
 def test_the_history_over_http(broker: Broker) -> None:

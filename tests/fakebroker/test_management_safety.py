@@ -73,14 +73,14 @@ def test_no_name_and_no_header_reaches_a_file(broker: Broker, monkeypatch: pytes
         monkeypatch.setattr(place, name, note)
 
     with closing(Client(broker)) as client:
-        client.ask("GET", "whoami")  # what is imported on the first request
+        client.ask("GET", "whoami")  # the first request imports modules
         for place, name in ((builtins, "open"), (io, "open"), (os, "open"), (os, "stat"), (os, "listdir")):
             look(place, name)
         names = ("X-Reason", "Referer", "If-None-Match", "Accept-Language", "Cookie", "Range", "X-Original-URL")
         for outside in OUTSIDE:
             for method, path, route in _calls(broker, outside):
                 if route.path in {"hutch/history/stream", "hutch/reset"}:
-                    continue  # the first has no end, and the second closes connections
+                    continue  # the stream never ends, and a reset closes connections
                 headers = dict.fromkeys(names, outside) if path.startswith(("connections", "whoami")) else {}
                 client.request(method, f"/api/{path}", "{}", {"Authorization": GUEST, **headers})
                 body = client.getresponse().read()

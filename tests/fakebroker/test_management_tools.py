@@ -98,9 +98,9 @@ def _wait_for_error(connection: Connection) -> None:
         connection.check_for_errors()
 
 
-#: Of amqpstorm's tests, those that know their author's host, or leave this machine.
+#: Tests of amqpstorm that depend on its author's host, or leave this machine.
 NOT_HERE = ("test_api_cluster_name", "test_api_with_inaccessible")
-#: amqpstorm's tests of its own threads and sockets, which wait for a minute.
+#: amqpstorm's tests of its own threads and sockets; they wait for a minute.
 OF_ITS_OWN = "test_reliability.py"
 
 
@@ -347,7 +347,7 @@ def test_node(node: str, place: Place) -> None:
     }
 
 
-#: What rabbitmqadmin is asked for, and a part of what it prints.
+#: Commands of rabbitmqadmin, each with a part of its output.
 ADMIN = (
     ("show overview", "rabbitmq_version"),
     ("declare vhost name=shop", "vhost declared"),

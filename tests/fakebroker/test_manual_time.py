@@ -145,7 +145,7 @@ def test_an_unused_queue_goes_when_its_lease_is_over(manual: Broker, clock: Manu
     lease: FieldTable = {"x-expires": 1000}
     peer.declare("q", lease)
     clock.advance(milliseconds=900)
-    peer.publish("q", b"")  # does not count as use
+    peer.publish("q", b"")  # a publish does not count as use
     peer.declare("q", passive=True)
     clock.advance(milliseconds=900)
     assert peer.get("q") == b""
@@ -217,7 +217,7 @@ def test_two_brokers_on_one_clock_go_in_step(clock: ManualClock, pipe: Connect) 
         clock.advance(5)
         moments = [event.at for broker in (one, two) for event in broker.history.of("expired")]
     assert moments == [1.0, 3.0, 2.0]
-    clock.advance(5)  # nobody follows any more
+    clock.advance(5)  # no broker follows the clock any more
 
 
 def test_a_tcp_client_is_told_what_falls_due(manual: Broker, clock: ManualClock, tcp: Connect) -> None:
@@ -269,7 +269,7 @@ def test_a_client_is_given_up_after_two_silent_intervals(manual: Broker, clock: 
     peer.get("q", no_ack=False)
     clock.advance(29)
     assert manual.queue("q").unacked == 1
-    clock.advance(1)  # one interval in which it was heard, two in which it was not
+    clock.advance(1)  # one interval with input, then two without
     assert manual.queue("q").ready == 1
     peer.fill_until_end()
 

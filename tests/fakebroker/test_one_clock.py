@@ -159,7 +159,7 @@ def test_who_moves_the_clock_holds_no_brokers_lock(
     assert all(witness.found)
 
 
-# In company: time stands still, and the wait is real
+# With other threads or clients: the clock stands still, and reads wait in real time
 
 
 def waits_really(peer: Peer, clock: ManualClock) -> None:
@@ -230,7 +230,7 @@ def test_two_older_threads_that_wait_for_two_brokers_do_not_wait_for_each_other(
     met = threading.Barrier(2)
     with Broker(clock=clock) as one, Broker(clock=clock) as two:
         reads = [pool.submit(read, one, 0.05), pool.submit(read, two, 0.1)]
-        # Who ends first leaves the other alone, whose time passes then.
+        # After the first read ends, the other thread is alone, and the clock may move for it.
         assert reads[0].result(PATIENCE) == b"nothing"
         assert reads[1].result(PATIENCE) == b"nothing"
         assert moments(one) == moments(two) == []
@@ -334,7 +334,7 @@ def test_publishers_readers_and_who_moves_the_clock_get_on_together(
 ) -> None:
     """Every message of both brokers climbs its ladder and comes down again, whoever waits for whom."""
     over, rounds = threading.Event(), 30
-    opened = threading.Barrier(3)  # a handshake has ten seconds on the clock
+    opened = threading.Barrier(3)  # the handshake times out after ten seconds of the clock
 
     def play(mine: Broker, theirs: Broker) -> None:
         with Peer.opened(mine.transport()) as peer, Peer.opened(theirs.transport()) as second:

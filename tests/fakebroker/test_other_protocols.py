@@ -25,7 +25,7 @@ STRANGERS = {
     b"AMQP\2\1\0\0": "client speaks AMQP 1.0, which is not emulated",
     b"AMQP\0\0\x09\0": "client sent the protocol header AMQP 0 0 9 0; that of AMQP 0-9-1 is AMQP 0 0 9 1",
     b"AMQP\1\1\0\x0a": "client sent the protocol header AMQP 1 1 0 10; that of AMQP 0-9-1 is AMQP 0 0 9 1",
-    # CONNECT of MQTT 3.1, 3.1.1 and 5, the last one long
+    # CONNECT of MQTT 3.1, 3.1.1 and 5; the last one is long
     b"\x10\x13\0\6MQIsdp\3\2\0\x3c\0\5hutch": "client speaks MQTT, which is not emulated",
     b"\x10\x11\0\4MQTT\4\2\0\x3c\0\5hutch": "client speaks MQTT, which is not emulated",
     b"\x10\xff\x01\0\4MQTT\5\2\0\x3c" + bytes(240): "client speaks MQTT, which is not emulated",
@@ -60,7 +60,7 @@ def test_the_log_tells_what_else_a_client_speaks(broker: Broker, caplog: pytest.
     assert closed == accepted.replace("accepted", "closed: client speaks AMQP 1.0, which is not emulated")
 
 
-# Everything else that ends a connection without a word
+# Other reasons to end a connection silently
 
 
 def tuned(peer: Peer, limits: ConnectionTuneOk) -> None:

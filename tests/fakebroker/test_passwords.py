@@ -10,7 +10,7 @@ from hutch.fakebroker.engine.access import accounts
 from hutch.fakebroker.engine.access.passwords import NO_PASSWORD, SHA256, PasswordHash, is_password
 from hutch.fakebroker.engine.origin import OPERATOR
 
-#: What RabbitMQ keeps of the password "secret", as its rabbit_password:hash gave it.
+#: Hashes of the password "secret", as RabbitMQ's rabbit_password:hash returned them.
 RECORDED = {
     SHA256: "OlSUQgQbc7qLTSL2orYNfLmDBUz/UHieG/8q4d5fIQvzS5/c",
     "rabbit_password_hashing_md5": "PasNUBBxbFQGbvY4iBGo/FTH/2M=",
@@ -61,6 +61,6 @@ def test_urls_name_the_password_that_counts(broker: Broker) -> None:
     assert "guest:guest@" in broker.memory_url
     broker.admin.add_user("guest", "other")
     assert "guest:other@" in broker.url
-    with broker.hub.turn as node:  # as by a way that knows no more than the hash
+    with broker.hub.turn as node:  # like an import of definitions, which only knows the hash
         accounts.put_user(node, OPERATOR, "guest", node.hash_password("another"), ())
     assert broker.hub.first_login == ("", "", "/")

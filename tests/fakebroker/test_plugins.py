@@ -62,7 +62,7 @@ def test_a_weight_of_any_size_costs_nothing(pipe: Connect) -> None:
         assert peer.count(f"q{heavy}") == 20
 
 
-# What Erlang/OTP 25 and 27 say to erlang:phash2/1.
+# Results of erlang:phash2/1 in Erlang/OTP 25 and 27.
 @pytest.mark.parametrize(
     ("term", "number"),
     [
@@ -95,7 +95,7 @@ def test_hashes_are_erlangs(term: Term, number: int) -> None:
     assert phash2(term) == number
 
 
-# What the numbers of Erlang's rand:seed_s(exs1024, {Key, Key, Key}) make of it.
+# Results of Erlang's random numbers with rand:seed_s(exs1024, {Key, Key, Key}).
 @pytest.mark.parametrize(
     ("key", "buckets", "bucket"),
     [

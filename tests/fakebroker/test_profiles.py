@@ -12,7 +12,7 @@ import pytest
 
 from hutch.fakebroker import PROFILES, profiles
 
-#: Switches that no two versions differ in.
+#: Switches that are equal in all versions.
 NOT_BY_VERSION = {
     "amqp091.single_confirms": "an argument of Broker sets it",
     "amqp091.channel_max": "an argument of Broker sets it",
@@ -21,7 +21,7 @@ NOT_BY_VERSION = {
     "queues.consumer_timeout": "an argument of Broker sets it",
     "topology.permits_transient_queues": "whoever makes a broker of 4.3 may deny them: transient_nonexcl_queues",
 }
-#: What a switch is read from: a profile, or a group of one.
+#: The object that a switch is read from: a profile, or a group in it.
 READ_FROM = re.compile(r"(^|[._])profile(\.\w+)?$")
 
 

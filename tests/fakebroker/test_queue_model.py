@@ -84,7 +84,7 @@ class OneQueue(RuleBasedStateMachine):
         for _ in range(count):
             self.publish()
 
-    # what clients do
+    # actions of clients
 
     @rule()
     def publish(self) -> None:

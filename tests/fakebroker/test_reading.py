@@ -47,9 +47,9 @@ from .peers import PATIENCE, Peer, publishing
 
 QUEUES = 100
 MESSAGES = 1000
-#: As many as are not done when others were answered, however fast this machine is.
+#: More publishes than the broker can handle before it answers other clients, even on a fast machine.
 MANY = 20000
-#: As much as takes many slices, in one write.
+#: Enough for many slices, in one write.
 FLOOD = publishing("", b"", "fan") * MESSAGES + method_frame(1, QueueDeclare(queue="last").encode())
 
 
@@ -253,7 +253,7 @@ def test_bytes_of_a_body_are_nobody_elses_frame(manual: Broker, connect: Connect
         for begin, end in pairwise([0, *cuts, len(data)]):
             peer.send(data[begin:end])
             manual.drain_clients()
-        # And where the body has a frame that ends there.
+        # And with a body frame that ends inside the body.
         first, second = body[: len(b"before")], body[len(b"before") :]
         head = data[: data.index(body) - 7]
         peer.send(head + frame(BODY, 1, first))
@@ -279,7 +279,7 @@ def test_a_whole_command_within_a_content_is_out_of_place(manual: Broker, connec
     assert len(manual.history.of("published")) == 2
 
 
-# with others about
+# together with other clients
 
 
 def fan(peer: Peer, arguments: FieldTable | None = None) -> None:

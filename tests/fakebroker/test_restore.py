@@ -9,7 +9,7 @@ import pytest
 from hutch.client import Channel, Connection, ConnectionForced, Message, connect
 from hutch.fakebroker import Broker, ManualClock
 
-#: Opens a connection, which the test need not close.
+#: Opens a connection. The fixture closes it.
 Connect = Callable[[], Connection]
 
 
@@ -116,7 +116,7 @@ class TestUnacknowledged:
         snapshot = broker.snapshot()
         for number in (1, 2):
             channel.basic_publish(Message(b"once"), "", "orders")
-            while len(got) < number:  # in spite of its prefetch: what it holds of the time before does not count
+            while len(got) < number:  # deliveries from before the restore do not count against the prefetch limit
                 older.drain_events(timeout=10)
             broker.restore(snapshot)
             assert (broker.queue("orders").unacked, ready(broker, "orders")) == (0, [])

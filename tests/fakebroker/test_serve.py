@@ -120,7 +120,7 @@ def test_the_command_knows_its_subcommands(capsys: pytest.CaptureFixture[str]) -
     assert re.fullmatch(r"hutch \d+\.\d+\.\d+\n", capsys.readouterr().out)
 
 
-#: Python as on Windows: what only Unix has is not there, and a loop has no handlers of signals.
+#: Simulates Python on Windows: Unix-only modules are missing, and event loops cannot handle signals.
 AS_ON_WINDOWS = """
 import os, selectors, signal, socket, sys
 

@@ -269,7 +269,7 @@ def test_options_count_before_variables_and_files(
 def test_a_file_of_plugins(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
 ) -> None:
-    caplog.set_level("WARNING")  # also where another test has raised that of the root logger
+    caplog.set_level("WARNING")  # in case another test raised the root logger's level
     file = tmp_path / "enabled_plugins"
     file.write_text("[rabbitmq_management, rabbitmq_random_exchange,\n 'rabbitmq_mqtt']. % three\n")
     assert "plugins: rabbitmq_random_exchange" in check("--enabled-plugins", str(file), capsys=capsys)
@@ -413,7 +413,7 @@ def test_the_log_may_be_lines_of_json(serve: Serve) -> None:
     assert line["time"].endswith("+00:00")
 
 
-# what is wrong
+# wrong options
 
 
 @pytest.mark.parametrize(

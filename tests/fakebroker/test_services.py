@@ -22,7 +22,7 @@ from hutch.fakebroker.engine.replies import REPLY_TO
 from hutch.fakebroker.engine.vhost import VHost
 from hutch.wire.properties import NO_PROPERTIES, encode_properties
 
-#: What each service of topology is asked for here: declare and bind come first.
+#: A call of each service of topology. declare and bind come first.
 ASKED: dict[str, Callable[[Actor], object]] = {
     "declare_queue": lambda actor: topology.declare_queue(actor, "q", durable=True, arguments={}),
     "declare_exchange": lambda actor: topology.declare_exchange(actor, "e", "topic", arguments={}),

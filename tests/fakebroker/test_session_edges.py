@@ -70,7 +70,7 @@ def test_a_wrong_end_of_what_comes_by_itself(manual: Broker, pipe: Connect, what
     bad[-1] = 0
     peer.send(bytes(bad))
     assert peer.expect(ConnectionClose).reply_code == 501
-    assert manual.queue("q").ready == 1  # what was not acknowledged is back
+    assert manual.queue("q").ready == 1  # the unacknowledged message was requeued
 
 
 @pytest.mark.parametrize("end", [ConnectionClose(200), ConnectionCloseOk()], ids=["close", "close-ok"])

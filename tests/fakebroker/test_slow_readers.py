@@ -29,9 +29,9 @@ from .conftest import Connect
 from .peers import Peer, publishing
 
 REFUSAL = "the client does not read: nothing could be sent to it for 30 seconds"
-#: So large that fewer than 50 fit into the buffers of sockets, or into the pipe.
+#: Fewer than 50 messages of this size fit into the buffers of sockets, or into the pipe.
 SIZE = 100_000
-#: How many of them a channel is handed.
+#: Number of messages that a queue passes to a channel at once.
 HANDED = 200
 
 
@@ -175,7 +175,7 @@ def test_a_client_that_reads_is_handed_everything(broker: Broker, tcp: Connect) 
     publisher.send(b"".join(publishing("q", b"%d " % number) for number in range(5000)))
     assert broker.queue("q").ready == 5000
     peer.consume("q", no_ack=True)
-    assert broker.queue("q").ready == 0  # it all goes into the buffers
+    assert broker.queue("q").ready == 0  # all messages fit into the buffers
     assert numbers(peer, 5000) == list(range(5000))
 
 
@@ -217,7 +217,7 @@ def test_a_queue_hears_of_50_at_a_time(manual: Broker, pipe: Connect) -> None:
     fill(manual, 0, 130)
     numbers(peer, 130)
     fill(manual, 130, 430)
-    # 130 were sent, and the pipe holds 38: the queue has heard of 150.
+    # 130 were sent, and 38 more fit into the pipe. The queue has been notified of 150 of these.
     assert manual.queue("q").ready == 430 - 150 - HANDED
 
 
@@ -310,7 +310,7 @@ def test_consumers_that_have_ended_leave_nothing_behind(clock: ManualClock) -> N
             for number in range(50):
                 come_and_go(f"queue-{number}")
             gc.collect()
-            of_engine = tracemalloc.Filter(True, "*/fakebroker/engine/*")  # other tests' threads may make things, too
+            of_engine = tracemalloc.Filter(True, "*/fakebroker/engine/*")  # other threads may allocate memory, too
             traces = tracemalloc.take_snapshot().filter_traces([of_engine]).traces
             held = sum(trace.size for trace in traces)
         finally:

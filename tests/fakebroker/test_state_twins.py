@@ -14,7 +14,7 @@ from old_beside_new.scripts import Script
 from tests.fakebroker.twins import Aside, Twins, draw, without_counts, without_time
 
 SEEDS = st.integers(0, 1 << 32)
-#: A script is long, and a smaller seed is no smaller script.
+#: No shrinking: a smaller seed does not give a smaller script.
 SCRIPTS = settings(max_examples=max(settings().max_examples // 3, 1), phases=[Phase.explicit, Phase.generate])
 
 
@@ -105,7 +105,7 @@ def test_clients_go_on_with_a_restored_state_as_with_one_that_was_never_left(pro
         aside.end()
         disturbed = twins.end_disturbed()
         if disturbed and script.world.events:
-            return  # one broker tells of the end, and the other forgets it
+            return  # only one of the brokers reports the end to the event exchange
         other.restore(snapshot)
         if not disturbed:
             assert without_counts(other.dumped()) == without_counts(snapshot.state)
@@ -124,7 +124,7 @@ def test_clients_with_deliveries_go_on_with_a_restored_state(profile: str, seed:
         kept, snapshot = one.broker[0].snapshot(), other.broker[0].snapshot()
         aside = Aside(other, replace(script, steps=others), one)
         aside.play_all(others)
-        if script.world.events:  # the ends of these clients are not told to the restored broker
+        if script.world.events:  # the restored broker does not know these clients, and would not report their end
             aside.end()
         twins.end_disturbed()
         one.restore(kept)

@@ -77,7 +77,7 @@ def fill(broker: Broker, channel: Channel, clock: ManualClock) -> None:
     queue(channel, "retried", queue_type="quorum", **retry)
     strategy = {"dead_letter_strategy": "at-least-once", "overflow": "reject-publish"}
     queue(channel, "keeping", queue_type="quorum", dead_letter_exchange="", dead_letter_routing_key="no", **strategy)
-    broker.admin.delete_policy("segments")  # the stream keeps the size that it began with
+    broker.admin.delete_policy("segments")  # the stream keeps its first segment size
     for number in range(7):
         channel.basic_publish(Message(b"%d" % number, priority=number % 3), "", "first")
         for name in ("quorum", "retried", "keeping"):
@@ -125,7 +125,7 @@ def test_a_state_that_is_loaded_is_the_one_that_was_dumped(
 ) -> None:
     administer(broker)
     fill(broker, channel, clock)
-    broker.admin.clear_alarm("disk")  # it would keep a connection from its end
+    broker.admin.clear_alarm("disk")  # a blocked connection would not close
     assert channel.connection is not None
     channel.connection.close()
     broker.admin.raise_alarm("memory")

@@ -67,7 +67,7 @@ def test_rates_are_those_of_the_last_five_seconds(broker: Broker, api: Client, c
         "channels/" + quote("in-process client 1 (1)"): ("publish",),
     }
     for path, names in paths.items():
-        assert rates(api, path, *names) == [0.0] * len(names)  # the five seconds are not over
+        assert rates(api, path, *names) == [0.0] * len(names)  # the five seconds are not over yet
     advance(broker, 5)
     for path, names in paths.items():
         assert rates(api, path, *names) == [2.0] * len(names)
@@ -179,7 +179,8 @@ def test_a_state_that_is_restored(broker: Broker, api: Client, channel: Channel)
     publish(channel, 3)
     broker.restore(snapshot)
     shown = told(api, "queues/%2F/q")
-    assert (shown["messages"], shown["message_stats"]["publish"]) == (2, 5)  # as the history, the counters go on
+    # counters continue after a restore, like the history
+    assert (shown["messages"], shown["message_stats"]["publish"]) == (2, 5)
     publish(channel, 1)
     advance(broker, 5)
     assert told(api, "queues/%2F/q")["message_stats"]["publish"] == 6

@@ -296,7 +296,7 @@ def test_a_message_expires_by_itself_for_who_waits_alone(broker: Broker, pipe: C
     peer.declare("q", TO_DEAD)
     peer.consume("dead", no_ack=True)
     peer.publish("q", b"m", expiration="30")
-    assert peer.transport.receive()  # without a deadline
+    assert peer.transport.receive()  # waits without a deadline
 
 
 def test_a_message_expires_by_itself_for_a_client_over_tcp(broker: Broker, tcp: Connect) -> None:
@@ -331,7 +331,7 @@ def test_what_another_client_publishes_expires_for_one_that_waits_already(
     waiting, wait = threading.Event(), broker.hub.turn._change.wait
 
     def tell_and_wait(seconds: float | None) -> None:
-        waiting.set()  # with the lock held, which the wait gives up
+        waiting.set()  # this thread holds the lock; wait() releases it
         wait(seconds)
 
     monkeypatch.setattr(broker.hub.turn._change, "wait", tell_and_wait)

@@ -38,7 +38,7 @@ from tests.targets import Target
 
 from .peers import CAPABILITIES, PATIENCE, TCP, Peer
 
-#: What a broker says to what is no TLS: the alert unexpected_message (seen on live 3.10 and 4.3).
+#: A broker's answer to bytes that are not TLS: the alert unexpected_message (seen on live 3.10 and 4.3).
 NOT_TLS = b"\x15\x03\x01\x00\x02\x02\x0a"
 
 
@@ -92,7 +92,7 @@ def assert_refused(peer: Peer) -> None:
     assert peer.ended()
 
 
-# who is let in
+# who may log in
 
 
 def test_both_listeners_lead_to_one_broker(broker: Broker, client: Client) -> None:
@@ -146,11 +146,11 @@ def test_the_distinguished_name_is_the_user(client: Client) -> None:
         certificate = certificates.authority().issue_cert(
             "localhost", common_name="ann", organization_name="Acme", organization_unit_name="Testing"
         )
-        url = broker.listen_tls(certificates.server_context(verify=ssl.CERT_OPTIONAL))  # as RabbitMQ's default is
+        url = broker.listen_tls(certificates.server_context(verify=ssl.CERT_OPTIONAL))  # RabbitMQ's default
         assert is_let_in(log_in(client(url, certificate)))
 
 
-#: Subjects, and the names that live 3.10 and 4.3 made of them (ssl_cert_login_from).
+#: Subjects, with the user names that live 3.10 and 4.3 derive from them (ssl_cert_login_from).
 SUBJECTS = [
     ([[("commonName", "guest")]], "CN=guest", "guest"),
     ([[("organizationName", "Acme")]], "O=Acme", ""),
@@ -244,11 +244,11 @@ def test_no_session_tickets_are_sent(target: Target, version: ssl.TLSVersion) ->
     sock = socket.create_connection((address.host, address.port), PATIENCE)
     with context.wrap_socket(sock) as secure:
         secure.sendall(PROTOCOL_HEADER)
-        secure.recv(1)  # what is sent behind the handshake has come by now
+        secure.recv(1)  # after this read, data sent after the handshake has arrived, too
         assert secure.session is None or not secure.session.has_ticket
 
 
-# who is up to no good
+# misbehaving clients
 
 
 @pytest.fixture
@@ -310,7 +310,7 @@ def test_garbage_behind_the_handshake(broker: Broker, client: Client, log: pytes
     peer = Peer.opened(transport)
     peer.declare("q", exclusive=True)
     assert transport.sock is not None
-    transport.sock.sendall(b"\x17\x03\x03\x00\x20" + bytes(32))  # a record that was never encrypted
+    transport.sock.sendall(b"\x17\x03\x03\x00\x20" + bytes(32))  # a record that is not encrypted
     with pytest.raises(ssl.SSLError, match="bad record mac"):
         peer.read()
     assert "TLS failed: DECRYPTION_FAILED_OR_BAD_RECORD_MAC" in log.text
@@ -391,7 +391,7 @@ def test_nothing_is_left_open(client: Client) -> None:
     assert len(list(folder.iterdir())) == before
 
 
-# what cannot be
+# refused calls
 
 
 def test_a_broker_listens_with_tls_once(broker: Broker) -> None:

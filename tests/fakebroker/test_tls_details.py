@@ -23,7 +23,7 @@ SUITES = {
     "AES256-SHA256": ("aes_256_cbc", "sha256", "rsa"),
     "AES128-GCM-SHA256": ("aes_128_gcm", "aead", "rsa"),
     "AES128-CCM": ("aes_128_ccm", "aead", "rsa"),
-    "CAMELLIA128-SHA": ("", "", ""),  # which Erlang does not have
+    "CAMELLIA128-SHA": ("", "", ""),  # Erlang lacks this cipher
 }
 
 

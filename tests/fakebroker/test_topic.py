@@ -22,7 +22,7 @@ def matches(pattern: str, key: str) -> bool:
         return not key
     expression = ""
     for word in pattern.split("."):
-        # Every word brings the dot behind it, and the key gets one more.
+        # Each word includes the dot after it. So the key gets one more dot at its end.
         expression += {"*": r"[^.]*\.", "#": r"(?:[^.]*\.)*"}.get(word, re.escape(word) + r"\.")
     return re.fullmatch(expression, f"{key}." if key else "", re.DOTALL) is not None
 
@@ -41,7 +41,8 @@ def published_to(broker: Broker, peer: Peer, key: str) -> set[str]:
     st.lists(KEYS, min_size=1, max_size=8),
 )
 def test_bindings_come_and_go_and_match_as_told(changes: list[tuple[str, str, bool]], keys: list[str]) -> None:
-    with Broker("3.10") as broker, Peer.opened(broker.transport()) as peer:  # 4.3 takes two # in a pattern at most
+    # 4.3 refuses patterns with more than two #
+    with Broker("3.10") as broker, Peer.opened(broker.transport()) as peer:
         bound: set[tuple[str, str]] = set()
         for queue in "xyz":
             peer.declare(queue)

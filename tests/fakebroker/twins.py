@@ -21,7 +21,7 @@ from old_beside_new.oddities import Due
 from old_beside_new.playing import Pair, _read
 from old_beside_new.scripts import Script, Scripts, Step
 
-#: Times to live, and steps of time, ms.
+#: Times to live, and time steps, in ms.
 TIMES: Final = (1, 3, 20, 999, 1000, 1001, 60_000, 3_600_000, 86_400_000)
 
 
@@ -141,9 +141,9 @@ class Twins(Pair):
         self._flush()
         self._begin("a pause")
         self._on_both(lambda twin: twin.operate("start", {}))
-        for twin in self.twins:  # a part of these names is drawn but once
+        for twin in self.twins:  # part of a reply name is drawn only once; draw it now
             twin.node.names.reply_to()
-        for resource in ("memory", "disk"):  # the end of a client that is blocked goes unnoticed
+        for resource in ("memory", "disk"):  # the end of a blocked client goes unnoticed
             self._on_both(partial(_clear, resource=resource))
 
     def end_clients(self) -> None:
