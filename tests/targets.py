@@ -18,7 +18,7 @@ from hutch.wire.url import parse_url
 from tests import certificates
 from tests.live import LiveBroker
 
-#: Seconds that anything may take here before the test fails; RabbitMQ 4.3 may take five to greet.
+#: Seconds that any step may take before the test fails. RabbitMQ 4.3 may take five seconds before its greeting.
 PATIENCE = 20.0
 
 
@@ -31,9 +31,9 @@ class Target:
     url: str
     #: Further parameters for :class:`Connection`.
     parameters: dict[str, Any] = field(default_factory=dict)
-    #: The emulator behind it; ``None`` for a live broker.
+    #: The emulator of this target; ``None`` for a live broker.
     broker: Broker | None = None
-    #: Called behind the test.
+    #: Called after the test.
     cleanup: ExitStack = field(default_factory=ExitStack)
 
     @property
@@ -120,7 +120,7 @@ def end_session() -> None:
     _session.close()
 
 
-#: What opens each target, by its id.
+#: The function that opens each target, by target id.
 TARGETS: dict[str, Callable[[], Any]] = {
     "memory-4.3": lambda: emulator_in_process("4.3"),
     "memory-3.10": lambda: emulator_in_process("3.10"),
@@ -132,7 +132,7 @@ TARGETS: dict[str, Callable[[], Any]] = {
     "live-4.3-tls": lambda: live("4.3", tls=True),
 }
 
-#: The target of plain ``pytest``.
+#: The target if ``pytest`` has no options.
 DEFAULT = "tcp-4.3"
 
 

@@ -13,7 +13,8 @@ ROOT = Path(__file__).parents[1]
 CONFIG = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["hatch"]["build"]["targets"]["wheel"]["hooks"]
 CHOICE: dict[str, list[str]] = CONFIG["custom"]
 
-#: Who implements these is not compiled, for applications derive from it: such a call costs the same either way.
+#: Applications derive from these interfaces, so their implementations are not compiled. A typed call would save
+#: nothing.
 OF_THE_INTERPRETED = {
     "client/hutch/client/read_lock.py: Awaited",
     "client/hutch/client/reader.py: Peer",

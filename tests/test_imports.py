@@ -14,7 +14,7 @@ PARTS = ("wire", "client", "fakebroker", "pytest_plugin", "conformance")
 TOOLS = "tools"  # a source root of developers' commands, outside of the namespace
 LONGEST = 500  # lines of a module
 
-#: Standard modules that do input and output, read a clock, start threads or draw random numbers.
+#: Standard modules that do I/O, read a clock, start threads or draw random numbers.
 IMPURE = frozenset(
     """
     _thread asyncio concurrent http logging multiprocessing os pathlib queue random sched secrets select selectors
@@ -50,9 +50,9 @@ PLUGINS = "hutch.fakebroker.plugins"
 BROKER = "hutch.fakebroker"
 CLIENT = "hutch.client"  # for conformance: that module itself and the public names in it
 LIVE_BROKERS = "live_brokers"  # runs with a bare Python, where hutch is not installed
-#: What of the wire the engine knows: values.
+#: The modules of hutch.wire that the engine may import: values only.
 VALUES = ("hutch.wire.fields", "hutch.wire.interfaces", "hutch.wire.properties")
-#: The modules of the engine that import one another, types included. docs/design.md says why.
+#: Modules of the engine that import one another, type imports included. docs/design.md says why.
 CIRCLES = {
     frozenset(
         {
@@ -66,7 +66,7 @@ CIRCLES = {
 PYTEST = frozenset({"_pytest", "pluggy", "pytest"})
 SORTED = frozenset({"sortedcontainers"})
 
-#: For each module, the rule with the longest prefix holds.
+#: A module follows the rule with the longest matching prefix.
 RULES = (
     Rule(WIRE, (WIRE,), forbidden=IMPURE),
     Rule("hutch.wire.interfaces", (), others=frozenset({"mypy_extensions"}), forbidden=IMPURE),  # for mypyc alone
@@ -87,7 +87,7 @@ RULES = (
         for module in ("hutch.conformance.targets", "hutch.conformance.differential.emulator")
     ),
     Rule(LIVE_BROKERS, (), others=frozenset({LIVE_BROKERS})),
-    # It imports the emulators that it plays by name, so it names none of their modules here.
+    # It imports the emulators by computed names, so no rule here mentions them.
     Rule("old_beside_new", (WIRE, "hutch.conformance"), others=frozenset({"old_beside_new"})),
     Rule("documentation", (), others=frozenset({"documentation", "griffe"})),
 )
@@ -127,7 +127,7 @@ def public_names_of_client() -> frozenset[str]:
 class Import:
     line: int
     module: str
-    name: str | None = None  # of what is imported from the module, unless that is a module itself
+    name: str | None = None  # of the imported object; None if a module is imported
 
 
 def imports(source: str, module: str, is_package: bool = False) -> Iterator[Import]:
@@ -257,7 +257,7 @@ def test_the_namespace_has_no_init_and_its_parts_have_one(part: str) -> None:
     missing = [place_of(folder) for folder in sorted(folders) if not (folder / "__init__.py").exists()]
     assert not missing, f"without __init__.py: {', '.join(missing)}"
     outside = {place_of(path) for path in (ROOT / part).rglob("*.py") if not path.is_relative_to(package)}
-    # What pytest runs in a checkout stands beside the package.
+    # Modules outside of the package that pytest runs in a checkout.
     stray = sorted(outside - {"conformance/conftest.py", "conformance/test_conformance.py"})
     assert not stray, f"outside of {place_of(package)}: {', '.join(stray)}"
 

@@ -11,7 +11,7 @@ from .counting import Calls
 FILE: Final = Path(__file__).with_name("calls.json")
 COMMAND: Final = "python -m tests.budgets"
 
-#: The calls that one script makes, by the module that makes them.
+#: The number of calls in one script, by the calling module.
 Budget = Mapping[str, int]
 
 

@@ -20,7 +20,7 @@ from . import scripts
 from .scripts import Script
 
 PYTHON: Final = (3, 11)
-#: The first run fills caches. It may empty a bounded cache that other tests filled, so there is a second run.
+#: The first run fills caches. It may evict entries of other tests from a bounded cache, so there is a second run.
 _WARM_UPS: Final = 2
 
 

@@ -7,8 +7,8 @@ from typing import Final
 from hutch.client import Connection, Message, ReceivedMessage
 from hutch.fakebroker import Broker, ManualClock
 
-#: Sets a script up, yields the function that runs it, and cleans up. The function may run several times. It returns the
-#: broker that it ran on.
+#: A script sets things up, yields the function to run, and cleans up. The function may run several times. It returns
+#: the broker that it ran on.
 Script = Callable[[], AbstractContextManager[Callable[[], Broker]]]
 
 BODY: Final = b"x" * 100

@@ -52,7 +52,7 @@ def test_the_total_is_what_cprofile_counts(script: str) -> None:
         profile.enable()
         run()
         profile.disable()
-    of_the_script_itself = 2  # run and disable
+    of_the_script_itself = 2  # the calls of run and disable
     assert sum(entry.callcount for entry in profile.getstats()) - of_the_script_itself == total
 
 

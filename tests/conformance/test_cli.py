@@ -63,7 +63,7 @@ def test_a_run_that_is_terminated_cleans_up() -> None:
             assert run.stdout is not None
             assert run.stdout.readline().endswith(": 1 case\n")
             deadline = time.monotonic() + 20
-            while not broker.hub.node.connections:  # the case's own
+            while not broker.hub.node.connections:  # wait for the connection of the case
                 assert broker.hub.wait(broker.hub.changes, deadline - time.monotonic()), "the case does not begin"
             run.terminate()
             _, told = run.communicate(timeout=30)

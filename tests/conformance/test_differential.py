@@ -45,7 +45,7 @@ def test_the_emulator_is_like_itself(capsys: pytest.CaptureFixture[str]) -> None
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(300)  # as many scripts as it takes, and on a busy machine some are given up
+@pytest.mark.timeout(300)  # plays as many scripts as are needed; a busy machine gives some up
 @pytest.mark.parametrize(("profile", "first"), [("3.10", 68), ("4.3", 20)])
 def test_the_emulator_is_like_itself_with_plugins_and_an_operator(
     profile: str, first: int, monkeypatch: pytest.MonkeyPatch
@@ -77,7 +77,7 @@ def test_connections_and_channels_may_be_refused(monkeypatch: pytest.MonkeyPatch
     select, other_select = (Call(Place(USERS_OWN, channel), wire.TxSelect()) for channel in (1, 2))
     declare = Call(Place(USERS_OWN, 1), wire.QueueDeclare(queue="q", exclusive=True))
     script: list[Operation] = [
-        *(limit("max-channels", 1), declare, select),  # it is asked after the queue on one channel more
+        *(limit("max-channels", 1), declare, select),  # asking after the queue needs one channel more
         *(limit("max-channels", 2), declare, other_select),
         *(limit("max-connections", 0), select, limit("max-connections", -1)),
         *(Administer("clear_permissions", {"user": USER}), select),
@@ -104,7 +104,7 @@ def test_the_broker_is_restarted(monkeypatch: pytest.MonkeyPatch) -> None:
     script: list[Operation] = [
         Call(place, wire.QueueDeclare(queue="q", durable=True)),
         *(persistent, persistent, Call(place, get), Restart(), Call(other, get)),
-        *(Call(place, wire.BasicConsume(queue="q")), Restart()),  # nobody knows who gets what the other gives back
+        *(Call(place, wire.BasicConsume(queue="q")), Restart()),  # the order of requeued messages is not determined
     ]
     with Broker() as broker, Live(broker.url).site() as site:
         monkeypatch.setattr(site, "control", lambda: broker.admin)
@@ -145,11 +145,11 @@ def test_a_planted_difference_is_found_and_made_small(
         assert main(["--differential", broker.url, "--operations", "20000", "--seed", "1"]) == 1
     output = capsys.readouterr().out.splitlines()
     assert output[-1] == "they differ"
-    # Before it there may be some that were not seen again.
+    # Earlier output may contain differences that did not occur again.
     output = output[len(output) - output[::-1].index("These operations differ in the last step:") :]
     script = list(takewhile(lambda line: line.startswith("  "), output))
     assert any("basic.publish" in line for line in script)
-    assert len(script) < 12, script  # how small depends on what a busy machine does in the time there is
+    assert len(script) < 12, script  # the size depends on how much a busy machine can try in the time limit
     emulator, rabbit = (output[output.index(f"{who} says:") + 1] for who in ("The emulator", "RabbitMQ"))
     assert "headers=" in emulator
     assert emulator != rabbit

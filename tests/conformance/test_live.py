@@ -13,7 +13,7 @@ from hutch.fakebroker import Broker
 from hutch.wire.url import parse_url
 from tests.conformance.conftest import made, passing
 
-#: What takes a moment only, and some of what needs more of a broker.
+#: Cases that take only a moment, and some that need more of a broker.
 QUICK = "exch-declare or exch-sys-01 or queue-declare or queue-excl or bind- or conn-open-01"
 VHOST = "their own/vhost"
 

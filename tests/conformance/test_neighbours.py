@@ -16,9 +16,9 @@ from hutch.conformance.site import Inapplicable, Site
 from hutch.conformance.targets import InProcess, _EmulatorSite
 from hutch.fakebroker import Broker, ManualClock
 
-#: A long name: what RabbitMQ says of it is cut off sometimes.
+#: A long name, because RabbitMQ truncates texts with long names.
 VHOST: Final = "a virtual host of a long name that others use"
-#: Names that others may use.
+#: Names that other users of the broker may have.
 QUEUES: Final = (*"abckpqtx", "q1", "key", "dead", "new", "orders")
 EXCHANGES: Final = ("x", "x1", "internal")
 

@@ -12,7 +12,7 @@ def drawn(strategy: st.Strategy[st.T], count: int = 1000) -> list[st.T]:
 def test_all_values_come_up() -> None:
     assert set(drawn(st.integers(3, 5))) == {3, 4, 5}
     assert set(drawn(st.sampled_from("ab"))) == {"a", "b"}
-    assert set(drawn(st.one_of(st.just(1), st.none(), st.booleans()))) == {1, None, False}  # True is 1
+    assert set(drawn(st.one_of(st.just(1), st.none(), st.booleans()))) == {1, None, False}  # True equals 1
     assert set(drawn(st.text("a", max_size=2))) == {"", "a", "aa"}
 
 

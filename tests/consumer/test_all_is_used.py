@@ -29,7 +29,7 @@ MODULES = (
 )
 CLIENT = (Connection, Channel, Message, ReceivedMessage)
 OTHERS = (Administration, Broker, Event, FakeBroker, Found, History, ManualClock, Question, QueueView)
-#: What other modules of hutch ask of them.
+#: Names that only other modules of hutch use.
 INSIDE = {"epoch", "is_left_to_this_thread", "next_timer_at", "origin", "set_time", "step", "subscribe", "unsubscribe"}
 
 

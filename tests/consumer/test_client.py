@@ -182,7 +182,7 @@ def test_properties_of_messages() -> None:
     assert_type(signed.timestamp, int)
     assert (signed.message_id, signed.timestamp, signed.user_id) == ("m", 1, "guest")
     assert (signed.app_id, signed.cluster_id) == ("shop", "c")
-    # What py-amqp keeps while a message comes in.
+    # Attributes that py-amqp uses while a message arrives.
     assert (signed.frame_method, signed.frame_args, signed.ready) == (None, None, False)
     assert (signed.body_size, signed.body_received) == (0, 0)
 
@@ -198,7 +198,7 @@ def test_returns_and_transactions(connection: Connection) -> None:
     channel.basic_publish(Message("nobody's"), routing_key="missing", mandatory=True)
     connection.drain_events(timeout=1)
     assert len(returned) == 1
-    assert channel.returned_messages.empty()  # they went to the function
+    assert channel.returned_messages.empty()  # they were passed to the function
     channel.tx_select()
     channel.tx_commit()
     channel.tx_rollback()
@@ -206,7 +206,7 @@ def test_returns_and_transactions(connection: Connection) -> None:
     assert_type(channel.channel_id, int | None)
     channel.flow(True)
     channel.on_open = print
-    channel.open()  # it is
+    channel.open()  # it is open already
     channel.close()
 
 

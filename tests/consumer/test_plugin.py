@@ -142,5 +142,5 @@ class TestOrders(FakeBrokerMixin):
 
 def test_without_pytest() -> None:
     with pytest.warns(LeftoverWarning), FakeBroker(leftovers="warn") as broker:
-        connection = connect(broker.url)  # is still open at the end
+        connection = connect(broker.url)  # is still open when the broker closes
     connection.collect()

@@ -15,7 +15,7 @@ from tests.faults.drivers import DRIVERS
 from tests.faults.scenes import SCENES, play, write_authority
 from tests.faults.table import Outcomes, run, write
 
-#: How many scenes are played at once. In most of them somebody waits.
+#: Number of scenes that are played at the same time. In most scenes somebody waits.
 AT_ONCE = 8
 
 
@@ -29,7 +29,7 @@ def main(arguments: list[str]) -> None:
             longest_first = sorted(scenes, key=lambda scene: -scene.limit)
             played = {scene.name: pool.submit(play, library, way, scene, ca) for scene in longest_first}
             print(json.dumps({scene.name: played[scene.name].result() for scene in scenes}), flush=True)
-        os._exit(0)  # some libraries wait for ever, in threads of theirs
+        os._exit(0)  # some libraries have threads that wait for ever
     outcomes: Outcomes = {library: {} for library in DRIVERS}
     for library, driver in DRIVERS.items():
         for way in driver.ways:

@@ -14,18 +14,18 @@ from tests import certificates
 from tests.faults.drivers import DRIVERS
 from tests.faults.drivers.driver import QUEUE, Driver, Place, Redelivered, ToldError
 
-#: How long a library may take for one step, real seconds; what takes longer counts as waiting.
+#: Time limit of one step, in real seconds. A step that takes longer counts as waiting.
 LIMIT = 3.0
-#: How long it may take to recover.
+#: Time limit for recovery, in seconds.
 RECOVERY = 1.0
-#: How long it may take to notice that nothing comes any more, with heartbeats of a second.
+#: Seconds within which a library must notice silence, with heartbeats every second.
 HEARTBEATS_LIMIT = 15.0
-#: How many messages are in the queue for those who get or consume some.
+#: Number of messages in the queue for steps that get or consume.
 STOCK = 50
 SUCCEEDS, TWICE, WAITS = "succeeds", "succeeds twice", "waits"
 ONE_ADDRESS = "takes one address"
 REDELIVERED = str(Redelivered())
-#: What the page explains; other outcomes are a library's own words.
+#: Outcomes that the page explains. All other outcomes are a library's own words.
 WORDS = {SUCCEEDS, TWICE, WAITS, ONE_ADDRESS, REDELIVERED, "cancelled", "returned"}
 
 
@@ -36,9 +36,9 @@ class Scene:
     call: str
     step: str = "publish"
     undo: str = ""
-    #: The step when the fault is over; by default the same.
+    #: The step after the fault; by default the step itself.
     then: str = ""
-    #: Whether the library has a list of addresses.
+    #: Whether the library needs a list of addresses.
     needs_list: bool = False
     heartbeat: int = 0
     limit: float = LIMIT

@@ -14,7 +14,7 @@ PAGE = ROOT / "docs" / "faults-clients.md"
 _BAR = " | "
 _BEGIN, _END = "<!-- made by python -m tests.faults -->", "<!-- end -->"
 
-#: By library, way and scene.
+#: Outcomes by library, way and scene.
 Outcomes = dict[str, dict[str, dict[str, Outcome]]]
 
 

@@ -43,7 +43,7 @@ def test_a_library(library: str, way: str) -> None:
         needs_amqplib()
     expected = read()[library][way]
     seen = run(library, way)
-    for _ in range(2):  # on a busy machine, what should be in time may not be
+    for _ in range(2):  # a busy machine may miss a time limit
         if differing := [name for name in expected if seen[name] != expected[name]]:
             seen |= run(library, way, *differing)
     assert seen == expected

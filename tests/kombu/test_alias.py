@@ -11,10 +11,10 @@ from tests import certificates
 from tests.pages.blocks import read_page
 
 (BLOCK,) = (block.code for block in read_page("docs/kombu.md") if "sys.modules" in block.code)
-#: What an application runs before it imports kombu.
+#: The code that an application runs before it imports kombu.
 ALIAS = BLOCK.partition("import kombu\n")[0]
 
-#: Where the argument leads; TLS with a second argument.
+#: Connects to the URL in the first argument. A second argument switches TLS on.
 CONNECT = """
 import kombu
 from kombu.transport import pyamqp
@@ -40,8 +40,8 @@ with connect(confirm_publish=True) as connection:
         print(type(error).__module__, error.reply_code)
 """
 
-#: Prefetch is 1, so each acknowledgement brings the next message. The first one comes with the answer to basic.consume,
-#: others with the answer to a timer. The loop would sleep for ever over a message that it does not hear of.
+#: Prefetch is 1, so each acknowledgement brings the next message. The first message arrives with the answer to
+#: basic.consume, the others with the answer to a timer. If the loop does not notice a message, it sleeps for ever.
 LOOP = """
 from kombu.asynchronous import Hub
 

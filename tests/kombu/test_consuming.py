@@ -83,7 +83,7 @@ def test_no_ack(connection: kombu.Connection, queue: kombu.Queue) -> None:
     publish(connection, queue, "a", "b")
     with connection.Consumer(queue, on_message=got.append, no_ack=True):
         drain_until(connection, lambda: len(got) == 2)
-        got[0].ack()  # kombu knows that there is nothing to acknowledge
+        got[0].ack()  # kombu knows that the message needs no acknowledgement
         assert not got[0].acknowledged
         assert queue.queue_declare(passive=True).message_count == 0
 
@@ -154,7 +154,7 @@ def test_cancelling(connection: kombu.Connection, target: Target) -> None:
     target.cleanup.callback(queue.delete)
     consumer = connection.Consumer(queue, callbacks=[lambda body, _: got.append(body)], no_ack=True)
     consumer.consume()
-    consumer.consume()  # consumes once all the same
+    consumer.consume()  # has no further effect
     assert queue.queue_declare(passive=True).consumer_count == 1
     consumer.cancel()
     assert queue.queue_declare(passive=True).consumer_count == 0

@@ -23,7 +23,7 @@ def test_an_exchange(channel: Any, target: Target) -> None:
     exchange.delete()
     with pytest.raises(NotFound):
         exchange.declare(passive=True)
-    exchange.delete()  # one that is not there counts as deleted
+    exchange.delete()  # deleting a missing exchange succeeds
 
 
 def test_an_exchange_that_is_used(channel: Any, queue: kombu.Queue, target: Target) -> None:
@@ -139,10 +139,10 @@ def test_declaring_once(connection: kombu.Connection, channel: Any, target: Targ
     assert maybe_declare(queue, channel)
     assert not maybe_declare(queue, channel)
     queue(channel).delete()
-    assert not maybe_declare(queue, channel)  # kombu does not know
+    assert not maybe_declare(queue, channel)  # kombu does not know that the queue is deleted
     connection.collect()
     channel = connection.default_channel
-    assert maybe_declare(queue, channel)  # on a new connection it looks again
+    assert maybe_declare(queue, channel)  # on a new connection kombu declares again
     bound = queue(channel)
     assert bound.queue_declare(passive=True).queue == queue.name
     bound.delete()

@@ -104,7 +104,7 @@ def test_what_was_read_while_looking_whether_there_is_something(hub: Hub, target
     publisher = connect(target).Producer(routing_key=queue.name)
 
     def done() -> bool:
-        connection.heartbeat_check()  # looks for a sign of life, as publishing looks for news
+        connection.heartbeat_check()  # reads from the socket, as publishing does
         return len(got) == 20
 
     with connection.Consumer(queue, callbacks=[lambda body, _: got.append(body)], no_ack=True):
@@ -129,7 +129,7 @@ def test_what_was_read_by_another_call(
                 publisher.publish(published)
                 published += 1
             while len(got) < published and not opened.holds_unread:
-                opened.blocking_read(timeout=PATIENCE)  # hands on one, and may have read more
+                opened.blocking_read(timeout=PATIENCE)  # handles one message, and may read several
         before = len(got)
         hub.run_once()
         assert len(got) > before
@@ -142,7 +142,7 @@ def test_what_a_callback_wants_soon_does_not_wait(
     hub: Hub, connection: kombu.Connection, queue: kombu.Queue, target: Target, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The loop sleeps up to ten seconds at a time; never with something left to do."""
-    hub.readers.clear()  # also of the pipe that keeps the loop awake
+    hub.readers.clear()  # removes the pipe that keeps the loop awake, too
     hub.poller = type(hub.poller)()
     hub.call_later(3600, lambda: None)
     called: list[int] = []
@@ -163,7 +163,8 @@ def test_what_a_callback_wants_soon_does_not_wait(
         for number in range(200):
             publisher.publish(number)
             if number % 20 == 0:
-                connection.default_channel.queue_declare(queue.name, passive=True)  # reads deliveries, too
+                # the wait for the answer reads deliveries, too
+                connection.default_channel.queue_declare(queue.name, passive=True)
                 hub.run_once()
         run_until(hub, lambda: len(called) == 200, turns=1_000_000)
     assert in_vain == 0
@@ -225,10 +226,10 @@ def test_a_loss_noticed_elsewhere(hub: Hub, connection: kombu.Connection, target
     sever(target, opened)
     with pytest.raises(OSError, match=r"ended|reset"):
         opened.drain_events(timeout=10)
-    assert watched(hub) == 0  # the number of its socket may be another's by now
+    assert watched(hub) == 0  # the socket's number may already belong to another socket
     with pytest.raises(connection.recoverable_connection_errors, match="was lost"):
         hub.run_once()
-    hub.run_once()  # which is told once
+    hub.run_once()  # the error is raised only once
     assert not hub.on_tick
 
 

@@ -75,7 +75,7 @@ def test_acknowledging(connection: kombu.Connection, channel: Any, queue: kombu.
     with connection.Consumer([queue], callbacks=[lambda *args: got.append(args)], no_ack=True):
         drain_until(connection, lambda: got)
     ((body, message),) = got
-    assert (body, message.delivery_info["redelivered"]) == (3, True)  # the others are settled
+    assert (body, message.delivery_info["redelivered"]) == (3, True)  # the other messages are settled
 
 
 @shows("kombu.Message.reject(requeue)", "kombu.Message.requeue")
@@ -108,7 +108,7 @@ def test_failures_that_are_logged(
     errors = connection.connection_errors
     also_acked.ack_log_error(logger, errors, multiple=True)
     assert also_acked.acknowledged
-    assert not acked.acknowledged  # as far as the message itself knows
+    assert not acked.acknowledged  # the message itself is not marked
     rejected.reject_log_error(logger, errors, requeue=True)
     assert fetch(queue).payload == 2
     assert not caplog.records

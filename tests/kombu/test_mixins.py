@@ -82,7 +82,7 @@ def test_a_worker_whose_connection_the_broker_drops(
         deliveries.append((body, message.delivery_info["redelivered"]))
         if len(deliveries) == 2:
             (end if how == "ended" else sever)(target, worker.current.connection)
-            return  # without a word to the broker
+            return  # without an acknowledgement
         message.ack()
         worker.should_stop = body == "last"
 
@@ -129,7 +129,7 @@ def test_a_body_that_cannot_be_decoded(connection: kombu.Connection, durable: ko
     connection.Producer().publish(["x"], routing_key=durable.name)
     worker.run()
     assert got == [["x"]]
-    assert durable.get() is None  # the mixin has acknowledged what it could not decode
+    assert durable.get() is None  # the mixin acknowledges a message that it cannot decode
 
 
 def test_consuming_with_a_timeout(connection: kombu.Connection, durable: kombu.Queue) -> None:

@@ -15,7 +15,7 @@ from tests.targets import PATIENCE, Target
 
 
 @pytest.fixture(autouse=True)
-def pools(target: Target) -> Iterator[None]:  # behind the target, so that it ends before
+def pools(target: Target) -> Iterator[None]:  # depends on target, so that it is torn down first
     """kombu's pools belong to the process; each test finds them empty."""
     limit = kombu.pools.get_limit()
     yield
@@ -33,7 +33,7 @@ def test_a_pool_of_connections(target: Target) -> None:
             pool.acquire()
         opened = first.connection
         first.release()
-        assert opened.connected  # it is the pool's
+        assert opened.connected  # the connection belongs to the pool
         assert pool.acquire(block=True).connection is opened
         second.release()
         with pool.acquire_channel(block=True) as (connection, channel):
@@ -109,7 +109,7 @@ def test_producers(target: Target, connection: kombu.Connection, queue: kombu.Qu
         producer.publish({"a": 1}, routing_key=queue.name)
         opened = producer.connection.connection
     assert eventually(lambda: queue.get(no_ack=True), "the message").payload == {"a": 1}
-    assert opened.connected  # it went back into the pool
+    assert opened.connected  # the connection went back into the pool
     sever(target, opened)
     opened.collect()
     with pool.acquire(block=True) as producer:

@@ -133,7 +133,8 @@ def test_confirms(target: Target) -> None:
     queue.declare()
     producer = connection.Producer(routing_key=queue.name)
     producer.publish(1)
-    with pytest.raises(connection.recoverable_connection_errors) as nacked:  # as kombu has it: it may be tried again
+    # kombu counts a nack as an error after which a retry may help
+    with pytest.raises(connection.recoverable_connection_errors) as nacked:
         producer.publish(2, confirm_timeout=PATIENCE)
     assert type(nacked.value).__name__ == "MessageNacked"
     with pytest.raises(NotFound, match="no exchange 'nowhere'"):
@@ -146,7 +147,7 @@ def test_without_confirms_an_error_comes_later(connection: kombu.Connection) -> 
     producer.publish("x", exchange="nowhere")
     with pytest.raises(NotFound, match="no exchange 'nowhere'"):
         connection.drain_events(timeout=PATIENCE)
-    assert connection.default_channel.is_open  # it opened itself anew
+    assert connection.default_channel.is_open  # the channel reopened itself
 
 
 @pytest.mark.parametrize("how", ["ended", "severed"])
@@ -155,7 +156,8 @@ def test_retrying(connection: kombu.Connection, target: Target, how: str) -> Non
     target.cleanup.callback(lambda: queue(connection.default_channel).delete())
     producer = connection.Producer(routing_key=queue.name)
     producer.publish(1, declare=[queue])
-    assert queue(connection.default_channel).queue_declare(passive=True).queue  # by now the first one has arrived
+    # after this answer, the first message has arrived
+    assert queue(connection.default_channel).queue_declare(passive=True).queue
     first = connection.connection
     (end if how == "ended" else sever)(target, first)
     errors = []
@@ -163,7 +165,7 @@ def test_retrying(connection: kombu.Connection, target: Target, how: str) -> Non
     deadline = time.monotonic() + PATIENCE
     number = 1
     while connection.connection is first and time.monotonic() < deadline:
-        number += 1  # until the end was noticed, a publish may go nowhere
+        number += 1  # a publish may be lost until the client notices the end
         producer.publish(number, retry=True, retry_policy=policy, declare=[queue])
     assert errors
     assert connection.connection is not first
@@ -185,7 +187,8 @@ def test_giving_up(target: Target) -> None:
     producer.publish("x")
     sever(target, connection.connection)
     connection.collect()
-    connection.hostname, connection.port = "127.0.0.1", 1  # nobody is there, nor is there a broker of that name
+    # no broker listens there, and no in-process broker has this name
+    connection.hostname, connection.port = "127.0.0.1", 1
     with pytest.raises(OperationalError):
         producer.publish("x", retry=True, retry_policy={"max_retries": 1, "interval_start": 0, "interval_step": 0})
 

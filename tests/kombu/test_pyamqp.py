@@ -19,7 +19,7 @@ from tests.client.api.admin import eventually
 from tests.kombu.steps import drain_until, tcp_url, url
 from tests.targets import PATIENCE, Target
 
-NAME = "same"  # of everything that the programs declare: it is exclusive, or deleted at their end
+NAME = "same"  # name of everything that the programs declare: it is exclusive, or deleted when they end
 HEADERS = {
     "text": "ümlaut",
     "bytes": b"\xff",

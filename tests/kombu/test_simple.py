@@ -74,7 +74,7 @@ def test_a_simple_buffer(connection: kombu.Connection, target: Target) -> None:
         message = buffer.get(timeout=PATIENCE)
         assert message.payload == ["x"]
         assert message.properties["delivery_mode"] == 1
-        message.ack()  # there is nothing to acknowledge; get(no_ack) has settled it
+        message.ack()  # does nothing, because get(no_ack) has settled the message
         with pytest.raises(Empty):
             buffer.get(block=False)
 

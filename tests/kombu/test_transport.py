@@ -94,7 +94,7 @@ def test_collecting_says_nothing_to_the_broker(connection: kombu.Connection) -> 
     first = connection.connection
     connection.collect()
     assert not first.connected
-    assert connection.connection is not first  # kombu connects again where one is needed
+    assert connection.connection is not first  # kombu connects again when it needs a connection
     assert connection.connected
 
 
@@ -213,7 +213,7 @@ def test_kinds_of_errors(connection: kombu.Connection, target: Target) -> None:
         connection.drain_events(timeout=PATIENCE)
     assert kinds_of(severed.value) == {"connection_errors", "recoverable_connection_errors"}
 
-    # What kombu itself raises are py-amqp's.
+    # Errors raised by kombu itself are py-amqp's classes.
     assert kinds_of(amqp.exceptions.RecoverableConnectionError()) == {
         "connection_errors",
         "recoverable_connection_errors",
@@ -241,7 +241,7 @@ def test_heartbeats(target: Target) -> None:
     sent = opened.bytes_sent
     deadline = time.monotonic() + PATIENCE
     while opened.bytes_sent == sent and time.monotonic() < deadline:
-        connection.heartbeat_check(rate=20)  # one is due every tenth of a second
+        connection.heartbeat_check(rate=20)  # one heartbeat is due every tenth of a second
     assert opened.bytes_sent == sent + 1
     without = connect(target)
     without.connect()

@@ -85,7 +85,7 @@ def test_the_name_in_the_certificate(target: Target, secure: tuple[str, str]) ->
     wrong = {"ca_certs": authority, "server_hostname": "elsewhere.example"}
     with pytest.raises(OSError, match=r"certificate is not accepted.*elsewhere\.example"):
         connect(target, f"hutchs://{place}", ssl=wrong).transport.establish_connection()
-    # None stands for the host of the URL, after a failover that of the other URL.
+    # None means the host of the URL in use. After a failover that is the other URL's host.
     settings = {"ca_certs": authority, "server_hostname": None}
     port = place.partition("localhost:")[2].partition("/")[0]
     urls = f"hutchs://{place.replace(port, '1', 1)};hutchs://{place}"
@@ -117,7 +117,7 @@ def test_failover(target: Target, strategy: str) -> None:
     assert connection.hostname == address.host
     assert all(isinstance(error, OSError) for error in failed)
     connection.release()
-    connection.connect()  # where it last was, or wherever the strategy leads
+    connection.connect()  # it connects to the last host, or to the one that the strategy chooses
     assert usable(connection)
 
 
@@ -147,7 +147,7 @@ def test_credentials_and_virtual_host_of_a_url(target: Target) -> None:
     assert usable(connection)
     again = connect(target, connection.as_uri(include_password=True))
     assert again.connect().userid == "ann@home"
-    # kombu puts one more slash before a virtual host that begins with one, and takes it away again
+    # kombu adds a slash before a virtual host that begins with one, and removes it again
     assert again.virtual_host == "the/shop"
 
 

@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 ROOT: Final = Path(__file__).parents[2]
-#: Every page whose code runs.
+#: Every page whose code is run.
 PAGES: Final = (ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md")))
-#: ``python`` runs, ``console`` has commands behind ``$`` and their output, the others are shown.
+#: ``python`` is run. ``console`` has commands after ``$`` and their output. The others are only shown.
 LANGUAGES: Final = ("python", "console", "text", "dockerfile", "yaml", "toml", "ini", "javascript", "html", "json")
 
 _FENCE: Final = re.compile(

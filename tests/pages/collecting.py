@@ -43,7 +43,7 @@ class Page(pytest.File):
         if any(block.language == "console" or block.title for block in blocks):
             played = Played.from_parent(self, name="played", blocks=blocks)
             if self.path != PAGES[0]:
-                played.add_marker("slow")  # its commands are programs, each of which takes a second or so
+                played.add_marker("slow")  # each command is a program and takes about a second
             played.add_marker(pytest.mark.timeout(240))
             yield played
         for block in blocks:
@@ -90,12 +90,12 @@ class Code(pytest.Module):
         self._block = block
 
     def _getobj(self) -> ModuleType:
-        # Celery names tasks after their modules; in an application each block would be one.
+        # Celery names tasks after their modules. In an application, each block would be a module.
         page = re.sub(r"\W", "_", str(self.path.relative_to(self.config.rootpath)))
         module = ModuleType(f"{page}_{self._block.line}")
-        sys.modules[module.__name__] = module  # where libraries look for what they decorate
+        sys.modules[module.__name__] = module  # libraries look here for decorated functions
         module.__dict__["after_each_test"] = pytest.fixture(autouse=True)(_after_each_test)
-        # Lines are counted as in the page, so that a traceback shows them.
+        # Line numbers are those of the page, so that tracebacks show them.
         code = "\n" * self._block.line + self._block.code
         if re.search(r"^\s*(async )?def test_", code, re.MULTILINE):
             exec(compile(code, str(self.path), "exec"), module.__dict__)
@@ -128,7 +128,7 @@ def _run(code: str, page: str, name: str) -> None:
     if "sys.modules" not in code:
         exec(compile(code, page, "exec"), {"__name__": name})
         return
-    # It changes the whole program, so it has one of its own.
+    # The block changes the whole program, so it runs in a process of its own.
     command = [sys.executable, "-W", "error", "-c", code]
     done = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
     assert done.returncode == 0, done.stderr

@@ -152,7 +152,7 @@ def _environment() -> dict[str, str]:
     return {
         **{name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")},
         "PATH": f"{here}{os.pathsep}{os.environ['PATH']}",
-        "PYTHONUNBUFFERED": "1",  # as on a terminal, what is printed comes in its order
+        "PYTHONUNBUFFERED": "1",  # keeps the output in order, as on a terminal
         "PYTEST_ADDOPTS": "-p no:randomly -o asyncio_default_fixture_loop_scope=function",
         "COLUMNS": "80",
         "NO_COLOR": "1",

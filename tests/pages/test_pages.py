@@ -13,7 +13,7 @@ from hutch.pytest_plugin.asking import Question
 from tests.pages.blocks import LANGUAGES, PAGES, ROOT, read
 from tests.pages.playing import Mismatch, commands, matches, play
 
-#: The README's commands for a clone; the gate runs them.
+#: The README's commands that need a clone. The gate runs them.
 IN_A_CLONE = {"pip install . && hutch demo", "pip install '.[test]' && pytest"}
 
 
@@ -104,7 +104,7 @@ def test_a_page_that_is_wrong_fails(tmp_path: Path, command: str, told: str) -> 
         play(read(f"```console\n{command}\n```\n"), tmp_path)
 
 
-@pytest.mark.slow  # a run of pytest of its own
+@pytest.mark.slow  # runs pytest in a process of its own
 def test_pytest_runs_the_blocks_of_a_page() -> None:
     command = [sys.executable, "-m", "pytest", "-n0", "-q", "--collect-only", "docs/kombu.md"]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True, timeout=50)

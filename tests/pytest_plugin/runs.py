@@ -1,6 +1,6 @@
 """Runs of pytest that tests make."""
 
-#: Other plugins that may be installed here: the runs do not depend on them, and are faster without.
+#: Plugins that may be installed. The inner runs disable them: they do not depend on them, and are faster.
 OTHERS = (
     *("randomly", "asyncio", "anyio", "timeout", "xdist", "xdist.looponfail", "hypothesispytest", "time_machine"),
     "cacheprovider",

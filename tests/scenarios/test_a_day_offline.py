@@ -71,7 +71,7 @@ DEFINITIONS = {
         }
     ],
 }
-#: The worker as ``celery -A`` finds it: the example's tasks, with a bank that pays.
+#: The worker module for ``celery -A``: the example's tasks, with a bank that always pays.
 WORKER = """
 import os
 
@@ -86,7 +86,7 @@ class Paying(tasks.Bank):
 tasks.bank = Paying()
 app = tasks.create_app(os.environ["BROKER_URL"])
 """
-#: The order service, which places an order and works on it.
+#: The order service: it places an order and handles it.
 ORDERS = """
 import os
 
@@ -98,7 +98,7 @@ with Shop(os.environ["BROKER_URL"]) as shop, Worker(os.environ["BROKER_URL"], ch
     worker.step()
 print([order.id for order in charged])
 """
-#: Another program of the shop, which has a task done.
+#: Another program of the shop, which starts a task and waits for it.
 TASKS = """
 import os
 
@@ -194,13 +194,13 @@ def test_a_day(served: tuple[str, str], tmp_path: Path) -> None:
     url, management = served
     api = api_of(management)
 
-    # The applications of the shop work as they are.
+    # The shop's applications run unchanged.
     applications_work(url, tmp_path)
     assert {queue["name"] for queue in api.queue.list(virtual_host=VHOST)} >= {"audit", "orders", "orders.retry"}
-    # An order, its payment, and the mail about that.
+    # The audit queue gets an order, its payment, and the mail about the payment.
     wait_until(lambda: api.queue.get("audit", virtual_host=VHOST)["messages"] == 3, "the audit queue lacks something")
 
-    # So does RabbitMQ's own tool.
+    # RabbitMQ's own tool works, too.
     rabbitmqadmin = tmp_path / "rabbitmqadmin"
     live = urlsplit(LiveBroker.named("3.10").management)
     with urlopen(f"http://{live.hostname}:{live.port}/cli/rabbitmqadmin") as answer:
@@ -214,7 +214,7 @@ def test_a_day(served: tuple[str, str], tmp_path: Path) -> None:
     tool(str(rabbitmqadmin), *login, *policy, folder=tmp_path)
     assert api.queue.get("audit", virtual_host=VHOST)["messages"] == 1
 
-    # An operator closes a connection, and the application is told why.
+    # An operator closes a connection, and the application gets the reason.
     connection = pika.BlockingConnection(pika.URLParameters(url))
     (told,) = [each for each in api.connection.list() if each["user"] == USER]
     api.connection.close(told["name"], "closed for the night")

@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-STARTED = b"\x01\x00\x00"  # begins Connection.Start
+STARTED = b"\x01\x00\x00"  # the first bytes of Connection.Start
 EXCHANGE_TYPES = ("direct", "x-consistent-hash", "x-random")
 
 
@@ -67,7 +67,7 @@ def listening(answer: Callable[[socket.socket], None], port: int = 0) -> Iterato
         try:
             yield listener.getsockname()[1]
         finally:
-            listener.shutdown(socket.SHUT_RDWR)  # accept returns with an error
+            listener.shutdown(socket.SHUT_RDWR)  # makes accept() fail
             thread.join()
 
 

@@ -14,7 +14,7 @@ from live_brokers.releases import RELEASES
 from live_brokers.reporting import BrokerError
 from tests.tools.conftest import Commands, Nodes
 
-#: Like the real one: unshare --mount --propagation private COMMAND.
+#: Replaces unshare --mount --propagation private COMMAND.
 UNSHARE = 'shift 3; exec "$@"'
 #: debootstrap OPTION OPTION SUITE TARGET MIRROR SCRIPT
 DEBOOTSTRAP = """
@@ -24,7 +24,7 @@ mkdir -p "$4/usr/bin" "$4/usr/lib/rabbitmq/bin" "$4/var/lib/dpkg" "$4/etc"
 touch "$4/usr/bin/erl" "$4/usr/lib/rabbitmq/bin/rabbitmq-server"
 chmod +x "$4/usr/lib/rabbitmq/bin/rabbitmq-server"
 """
-#: Every package is installed, the same version everywhere but on the host.
+#: Every package is installed. Everywhere but on the host it has the same version.
 DPKG = '[ "$1" = --admindir=/var/lib/dpkg ] && echo "ii 3.10.8-1" || echo "ii {version}"'
 
 
@@ -52,7 +52,7 @@ def test_a_chroot_is_built_with_its_release_of_debian(chroot: Chroot, tmp_path: 
     words = (tmp_path / "call").read_text().split()
     assert words[2:] == ["trixie", f"{chroot.folder}.building", "http://mirror/debian/", "sid"]
     assert "127.0.0.1 localhost\n" in (chroot.folder / "etc/hosts").read_text()
-    # If this run is killed, the next one finds its processes by that.
+    # If this run is killed, the next run finds its processes by the mark.
     assert Path(f"{chroot.folder}.lock").read_text() == (tmp_path / "mark").read_text()
 
 

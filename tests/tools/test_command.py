@@ -15,7 +15,7 @@ from live_brokers.processes import end, marked, new_mark
 from live_brokers.releases import RELEASES
 from tests.tools.conftest import Nodes, write_server
 
-#: A broker outlives its start.
+#: A broker goes on running after the command that starts it.
 pytestmark = pytest.mark.filterwarnings("ignore:subprocess .* is still running:ResourceWarning")
 TOOL = Path(__file__).parents[2] / "tools/rabbitmq"
 

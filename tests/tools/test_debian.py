@@ -9,7 +9,7 @@ from live_brokers.debian import Apt, mirror_of_apt, package_version, proxy_of_ap
 from live_brokers.reporting import BrokerError
 from tests.tools.conftest import Commands
 
-#: Notes its arguments, and whether services may start; works after `update`.
+#: Records its arguments, and whether services may start. It succeeds after `update`.
 STALE = """
 echo "$@" | sed 's/-q -o DPkg::Lock::Timeout=300 //' >> {folder}/calls
 cat {folder}/policy > {folder}/policy-seen

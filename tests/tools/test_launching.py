@@ -13,7 +13,7 @@ from live_brokers.readiness import recovered, running
 from live_brokers.reporting import BrokerError
 from tests.tools.conftest import Nodes
 
-#: A broker outlives its start.
+#: A broker goes on running after the command that starts it.
 pytestmark = pytest.mark.filterwarnings("ignore:subprocess .* is still running:ResourceWarning")
 LOST = "{could_not_start_listener,{127,0,0,1},eaddrinuse}"
 

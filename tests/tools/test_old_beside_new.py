@@ -165,7 +165,7 @@ def test_the_old_code_has_nothing_of_the_new(old: Side, copy: Path) -> None:
     for part in ("wire", "fakebroker"):
         package = importlib.import_module(f"{OLD}.{part}")
         for module in pkgutil.walk_packages(package.__path__, f"{OLD}.{part}."):
-            importlib.import_module(module.name)  # those too that are imported late
+            importlib.import_module(module.name)  # includes modules that are usually imported late
     loaded = modules(OLD)
     assert len(loaded) > 50
     assert all(str(module.__file__).startswith(str(copy)) for module in loaded.values() if module.__file__)
@@ -180,7 +180,7 @@ def test_no_source_of_the_copy_names_the_new_code(copy: Path) -> None:
             names = [f"{node.module}."] if isinstance(node, ast.ImportFrom) else []
             names += [f"{alias.name}." for alias in node.names] if isinstance(node, ast.Import) else []
             if isinstance(node, ast.Constant) and isinstance(node.value, str) and " " not in node.value:
-                names.append(node.value)  # what is imported by a text, or an entry point's group
+                names.append(node.value)  # an import by a string, or a group of entry points
             assert not [name for name in names if name.startswith(f"{NEW}.")], path
 
 

@@ -121,7 +121,7 @@ def test_a_daemon_that_a_command_leaves_behind_is_ended(tmp_path: Path, mark: st
     assert not Path(f"/proc/{pid}/exe").exists()
 
 
-# Python warns of a fork where threads run, as they do under pytest-xdist.
+# Python warns of a fork in a process with threads. pytest-xdist has threads.
 @pytest.mark.filterwarnings("ignore:.*use of fork:DeprecationWarning")
 class TestAlongside:
     def test_the_task_runs_beside_the_body(self, tmp_path: Path) -> None:

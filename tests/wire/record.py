@@ -18,10 +18,10 @@ from pamqp import base, body, frame, header, heartbeat
 from pamqp.commands import Basic, Channel, Confirm, Connection, Exchange, Queue, Tx
 from pamqp.common import FieldTable
 
-WAIT = 20  # seconds for any one answer
+WAIT = 20  # seconds to wait for one answer
 FRAME_MAX = 8192
 ACCESS_REQUEST = b"\x00\x1e\x00\x0a" + b"\x05/data" + b"\x1e"
-ACCESS_REQUEST_OK = "Access.RequestOk"  # pamqp does not know class access
+ACCESS_REQUEST_OK = "Access.RequestOk"  # pamqp does not know the class access
 
 
 class Broker(NamedTuple):
@@ -245,7 +245,7 @@ def deliveries(session: Session, properties: bytes) -> None:
     session.wait("ContentBody")
     session.publish(1, "wire.x", "k", bytes(range(256)) * 33, properties)
     tag = session.wait("Basic.Deliver").delivery_tag
-    for _ in range(2):  # more than FRAME_MAX allows in one frame
+    for _ in range(2):  # the body does not fit into one frame of FRAME_MAX bytes
         session.wait("ContentBody")
     session.send(1, Basic.Ack(delivery_tag=tag))
     session.publish(1, "wire.x", "k", b"small")
@@ -260,7 +260,7 @@ def deliveries(session: Session, properties: bytes) -> None:
     session.ask(1, Basic.Cancel(consumer_tag="full"))
     session.ask(2, Channel.Open())
     session.send(2, Queue.Delete(queue="wire.q"))
-    session.wait("Basic.Cancel")  # channel 1 consumed from it
+    session.wait("Basic.Cancel")  # channel 1 was a consumer of that queue
 
 
 def transactions(session: Session) -> None:

@@ -13,7 +13,7 @@ from hutch.wire.fields import FieldValue
 from hutch.wire.methods import METHODS, Method
 from hutch.wire.properties import PROPERTIES
 
-#: For tests that are parametrized many times over.
+#: For tests with very many parameters.
 PER_CASE = settings(max_examples=settings().max_examples // 4)
 
 short_strings = st.text(st.characters(codec="utf-8"), max_size=40) | st.text("é€", max_size=85)
@@ -23,7 +23,7 @@ longs = st.integers(0, 0xFFFFFFFF)
 long_longs = st.integers(0, 0xFFFFFFFFFFFFFFFF)
 
 
-# Field tables as bytes, tag by tag: nothing here goes through the code under test.
+# Field tables as bytes, value by value. None of this code uses the code under test.
 
 
 def _sized(content: bytes) -> bytes:
@@ -78,7 +78,7 @@ value_bytes = st.recursive(scalar_bytes, _nested, max_leaves=8)
 table_bytes = table_bytes_of(value_bytes)
 
 
-# Field tables as Python values, as a user writes them.
+# Field tables as Python values, as users write them.
 
 scalar_values: st.SearchStrategy[FieldValue] = (
     st.booleans()

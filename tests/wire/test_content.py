@@ -110,7 +110,7 @@ def test_more_body_than_announced() -> None:  # CONN-FRAME-12
             strict.add(BODY, pieces[-1])
         assert str(raised.value) == "FRAME_ERROR - content body frame exceeds remaining content size"
         assert raised.value.method is PUBLISH
-        # 3.10 takes no offence, and waits for ever.
+        # 3.10 accepts this, and waits for ever.
         assert lenient.add(BODY, pieces[-1]) is None
         assert lenient.add(BODY, b"more") is None
         assert lenient.method is PUBLISH

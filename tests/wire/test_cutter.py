@@ -100,7 +100,7 @@ def run(
     return log.events
 
 
-# Commands as bytes, each in frames that others may come between
+# Commands as bytes, as lists of frames. Frames of other channels may come between them.
 
 
 def with_content(method: Method, channel: int, raw: bytes, body: bytes, limit: int, empty: bool = False) -> list[bytes]:
@@ -141,7 +141,7 @@ def flat(commands: Sequence[Sequence[bytes]]) -> bytes:
 
 
 simple = plain | heartbeats | contentful(st.binary(max_size=100))
-#: Commands whose bodies hold whole commands, of any channel, with bytes before and behind.
+#: Commands of any channel whose bodies contain whole commands, with bytes before and after.
 nested = contentful(
     st.builds(
         lambda before, within, behind: before + flat(within) + behind,

@@ -89,7 +89,7 @@ def test_splitting_keeps_repeated_names() -> None:
     assert read_table(raw)[0] == {"k": True}
 
 
-# Known answers, from the table of field types on RabbitMQ's errata page.
+# Expected encodings, from the table of field types on RabbitMQ's errata page.
 KNOWN: list[tuple[FieldValue, bytes, str]] = [
     (True, b"t\1", "bool"),
     (False, b"t\0", "bool"),
@@ -208,7 +208,7 @@ def test_a_table_cut_short_is_refused(raw: bytes, data: st.DataObject) -> None:
         table_with(b"F\0\0\0\5"),
         table_with(b"A\0\0\0\1I\0\0\0\1"),
         b"\0\0\0\1\5",
-        b"\0\0\0\3\1kI\0\0\0\1",  # the value is there, but behind the table's end
+        b"\0\0\0\3\1kI\0\0\0\1",  # the value exists, but the table ends before it
         b"\0\0\0\2\1k" + b"V",
         b"\0\0\0\7\1kA\0\0\0\2" + b"VV",
     ],

@@ -49,7 +49,7 @@ def test_a_method_cut_short_or_too_long_is_refused(sent: Method, data: st.DataOb
         assert raised.value.method is type(sent)
 
 
-# Known answers, laid out by hand after the spec's grammar.
+# Expected encodings, written by hand from the spec's grammar.
 KNOWN: list[tuple[Method, bytes]] = [
     (TxSelect(), b"\0\x5a\0\x0a"),
     (ExchangeUnbindOk(), b"\0\x28\0\x33"),

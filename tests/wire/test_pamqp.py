@@ -180,7 +180,7 @@ WHAT_PAMQP_READS = {
 @given(st.data())
 def test_methods_that_pamqp_reads(method: type[Method], data: st.DataObject) -> None:
     ours = data.draw(methods_of(method, WHAT_PAMQP_READS))
-    theirs = COMMANDS[method.ID].__new__(COMMANDS[method.ID])  # the constructor refuses what is merely unusual
+    theirs = COMMANDS[method.ID].__new__(COMMANDS[method.ID])  # the constructor refuses unusual values
     theirs.unmarshal(ours.encode()[4:])
     kinds = kinds_of(method)
     for name, (_, value) in zip(method.FIELDS, theirs, strict=True):

@@ -97,11 +97,11 @@ def test_all_that_a_server_sends_is_recorded(path: Path) -> None:
     recorded = {entry.name.lower() for entry in everything(path) if entry.sender == "server"}
     methods = {method.NAME.replace("-", "") for method in METHODS.values() if method.SERVER}
     unrecorded = {
-        "connection.secure",  # only RABBIT-CR-DEMO challenges, a plugin of RabbitMQ's own tests
-        "connection.blocked",  # takes an alarm
+        "connection.secure",  # only the mechanism RABBIT-CR-DEMO uses it, a plugin of RabbitMQ's own tests
+        "connection.blocked",  # needs an alarm
         "connection.unblocked",
         "channel.flow",  # RabbitMQ never asks for it
-        "basic.creditok",  # of an extension that no client has
+        "basic.creditok",  # part of an extension that no client supports
         "basic.creditdrained",
     }
     assert methods - recorded == unrecorded
@@ -135,7 +135,7 @@ def test_messages_come_back_as_they_were_published(path: Path) -> None:
         if "-3.10." in path.name:
             assert content.properties == sent.properties
             continue
-        # 4.3 sorts headers by name (PUB-15) and makes an unsignedlong a long (PUB-14).
+        # 4.3 sorts headers by name (PUB-15) and changes an unsignedlong to a long (PUB-14).
         assert Properties(content.properties).values == Properties(sent.properties).values
         assert list(headers(content)) == sorted(headers(sent))
         assert types(headers(content)) == types(headers(sent)) | (

@@ -14,7 +14,7 @@ from hutch.wire.states import (
 
 NAMES = {method.NAME: method for method in METHODS.values()}
 
-# What is legal on channel 0: sender, state before, method, state after.
+# Legal methods on channel 0: sender, state before, method, state after.
 LEGAL_ON_CONNECTIONS = """
     server greeting       connection.start            starting
     client starting       connection.start-ok         authenticating
@@ -86,7 +86,7 @@ def test_legal_methods_are_sent_by_the_side_they_belong_to() -> None:
         assert method.CLIENT if sender == "client" else method.SERVER
 
 
-# What a client may send on a channel of its own, besides channel.open.
+# Methods that a client may send on an open channel.
 REQUEST_NAMES = """
     channel.flow channel.close access.request
     exchange.declare exchange.delete exchange.bind exchange.unbind

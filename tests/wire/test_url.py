@@ -144,7 +144,7 @@ SECRET = "s3cr3t"
         ("amqp://a;;b", "host 2 of the URL: nothing between two ;"),
         ("amqp://a;b;/v", "host 3 of the URL: no host name"),
         ("amqp://a;b:x", "host 2 of the URL: the port"),
-        # Passwords with characters that had to be escaped.
+        # Passwords with characters that must be escaped.
         ("amqp://u:s3cr3t/x@host", "in a password, / [?] ; are written %2F %3F %3B"),
         ("amqp://u:12/s3cr3t@host", "in a password, / [?] ; are written %2F %3F %3B"),
         ("amqp://u:12?s3cr3t@host", "in a password, / [?] ; are written %2F %3F %3B"),

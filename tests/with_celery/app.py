@@ -22,10 +22,10 @@ import hutch.client.kombu  # noqa: F401  (makes hutch:// known to kombu)
 
 VARIABLE: Final = "HUTCH_TESTS_CELERY"
 
-#: What tasks of a worker in this process have to tell.
+#: Reports of tasks that run in a worker of this process.
 journal: SimpleQueue[Any] = SimpleQueue()
 
-#: What tasks of a worker in this process wait for, by name.
+#: Events that tasks of a worker in this process wait for, by name.
 gates: dict[str, threading.Event] = {}
 
 
@@ -47,7 +47,7 @@ class Results(RPCBackend):
         while cls.opened:
             consumer = cls.opened.pop().result_consumer
             if consumer._connection is not None:
-                with suppress(*consumer._connection_errors):  # its broker may be gone
+                with suppress(*consumer._connection_errors):  # the connection's broker may no longer exist
                     consumer.stop()
 
 
@@ -195,7 +195,7 @@ def tries_later(self: Task, queue: str) -> None:
     journal.put(("attempt", self.request.retries))
 
 
-# For worker processes
+# For tests with worker processes
 
 
 @shared_task

@@ -22,7 +22,7 @@ from tests.with_celery.app import Results, create_app, gates, journal
 PATIENCE = targets.PATIENCE
 _LEVEL: Final = logging.root.level
 
-#: The schemes of URLs, as Celery has to write them.
+#: URL schemes, as Celery must write them.
 SCHEMES = {
     "hutch": {"memory": "hutch-memory", "amqp": "hutch", "amqps": "hutchs"},
     "pyamqp": {"amqp": "pyamqp", "amqps": "pyamqp"},
@@ -35,7 +35,7 @@ class Stand:
 
     target: targets.Target
     transport: str
-    #: Who has signed its certificate, where it speaks TLS.
+    #: The authority that signed the certificate, if the target uses TLS.
     ca_certs: Path | None = None
 
     @property
@@ -61,10 +61,10 @@ class Stand:
         return create_app(**{"broker_url": self.url, **self.settings, **settings})
 
 
-#: TLS to the older live broker is left to the client's own tests.
+#: The client's own tests cover TLS to the older live broker.
 STANDS = [(target, "hutch") for target in targets.TARGETS if target != "live-3.10-tls"]
 STANDS += [("tcp-4.3", "pyamqp"), ("live-4.3", "pyamqp")]
-#: The marks of a transport's stands: plain ``pytest`` leaves py-amqp out.
+#: Marks of a transport's tests: ``pytest`` without options skips py-amqp.
 EXTRA = {"hutch": [], "pyamqp": [pytest.mark.slow]}
 
 
@@ -103,7 +103,7 @@ def closing(app: Celery) -> Iterator[Celery]:
     app.set_default()
     with ExitStack() as behind:
         behind.callback(app.close)
-        # Celery sets the limit of all pools to the application's.
+        # Celery applies the application's limit to all pools.
         behind.callback(kombu.pools.set_limit, kombu.pools.get_limit())
         behind.callback(kombu.pools.reset)
         behind.callback(Results.close_all)
@@ -117,7 +117,7 @@ def embedded_worker(app: Celery, **options: Any) -> Iterator[Any]:
     with start_worker(app, **settings) as worker:
         yield worker
         app.control.shutdown(destination=[worker.hostname])
-        worker.blueprint.join(PATIENCE)  # else start_worker would have it terminate, amid that
+        worker.blueprint.join(PATIENCE)  # otherwise start_worker would terminate the worker during its shutdown
 
 
 @pytest.fixture(scope="module")

@@ -20,11 +20,11 @@ class Relay:
         self._pairs: dict[socket.socket, socket.socket] = {}
         self._clients: set[socket.socket] = set()
         self._silent: set[socket.socket] = set()
-        #: How many connections there were.
+        #: Number of connections accepted.
         self.count = 0
-        #: How many were refused.
+        #: Number of connections refused.
         self.refused = 0
-        #: How many pieces came from clients.
+        #: Number of pieces received from clients.
         self.sendings = 0
         self._accepting = True
         self._selector = selectors.DefaultSelector()
@@ -68,7 +68,7 @@ class Relay:
             self._silent.discard(each)
             with suppress(KeyError, ValueError):
                 self._selector.unregister(each)
-            # Linger for no time: the other end gets a reset.
+            # A linger time of zero: the other end gets a reset.
             each.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
             each.close()
 

@@ -9,7 +9,7 @@ from celery.exceptions import ChordError
 from tests.with_celery import app as tasks
 from tests.with_celery.conftest import PATIENCE, told
 
-#: Celery asks this backend for results again and again.
+#: Polling interval for this backend, in seconds.
 OFTEN: Final = 0.01
 
 pytestmark = pytest.mark.usefixtures("worker")
@@ -40,7 +40,8 @@ def test_a_chord_of_chords() -> None:
 
 def test_a_chord_of_which_one_fails() -> None:
     result = chord([tasks.add.s(1, 1), tasks.refuse.s("one of two")])(tasks.total.s())
-    with pytest.raises((ChordError, tasks.Refused), match="one of two"):  # which, depends on what ended last
+    # the kind of error depends on which task ends last
+    with pytest.raises((ChordError, tasks.Refused), match="one of two"):
         result.get(timeout=PATIENCE, interval=OFTEN)
 
 

@@ -15,8 +15,9 @@ pytestmark = pytest.mark.usefixtures("worker")
 
 WORKER = {"without_heartbeat": False}
 
-#: The queue of replies is exclusive to a connection. A pool of several may hand out another one while the queue still
-#: belongs to the first, and RabbitMQ refuses that one; without a pool, the queue is gone with its connection.
+#: The queue of replies is exclusive to a connection. A pool with several connections may give out another one while
+#: the queue still belongs to the first; RabbitMQ refuses that. Without a pool, the queue is deleted with its
+#: connection.
 SETTINGS = {"broker_pool_limit": 0}
 
 
@@ -70,7 +71,7 @@ def test_stats_tell_of_the_broker(ask: Any, stand: Stand) -> None:
     assert stats["pool"]["max-concurrency"] == 2
     assert stats["broker"]["transport"] == stand.url.partition(":")[0].replace("pyamqp", "amqp")
     assert stats["broker"]["virtual_host"] == stand.virtual_host
-    assert stats["prefetch_count"] >= 8  # four for each thread, and one for each task that waits for its time
+    assert stats["prefetch_count"] >= 8  # four for each thread, and one for each scheduled task
 
 
 def test_the_workers_settings(ask: Any, app: Celery) -> None:
@@ -113,7 +114,7 @@ def test_scheduled_tasks(ask: Any, tell: Any) -> None:
 
     eventually(scheduled, "the scheduled task")
     assert ask("query_task", result.id)[result.id][0] == "scheduled"
-    assert result.id in tell("revoke", result.id)["ok"]  # which the worker heeds when the time has come
+    assert result.id in tell("revoke", result.id)["ok"]  # the worker checks this when the task is due
 
 
 def test_a_revoked_task_does_not_run(app: Celery, ask: Any, tell: Any) -> None:
@@ -139,7 +140,7 @@ def test_a_rate_limit(tell: Any) -> None:
     assert first.get(timeout=PATIENCE) == 1
     assert "disabled" in tell("rate_limit", tasks.echo.name, 0)["ok"]
     assert tasks.echo.delay(3).get(timeout=PATIENCE) == 3
-    assert not second.ready()  # its tokens come in an hour
+    assert not second.ready()  # the rate limit allows the task in an hour
     tell("revoke", second.id)
 
 

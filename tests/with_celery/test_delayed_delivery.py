@@ -7,7 +7,7 @@ from tests.with_celery.conftest import PATIENCE, told
 
 SETTINGS = {
     "task_default_queue_type": "quorum",
-    "task_default_exchange_type": "topic",  # with a direct one the worker keeps it
+    "task_default_exchange_type": "topic",  # with a direct exchange the worker keeps the task
 }
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("worker")]

@@ -18,8 +18,8 @@ from tests.with_celery import app as tasks
 from tests.with_celery.conftest import PATIENCE, Stand, closing, embedded_worker, gate, told
 from tests.with_celery.relay import Relay
 
-#: A worker that comes back at once may find its exclusive queue for remote control still locked: a broker may see the
-#: new connection before it sees the end of the old one. By default Celery's worker gives up then (405).
+#: A worker that reconnects at once may find its exclusive queue for remote control still locked: the broker may see
+#: the new connection before the end of the old one. By default Celery's worker then gives up (405).
 PERSISTENT = {"broker_connection_max_retries": None, "broker_channel_error_retry": True}
 
 
@@ -27,7 +27,7 @@ PERSISTENT = {"broker_connection_max_retries": None, "broker_channel_error_retry
 def working(app: Celery) -> Iterator[Any]:
     """A worker for one test, behind which everything is closed."""
     with closing(app), embedded_worker(app) as worker:
-        # Celery announces another default, each time that a connection is lost; and has it shown, come what may.
+        # Celery warns of a changed default whenever a connection is lost, and overrides the filters.
         warnings.simplefilter("ignore", CPendingDeprecationWarning)
         yield worker
 
@@ -74,7 +74,7 @@ def test_a_worker_comes_back_once_after_each_outage(stand: Stand, relay: Relay) 
             relay.cut()
             assert tasks.add.delay(number, 1).get(timeout=PATIENCE) == number + 1
             assert tasks.add.delay(number, 2).get(timeout=PATIENCE) == number + 2
-            assert relay.count == connections + number or stand.target.live  # where it may find the queue locked
+            assert relay.count == connections + number or stand.target.live  # on a live broker the queue may be locked
 
 
 @pytest.mark.slow

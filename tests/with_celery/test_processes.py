@@ -28,7 +28,7 @@ from tests.with_celery.conftest import PATIENCE, Stand, closing
 pytestmark = pytest.mark.slow
 
 ROOT = Path(__file__).parents[2]
-#: The script of the page, which makes sure that it does what it is for.
+#: The script in docs/celery.md. CHECKED asserts that its alias works.
 (SCRIPT,) = (block.code for block in read_page("docs/celery.md") if block.title == "worker.py")
 IMPORT = "from celery.__main__ import main\n"
 CHECKED = f"{IMPORT}from kombu.transport import pyamqp\n\nassert issubclass(pyamqp.Connection, client.Connection)\n"
@@ -85,7 +85,7 @@ def settings(stand: Stand, way: str) -> dict[str, Any]:
 
 @pytest.fixture(scope="module")
 def app(stand: Stand, settings: dict[str, Any]) -> Iterator[Celery]:
-    with closing(stand.app(broker_pool_limit=0, **settings)) as app:  # for the reason that test_control tells
+    with closing(stand.app(broker_pool_limit=0, **settings)) as app:  # see SETTINGS in test_control
         yield app
 
 

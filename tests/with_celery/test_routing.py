@@ -12,7 +12,7 @@ from tests.client.api.admin import eventually
 from tests.with_celery import app as tasks
 from tests.with_celery.conftest import PATIENCE, Stand, closing, told
 
-#: One at a time, so that the order is the broker's.
+#: One task at a time, so that the broker determines the order.
 WORKER = {"concurrency": 1}
 SETTINGS = {"worker_prefetch_multiplier": 1, "task_acks_late": True}
 
@@ -60,7 +60,7 @@ def test_a_topic_exchange(app: Celery) -> None:
 
 def test_a_headers_exchange(app: Celery) -> None:
     tags = app.places["tags"]
-    for colour in ("blue", "red"):  # without a routing key Celery takes the default exchange
+    for colour in ("blue", "red"):  # without a routing key Celery uses the default exchange
         tasks.note.apply_async((colour,), exchange=tags, routing_key="any", headers={"colour": colour})
     assert told() == "red"
 
@@ -93,7 +93,7 @@ def test_priorities_are_heeded_by_the_queue(app: Celery, worker: Any, stand: Sta
     for priority in (1, 9, 5):
         tasks.note.apply_async((priority,), queue=queue, priority=priority)
     options = {"destination": [worker.hostname], "reply": True, "timeout": PATIENCE, "limit": 1}
-    app.amqp.queues.add(queue)  # else add_consumer would declare another one
+    app.amqp.queues.add(queue)  # otherwise add_consumer would declare another queue
     app.control.add_consumer(queue.name, **options)
     assert [told(), told(), told()] == [9, 5, 1]
     app.control.cancel_consumer(queue.name, **options)

@@ -10,9 +10,9 @@ from hutch.fakebroker import Broker
 from hutch.wire.url import parse_url
 from tests import certificates
 
-#: Real seconds that a library is asked to wait for the broker, where it can be asked.
+#: Timeout in real seconds that a library gets, if it has such a setting.
 TIMEOUT = 1.0
-#: How many messages a consumer receives in one step.
+#: Number of messages that a consumer receives in one step.
 SEVERAL = 2
 QUEUE = "orders"
 
@@ -62,7 +62,7 @@ class Driver(ABC):
     """One library. Its methods raise what the library raises."""
 
     ways: ClassVar[tuple[str, ...]] = ("TCP", "TLS")
-    #: Whether it takes several addresses.
+    #: Whether the library accepts several addresses.
     takes_list: ClassVar = False
 
     def __init__(self, place: Place) -> None:

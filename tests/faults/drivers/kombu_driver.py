@@ -32,7 +32,7 @@ class Kombu(Driver):
         self._producer = self._connection.Producer()
         self._queue = kombu.Queue(QUEUE)(self._producer.channel)
         self.declare()
-        self.publish()  # the first one begins with confirm.select
+        self.publish()  # the first publish also sends confirm.select
         self._queue.purge()
 
     def publish(self) -> None:

@@ -28,7 +28,7 @@ class PyAmqp(Driver):
         self._connection.connect()
         self._channel = self._connection.channel()
         self.declare()
-        self.publish()  # the first one begins with confirm.select
+        self.publish()  # the first publish also sends confirm.select
         self._channel.queue_purge(QUEUE)
 
     def publish(self) -> None:
