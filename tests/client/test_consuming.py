@@ -282,7 +282,7 @@ def test_a_returned_message_with_listeners(server: Server, connection: Connectio
     assert message.delivery_tag is None
 
 
-# cut anywhere
+# deliveries in pieces
 
 
 @pytest.mark.parametrize("size", [1, 2, 7, 8, 11, 13, 50])

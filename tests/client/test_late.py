@@ -89,7 +89,7 @@ def test_a_forced_close(server: Server, connection: Connection) -> None:
     assert notes(caught.value) == []
 
 
-# late ones
+# late errors
 
 
 def test_a_publish_noticed_by_a_call(server: Server, connection: Connection, channel: Channel) -> None:

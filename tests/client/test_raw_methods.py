@@ -345,7 +345,7 @@ def test_a_wait_for_the_end_of_the_channel_hears_the_reason(server: Server, chan
         channel.wait(spec.Channel.Close)
 
 
-# taking
+# passing on received methods
 
 
 def payload(method: Method) -> bytes:

@@ -146,7 +146,7 @@ class Peer:
         self.method(ChannelOpen(), number)
         self.expect(ChannelOpenOk)
 
-    # out
+    # sending
 
     def send(self, data: bytes) -> None:
         """Send bytes."""
@@ -169,7 +169,7 @@ class Peer:
         """Publish a message."""
         self.send(publishing(routing_key, body, exchange, channel=channel, mandatory=mandatory, **properties))
 
-    # in
+    # receiving
 
     def _deadline(self) -> float:
         return self.transport.monotonic() + PATIENCE

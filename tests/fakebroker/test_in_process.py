@@ -34,7 +34,7 @@ def expects_a_dead_letter(peer: Peer, seconds: int) -> None:
     peer.publish("q", b"m", expiration=str(seconds * 1000))
 
 
-# Alone
+# A single thread
 
 
 def test_a_read_jumps_to_what_happens_next(manual: Broker, clock: ManualClock, pipe: Connect) -> None:

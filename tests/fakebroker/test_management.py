@@ -183,7 +183,7 @@ def test_a_body_that_is_too_large_is_not_kept(broker: Broker) -> None:
         assert client.ask("GET", "queues") == (200, [])
 
 
-# who may
+# permissions
 
 
 def _path(route: Route) -> str:
@@ -271,7 +271,7 @@ def test_a_name_to_download_that_would_add_a_header(broker: Broker) -> None:
         assert (answer.status, answer.getheader("set-cookie")) == (400, None)
 
 
-# beside AMQP
+# together with AMQP clients
 
 
 def test_counts_are_true_at_once(broker: Broker) -> None:

@@ -64,7 +64,7 @@ class Management:
         #: Users and virtual hosts created by this object.
         self._made: set[tuple[str, str]] = set()
 
-    # what there is
+    # the administrator, and the resources that are left
 
     def is_administrator(self) -> bool:
         """Whether the user may do what an operator does. The tag ``administrator`` says so."""

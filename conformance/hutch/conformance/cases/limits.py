@@ -275,7 +275,7 @@ def dropping_into_the_same_queue(rabbit: Rabbit) -> None:
     equal(publisher.bodies(queue), [b"2"])
 
 
-# rejecting what is published
+# rejecting publishes
 
 
 @case("CONFIRM-09", "DLX-21")
