@@ -179,9 +179,9 @@ class Cutter(FrameParser):
             if (
                 self.size - offset > _IDS_END
                 and data[offset + 8] == _BASIC
-                and data[offset + 10] in _OFTEN
+                and (number := data[offset + 10]) in _OFTEN
                 and not by_frames
-                and (self._take_ack() if data[offset + 10] == _ACK else self._take_content())
+                and (self._take_ack() if number == _ACK else self._take_content())
             ):
                 return COMMAND
             if not self.find():

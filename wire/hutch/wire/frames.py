@@ -78,8 +78,6 @@ class FrameParser:
         self.size = 0
         self.chunks: list[bytes] = []
         self.frame_type = self.channel = self.start = self.end = 0
-        #: Number of bytes added in all.
-        self.received = 0
         #: Number of bytes from ``offset`` on, including the chunks. 0 if there are no chunks.
         self._held = 0
         #: Number of bytes from ``offset`` on that the next step needs.
@@ -101,20 +99,19 @@ class FrameParser:
         """All bytes that are left over."""
         return b"".join((self.data[self.offset :], *self.chunks))
 
-    def add(self, data: bytes) -> None:
-        """Put bytes behind those that are left over."""
+    def add(self, data: bytes) -> int:
+        """Put bytes behind those that are left over. Returns how many were added."""
+        size = len(data)
         if self.offset == self.size and not self.chunks:
             self.data = data
             self.offset = 0
-            self.size = size = len(data)
-            self.received += size
-        elif data:
+            self.size = size
+        elif size:
             if not self.chunks:
                 self._held = self.size - self.offset
             self.chunks.append(data)
-            size = len(data)
             self._held += size
-            self.received += size
+        return size
 
     def find(self) -> bool:
         """Find the next frame and move behind it; ``False`` while some of it is missing.

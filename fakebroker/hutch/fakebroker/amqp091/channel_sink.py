@@ -115,16 +115,16 @@ class ChannelSink(Sink):
         self.last_tag = tag = self.last_tag + 1
         queue = consumer.queue
         message = entry.message
-        if not consumer.no_ack:
+        no_ack = consumer.no_ack
+        if not no_ack:
             self.unacked[tag] = TypedDelivery(tag, queue, entry, consumer, self)
             if self.shared_limit is not None and queue.has_shared_limit:
                 self.shared_limit.unacked += 1
         if consumer.credit is not None:
             consumer.credit -= 1
-        vhost = queue.vhost
-        journal, no_ack = vhost.node.journal, consumer.no_ack
-        journal.delivered(self.origin, vhost, queue, message, consumer.tag, tag, entry.redelivered, no_ack)
-        self.output.deliver(self.number, consumer.tag_bytes, tag, entry.redelivered, message)
+        vhost, redelivered = queue.vhost, entry.redelivered
+        vhost.node.journal.delivered(self.origin, vhost, queue, message, consumer.tag, tag, redelivered, no_ack)
+        self.output.deliver(self.number, consumer.tag_bytes, tag, redelivered, message)
         if (unsent := consumer.unsent) is not None:
             unsent.count = count = unsent.count + 1
             if count == STEP:

@@ -98,6 +98,7 @@ class Session(Output):
         self._frame_max = profile.frame_max
         self.connection: AMQPConnection | None = None
         self._end: Timer | None = None
+        self._received = 0
         #: Whether connection.close was sent.
         self._told = False
         self.handshake: Final = Handshake(self, identity)
@@ -111,7 +112,7 @@ class Session(Output):
     @property
     def received(self) -> int:
         """How many bytes the client has sent, its protocol header included."""
-        return self.reader.cutter.received + (0 if self.state is _GREETING else _HEADER)
+        return self._received + (0 if self.state is _GREETING else _HEADER)
 
     # bytes in
 
@@ -129,7 +130,7 @@ class Session(Output):
             handshake.heartbeat.received = True
         if handshake.state is _GREETING:
             data = handshake.greet(data)
-        reader.cutter.add(data)
+        self._received += reader.cutter.add(data)
         if not (reader.more or reader.blocked):
             reader.proceed()
 
