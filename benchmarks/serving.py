@@ -35,7 +35,9 @@ _HEADERS = {"Authorization": "Basic " + base64.b64encode(b"guest:guest").decode(
 def served(*options: str) -> Iterator[tuple[subprocess.Popen[str], list[str]]]:
     """A served broker, and its URLs."""
     command = [str(Path(sys.executable).with_name("hutch")), "serve", "--port", "0", "--log-level", "error", *options]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+    # Users' Python keeps the bytecode of modules from one start to the next.
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment) as process:
         assert process.stdout is not None
         yield process, [word for word in process.stdout.readline().split() if "://" in word]
         process.terminate()
