@@ -155,10 +155,10 @@ def checked_names(argument: str, names: Iterable[str], example: str) -> tuple[st
 
 
 def check_texts(**values: object) -> None:
-    """Refuse values that are no texts, each told of by its name.
+    """Refuse values that are not texts. The error names the first such value.
 
     Raises:
-        TypeError: one is none.
+        TypeError: a value is no text.
     """
     for name, value in values.items():
         if not isinstance(value, str):

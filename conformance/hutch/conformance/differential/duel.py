@@ -420,6 +420,9 @@ class Duel:
             return True
         if self._known.gave_back_in_made_up_order(self.emulator.is_open):
             return True
+        differing = {queue for queue, count in counts.items() if count != live_counts.get(queue)}
+        if self._known.may_serve_a_dead_consumer(differing):
+            return True
         return counts == live_counts and overtaken(expected, seen)
 
     def _learn(self, operation: "Operation | None", expected: AllSeen, seen: AllSeen) -> None:

@@ -70,6 +70,9 @@ class Knowledge:
 
     def __init__(self) -> None:
         self._channels: dict[Key, _Channel] = {}
+        #: Quorum queues with a single active consumer, and those among them that got a consumer with a priority.
+        self._single: set[str] = set()
+        self._prioritised: set[str] = set()
 
     def _of(self, key: Key) -> _Channel:
         return self._channels.setdefault(key, _Channel())
@@ -115,6 +118,10 @@ class Knowledge:
         """Whether a channel that is closed now gave back what several consumers of a queue had."""
         closed = [channel for key, channel in self._channels.items() if not is_open(*key)]
         return any(channel.has_made_up_order(channel.outstanding) for channel in closed)
+
+    def may_serve_a_dead_consumer(self, queues: set[str]) -> bool:
+        """Whether 4.3 may give the messages of all these queues to a consumer whose channel is closed."""
+        return bool(queues) and queues <= self._prioritised
 
     def choose(self, operation: Settle) -> Choice | None:
         """The tags that an acknowledgement settles; from now on they count as settled.
@@ -167,6 +174,12 @@ class Knowledge:
         if isinstance(method, wire.BasicConsume):
             known.no_ack[method.consumer_tag or tag] = method.no_ack
             known.queues[method.consumer_tag or tag] = method.queue
+            if "x-priority" in method.arguments:
+                self._prioritised |= self._single & {method.queue}
+        elif isinstance(method, wire.QueueDeclare):
+            arguments = method.arguments
+            if arguments.get("x-queue-type") == "quorum" and arguments.get("x-single-active-consumer"):
+                self._single.add(method.queue)
         elif isinstance(method, wire.BasicRecover | wire.BasicRecoverAsync):
             known.outstanding.clear()
         elif isinstance(method, wire.TxSelect):
