@@ -7,6 +7,8 @@ from hutch.conformance.rabbit import Rabbit
 from hutch.conformance.raw import RawConnection
 from hutch.wire import methods as amqp
 
+_PSEUDO = "amq.rabbitmq.reply-to"
+
 
 def _opening(rabbit: Rabbit, user: str | None, vhost: str | None = None) -> RawConnection:
     """A connection that has just sent connection.open."""
@@ -167,6 +169,29 @@ def queues_of_a_virtual_host(rabbit: Rabbit) -> None:
     rabbit.refused(lambda channel: rabbit.queue(channel, "more"), 406, text("more"), (50, 10))
     channel.queue_delete(queue)
     rabbit.queue(channel, "more")
+
+
+@case("QUEUE-DECLARE-27", "RPC-11")
+def the_pseudo_queue_where_the_limit_is_reached(rabbit: Rabbit) -> None:
+    """Where a virtual host takes no more queues, 4.x closes the connection with 541 when the pseudo queue of direct
+    reply-to is declared, passively too. Replies can be consumed, and the pseudo queue deleted. 3.x does not look at the
+    limit there.
+    """
+    queue = rabbit.name()
+    rabbit.raw().channel().call(amqp.QueueDeclare(queue=queue, exclusive=True))
+    rabbit.admin.set_vhost_limit("max-queues", 2)
+    channel = rabbit.raw().channel()
+    equal(channel.call(amqp.QueueDeclare(queue=_PSEUDO)), amqp.QueueDeclareOk(_PSEUDO, 0, 1))
+    rabbit.admin.set_vhost_limit("max-queues", 1)
+    for passive in (False, True):
+        channel = rabbit.raw().channel()
+        channel.call(amqp.BasicConsume(queue=_PSEUDO, no_ack=True))
+        equal(channel.call(amqp.QueueDelete(queue=_PSEUDO)), amqp.QueueDeleteOk(0))
+        channel.send(amqp.QueueDeclare(queue=_PSEUDO, passive=passive))
+        if rabbit.profile == "4.3":
+            channel.connection.expect_close(541, "", (0, 0))
+        else:
+            equal(channel.read(), amqp.QueueDeclareOk(_PSEUDO, 0, 1))
 
 
 @case("QUEUE-DECLARE-27", "PERM-09")

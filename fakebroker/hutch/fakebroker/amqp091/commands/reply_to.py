@@ -1,7 +1,8 @@
 """What the methods do with the pseudo queue of direct reply-to, and with the names that replies are sent to (RPC)."""
 
 from hutch.fakebroker.amqp091.channel import Channel
-from hutch.fakebroker.engine.errors import not_found, precondition_failed
+from hutch.fakebroker.engine.access.limits import is_full
+from hutch.fakebroker.engine.errors import internal_error, not_found, precondition_failed
 from hutch.fakebroker.engine.replies import REPLY_TO
 from hutch.wire.methods import BasicConsume, BasicConsumeOk
 
@@ -11,10 +12,14 @@ def check_declared(channel: Channel, name: str) -> None:
     RPC-12).
 
     Raises:
-        BrokerError: 404; 541, the name is malformed in such a way that RabbitMQ crashes.
+        BrokerError: 404; 541, the name is malformed in such a way that RabbitMQ crashes, or the virtual host takes no
+            more queues, and the name stands for one (QUEUE-DECLARE-27).
     """
-    if name != REPLY_TO and channel.vhost.node.replies.find(channel.vhost, name) is None:
-        raise not_found("queue", name, channel.vhost.name)
+    vhost = channel.vhost
+    if name != REPLY_TO and vhost.node.replies.find(vhost, name) is None:
+        raise not_found("queue", name, vhost.name)
+    if vhost.node.profile.topology.has_volatile_queues and is_full(vhost):
+        raise internal_error()
 
 
 def consume(channel: Channel, method: BasicConsume, tag: str) -> None:

@@ -55,10 +55,15 @@ def check_new_channel(connection: "Connection") -> None:
         raise not_allowed(text + told)
 
 
+def is_full(vhost: "VHost") -> bool:
+    """Whether a virtual host takes no more queues."""
+    return 0 <= vhost.limits.get("max-queues", -1) <= len(vhost.queues)
+
+
 def check_new_queue(vhost: "VHost", name: str) -> None:
     """Refuse with 406 a queue too many in a virtual host (QUEUE-DECLARE-27)."""
-    limit = vhost.limits.get("max-queues", -1)
-    if 0 <= limit <= len(vhost.queues):
+    if is_full(vhost):
+        limit = vhost.limits["max-queues"]
         raise precondition_failed(
             f"cannot declare queue '{name}': queue limit in vhost '{vhost.name}' ({limit}) is reached"
         )
