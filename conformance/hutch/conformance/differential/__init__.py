@@ -41,8 +41,8 @@ RabbitMQ itself does not determine everything. What it does not is kept out of s
   later;
 - when a quorum queue hears that others have taken a dead letter that it kept for them. That gives it room again, so the
   next operation comes a moment later;
-- who gets the messages of a quorum queue with a single active consumer, once a consumer with a priority came: 4.3.6 may
-  go on to serve a consumer whose channel is closed. A script in which the counts of such a queue differ is dropped;
+- who gets the messages of a quorum queue with a single active consumer, once a consumer with a priority came. 4.3.6
+  may go on to serve a consumer whose channel is closed. A script in which the counts of such a queue differ is dropped;
 - headers with decimals: RabbitMQ crashes when it dead-letters such messages at least once, and 4.3 when it dead-letters
   them into a stream. Scripts in which that is possible have none;
 - what several channels give back at once when the broker is restarted: one might get it from another that ends later.
