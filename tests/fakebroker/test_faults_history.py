@@ -1,4 +1,4 @@
-"""What the history tells of faults."""
+"""Events of faults in the history."""
 
 from collections.abc import Iterator
 from contextlib import suppress

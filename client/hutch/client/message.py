@@ -139,7 +139,7 @@ class Message:
         self.channel = channel
         self.properties: dict[str, Any] = properties
         self.delivery_info: dict[str, Any] | None = None
-        if properties:
+        if properties:  # a name that is no property is an attribute too, as in py-amqp
             self.__dict__.update({name: properties[name] for name in properties.keys() - _WIRE_NAMES.keys()})
 
     def __repr__(self) -> str:

@@ -43,8 +43,8 @@ def _without_ends(rabbit: Rabbit, headers: dict[str, Any]) -> dict[str, Any]:
 
 @case("EXCH-SYS-01")
 def connections_have_events(rabbit: Rabbit) -> None:
-    """Connection.created has everything that was agreed on, what the client said of itself, and once more the name that
-    the client gave the connection. Connection.closed has what the client said, and the name.
+    """Connection.created has the negotiated values, the client's properties, and once more the connection's name from
+    these. Connection.closed has the client's properties and the name.
     """
     listener, given = Listener(rabbit, "connection.*"), rabbit.name("connection")
     properties: FieldTable = {"capabilities": CAPABILITIES, "connection_name": given, "x": 5}

@@ -12,8 +12,8 @@ NODE_NAME: Final = "hutch@localhost"
 
 
 class Names:
-    """Hashes the seed with a count, so that the same seed gives the same names. A generator of Python's takes ten times
-    as long to be made as a name.
+    """Hashes the seed with a count, so that the same seed gives the same names. To make a ``random.Random`` takes ten
+    times as long as a name.
     """
 
     def __init__(self, seed: int) -> None:

@@ -12,7 +12,7 @@ KIND: Final = COMMON.index("kind")
 MESSAGE: Final = COMMON.index("message")
 ENDLESS: Final = 1 << 60
 #: How many events come between two checks of the limit. Python caches such small integers: counting down from a large
-#: one would be a third of the cost of an event.
+#: one would be a quarter of the cost of an event.
 _LOOK: Final = 150
 
 

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 @lru_cache(maxsize=1024)
 def _alone(name: str) -> tuple[str]:
-    """The queues of a message that got into one alone. All such messages have the same: it is kept for long."""
+    """The queue names of a message that got into one queue. Such messages share the tuple, as history keeps it."""
     return (name,)
 
 

@@ -32,8 +32,8 @@ _READ: Final = frozenset({"application/json", "application/*", "*/*"})
 class Api:
     """The management API of a broker. :meth:`answer` takes one turn, and writes JSON outside of it.
 
-    ``refused_login`` hears of each login that is refused: the user's name, the reason as RabbitMQ words it, and whether
-    the client is on this machine.
+    ``refused_login`` is called for each refused login: with the user's name, the reason as RabbitMQ words it, and
+    whether the client is on this machine.
     """
 
     def __init__(self, broker: "Broker", refused_login: Callable[[str, str, bool], None] | None = None) -> None:
